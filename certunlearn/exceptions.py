@@ -1,0 +1,60 @@
+"""Typed errors: every refusal says what happened, how far it got and what to do."""
+
+from __future__ import annotations
+
+
+class CertunlearnError(Exception):
+    """Base of every error this package raises on its own account."""
+
+
+class NotCertifiedError(CertunlearnError):
+    """The certificate asked for cannot be issued.
+
+    Attributes
+    ----------
+    reason : str
+        Short machine-readable cause (``"distance"``, ``"drift"``, ``"curvature"``).
+    distance : float
+        Certified distance that was reached (``inf`` when none was).
+    target : float
+        Distance that was needed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "distance",
+        distance: float = float("inf"),
+        target: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.distance = distance
+        self.target = target
+
+
+class RowError(CertunlearnError, ValueError):
+    """A request that does not name rows properly (shape, type, empty, repeated, too many)."""
+
+
+class UnknownRowError(RowError, KeyError):
+    """A row that was never fitted."""
+
+    __str__ = Exception.__str__
+
+
+class AlreadyForgottenError(RowError):
+    """A row that has been forgotten before."""
+
+
+class AmbiguousRowError(RowError):
+    """Integers that could be positions or labels."""
+
+
+class AssumptionError(CertunlearnError, ValueError):
+    """The mathematics does not apply: non-finite input, one class left, no strong convexity."""
+
+
+class ConvergenceError(CertunlearnError):
+    """The optimiser cannot lower the gradient any further."""
