@@ -18,7 +18,7 @@ def down(x: float, ulps: int = 4) -> float:
 
 
 def gamma(n: int) -> float:
-    """Return ``n u / (1 - n u)``: the error constant of ``n`` rounded operations (Higham 2002, 3.1)."""
+    """Return ``n u / (1 - n u)``: error constant of ``n`` operations (Higham 2002, 3.1)."""
     nu = n * UNIT_ROUNDOFF
     if nu >= 0.5:
         return float("inf")

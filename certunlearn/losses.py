@@ -73,7 +73,7 @@ class Softmax:
         return logsumexp(Z, axis=1) - own
 
     def slope(self, Z: Any, y: Any) -> Any:
-        """Probabilities minus the one-hot label, shape (n, K), without cancellation at the label."""
+        """Probabilities minus the one-hot label, shape (n, K), without cancellation."""
         import jax
         import jax.numpy as jnp
 

@@ -169,7 +169,6 @@ class Objective:
         Notes
         -----
         Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
-        Proof: proofs/gradient_allowance.md
         """
         X, y = self.rows.on_device()
         step = W - W_ref
@@ -188,7 +187,7 @@ class Objective:
             parts[-1] += abs(gauge) + self.gauge * float(np.sum(np.abs(W[-1])))
             regular += 0.5 * gauge * float(np.sum(W[-1]))
         allowance = 1.001 * (gamma(self.sum_length + 8) * parts + spread) + _TINY
-        # The exact W - W_ref differs from the computed one by half a unit each, and so does its range.
+        # The exact W - W_ref differs from the computed one by half a unit a coordinate.
         slack = 2 * unit * self.radius_bound(np.abs(W) + np.abs(W_ref)) if step.any() else 0.0
         return Measurement(
             float(value) + regular,

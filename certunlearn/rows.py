@@ -54,7 +54,7 @@ class DenseRows:
         self._device: tuple[Any, Any] | None = None
 
     def padded(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return ``weight`` (n,) in the blocked layout (blocks, block), padding weighing nothing."""
+        """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
         out = np.zeros(self.blocks * self.block)
         out[: self.n] = weight
         return out.reshape(self.blocks, self.block)

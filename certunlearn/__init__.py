@@ -1,0 +1,1 @@
+"""Certified unlearning for convex and linear models."""

@@ -1,0 +1,73 @@
+"""Gaussian noise: the exact (epsilon, delta) trade-off of mu-GDP, rounded to the safe side."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import numpy as np
+from scipy.special import erfcx, ndtr
+
+_SMALLEST = 5e-324
+_RELATIVE = 1e-11
+
+
+def delta_from_epsilon(epsilon: float, mu: float) -> float:
+    """Upper bound on delta(epsilon) of two unit Gaussians whose means are ``mu`` apart.
+
+    ``delta = Phi(mu/2 - epsilon/mu) - exp(epsilon) Phi(-mu/2 - epsilon/mu)``, evaluated without
+    cancellation where a scaled complementary error function allows and capped where not.
+
+    Parameters
+    ----------
+    epsilon : float
+        At least 0.
+    mu : float
+        At least 0.
+
+    Returns
+    -------
+    float
+        At least the true value; the smallest positive double where that underflows.
+
+    References
+    ----------
+    Balle & Wang (2018), Improving the Gaussian mechanism, Theorem 8.
+    """
+    if not (epsilon >= 0 and mu >= 0 and math.isfinite(epsilon)):
+        raise ValueError(f"epsilon and mu must be at least 0, got {epsilon!r} and {mu!r}")
+    if mu == 0:
+        return 0.0
+    if math.isinf(mu):
+        return 1.0
+    x1, x2 = epsilon / mu - mu / 2, epsilon / mu + mu / 2
+    root2 = math.sqrt(2.0)
+    # An error of u (eps/mu + mu/2) in x1 moves log(density) by x1 times that.
+    error = _RELATIVE + 8 * sys.float_info.epsilon * x2 * (1 + abs(x1))
+    density = math.exp(-0.5 * x1 * x1) if abs(x1) < 40 else 0.0
+    second = 0.5 * density * float(erfcx(x2 / root2))
+    first = 0.5 * density * float(erfcx(x1 / root2)) if x1 >= 0 else float(ndtr(-x1))
+    value = first - second + error * (first + second)
+    # The density of the gap integrates to at most mu times its largest value.
+    peak = density if mu * mu <= 2 * epsilon else 1.0
+    cap = mu * peak / math.sqrt(2 * math.pi) * (1 + error)
+    return max(min(value, cap, 1.0), _SMALLEST)
+
+
+def mu_from_epsilon_delta(epsilon: float, delta: float) -> float:
+    """Largest mu found with ``delta_from_epsilon(epsilon, mu) <= delta`` (checked at the end)."""
+    if not (epsilon > 0 and math.isfinite(epsilon) and 0 < delta < 1):
+        raise ValueError(f"need epsilon > 0 and 0 < delta < 1, got {epsilon!r} and {delta!r}")
+    low, high = 0.0, 1.0
+    while delta_from_epsilon(epsilon, high) <= delta:
+        low, high = high, 2 * high
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
+        low, high = (
+            (middle, high) if delta_from_epsilon(epsilon, middle) <= delta else (low, middle)
+        )
+    if not (low > 0 and delta_from_epsilon(epsilon, low) <= delta):
+        raise ValueError(f"no positive mu meets epsilon={epsilon!r}, delta={delta!r}")
+    return float(np.nextafter(low, 0.0))

@@ -1,0 +1,134 @@
+"""The sweeps against mpmath and scikit-learn; nothing here is computed twice by the same code."""
+
+import jax
+import mpmath
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from certunlearn.losses import Logistic, Softmax
+from certunlearn.objective import Objective
+from certunlearn.rows import DenseRows
+
+
+def problem(classes, n=70, d=4, scale=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * scale
+    y = rng.integers(0, classes, size=n)
+    y[:classes] = np.arange(classes)
+    s = 10.0 ** rng.uniform(-6, 6, size=n) if scale > 1 else rng.uniform(0.5, 2, size=n)
+    rows = DenseRows(X, y, s, intercept=True)
+    loss = Logistic() if classes == 2 else Softmax(classes)
+    alpha = np.r_[np.ones(d), 0.0]
+    gauge = 0.0 if classes == 2 else 1.0
+    return X, y, s, Objective(rows, loss, s, alpha, gauge)
+
+
+def exact_gradient(X, y, s, W, alpha, gauge):
+    with mpmath.workdps(60):
+        n, p, K = len(X), *W.shape
+        A = [[mpmath.mpf(v) for v in row] + [mpmath.mpf(1)] for row in X.tolist()]
+        V = [[mpmath.mpf(v) for v in row] for row in W.tolist()]
+        out = [[mpmath.mpf(alpha[j]) * V[j][k] for k in range(K)] for j in range(p)]
+        for i in range(n):
+            z = [sum(A[i][j] * V[j][k] for j in range(p)) for k in range(K)]
+            if K == 1:
+                slopes = [1 / (1 + mpmath.exp(-z[0])) - int(y[i])]
+            else:
+                total = sum(mpmath.exp(t) for t in z)
+                slopes = [mpmath.exp(t) / total - int(k == y[i]) for k, t in enumerate(z)]
+            for j in range(p):
+                for k in range(K):
+                    out[j][k] += mpmath.mpf(float(s[i])) * slopes[k] * A[i][j]
+        for k in range(K):
+            out[-1][k] += mpmath.mpf(gauge) * sum(V[-1])
+        return out
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+@pytest.mark.parametrize("size", [0.01, 3.0])
+def test_gradient_allowance_covers_the_exact_gradient(classes, scale, size):
+    X, y, s, objective = problem(classes, scale=scale)
+    W = np.random.default_rng(1).normal(size=(5, objective.loss.columns)) * size
+    with jax.enable_x64(True):
+        m = objective.measure(W, W)
+    exact = exact_gradient(X, y, s, W, objective.alpha, objective.gauge)
+    for j in range(W.shape[0]):
+        for k in range(W.shape[1]):
+            assert abs(mpmath.mpf(m.gradient[j, k]) - exact[j][k]) <= m.allowance[j, k]
+    assert m.moved == 0.0
+    if scale == 1.0:
+        assert m.allowance.max() <= 1e-10 * np.abs(m.gradient).max()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_hessian_is_the_derivative_of_the_gradient(classes):
+    _, _, _, objective = problem(classes)
+    K = objective.loss.columns
+    W = np.random.default_rng(2).normal(size=(5, K)) * 0.3
+    with jax.enable_x64(True):
+        H, _ = objective.hessian(W)
+        at_zero, _ = objective.hessian(np.zeros_like(W))
+        from_gram, _ = objective.hessian_at_zero(
+            objective.gram(objective.loss.kappa), objective.loss.kappa
+        )
+        for index in range(5 * K):
+            step = np.zeros(5 * K)
+            step[index] = 1e-5
+            step = step.reshape(K, 5).T
+            difference = (
+                objective.measure(W + step, W).gradient - objective.measure(W - step, W).gradient
+            )
+            np.testing.assert_allclose(
+                difference.T.ravel() / 2e-5, H[:, index], rtol=1e-6, atol=1e-6 * np.abs(H).max()
+            )
+    np.testing.assert_allclose(from_gram, at_zero, rtol=1e-12, atol=1e-12)
+    assert np.linalg.eigvalsh(H)[0] > 0
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_scikit_learn_optimum_has_no_gradient(classes):
+    X, y, s, objective = problem(classes)
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    model.fit(X, y, sample_weight=s)
+    W = np.vstack([model.coef_.T, model.intercept_ - model.intercept_.mean() * (classes > 2)])
+    with jax.enable_x64(True):
+        here = objective.measure(W, W).gradient
+        away = objective.measure(W + 0.01, W).gradient
+    assert np.abs(here).max() <= 1e-9
+    assert np.abs(away).max() > 1e-3
+
+
+def test_moved_and_leverage_bound_the_rows():
+    X, _, s, objective = problem(2)
+    A = np.column_stack([X, np.ones(len(X))])
+    W = np.random.default_rng(3).normal(size=(5, 1))
+    with jax.enable_x64(True):
+        moved = objective.measure(W, np.zeros_like(W)).moved
+        H, _ = objective.hessian(W)
+        L = np.linalg.cholesky(H)
+        top = objective.largest_leverage(np.linalg.inv(L))
+    truth = np.abs(A @ W).max()
+    assert truth <= moved <= truth * (1 + 1e-10)
+    truth = np.sqrt((np.linalg.solve(L, A.T) ** 2).sum(axis=0).max())
+    assert truth <= top <= truth * (1 + 1e-6)
+
+
+def test_weight_zero_is_a_row_removed_and_scrubbing_erases_it():
+    X, y, s, objective = problem(2)
+    W = np.full((5, 1), 0.2)
+    s0 = s.copy()
+    s0[7] = 0.0
+    kept = np.arange(len(X)) != 7
+    removed = DenseRows(X[kept], y[kept], s[kept], intercept=True)
+    with jax.enable_x64(True):
+        masked = Objective(objective.rows, Logistic(), s0, objective.alpha).measure(W, W)
+        short = Objective(removed, Logistic(), s[kept], objective.alpha).measure(W, W)
+    np.testing.assert_allclose(masked.gradient, short.gradient, rtol=1e-12)
+    before = X.copy()
+    marker = X[7].tobytes()
+    assert marker in objective.rows.X.tobytes()
+    objective.rows.scrub(np.array([7]))
+    assert marker not in objective.rows.X.tobytes()
+    assert np.array_equal(before, X)
