@@ -1,1 +1,9 @@
 """Certified unlearning for convex and linear models."""
+
+from __future__ import annotations
+
+from ._version import __version__
+from .certificate import Certificate
+from .estimators.logistic import CertifiedLogReg
+
+__all__ = ["Certificate", "CertifiedLogReg", "__version__"]

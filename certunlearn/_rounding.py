@@ -9,12 +9,12 @@ UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
 
 def up(x: float, ulps: int = 4) -> float:
     """Return a float at least ``ulps`` units in the last place above ``x``."""
-    return float(x + ulps * np.spacing(abs(x)))
+    return float(x + ulps * np.spacing(abs(x))) if np.isfinite(x) else float(x)
 
 
 def down(x: float, ulps: int = 4) -> float:
     """Return a float at least ``ulps`` units in the last place below ``x``."""
-    return float(x - ulps * np.spacing(abs(x)))
+    return float(x - ulps * np.spacing(abs(x))) if np.isfinite(x) else float(x)
 
 
 def gamma(n: int) -> float:

@@ -58,3 +58,11 @@ class AssumptionError(CertunlearnError, ValueError):
 
 class ConvergenceError(CertunlearnError):
     """The optimiser cannot lower the gradient any further."""
+
+
+class ClassForgottenWarning(UserWarning):
+    """The last row of a class was forgotten: the model no longer knows the class."""
+
+
+class SecretStateWarning(UserWarning):
+    """Rows and the secret iterate are about to be written somewhere."""

@@ -1,7 +1,9 @@
 """Pointwise convex losses in the margins, with the constants their certificates need.
 
-Margins ``Z`` have shape (n, K); labels are integer codes of shape (n,).  ``K`` is 1 for the
-binary logistic loss (codes 0, 1) and the number of classes for softmax.
+Margins ``Z`` have shape (n, K); labels are integer columns of shape (n,).  ``K`` is 1 for the
+binary logistic loss (labels 0, 1) and the number of classes for softmax.  A loss is generalised
+self-concordant with constant R: |l'''| <= R l'' along every direction, measured by the range of
+the direction over the columns.  kappa bounds its curvature.  Proof: proofs/gsc_constants.md
 """
 
 from __future__ import annotations
@@ -13,15 +15,22 @@ from typing import Any, Protocol
 class Loss(Protocol):
     """What the objective needs to know of a loss (slope = first derivative in the margin)."""
 
-    columns: int
-    R: float
-    kappa: float
+    @property
+    def columns(self) -> int: ...
+
+    @property
+    def R(self) -> float: ...
+
+    @property
+    def kappa(self) -> float: ...
 
     def value(self, Z: Any, y: Any) -> Any: ...
 
     def slope(self, Z: Any, y: Any) -> Any: ...
 
-    def curvature(self, Z: Any) -> Any: ...
+    def diagonal(self, Z: Any) -> Any: ...
+
+    def curve(self, Z: Any, U: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,15 @@ class Logistic:
         sign = (1.0 - 2.0 * y)[:, None]
         return sign * jax.nn.sigmoid(sign * Z)
 
-    def curvature(self, Z: Any) -> Any:
+    def diagonal(self, Z: Any) -> Any:
         """Second derivative in the margin, shape (n, 1)."""
         import jax
 
         return jax.nn.sigmoid(Z) * jax.nn.sigmoid(-Z)
+
+    def curve(self, Z: Any, U: Any) -> Any:
+        """Second derivative applied to a direction U of shape (n, 1)."""
+        return self.diagonal(Z) * U
 
 
 @dataclass(frozen=True)
@@ -72,18 +85,30 @@ class Softmax:
         own = jnp.take_along_axis(Z, y[:, None], axis=1)[:, 0]
         return logsumexp(Z, axis=1) - own
 
+    def probability(self, Z: Any) -> Any:
+        """Probabilities of the classes, shape (n, K)."""
+        import jax
+
+        return jax.nn.softmax(Z, axis=1)
+
     def slope(self, Z: Any, y: Any) -> Any:
         """Probabilities minus the one-hot label, shape (n, K), without cancellation."""
         import jax
         import jax.numpy as jnp
 
-        p = jax.nn.softmax(Z, axis=1)
+        p = self.probability(Z)
         own = jax.nn.one_hot(y, self.columns, dtype=Z.dtype)
         others = jnp.sum(p * (1.0 - own), axis=1, keepdims=True)
         return p * (1.0 - own) - own * others
 
-    def curvature(self, Z: Any) -> Any:
-        """Diagonal part of the curvature before subtraction: the probabilities, shape (n, K)."""
-        import jax
+    def diagonal(self, Z: Any) -> Any:
+        """Diagonal ``p (1 - p)`` of the curvature, shape (n, K)."""
+        p = self.probability(Z)
+        return p * (1.0 - p)
 
-        return jax.nn.softmax(Z, axis=1)
+    def curve(self, Z: Any, U: Any) -> Any:
+        """Curvature applied to a direction U of shape (n, K)."""
+        import jax.numpy as jnp
+
+        p = self.probability(Z)
+        return p * (U - jnp.sum(p * U, axis=1, keepdims=True))

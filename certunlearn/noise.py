@@ -1,73 +1,238 @@
-"""Gaussian noise: the exact (epsilon, delta) trade-off of mu-GDP, rounded to the safe side."""
+"""Gaussian noise: the geometry of its covariance, where its randomness comes from, the release.
+
+``Sigma = sigma^2 A^{-1}`` with A a function of the features and weights of retained rows alone:
+``gram`` A = G, ``isotropic`` A = I, ``objective`` A = G^2 (the minimiser of the quadratic model
+perturbed by a linear term b ~ N(0, sigma^2 I)).  With several classes every column has the same A.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
-import sys
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.special import ndtri
 
-_SMALLEST = 5e-324
-_RELATIVE = 1e-11
+from ._rounding import gamma, up
+from .factor import Factor, largest_eigenvalue, norm
+
+Array = NDArray[np.float64]
+MECHANISMS = ("gram", "isotropic", "objective")
+#: Significant bits of a released coefficient: a constant, so rounding is post-processing.
+RELEASE_BITS = 36
 
 
-def delta_from_epsilon(epsilon: float, mu: float) -> float:
-    """Upper bound on delta(epsilon) of two unit Gaussians whose means are ``mu`` apart.
+class Source(Protocol):
+    """Where random bytes come from."""
 
-    ``delta = Phi(mu/2 - epsilon/mu) - exp(epsilon) Phi(-mu/2 - epsilon/mu)``, evaluated without
-    cancellation where a scaled complementary error function allows and capped where not.
+    def bytes(self, count: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class OperatingSystem:
+    """The operating system's cryptographic generator: the only source that hides anything."""
+
+    def bytes(self, count: int) -> bytes:
+        """Return ``count`` fresh bytes."""
+        return os.urandom(count)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Release ``index`` of the stream of a seed: reproducible, hence not private."""
+
+    seed: int
+    index: int
+
+    def bytes(self, count: int) -> bytes:
+        """Return the first ``count`` bytes of SHAKE-256 over (seed, index)."""
+        return hashlib.shake_256(f"certunlearn/{self.seed}/{self.index}".encode()).digest(count)
+
+
+def standard_normal(source: Source, shape: tuple[int, ...]) -> Array:
+    """Return standard normal variates by inversion of 63 random bits each.
+
+    One bit is the sign and 62 choose the tail probability, so tails reach 2^-63.
+    """
+    count = math.prod(shape)
+    words = np.frombuffer(source.bytes(8 * count), dtype="<u8")
+    sign = np.where(words & np.uint64(1), 1.0, -1.0)
+    tail = ((words >> np.uint64(2)).astype(np.float64) + 0.5) * 2.0**-63
+    out: Array = (sign * ndtri(np.minimum(tail, 0.5))).reshape(shape)
+    return out
+
+
+def rounded(W: Array) -> Array:
+    """Round every coefficient to `RELEASE_BITS` significant bits.
+
+    A fixed function of the released value alone, so it can only hide.  Proof: proofs/rounded.md
+    """
+    mantissa, exponent = np.frexp(W)
+    out: Array = np.ldexp(np.round(np.ldexp(mantissa, RELEASE_BITS)), exponent - RELEASE_BITS)
+    return out
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The norm ||d||_A in which distances are certified, and the noise that goes with it.
 
     Parameters
     ----------
-    epsilon : float
-        At least 0.
-    mu : float
-        At least 0.
-
-    Returns
-    -------
-    float
-        At least the true value; the smallest positive double where that underflows.
-
-    References
-    ----------
-    Balle & Wang (2018), Improving the Gaussian mechanism, Theorem 8.
+    mechanism : {"gram", "isotropic", "objective"}
+        Which A.
+    gram : Factor
+        Of G, shape (p, p); A is made of its computed factor, exactly.
     """
-    if not (epsilon >= 0 and mu >= 0 and math.isfinite(epsilon)):
-        raise ValueError(f"epsilon and mu must be at least 0, got {epsilon!r} and {mu!r}")
-    if mu == 0:
-        return 0.0
-    if math.isinf(mu):
-        return 1.0
-    x1, x2 = epsilon / mu - mu / 2, epsilon / mu + mu / 2
-    root2 = math.sqrt(2.0)
-    # An error of u (eps/mu + mu/2) in x1 moves log(density) by x1 times that.
-    error = _RELATIVE + 8 * sys.float_info.epsilon * x2 * (1 + abs(x1))
-    density = math.exp(-0.5 * x1 * x1) if abs(x1) < 40 else 0.0
-    second = 0.5 * density * float(erfcx(x2 / root2))
-    first = 0.5 * density * float(erfcx(x1 / root2)) if x1 >= 0 else float(ndtr(-x1))
-    value = first - second + error * (first + second)
-    # The density of the gap integrates to at most mu times its largest value.
-    peak = density if mu * mu <= 2 * epsilon else 1.0
-    cap = mu * peak / math.sqrt(2 * math.pi) * (1 + error)
-    return max(min(value, cap, 1.0), _SMALLEST)
+
+    mechanism: str
+    gram: Factor
+
+    @property
+    def half(self) -> Array:
+        """A matrix M with ``||d||_A = ||M d||_2``, shape (p, p)."""
+        lower = self.gram.lower
+        if self.mechanism == "gram":
+            return np.ascontiguousarray(lower.T)
+        if self.mechanism == "isotropic":
+            return np.eye(len(lower))
+        out: Array = lower @ lower.T
+        return out
+
+    def norm(self, V: Array) -> float:
+        """Return ||V||_A of a (p, K) array, to float64 accuracy."""
+        if self.mechanism == "isotropic":
+            return norm(V)
+        first = self.gram.lower.T @ V
+        return norm(first if self.mechanism == "gram" else self.gram.lower @ first)
+
+    def noise(self, Z: Array) -> Array:
+        """Return A^{-1/2} Z for standard normal Z of shape (p, K)."""
+        if self.mechanism == "isotropic":
+            return Z
+        lower = self.gram.lower
+        if self.mechanism == "objective":
+            Z = solve_triangular(lower, Z, lower=True)
+        out: Array = solve_triangular(lower, Z, lower=True, trans="T")
+        return out
+
+    def deviations(self, sigma: float) -> Array:
+        """Return the standard deviation of the noise in each row of W, shape (p,)."""
+        if self.mechanism == "isotropic":
+            return np.full(len(self.gram.lower), sigma)
+        columns = self.gram.inverse.T
+        if self.mechanism == "objective":
+            columns = columns @ self.gram.inverse
+        out: Array = sigma * np.sqrt(np.sum(columns**2, axis=1))
+        return out
+
+    def drift(self, other: float) -> float:
+        """Upper bound on the whitened difference between A here and A in the other world.
+
+        Parameters
+        ----------
+        other : float
+            ``|L_o L_o' - G| <= other * g g'``, L_o the other world's factor.
+
+        Notes
+        -----
+        Guarantee: ``||A^{-1/2} A_other A^{-1/2} - I||_2`` is at most the return value.
+        Proof: proofs/drift.md
+        """
+        if self.mechanism == "isotropic":
+            return 0.0
+        f = self.gram
+        both = up(f.error + other)
+        if not f.slack < 0.5:
+            return math.inf
+        if self.mechanism == "gram":
+            return up(both * f.spread * f.spread)
+        g = f.diagonal_root
+        s = f.slack / (1.0 - f.slack)
+        v = np.abs(f.inverse) @ g
+        v = v + s * norm(v)
+        v = np.abs(f.inverse.T) @ (v + s * norm(v))
+        zeta = up(both * norm(g) * norm(v))
+        return up(2 * zeta + zeta * zeta)
 
 
-def mu_from_epsilon_delta(epsilon: float, delta: float) -> float:
-    """Largest mu found with ``delta_from_epsilon(epsilon, mu) <= delta`` (checked at the end)."""
-    if not (epsilon > 0 and math.isfinite(epsilon) and 0 < delta < 1):
-        raise ValueError(f"need epsilon > 0 and 0 < delta < 1, got {epsilon!r} and {delta!r}")
-    low, high = 0.0, 1.0
-    while delta_from_epsilon(epsilon, high) <= delta:
-        low, high = high, 2 * high
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if not low < middle < high:
-            break
-        low, high = (
-            (middle, high) if delta_from_epsilon(epsilon, middle) <= delta else (low, middle)
-        )
-    if not (low > 0 and delta_from_epsilon(epsilon, low) <= delta):
-        raise ValueError(f"no positive mu meets epsilon={epsilon!r}, delta={delta!r}")
-    return float(np.nextafter(low, 0.0))
+@dataclass(frozen=True)
+class Transfer:
+    """How the norm of the noise follows from the norm of a factor B = L L' of the Hessian.
+
+    Attributes
+    ----------
+    c : float
+        ``||v||_A <= c ||v||_B`` for every v.
+    N : ndarray of shape (q, q)
+        ``A^{1/2}' L^{-T}``, computed; ``wrong`` bounds its rounding in the Frobenius norm.
+    """
+
+    geometry: Geometry
+    factor: Factor
+    c: float
+    N: Array
+    wrong: float
+
+    @classmethod
+    def between(cls, geometry: Geometry, factor: Factor) -> Transfer:
+        """Measure the transfer constant of two factors.
+
+        Notes
+        -----
+        Guarantee: c is an upper bound.  Proof: proofs/transfer.md
+        """
+        half, X = geometry.half, factor.inverse
+        p = len(half)
+        blocks = range(0, len(X), p)
+        N = np.vstack([half @ X[:, k : k + p].T for k in blocks])
+        if not factor.theta < math.inf:
+            return cls(geometry, factor, math.inf, N, math.inf)
+        size = np.vstack([np.abs(half) @ np.abs(X[:, k : k + p].T) for k in blocks])
+        wrong = gamma(p + 2) * norm(size)
+        square = largest_eigenvalue(N.T @ N) + gamma(len(X) + 2) * norm(N) ** 2
+        c = up((math.sqrt(square) + wrong) / (1.0 - factor.slack) * (1 + 1e-9))
+        return cls(geometry, factor, c, N, wrong)
+
+    @cached_property
+    def _solution(self) -> Array:
+        """|A^{1/2}' B^{-1}|, computed: how an error in each coordinate reaches the norm."""
+        return np.abs(self.N @ self.factor.inverse)
+
+    def step(self, v: Array, allowance: Array | float = 0.0) -> tuple[Array, float, float]:
+        """Solve with B and bound the solution and its error in the norm of the noise.
+
+        Returns
+        -------
+        s : ndarray of shape (q,)
+            The computed ``B^{-1} v``.
+        size, error : float
+            ``||B^{-1} u||_A <= size`` and ``||B^{-1} u - s||_A <= error`` for every u with
+            ``|u - v| <= allowance``.
+
+        Notes
+        -----
+        Guarantee: as stated.  Proof: proofs/transfer.md
+        """
+        f, half = self.factor, self.geometry.half
+        p, u = len(half), gamma(len(v) + 2)
+        white = f.inverse @ v
+        s = f.inverse.T @ white
+        size = norm(half @ s.reshape(-1, p).T)
+        around = (np.abs(f.inverse.T) @ np.abs(white)).reshape(-1, p).T
+        rounding = 2 * u * norm(np.abs(half) @ around)
+        lost = 2 * f.slack / (1.0 - f.slack)
+        allowance = allowance + u * np.abs(v)
+        tail = norm(np.abs(f.inverse) @ allowance)
+        reach = self.c * tail / (1.0 - f.slack)
+        if reach > 0.01 * size:
+            # Worth a matrix product: the coordinates' errors through B^{-1} itself.
+            crude = self.c * lost + self.wrong + u * norm(self.N)
+            reach = min(reach, norm(self._solution @ allowance) + crude * tail)
+        error = up((rounding + reach + self.c * lost * norm(white)) * (1 + 1e-9))
+        return s, up(size + error), error

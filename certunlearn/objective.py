@@ -2,25 +2,26 @@
 
 The one convention, stated once::
 
-    F(W) = sum_i s_i loss(x_i W, y_i) + 1/2 sum_j alpha_j ||W_j||^2 + 1/2 rho (sum_k W_{b,k})^2
+    F(W) = sum_i s_i loss(x_i W, y_i) + 1/2 sum_j alpha_j ||W_j||^2 + 1/2 sum_j rho_j (sum_k W_jk)^2
 
-``W`` has shape (p, K), the intercept (if any) in its last row b.  Vectors of length p K are
-class-major: ``W.T.ravel()``.  The gauge term (rho > 0, softmax with an intercept only) pins the
-direction in which adding one number to every intercept changes nothing; the optimum with
-intercepts summing to zero is the optimum without it.
+``W`` has shape (p, K), the intercept (if any) in its last row.  Vectors of length p K are
+class-major: ``W.T.ravel()``.  The gauge rho is positive for the unpenalised coordinates of
+softmax, where adding one number to every class changes nothing; the optimum whose rows there sum
+to zero is an optimum without it, and the only one with it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._rounding import UNIT_ROUNDOFF, gamma
-from .losses import Logistic, Loss
+from .losses import Loss, Softmax
 from .rows import DenseRows
 
 Array = NDArray[np.float64]
@@ -28,10 +29,11 @@ _TINY = 1e-290
 
 
 class Measurement(NamedTuple):
-    """One pass at W: objective, gradient, its rounding allowance, and the two margin figures.
+    """One pass at W: objective, gradient, its rounding allowance, and two margin figures.
 
     ``allowance`` bounds |computed - exact| gradient componentwise; ``moved`` bounds
-    R max_i range(x_i (W - W_ref)); ``margin_error`` bounds the rounding of any margin's range.
+    R max_i range(x_i (W - W_ref)); ``margin_error`` bounds R times the rounding of any margin's
+    range.
     """
 
     value: float
@@ -41,97 +43,29 @@ class Measurement(NamedTuple):
     margin_error: float
 
 
-def _jitted() -> Any:
-    """Compile the sweeps once, on first use, so that importing the package stays light."""
-    import jax
-    import jax.numpy as jnp
+class Curvature(NamedTuple):
+    """A computed Hessian, its diagonal before any subtraction, and its entrywise error.
 
-    def margin_range(Z: Any) -> Any:
-        if Z.shape[1] == 1:
-            return jnp.abs(Z[:, 0])
-        return jnp.max(Z, axis=1) - jnp.min(Z, axis=1)
+    ``|matrix - H| <= error * g g'`` with ``g^2 = diagonal``, H being the Hessian at margins that
+    are off by at most the margin error of the measurement at the same W.
+    """
 
-    @partial(jax.jit, static_argnums=0)
-    def measure(loss: Loss, X: Any, y: Any, s: Any, W: Any, step: Any, unit: Any) -> Any:
-        def body(carry: Any, block: Any) -> Any:
-            value, grad, size, moved, worst = carry
-            Xb, yb, sb = block
-            Z, absX = Xb @ W, jnp.abs(Xb)
-            slope = loss.slope(Z, yb)
-            curv = loss.curvature(Z) if loss.columns == 1 else jax.nn.softmax(Z, axis=1)
-            if loss.columns > 1:
-                curv = curv * (1.0 - curv)
-            error = unit * (absX @ jnp.abs(W))
-            rho = error if loss.columns == 1 else 2 * jnp.max(error, axis=1, keepdims=True)
-            dslope = jnp.exp(rho) * rho * (curv + _TINY) + 64 * loss.columns * 2.0**-53 * jnp.abs(
-                slope
-            )
-            sb1 = sb[:, None]
-            alive = (sb > 0).astype(W.dtype)
-            value = value + jnp.sum(sb * loss.value(Z, yb))
-            grad = grad + Xb.T @ (sb1 * slope)
-            size = size + jnp.stack([absX.T @ (sb1 * jnp.abs(slope)), absX.T @ (sb1 * dslope)])
-            shift = margin_range(Xb @ step)
-            moved = jnp.maximum(moved, jnp.max(alive * shift))
-            worst = jnp.maximum(worst, jnp.max(alive * jnp.max(rho, axis=1)))
-            return (value, grad, size, moved, worst), None
-
-        zero = jnp.zeros((), W.dtype)
-        start = (zero, jnp.zeros_like(W), jnp.zeros((2, *W.shape), W.dtype), zero, zero)
-        return jax.lax.scan(body, start, (X, y, s))[0]
-
-    @partial(jax.jit, static_argnums=0)
-    def hessian(loss: Loss, X: Any, s: Any, W: Any) -> Any:
-        K, p = loss.columns, W.shape[0]
-
-        def body(carry: Any, block: Any) -> Any:
-            first, cross = carry
-            Xb, sb = block
-            c = loss.curvature(Xb @ W) * sb[:, None]
-            first = first + jnp.stack([(Xb * c[:, k : k + 1]).T @ Xb for k in range(K)])
-            if K > 1:
-                prob = loss.curvature(Xb @ W)
-                A = (prob[:, :, None] * Xb[:, None, :]).reshape(Xb.shape[0], K * p)
-                cross = cross + (A * sb[:, None]).T @ A
-            return (first, cross), None
-
-        q = K * p if K > 1 else 1
-        start = jnp.zeros((K, p, p), W.dtype), jnp.zeros((q, q), W.dtype)
-        return jax.lax.scan(body, start, (X, s))[0]
-
-    @jax.jit
-    def gram(X: Any, s: Any) -> Any:
-        def body(carry: Any, block: Any) -> Any:
-            Xb, sb = block
-            return carry + (Xb * sb[:, None]).T @ Xb, None
-
-        p = X.shape[2]
-        return jax.lax.scan(body, jnp.zeros((p, p), X.dtype), (X, s))[0]
-
-    @jax.jit
-    def leverage(X: Any, s: Any, inverses: Any) -> Any:
-        def body(carry: Any, block: Any) -> Any:
-            Xb, sb = block
-            alive = (sb > 0).astype(Xb.dtype)
-            sq = [alive * jnp.sum((Xb @ inverses[k].T) ** 2, axis=1) for k in range(len(inverses))]
-            top = jnp.sort(jnp.stack(sq), axis=0)[-2:]
-            return jnp.maximum(carry, jnp.max(jnp.sum(top, axis=0))), None
-
-        return jax.lax.scan(body, jnp.zeros((), X.dtype), (X, s))[0]
-
-    return measure, hessian, gram, leverage
+    matrix: Array
+    diagonal: Array
+    error: float
 
 
-_SWEEPS: list[Any] = []
+def flat(W: Array) -> Array:
+    """Return W (p, K) as a class-major vector (p K,)."""
+    return W.T.ravel()
 
 
-def _sweeps() -> Any:
-    if not _SWEEPS:
-        _SWEEPS.extend(_jitted())
-    return _SWEEPS
+def folded(v: Array, p: int) -> Array:
+    """Return a class-major vector (p K,) as (p, K)."""
+    return np.ascontiguousarray(v.reshape(-1, p).T)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Objective:
     """The risk over ``rows`` under ``weight``; call its methods inside ``jax.enable_x64(True)``.
 
@@ -141,22 +75,29 @@ class Objective:
         Where the rows live.
     loss : Logistic or Softmax
         The pointwise loss.
+    table : ndarray of int
+        Column of each original class code.
     weight : ndarray of shape (n,)
         Effective weights s_i of this training set (0 for rows outside it).
-    alpha : ndarray of shape (p,)
-        L2 penalty of each coordinate.
-    gauge : float
-        rho, zero unless softmax has an unpenalised intercept.
+    alpha, gauge : ndarray of shape (p,)
+        L2 penalty and rho of each coordinate.
     """
 
     rows: DenseRows
     loss: Loss
+    table: NDArray[np.int64]
     weight: Array
     alpha: Array
-    gauge: float = 0.0
+    gauge: Array
 
-    def __post_init__(self) -> None:
-        self._padded = self.rows.padded(self.weight)
+    @cached_property
+    def _blocked(self) -> Array:
+        return self.rows.blocked(self.weight)
+
+    @cached_property
+    def weight_sum(self) -> float:
+        """Sum of the weights."""
+        return float(np.sum(self.weight))
 
     @property
     def sum_length(self) -> int:
@@ -169,101 +110,185 @@ class Objective:
         Notes
         -----
         Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
+        Proof: proofs/measure.md
         """
-        X, y = self.rows.on_device()
-        step = W - W_ref
-        unit = gamma(self.rows.p + 4)
-        out = _sweeps()[0](self.loss, X, y, self._padded, W, step, unit)
-        value, grad, (size, spread), moved, worst = (np.asarray(a, dtype=np.float64) for a in out)
-        if not np.isfinite(grad).all():
+        from . import sweeps
+
+        X, y = self.rows.sweep()
+        step, unit, K = W - W_ref, gamma(self.rows.p + 4), W.shape[1]
+        out = sweeps.measure(self.loss, X, y, self.table, self._blocked, W, step, unit)
+        if any(a.dtype != np.float64 for a in out):
+            raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
+        value, grad, size, moved, worst = (np.asarray(a) for a in out)
+        if not (np.isfinite(grad).all() and np.isfinite(size).all()):
             raise FloatingPointError("the gradient is not finite")
         ridge = self.alpha[:, None] * W
-        total = grad + ridge
-        parts = size + np.abs(ridge)
-        regular = 0.5 * float(np.sum(ridge * W))
-        if self.gauge:
-            gauge = self.gauge * float(np.sum(W[-1]))
-            total[-1] += gauge
-            parts[-1] += abs(gauge) + self.gauge * float(np.sum(np.abs(W[-1])))
-            regular += 0.5 * gauge * float(np.sum(W[-1]))
-        allowance = 1.001 * (gamma(self.sum_length + 8) * parts + spread) + _TINY
+        gauge = (self.gauge * W.sum(axis=1))[:, None]
+        total = grad + ridge + gauge
+        parts = size[:, :K] + np.abs(ridge)
+        parts = parts + (self.gauge * np.abs(W).sum(axis=1))[:, None]
+        regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
+        allowance = 1.001 * (gamma(self.sum_length + K + 8) * parts + size[:, K:]) + _TINY
         # The exact W - W_ref differs from the computed one by half a unit a coordinate.
-        slack = 2 * unit * self.radius_bound(np.abs(W) + np.abs(W_ref)) if step.any() else 0.0
+        slack = 0.0
+        if step.any():
+            slack = 4 * unit * float(np.max(self.rows.column_max @ (np.abs(W) + np.abs(W_ref))))
         return Measurement(
             float(value) + regular,
             total,
             allowance,
-            self.loss.R * float(moved) * (1 + 1e-12) + self.loss.R * slack,
-            1.001 * float(worst),
+            self.loss.R * (float(moved) * (1 + 1e-12) + slack),
+            1.001 * self.loss.R * float(worst),
         )
 
-    def radius_bound(self, absW: Array) -> float:
-        """Upper bound on max_i max_k |x_i| absW_k over the rows, from column maxima alone."""
-        if not hasattr(self, "_column_max"):
-            self._column_max = np.max(np.abs(self.rows.X), axis=0)
-        return float(np.max(self._column_max @ absW)) * (1 + 1e-12)
+    def gram(self) -> Curvature:
+        """Return G = kappa sum s x x' + diag(alpha), shape (p, p), intercept included.
 
-    def gram(self, kappa: float) -> Array:
-        """Return G = kappa sum s x x' + diag(alpha), shape (p, p), intercept included."""
-        X, _ = self.rows.on_device()
-        G = kappa * np.asarray(_sweeps()[2](X, self._padded)) + np.diag(self.alpha)
-        return 0.5 * (G + G.T)
+        Notes
+        -----
+        Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
+        """
+        from . import sweeps
 
-    def hessian(self, W: Array) -> tuple[Array, Array]:
-        """Return (H, diagonal before subtraction): shapes (pK, pK) and (pK,), gauge included."""
-        X, _ = self.rows.on_device()
-        first, cross = (np.asarray(a) for a in _sweeps()[1](self.loss, X, self._padded, W))
-        return self._assemble(first, cross)
+        X, _ = self.rows.sweep()
+        G = self.loss.kappa * np.asarray(sweeps.gram(X, self._blocked)) + np.diag(self.alpha)
+        if not np.isfinite(G).all():
+            raise FloatingPointError("the Gram matrix is not finite")
+        return Curvature(0.5 * (G + G.T), np.diag(G).copy(), self.gram_error)
 
-    def row_hessian(self, W: Array, positions: NDArray[np.int64], weight: Array) -> Array:
+    @property
+    def gram_error(self) -> float:
+        """Entrywise error of any Gram matrix accumulated afresh over these rows."""
+        return gamma(self.sum_length + 8)
+
+    def gram_of(self, positions: NDArray[np.int64]) -> Array:
+        """Return kappa sum s x x' over the rows at ``positions`` alone."""
+        X = self.rows.gather(positions)
+        out: Array = self.loss.kappa * (X * self.weight[positions][:, None]).T @ X
+        return out
+
+    def hessian(self, W: Array) -> Curvature:
+        """Return H at W, shape (pK, pK), gauge included.
+
+        Notes
+        -----
+        Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
+        """
+        from . import sweeps
+
+        X, _ = self.rows.sweep()
+        out = sweeps.hessian(self.loss, X, self._blocked, W)
+        first, cross = (np.asarray(a) for a in out)
+        return self._assembled(first, cross, gamma(self.sum_length + 8) + self._ulps)
+
+    @property
+    def _ulps(self) -> float:
+        """Relative error of a computed curvature at given margins."""
+        return 256 * self.loss.columns * UNIT_ROUNDOFF
+
+    def hessian_of(self, W: Array, positions: NDArray[np.int64]) -> Array:
         """Return the Hessian at ``W`` of the rows at ``positions`` alone, without any penalty."""
-        X, s, K = self.rows.X[positions], weight, self.loss.columns
-        Z = X @ W
-        if isinstance(self.loss, Logistic):
+        X, s = self.rows.gather(positions), self.weight[positions]
+        Z, p = X @ W, self.rows.p
+        if not isinstance(self.loss, Softmax):
             t = np.exp(-np.abs(Z[:, 0]))
-            return (X * (s * t / (1 + t) ** 2)[:, None]).T @ X
+            out: Array = (X * (s * t / (1 + t) ** 2)[:, None]).T @ X
+            return out
         P = np.exp(Z - Z.max(axis=1, keepdims=True))
         P /= P.sum(axis=1, keepdims=True)
         A = (P[:, :, None] * X[:, None, :]).reshape(len(X), -1)
-        H = -(A * s[:, None]).T @ A
-        p = self.rows.p
-        for k in range(K):
+        H: Array = -(A * s[:, None]).T @ A
+        for k in range(Z.shape[1]):
             H[k * p : (k + 1) * p, k * p : (k + 1) * p] += (X * (s * P[:, k])[:, None]).T @ X
         return H
 
-    def hessian_at_zero(self, gram: Array, kappa: float) -> tuple[Array, Array]:
-        """Return the Hessian at W = 0 from the Gram already at hand: no sweep."""
-        K, p = self.loss.columns, self.rows.p
-        raw = (gram - np.diag(self.alpha)) / kappa
-        if K == 1:
-            return self._assemble(0.25 * raw[None], np.zeros((1, 1)))
-        return self._assemble(
-            np.stack([raw / K] * K), np.kron(np.ones((K, K)) / K**2, raw).reshape(K * p, K * p)
-        )
+    def without(self, c: Curvature, gone: Array, count: int, margin_error: float) -> Curvature:
+        """Return ``c`` with the contribution ``gone`` of ``count`` rows taken out.
 
-    def _assemble(self, first: Array, cross: Array) -> tuple[Array, Array]:
+        Notes
+        -----
+        Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
+        """
+        error = c.error + gamma(count + 10) + 2 * self._ulps
+        return Curvature(c.matrix - gone, c.diagonal, error + math.expm1(2.02 * margin_error))
+
+    def hessian_at_zero(self, gram: Curvature) -> Curvature:
+        """Return the Hessian at W = 0 from the Gram already at hand: no sweep."""
+        K = self.loss.columns
+        raw = (gram.matrix - np.diag(self.alpha)) / self.loss.kappa
+        error = gram.error + 16 * UNIT_ROUNDOFF
+        if K == 1:
+            return self._assembled(0.25 * raw[None], np.zeros((1, 1)), error)
+        cross = np.tile(raw / K**2, (K, K))
+        return self._assembled(np.stack([raw / K] * K), cross, error)
+
+    def _assembled(self, first: Array, cross: Array, error: float) -> Curvature:
         K, p = self.loss.columns, self.rows.p
         H = -cross if K > 1 else np.zeros((p, p))
         for k in range(K):
             H[k * p : (k + 1) * p, k * p : (k + 1) * p] += first[k]
-        diagonal = np.concatenate([np.diag(f) + self.alpha for f in first])
+        diagonal = np.concatenate([np.diag(f) for f in first])
+        diagonal = diagonal + np.tile(self.alpha + self.gauge, K)
         H[np.diag_indices(K * p)] += np.tile(self.alpha, K)
-        if self.gauge:
-            last = np.arange(p - 1, K * p, p)
-            H[np.ix_(last, last)] += self.gauge
-            diagonal[last] += self.gauge
+        for j in np.flatnonzero(self.gauge):
+            same = np.arange(j, K * p, p)
+            H[np.ix_(same, same)] += self.gauge[j]
         if not np.isfinite(H).all():
             raise FloatingPointError("the Hessian is not finite")
-        return 0.5 * (H + H.T), diagonal
+        return Curvature(0.5 * (H + H.T), diagonal, error)
 
-    def largest_leverage(self, inverse: Array) -> float:
-        """Upper bound on R max over rows (and pairs of classes) of ||(e_k - e_l) (x) x||_{M^{-1}}.
+    def hvp(self, W: Array, V: Array) -> Array:
+        """Return the Hessian at W applied to V, shape (p, K), without forming it."""
+        from . import sweeps
 
-        ``inverse`` is X = L^{-1}, M = L L'.  With K classes ||a - b||^2 <= 2 (||a||^2 + ||b||^2).
+        X, _ = self.rows.sweep()
+        out = np.asarray(sweeps.hvp(self.loss, X, self._blocked, W, V)) + self.alpha[:, None] * V
+        total: Array = out + (self.gauge * V.sum(axis=1))[:, None]
+        return total
+
+    def box_leverage(self, inverse: Array, slack: float) -> float:
+        """Upper bound on R max_i ||x_i||_{B^{-1}} from the columns' maxima: no row is read.
+
+        Parameters
+        ----------
+        inverse : ndarray of shape (q, q)
+            X with ``||X L - I|| <= slack``, ``B = L L'``.
+
+        Notes
+        -----
+        Guarantee: for several classes, of ``||(e_k - e_l) (x) x_i||`` for every pair k < l.
+        Proof: proofs/leverage.md
         """
-        X, _ = self.rows.on_device()
+        p = self.rows.p
+        pieces = [
+            float(np.linalg.norm(np.abs(inverse[:, k : k + p]) @ self.rows.column_max))
+            for k in range(0, len(inverse), p)
+        ]
+        top = sum(sorted(pieces)[-2:])
+        return self.loss.R * top / (1.0 - slack) * (1 + 1e-9)
+
+    def leverage(self, inverse: Array, slack: float) -> float:
+        """Upper bound on the same quantity as `box_leverage`, from one sweep over the rows.
+
+        Notes
+        -----
+        Guarantee: as `box_leverage`.  Proof: proofs/leverage.md
+        """
+        from . import sweeps
+
+        X, _ = self.rows.sweep()
         K, p = self.loss.columns, self.rows.p
-        pieces = [np.linalg.qr(inverse[:, k * p : (k + 1) * p], mode="r") for k in range(K)]
-        square = float(_sweeps()[3](X, self._padded, np.stack(pieces)))
+        pieces = np.stack([inverse[:, k * p : (k + 1) * p] for k in range(K)])
+        rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
         factor = 1.0 if K == 1 else 2.0
-        return self.loss.R * float(np.sqrt(factor * square)) * (1 + 1e-9) + 1e3 * UNIT_ROUNDOFF
+        square = float(sweeps.leverage(X, self._blocked, pieces))
+        top = self.loss.R * float(np.sqrt(factor * square)) / (1.0 - slack) * (1 + 1e-9)
+        return top + 2 * rounding
+
+
+def gauge_weights(alpha: Array, loss: Loss, weight_sum: float, scale: Any) -> Array:
+    """Return the gauge rho, (p,): zero where penalised, of the curvature's size elsewhere."""
+    if loss.columns == 1:
+        return np.zeros_like(alpha)
+    size = weight_sum * np.maximum(np.square(scale), 1e-300) / loss.columns**2
+    return np.where(alpha > 0, 0.0, size)

@@ -1,82 +1,138 @@
-"""The training rows: a private padded copy, their weights, and the scrubbing of forgotten rows."""
+"""The training rows: a private copy on the device, and the scrubbing of forgotten rows."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST_BLOCK = 4096
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 1024
 
 
 def block_shape(n: int) -> tuple[int, int]:
-    """Return (blocks, rows per block): few distinct shapes, so that few programs are compiled."""
-    size = min(LARGEST_BLOCK, max(64, 1 << (max(n, 1) - 1).bit_length()))
+    """Return (blocks, rows per block) with few distinct sizes of block.
+
+    Blocks of about 2 sqrt(n) rows keep every chain of additions, and so every rounding
+    allowance, short; larger ones than a thousand rows would leave the cache.
+    """
+    wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
+    size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
     return -(-n // size), size
 
 
 class DenseRows:
-    """Rows held in memory as float64, always a copy of what the caller gave.
+    """Rows held once, as float64 on the device, always a copy of what the caller gave.
+
+    Call its methods inside ``jax.enable_x64(True)``.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Features.
-    y : ndarray of shape (n,)
+    codes : ndarray of shape (n,)
         Integer codes of the labels.
-    weight : ndarray of shape (n,)
-        Sample weights, >= 0.  A row is in the training set iff its weight is positive.
     intercept : bool
         Whether a column of ones is appended.
+
+    Attributes
+    ----------
+    scrubbed : ndarray of bool, shape (n,)
+        Rows that have been overwritten.
+    reads : int
+        Rows read so far, by sweeps and by position.
     """
 
     def __init__(
-        self,
-        X: NDArray[np.float64],
-        y: NDArray[np.int64],
-        weight: NDArray[np.float64],
-        *,
-        intercept: bool,
+        self, X: NDArray[np.float64], codes: NDArray[np.int64], *, intercept: bool
     ) -> None:
         self.n, d = X.shape
         self.p = d + int(intercept)
+        self.intercept = intercept
         self.blocks, self.block = block_shape(self.n)
         total = self.blocks * self.block
-        self.X = np.zeros((total, self.p))
-        self.X[: self.n, :d] = X
+        padded = np.zeros((total, self.p))
+        padded[: self.n, :d] = X
         if intercept:
-            self.X[: self.n, d] = 1.0
-        self.y = np.zeros(total, dtype=np.int64)
-        self.y[: self.n] = y
-        self.weight = np.array(weight, dtype=np.float64)
-        self.alive = np.ones(self.n, dtype=bool)
-        self._device: tuple[Any, Any] | None = None
+            padded[: self.n, d] = 1.0
+        self.codes = np.array(codes, dtype=np.int64)
+        y = np.zeros(total, dtype=np.int64)
+        y[: self.n] = codes
+        self.scrubbed = np.zeros(self.n, dtype=bool)
+        self.reads = 0
+        self._store(padded, y)
 
-    def padded(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _store(self, X: NDArray[np.float64], y: NDArray[np.int64]) -> None:
+        import jax.numpy as jnp
+
+        shape = (self.blocks, self.block)
+        self._X: Any = jnp.array(X.reshape(*shape, self.p), copy=True)
+        self._y: Any = jnp.array(y.reshape(shape), copy=True)
+        if self._X.dtype != np.float64:
+            raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
+        self._column_max: NDArray[np.float64] | None = None
+
+    def blocked(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
         out = np.zeros(self.blocks * self.block)
         out[: self.n] = weight
         return out.reshape(self.blocks, self.block)
 
-    def on_device(self) -> tuple[Any, Any]:
-        """Return (X, codes) as blocked device arrays; call inside the float64 context only."""
-        import jax.numpy as jnp
+    def sweep(self) -> tuple[Any, Any]:
+        """Return (X, codes) as blocked device arrays, counting one read of every row."""
+        self.reads += self.n
+        return self._X, self._y
 
-        if self._device is None:
-            X = jnp.asarray(self.X.reshape(self.blocks, self.block, self.p))
-            self._device = X, jnp.asarray(self.y.reshape(self.blocks, self.block))
-        return self._device
+    def gather(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the rows at ``positions`` on the host, shape (m, p)."""
+        self.reads += len(positions)
+        return np.asarray(self._X[positions // self.block, positions % self.block])
+
+    @property
+    def column_max(self) -> NDArray[np.float64]:
+        """Largest |x_ij| of each column over the rows still held, shape (p,)."""
+        if self._column_max is None:
+            from . import sweeps
+
+            self.reads += self.n
+            self._column_max = np.asarray(sweeps.column_max(self._X))
+        return self._column_max
+
+    def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
+        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
+        X = self.gather(np.flatnonzero(keep))
+        d = self.p - int(self.intercept)
+        return DenseRows(X[:, :d], self.codes[keep], intercept=self.intercept)
 
     def scrub(self, positions: NDArray[np.int64]) -> None:
-        """Overwrite the rows at ``positions`` with zeros, on the host and on the device."""
-        self.X[positions] = 0.0
-        self.y[positions] = 0
-        self.weight[positions] = 0.0
-        self.alive[positions] = False
-        self._device = None
+        """Overwrite the rows at ``positions`` with zeros, on the device and on the host."""
+        from . import sweeps
+
+        if not len(positions):
+            return
+        if self._column_max is not None:
+            # A maximum that a scrubbed row may have set is a copy of that row's value.
+            d = self.p - int(self.intercept)
+            gone = np.abs(self.gather(positions)).max(axis=0)
+            if (gone[:d] >= self._column_max[:d]).any():
+                self._column_max = None
+        size = 1 << (len(positions) - 1).bit_length()
+        where = np.full(size, positions[0], dtype=np.int64)
+        where[: len(positions)] = positions
+        self._X, self._y = sweeps.scrub(self._X, self._y, where)
+        self.codes[positions] = 0
+        self.scrubbed[positions] = True
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        state["_device"] = None
+        state["_X"], state["_y"] = np.asarray(self._X), np.asarray(self._y)
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import jax
+
+        self.__dict__.update(state)
+        total = self.blocks * self.block
+        with jax.enable_x64(True):
+            self._store(state["_X"].reshape(total, self.p), state["_y"].reshape(total))

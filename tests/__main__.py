@@ -1,9 +1,17 @@
-"""Everything that must pass: linter, formatter, tests."""
+"""Everything that must pass: linter, formatter, type checker, tests, doctests, README, examples."""
 
+import os
 import subprocess
 import sys
 
-for command in (["ruff", "check"], ["ruff", "format", "--check"], ["pytest"]):
+CHECKS = (
+    ["ruff", "check"],
+    ["ruff", "format", "--check"],
+    ["mypy"],
+    ["pytest", "-n", str(min(2, os.cpu_count() or 1)), "--dist", "worksteal"],
+)
+
+for command in CHECKS:
     code = subprocess.call([sys.executable, "-m", *command])
     if code:
         sys.exit(code)

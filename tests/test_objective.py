@@ -1,5 +1,8 @@
 """The sweeps against mpmath and scikit-learn; nothing here is computed twice by the same code."""
 
+import pickle
+from dataclasses import replace
+
 import jax
 import mpmath
 import numpy as np
@@ -17,11 +20,16 @@ def problem(classes, n=70, d=4, scale=1.0, seed=0):
     y = rng.integers(0, classes, size=n)
     y[:classes] = np.arange(classes)
     s = 10.0 ** rng.uniform(-6, 6, size=n) if scale > 1 else rng.uniform(0.5, 2, size=n)
-    rows = DenseRows(X, y, s, intercept=True)
     loss = Logistic() if classes == 2 else Softmax(classes)
     alpha = np.r_[np.ones(d), 0.0]
-    gauge = 0.0 if classes == 2 else 1.0
-    return X, y, s, Objective(rows, loss, s, alpha, gauge)
+    gauge = np.r_[np.zeros(d), 0.0 if classes == 2 else 1.0]
+    return X, y, s, objective_of(X, y, s, loss, alpha, gauge)
+
+
+def objective_of(X, y, s, loss, alpha, gauge):
+    with jax.enable_x64(True):
+        rows = DenseRows(X, y, intercept=True)
+    return Objective(rows, loss, np.arange(max(2, loss.columns)), s, alpha, gauge)
 
 
 def exact_gradient(X, y, s, W, alpha, gauge):
@@ -41,7 +49,7 @@ def exact_gradient(X, y, s, W, alpha, gauge):
                 for k in range(K):
                     out[j][k] += mpmath.mpf(float(s[i])) * slopes[k] * A[i][j]
         for k in range(K):
-            out[-1][k] += mpmath.mpf(gauge) * sum(V[-1])
+            out[-1][k] += mpmath.mpf(gauge[-1]) * sum(V[-1])
         return out
 
 
@@ -68,11 +76,11 @@ def test_hessian_is_the_derivative_of_the_gradient(classes):
     K = objective.loss.columns
     W = np.random.default_rng(2).normal(size=(5, K)) * 0.3
     with jax.enable_x64(True):
-        H, _ = objective.hessian(W)
-        at_zero, _ = objective.hessian(np.zeros_like(W))
-        from_gram, _ = objective.hessian_at_zero(
-            objective.gram(objective.loss.kappa), objective.loss.kappa
-        )
+        H = objective.hessian(W).matrix
+        at_zero = objective.hessian(np.zeros_like(W)).matrix
+        from_gram = objective.hessian_at_zero(objective.gram()).matrix
+        V = np.random.default_rng(4).normal(size=W.shape)
+        product = objective.hvp(W, V)
         for index in range(5 * K):
             step = np.zeros(5 * K)
             step[index] = 1e-5
@@ -84,6 +92,7 @@ def test_hessian_is_the_derivative_of_the_gradient(classes):
                 difference.T.ravel() / 2e-5, H[:, index], rtol=1e-6, atol=1e-6 * np.abs(H).max()
             )
     np.testing.assert_allclose(from_gram, at_zero, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(product.T.ravel(), H @ V.T.ravel(), rtol=1e-10, atol=1e-10)
     assert np.linalg.eigvalsh(H)[0] > 0
 
 
@@ -106,13 +115,52 @@ def test_moved_and_leverage_bound_the_rows():
     W = np.random.default_rng(3).normal(size=(5, 1))
     with jax.enable_x64(True):
         moved = objective.measure(W, np.zeros_like(W)).moved
-        H, _ = objective.hessian(W)
-        L = np.linalg.cholesky(H)
-        top = objective.largest_leverage(np.linalg.inv(L))
+        L = np.linalg.cholesky(objective.hessian(W).matrix)
+        top = objective.leverage(np.linalg.inv(L), 0.0)
+        box = objective.box_leverage(np.linalg.inv(L), 0.0)
     truth = np.abs(A @ W).max()
     assert truth <= moved <= truth * (1 + 1e-10)
     truth = np.sqrt((np.linalg.solve(L, A.T) ** 2).sum(axis=0).max())
     assert truth <= top <= truth * (1 + 1e-6)
+    assert top <= box
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_leverage_covers_every_pair_of_classes(classes):
+    X, _, s, objective = problem(classes)
+    A, K = np.column_stack([X, np.ones(len(X))]), objective.loss.columns
+    W = np.random.default_rng(3).normal(size=(5, K))
+    with jax.enable_x64(True):
+        L = np.linalg.cholesky(objective.hessian(W).matrix)
+        top = objective.leverage(np.linalg.inv(L), 0.0)
+        box = objective.box_leverage(np.linalg.inv(L), 0.0)
+    truth = 0.0
+    pairs = [(k, m) for k in range(K) for m in range(k)] or [(0, None)]
+    for k, m in pairs:
+        e = np.eye(K)[k] - (0 if m is None else np.eye(K)[m])
+        V = np.linalg.solve(L, np.stack([np.outer(e, a).ravel() for a in A]).T)
+        truth = max(truth, np.sqrt((V**2).sum(axis=0).max()))
+    assert truth <= top <= 2 * truth
+    assert truth <= box
+
+
+def test_removed_rows_leave_the_matrices():
+    X, y, s, objective = problem(3)
+    gone, kept = np.array([2, 5, 11]), np.setdiff1d(np.arange(len(X)), [2, 5, 11])
+    W = np.random.default_rng(5).normal(size=(5, 3))
+    short = objective_of(
+        X[kept], y[kept], s[kept], objective.loss, objective.alpha, objective.gauge
+    )
+    with jax.enable_x64(True):
+        H = objective.without(
+            objective.hessian(W), objective.hessian_of(W, gone), 3, margin_error=0.0
+        )
+        G = objective.without(objective.gram(), objective.gram_of(gone), 3, margin_error=0.0)
+        expected = short.hessian(W).matrix, short.gram().matrix
+    for computed, truth in zip((H, G), expected, strict=True):
+        g = np.sqrt(computed.diagonal)
+        assert (np.abs(computed.matrix - truth) <= 2 * computed.error * np.outer(g, g)).all()
+        assert np.abs(computed.matrix - truth).max() < 1e-12 * np.abs(truth).max()
 
 
 def test_weight_zero_is_a_row_removed_and_scrubbing_erases_it():
@@ -121,14 +169,16 @@ def test_weight_zero_is_a_row_removed_and_scrubbing_erases_it():
     s0 = s.copy()
     s0[7] = 0.0
     kept = np.arange(len(X)) != 7
-    removed = DenseRows(X[kept], y[kept], s[kept], intercept=True)
+    short = objective_of(X[kept], y[kept], s[kept], Logistic(), objective.alpha, objective.gauge)
+    before, rows = X.copy(), objective.rows
     with jax.enable_x64(True):
-        masked = Objective(objective.rows, Logistic(), s0, objective.alpha).measure(W, W)
-        short = Objective(removed, Logistic(), s[kept], objective.alpha).measure(W, W)
-    np.testing.assert_allclose(masked.gradient, short.gradient, rtol=1e-12)
-    before = X.copy()
-    marker = X[7].tobytes()
-    assert marker in objective.rows.X.tobytes()
-    objective.rows.scrub(np.array([7]))
-    assert marker not in objective.rows.X.tobytes()
+        masked = replace(objective, weight=s0).measure(W, W)
+        removed = short.measure(W, W)
+        rows.column_max  # noqa: B018 - fills the cache that scrubbing must not leave stale
+        assert X[7].tobytes() in rows.gather(np.arange(len(X)))[:, :4].tobytes()
+        rows.scrub(np.array([7]))
+        held = pickle.dumps(rows)
+        np.testing.assert_array_equal(rows.column_max[:4], np.abs(X[kept]).max(axis=0))
+    np.testing.assert_allclose(masked.gradient, removed.gradient, rtol=1e-12)
+    assert X[7].tobytes() not in held and X[8].tobytes() in held
     assert np.array_equal(before, X)

@@ -1,0 +1,48 @@
+"""One check per rule; every message says what was given and what is expected."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from .noise import MECHANISMS
+
+
+def real(name: str, value: Any, *, low: float, high: float = math.inf, closed: str = "") -> float:
+    """Return ``value`` as float if it is a number between the limits.
+
+    ``closed`` names the limits that are allowed themselves: "", "low", "high" or "both".
+    """
+    good = isinstance(value, Real) and not isinstance(value, bool)
+    number = float(value) if good else math.nan
+    above = number >= low if closed in ("low", "both") else number > low
+    below = number <= high if closed in ("high", "both") else number < high
+    if not (good and above and below):
+        left = "[" if closed in ("low", "both") else "("
+        right = "]" if closed in ("high", "both") else ")"
+        raise ValueError(
+            f"{name} must be a number in {left}{low:g}, {high:g}{right}, got {value!r}"
+        )
+    return number
+
+
+def count(name: str, value: Any, *, low: int) -> int:
+    """Return ``value`` as int if it is an integer of at least ``low``."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
+        raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}")
+    return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False."""
+    if value not in (True, False):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def mechanism(value: Any) -> str:
+    """Return ``value`` if it names a mechanism."""
+    if value not in MECHANISMS:
+        raise ValueError(f"mechanism must be one of {', '.join(MECHANISMS)}, got {value!r}")
+    return str(value)

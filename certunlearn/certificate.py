@@ -1,0 +1,139 @@
+"""The certificate: what is promised, what was realised, and what is not covered."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+NOT_COVERED = (
+    "releases made before the removal: one before and one after reveal the row",
+    "which requests were made after somebody saw such an earlier release",
+    "the secret state and its pickles, backups and copies of the data",
+    "whatever else was fitted on the removed rows: feature extractors, scalers, hyper-parameters",
+    "what the model can still infer: similar rows that remain keep their influence",
+)
+CONDITIONS = (
+    "ideal Gaussian sampler",
+    "IEEE 754 double precision, rounding to nearest",
+)
+SAME_PROGRAM = "the reference run executes the same floating-point program on the same machine"
+SEEDED = "reproducible noise: not private"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What may be said about the weights just released.
+
+    The first group of fields is promised: fixed before any request, fit for outsiders
+    (`public`).  The second is realised: each is a function of the removed rows and belongs to
+    the owner's log only.
+
+    Attributes
+    ----------
+    kind : {"gaussian", "none"}
+        "none" (no noise was asked for) claims nothing.
+    epsilon, delta : float
+        For every set of outcomes, this release and the reference are equally likely up to a
+        factor exp(epsilon) and an addition delta, in both directions.
+    mu, sigma, mechanism, view : float, float, str, str
+        Cap on the distance of the two means over sigma; noise scale; geometry; what is counted.
+    distance_target, fit_distance : float
+        Distance to the exact optimum a removal must certify and every fit promises, in the norm
+        of the noise.
+    joint_epsilon : float
+        All releases since the oldest removal together, at the same delta.
+    coefficient_deviation : tuple of float
+        Smallest, median and largest standard deviation that the noise gives a coefficient.
+    reference, goal, conditions, not_covered : str or tuple of str
+        Against what, and under which provisos.
+    n_retained : int
+        Rows the reference would be trained on.
+    library : str
+        Version that issued this.
+    distance, tier, n_forgotten, passes, seconds : float, str, int, int, float
+        Realised: certified bound on the distance to the exact optimum, how it was reached, rows
+        removed so far, sweeps over the retained rows, time.
+    """
+
+    kind: str
+    epsilon: float
+    delta: float
+    mu: float
+    sigma: float
+    mechanism: str
+    view: str
+    distance_target: float
+    fit_distance: float
+    joint_epsilon: float
+    coefficient_deviation: tuple[float, float, float]
+    reference: str
+    n_retained: int
+    library: str
+    goal: str = "untraining"
+    conditions: tuple[str, ...] = CONDITIONS
+    not_covered: tuple[str, ...] = NOT_COVERED
+    version: int = VERSION
+    distance: float | None = field(default=None, metadata={"realised": True})
+    tier: str | None = field(default=None, metadata={"realised": True})
+    n_forgotten: int | None = field(default=None, metadata={"realised": True})
+    passes: int | None = field(default=None, metadata={"realised": True})
+    seconds: float | None = field(default=None, metadata={"realised": True})
+
+    def public(self) -> Certificate:
+        """Return the promised part alone: nothing in it depends on the removed rows."""
+        gone: dict[str, Any] = {f.name: None for f in fields(self) if f.metadata.get("realised")}
+        return replace(self, **gone)
+
+    def check(self, epsilon: float, delta: float) -> bool:
+        """Whether this certificate implies (epsilon, delta)-certified removal."""
+        return self.kind != "none" and self.epsilon <= epsilon and self.delta <= delta
+
+    def to_json(self) -> str:
+        """Serialise; infinities are written as the string "inf"."""
+        values = {k: "inf" if v == math.inf else v for k, v in asdict(self).items()}
+        return json.dumps(values, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Certificate:
+        """Read what `to_json` wrote; refuses other versions, missing and unknown fields."""
+        values: dict[str, Any] = json.loads(text)
+        if not isinstance(values, dict) or values.get("version") != VERSION:
+            raise ValueError(f"not a certificate of version {VERSION}")
+        names = {f.name for f in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"fields do not match: {sorted(set(values) ^ names)}")
+        for key, value in values.items():
+            if value == "inf":
+                values[key] = math.inf
+            elif isinstance(value, list):
+                values[key] = tuple(value)
+        return cls(**values)
+
+    def __str__(self) -> str:
+        """A short statement in plain language."""
+        if self.kind == "none":
+            return (
+                "No certificate: the weights were released without noise (noise=0), so nothing "
+                "is claimed about what they reveal."
+            )
+        low, middle, high = self.coefficient_deviation
+        lines = [
+            f"Certified removal, epsilon = {self.epsilon:g}, delta = {self.delta:g}.",
+            f"No test on this one release can tell it from {self.reference}",
+            "better than these two numbers allow.",
+            f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
+            f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",
+            f"  joint view   all releases since the oldest removal: epsilon = "
+            f"{self.joint_epsilon:.4g} at the same delta",
+        ]
+        if self.distance is not None:
+            lines.append(
+                f"  realised     tier {self.tier}: distance to exact retraining at most "
+                f"{self.distance:.2g} of the {self.distance_target:.2g} allowed "
+                f"(owner's log, not for publication)"
+            )
+        lines += ["  holds under  " + "; ".join(self.conditions), "  not covered"]
+        return "\n".join(lines + [f"    - {text}" for text in self.not_covered])

@@ -1,0 +1,1 @@
+"""scikit-learn classes: validate, encode labels, call the unlearner."""

@@ -1,0 +1,105 @@
+"""The quadratic model of the objective: a factored reference Hessian and where it was taken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .factor import Factor, factorise
+from .objective import Curvature, Objective
+
+Array = NDArray[np.float64]
+_JITTERS = (0.0, 1e-15, 1e-13, 1e-11, 1e-9, 1e-7)
+
+
+@dataclass(frozen=True)
+class QuadraticModel:
+    """B = L L', a factored Hessian of some rows at some iterate.
+
+    Parameters
+    ----------
+    W : ndarray of shape (p, K)
+        Where the Hessian was taken.
+    weight : ndarray of shape (n,)
+        Weights it was taken under.
+    margin_error : float
+        R times the rounding of any margin's range there.
+    curvature : Curvature
+        The computed matrix and its error.
+    factor : Factor
+        Its Cholesky factor.
+    """
+
+    W: Array
+    weight: Array
+    margin_error: float
+    curvature: Curvature
+    factor: Factor
+
+    def mismatch(self, objective: Objective, moved: float) -> float:
+        """Return T with ``exp(-T) B <= H(w) <= exp(T) B`` for the Hessian H of ``objective``.
+
+        Parameters
+        ----------
+        moved : float
+            At least R max_i range(x_i (w - W)) over the rows of ``objective``.
+
+        Notes
+        -----
+        Guarantee: as stated.  Assumes: ``objective`` has the rows of this model.
+        Proof: proofs/mismatch.md
+        """
+        T = self.factor.theta + self.margin_error + moved
+        if objective.weight is not self.weight:
+            live = objective.weight > 0
+            if ((self.weight > 0) != live).any():
+                return math.inf
+            ratio = objective.weight[live] / self.weight[live]
+            T += max(math.log(float(ratio.max())), -math.log(float(ratio.min())), 0.0) + 1e-15
+        return T * (1 + 1e-12)
+
+    def without(self, objective: Objective, positions: NDArray[np.int64]) -> QuadraticModel:
+        """Return the model with the rows at ``positions`` (of ``objective``) taken out.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If what is left is not numerically positive definite.
+        """
+        weighed = replace(objective, weight=self.weight)
+        gone = weighed.hessian_of(self.W, positions)
+        curvature = weighed.without(self.curvature, gone, len(positions), self.margin_error)
+        factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
+        weight = self.weight.copy()
+        weight[positions] = 0.0
+        return replace(self, weight=weight, curvature=curvature, factor=factor)
+
+
+def model_of(
+    objective: Objective, W: Array, margin_error: float, curvature: Curvature
+) -> QuadraticModel:
+    """Factor a Hessian; where rounding left it indefinite, a relative ridge is added and charged.
+
+    The ridge is ``tau diag(g^2)``, an error of at most ``tau g g'`` entrywise like any other.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If even the largest ridge does not help.
+    """
+    for tau in _JITTERS:
+        matrix = curvature.matrix + tau * np.diag(curvature.diagonal)
+        try:
+            factor = factorise(matrix, curvature.diagonal, curvature.error + tau)
+        except np.linalg.LinAlgError:
+            continue
+        return QuadraticModel(W, objective.weight, margin_error, curvature, factor)
+    raise np.linalg.LinAlgError("the Hessian is not numerically positive definite")
+
+
+def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticModel:
+    """Sweep the rows for the Hessian at W and factor it."""
+    return model_of(objective, W, margin_error, objective.hessian(W))

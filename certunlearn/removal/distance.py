@@ -1,0 +1,94 @@
+"""From one measurement to a certified distance: the place where numbers meet the bounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._rounding import UNIT_ROUNDOFF, up
+from ..bounds import distance_measured
+from ..factor import norm
+from ..model import QuadraticModel
+from ..noise import Geometry, Transfer
+from ..objective import Measurement, Objective, flat, folded
+
+Array = NDArray[np.float64]
+
+
+class Distance(NamedTuple):
+    """Certified distances to the exact optimum, in the norm of the noise.
+
+    ``here`` is for the measured iterate, ``after`` for ``stepped``, the iterate one chord step
+    on; ``loose`` is the part of ``here`` that is not the measured step itself.
+    """
+
+    here: float
+    after: float
+    stepped: Array
+    loose: float
+
+
+class Reached(NamedTuple):
+    """A released iterate, its certified distance, and the model it was certified with."""
+
+    W: Array
+    distance: float
+    model: QuadraticModel
+    tier: str
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Measures certified distances with one model of the curvature.
+
+    Parameters
+    ----------
+    objective : Objective
+        The rows whose optimum is meant.
+    geometry : Geometry
+        The norm.
+    model : QuadraticModel
+        Of these rows.
+    """
+
+    objective: Objective
+    geometry: Geometry
+    model: QuadraticModel
+    transfer: Transfer
+    leverage: float
+
+    @classmethod
+    def of(
+        cls, objective: Objective, geometry: Geometry, model: QuadraticModel, *, sweep: bool = False
+    ) -> Ruler:
+        """Prepare the constants; with ``sweep`` the leverage is measured over the rows."""
+        factor = model.factor
+        transfer = Transfer.between(geometry, factor)
+        L = objective.box_leverage(factor.inverse, factor.slack)
+        if sweep:
+            L = min(L, objective.leverage(factor.inverse, factor.slack))
+        return cls(objective, geometry, model, transfer, L)
+
+    def distance(self, W: Array, m: Measurement) -> Distance:
+        """Bound the distance of W, and of the next chord step, to the exact optimum.
+
+        Notes
+        -----
+        Guarantee: as `Distance` says, for every mechanism.  Proof: proofs/distance.md
+        """
+        T = self.model.mismatch(self.objective, m.moved)
+        if not (T < math.inf and self.transfer.c < math.inf):
+            return Distance(math.inf, math.inf, W, math.inf)
+        g, allowance = flat(m.gradient), flat(m.allowance)
+        s, size, error = self.transfer.step(g, allowance)
+        nu = self.model.factor.whitened(g, allowance)
+        here, after = distance_measured(size, self.transfer.c, nu, self.leverage, T)
+        stepped = W - folded(s, W.shape[0])
+        # fl(W - s) is off by half a unit of itself in every coordinate.
+        half = np.abs(self.geometry.half)
+        rounding = 2 * UNIT_ROUNDOFF * norm(half @ np.abs(stepped))
+        return Distance(here, up(after + error + rounding), stepped, up(here - (size - error), 8))

@@ -1,0 +1,90 @@
+"""Refresh: Newton steps from where the iterate stands, with the curvature measured afresh."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..exceptions import ConvergenceError
+from ..model import QuadraticModel, model_at
+from ..noise import Geometry
+from ..objective import Measurement, Objective
+from ..solvers.newton import at_floor, newton
+from .distance import Array, Reached, Ruler
+
+#: The unmeasured part of the bound may be this share of the measured one.
+TIGHT = 0.15
+
+
+class Goal(NamedTuple):
+    """What to reach: a certified distance (relative to ||W||_A if so) and a gradient norm."""
+
+    distance: float
+    relative: bool
+    tol: float
+
+
+def refresh(
+    objective: Objective,
+    geometry: Geometry,
+    W: Array,
+    goal: Goal,
+    *,
+    max_iter: int,
+    model: QuadraticModel | None = None,
+    tier: str = "refresh",
+    progress: Callable[[int, float], None] | None = None,
+) -> tuple[Reached, int]:
+    """Minimise from W until the distance measured at the iterate meets the goal.
+
+    Returns what was reached (its distance may miss the goal: rounding has the last word) and the
+    number of Newton steps.
+
+    Raises
+    ------
+    ConvergenceError
+        If the curvature cannot be factored or the steps run out.
+    """
+    rulers: dict[int, Ruler] = {}
+    reached: list[float] = [math.inf]
+
+    def target(W: Array) -> float:
+        return goal.distance * geometry.norm(W) if goal.relative else goal.distance
+
+    def bounded(W: Array, m: Measurement, model: QuadraticModel, sweep: bool) -> bool:
+        key = id(model)
+        if key not in rulers or sweep:
+            rulers.clear()
+            rulers[key] = Ruler.of(objective, geometry, model, sweep=sweep)
+        d = rulers[key].distance(W, m)
+        reached[0] = d.here
+        tight = d.loose <= TIGHT * (d.here - d.loose) or at_floor(model, m)
+        return d.here <= target(W) and tight
+
+    def accept(W: Array, m: Measurement, model: QuadraticModel) -> bool:
+        flat_enough = np.max(np.abs(m.gradient)) <= goal.tol * objective.weight_sum
+        return bool(flat_enough or at_floor(model, m)) and bounded(W, m, model, False)
+
+    try:
+        s = newton(objective, W, model, accept, max_iter=max_iter, progress=progress)
+    except np.linalg.LinAlgError as error:
+        raise ConvergenceError(
+            f"the Hessian cannot be factored ({error}): rescale the features or lower C"
+        ) from error
+    if s.reason == "max_iter":
+        raise ConvergenceError(
+            f"no convergence in {max_iter} Newton steps (max |mean gradient| "
+            f"{np.max(np.abs(s.measurement.gradient)) / objective.weight_sum:.3g}): "
+            "raise max_iter or lower C"
+        )
+    if s.reason != "accepted":
+        # Rounding stopped the descent: see what can be claimed here, leverage measured.
+        model = s.model
+        if model.W is not s.W:
+            model = model_at(objective, s.W, s.measurement.margin_error)
+        bounded(s.W, s.measurement._replace(moved=0.0), model, True)
+        s = s._replace(model=model)
+    return Reached(s.W, reached[0], s.model, tier), s.iterations

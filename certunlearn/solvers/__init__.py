@@ -1,0 +1,1 @@
+"""Solvers: one file per method; failure is a value here and an exception at the edge."""

@@ -1,0 +1,129 @@
+"""Jitted sweeps over blocks of rows: one read of every row, whatever is summed.
+
+Arrays come blocked: X (blocks, block, p), y and s (blocks, block).  Padding rows have s = 0.
+``table`` maps a row's original class to its column (0 for classes no longer there, whose rows
+weigh nothing).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .losses import Loss
+
+_TINY = 1e-290
+
+
+def _range(Z: Any) -> Any:
+    """Return |z| for one column, max - min over columns otherwise, shape (n,)."""
+    if Z.shape[1] == 1:
+        return jnp.abs(Z[:, 0])
+    return jnp.max(Z, axis=1) - jnp.min(Z, axis=1)
+
+
+@partial(jax.jit, static_argnums=0)
+def measure(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, step: Any, unit: Any) -> Any:
+    """Value, gradient, its allowance's two sums, largest range of X step and of margin error."""
+    K = W.shape[1]
+
+    def body(carry: Any, block: Any) -> Any:
+        value, grad, size, moved, worst = carry
+        Xb, yb, sb = block
+        code = jnp.take(table, yb)
+        absX = jnp.abs(Xb)
+        both = Xb @ jnp.concatenate([W, step], axis=1)
+        Z = both[:, :K]
+        slope, curvature = loss.slope(Z, code), loss.diagonal(Z)
+        error = unit * (absX @ jnp.abs(W))
+        rho = error if K == 1 else 2 * jnp.max(error, axis=1, keepdims=True)
+        ulps = 64 * K * 2.0**-53
+        dslope = jnp.exp(rho) * rho * (curvature + _TINY) + ulps * jnp.abs(slope)
+        s1 = sb[:, None]
+        alive = (sb > 0).astype(W.dtype)
+        value = value + jnp.sum(sb * loss.value(Z, code))
+        grad = grad + Xb.T @ (s1 * slope)
+        size = size + absX.T @ jnp.concatenate([s1 * jnp.abs(slope), s1 * dslope], axis=1)
+        moved = jnp.maximum(moved, jnp.max(alive * _range(both[:, K:])))
+        worst = jnp.maximum(worst, jnp.max(alive * jnp.max(rho, axis=1)))
+        return (value, grad, size, moved, worst), None
+
+    zero = jnp.zeros((), W.dtype)
+    start = (zero, jnp.zeros_like(W), jnp.zeros((W.shape[0], 2 * K), W.dtype), zero, zero)
+    return jax.lax.scan(body, start, (X, y, s))[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def hessian(loss: Loss, X: Any, s: Any, W: Any) -> Any:
+    """Curvature sums: diagonal blocks before subtraction (K, p, p) and the subtracted product."""
+    K, p = loss.columns, W.shape[0]
+
+    def body(carry: Any, block: Any) -> Any:
+        first, cross = carry
+        Xb, sb = block
+        Z = Xb @ W
+        if K == 1:
+            c = loss.diagonal(Z) * sb[:, None]
+            return (first + ((Xb * c).T @ Xb)[None], cross), None
+        P = jax.nn.softmax(Z, axis=1)
+        c = P * sb[:, None]
+        first = first + jnp.stack([(Xb * c[:, k : k + 1]).T @ Xb for k in range(K)])
+        A = (P[:, :, None] * Xb[:, None, :]).reshape(Xb.shape[0], K * p)
+        return (first, cross + (A * sb[:, None]).T @ A), None
+
+    q = K * p if K > 1 else 1
+    start = jnp.zeros((K, p, p), W.dtype), jnp.zeros((q, q), W.dtype)
+    return jax.lax.scan(body, start, (X, s))[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def hvp(loss: Loss, X: Any, s: Any, W: Any, V: Any) -> Any:
+    """Hessian-vector product of the data term, shape of V."""
+
+    def body(carry: Any, block: Any) -> Any:
+        Xb, sb = block
+        return carry + Xb.T @ (sb[:, None] * loss.curve(Xb @ W, Xb @ V)), None
+
+    return jax.lax.scan(body, jnp.zeros_like(V), (X, s))[0]
+
+
+@jax.jit
+def gram(X: Any, s: Any) -> Any:
+    """Sum of s x x', shape (p, p)."""
+
+    def body(carry: Any, block: Any) -> Any:
+        Xb, sb = block
+        return carry + (Xb * sb[:, None]).T @ Xb, None
+
+    p = X.shape[2]
+    return jax.lax.scan(body, jnp.zeros((p, p), X.dtype), (X, s))[0]
+
+
+@jax.jit
+def leverage(X: Any, s: Any, inverses: Any) -> Any:
+    """Largest sum of the two largest ||inverses[k] x||^2 over rows (the largest if K = 1)."""
+
+    def body(carry: Any, block: Any) -> Any:
+        Xb, sb = block
+        alive = (sb > 0).astype(Xb.dtype)
+        squares = [alive * jnp.sum((Xb @ inverses[k].T) ** 2, axis=1) for k in range(len(inverses))]
+        top = jnp.sort(jnp.stack(squares), axis=0)[-2:]
+        return jnp.maximum(carry, jnp.max(jnp.sum(top, axis=0))), None
+
+    return jax.lax.scan(body, jnp.zeros((), X.dtype), (X, s))[0]
+
+
+@jax.jit
+def column_max(X: Any) -> Any:
+    """Largest |x_ij| of each column, shape (p,)."""
+    return jnp.max(jnp.abs(X), axis=(0, 1))
+
+
+@partial(jax.jit, donate_argnums=(0, 1))
+def scrub(X: Any, y: Any, where: Any) -> Any:
+    """Overwrite rows (flat positions ``where``) with zeros, in place where the backend allows."""
+    block = X.shape[1]
+    return X.at[where // block, where % block].set(0.0), y.at[where // block, where % block].set(0)
