@@ -6,6 +6,8 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from .noise import MECHANISMS
 
 
@@ -36,13 +38,13 @@ def count(name: str, value: Any, *, low: int) -> int:
 
 def flag(name: str, value: Any) -> bool:
     """Return ``value`` if it is True or False."""
-    if value not in (True, False):
+    if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
 def mechanism(value: Any) -> str:
     """Return ``value`` if it names a mechanism."""
-    if value not in MECHANISMS:
+    if not isinstance(value, str) or value not in MECHANISMS:
         raise ValueError(f"mechanism must be one of {', '.join(MECHANISMS)}, got {value!r}")
     return str(value)

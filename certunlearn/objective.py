@@ -115,20 +115,20 @@ class Objective:
         from . import sweeps
 
         X, y = self.rows.sweep()
-        step, unit, K = W - W_ref, gamma(self.rows.p + 4), W.shape[1]
-        out = sweeps.measure(self.loss, X, y, self.table, self._blocked, W, step, unit)
+        step, unit = W - W_ref, gamma(self.rows.p + 4)
+        units = unit, gamma(self.sum_length + W.shape[1] + 8)
+        out = sweeps.measure(self.loss, X, y, self.table, self._blocked, W, step, units)
         if any(a.dtype != np.float64 for a in out):
             raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
-        value, grad, size, moved, worst = (np.asarray(a) for a in out)
-        if not (np.isfinite(grad).all() and np.isfinite(size).all()):
+        value, grad, wrong, moved, worst = (np.asarray(a) for a in out)
+        if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
             raise FloatingPointError("the gradient is not finite")
         ridge = self.alpha[:, None] * W
         gauge = (self.gauge * W.sum(axis=1))[:, None]
         total = grad + ridge + gauge
-        parts = size[:, :K] + np.abs(ridge)
-        parts = parts + (self.gauge * np.abs(W).sum(axis=1))[:, None]
+        penalty = np.abs(ridge) + (self.gauge * np.abs(W).sum(axis=1))[:, None]
         regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
-        allowance = 1.001 * (gamma(self.sum_length + K + 8) * parts + size[:, K:]) + _TINY
+        allowance = 1.001 * (wrong + gamma(W.shape[1] + 8) * (penalty + np.abs(grad))) + _TINY
         # The exact W - W_ref differs from the computed one by half a unit a coordinate.
         slack = 0.0
         if step.any():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 1024
 
@@ -44,9 +47,7 @@ class DenseRows:
         Rows read so far, by sweeps and by position.
     """
 
-    def __init__(
-        self, X: NDArray[np.float64], codes: NDArray[np.int64], *, intercept: bool
-    ) -> None:
+    def __init__(self, X: Array, codes: NDArray[np.int64], *, intercept: bool) -> None:
         self.n, d = X.shape
         self.p = d + int(intercept)
         self.intercept = intercept
@@ -63,7 +64,7 @@ class DenseRows:
         self.reads = 0
         self._store(padded, y)
 
-    def _store(self, X: NDArray[np.float64], y: NDArray[np.int64]) -> None:
+    def _store(self, X: Array, y: NDArray[np.int64]) -> None:
         import jax.numpy as jnp
 
         shape = (self.blocks, self.block)
@@ -71,9 +72,9 @@ class DenseRows:
         self._y: Any = jnp.array(y.reshape(shape), copy=True)
         if self._X.dtype != np.float64:
             raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
-        self._column_max: NDArray[np.float64] | None = None
+        self._column_max: Array | None = None
 
-    def blocked(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    def blocked(self, weight: Array) -> Array:
         """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
         out = np.zeros(self.blocks * self.block)
         out[: self.n] = weight
@@ -84,13 +85,13 @@ class DenseRows:
         self.reads += self.n
         return self._X, self._y
 
-    def gather(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+    def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions`` on the host, shape (m, p)."""
         self.reads += len(positions)
         return np.asarray(self._X[positions // self.block, positions % self.block])
 
     @property
-    def column_max(self) -> NDArray[np.float64]:
+    def column_max(self) -> Array:
         """Largest |x_ij| of each column over the rows still held, shape (p,)."""
         if self._column_max is None:
             from . import sweeps
@@ -104,6 +105,16 @@ class DenseRows:
         X = self.gather(np.flatnonzero(keep))
         d = self.p - int(self.intercept)
         return DenseRows(X[:, :d], self.codes[keep], intercept=self.intercept)
+
+    def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
+        """Return one ``stride``-th of every block as a store, and the map of weights to it."""
+        out, kept = object.__new__(DenseRows), self.block // stride
+        out.__dict__.update(self.__dict__)
+        out._X, out._y = self._X[:, :kept], self._y[:, :kept]
+        out.block, out.n = kept, self.blocks * kept
+        out.codes = np.asarray(out._y).ravel()
+        out.reads = 0
+        return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
 
     def scrub(self, positions: NDArray[np.int64]) -> None:
         """Overwrite the rows at ``positions`` with zeros, on the device and on the host."""

@@ -19,6 +19,7 @@ from .removal.chord import chord
 from .removal.distance import Reached, Ruler
 from .removal.refresh import Goal, refresh
 from .rows import DenseRows
+from .solvers.subsample import subsampled_start
 from .tradeoff import Budget, calibrate
 
 Array = NDArray[np.float64]
@@ -201,6 +202,9 @@ def solved(
         W[gauge > 0] -= W[gauge > 0].mean(axis=1, keepdims=True)
     else:
         start = _model_at_zero(objective, gram, W)
+        near = subsampled_start(objective, W, start)
+        if near is not W:
+            W, start = near, None
     goal = _goal(settings, budget, fit=before is None)
     reached, iterations = refresh(
         objective,

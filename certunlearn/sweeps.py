@@ -25,34 +25,47 @@ def _range(Z: Any) -> Any:
     return jnp.max(Z, axis=1) - jnp.min(Z, axis=1)
 
 
+def _margins(X: Any, W: Any) -> Any:
+    """Return X W, (n, K); for one column as dot products of rows, which are twice as fast."""
+    return (W[:, 0] @ X.T)[:, None] if W.shape[1] == 1 else X @ W
+
+
+def _combined(X: Any, c: Any) -> Any:
+    """Return X' c, (p, K), with the same care."""
+    return (c[:, 0] @ X)[:, None] if c.shape[1] == 1 else X.T @ c
+
+
 @partial(jax.jit, static_argnums=0)
-def measure(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, step: Any, unit: Any) -> Any:
-    """Value, gradient, its allowance's two sums, largest range of X step and of margin error."""
+def measure(
+    loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, step: Any, units: tuple[Any, Any]
+) -> Any:
+    """Value, gradient, its rounding, largest range of X step and of margin error.
+
+    ``units`` are the relative errors of a margin and of a sum over rows; the rounding returned,
+    (p, K), is the sum's error and the margins' error pushed through the slope.
+    """
     K = W.shape[1]
 
     def body(carry: Any, block: Any) -> Any:
-        value, grad, size, moved, worst = carry
+        value, grad, wrong, moved, worst = carry
         Xb, yb, sb = block
-        code = jnp.take(table, yb)
-        absX = jnp.abs(Xb)
-        both = Xb @ jnp.concatenate([W, step], axis=1)
-        Z = both[:, :K]
+        code, absX = jnp.take(table, yb), jnp.abs(Xb)
+        Z = _margins(Xb, W)
         slope, curvature = loss.slope(Z, code), loss.diagonal(Z)
-        error = unit * (absX @ jnp.abs(W))
+        error = units[0] * _margins(absX, jnp.abs(W))
         rho = error if K == 1 else 2 * jnp.max(error, axis=1, keepdims=True)
-        ulps = 64 * K * 2.0**-53
-        dslope = jnp.exp(rho) * rho * (curvature + _TINY) + ulps * jnp.abs(slope)
-        s1 = sb[:, None]
-        alive = (sb > 0).astype(W.dtype)
+        relative = units[1] + 64 * K * 2.0**-53
+        dslope = jnp.exp(rho) * rho * (curvature + _TINY) + relative * jnp.abs(slope)
+        s1, alive = sb[:, None], (sb > 0).astype(W.dtype)
         value = value + jnp.sum(sb * loss.value(Z, code))
-        grad = grad + Xb.T @ (s1 * slope)
-        size = size + absX.T @ jnp.concatenate([s1 * jnp.abs(slope), s1 * dslope], axis=1)
-        moved = jnp.maximum(moved, jnp.max(alive * _range(both[:, K:])))
+        grad = grad + _combined(Xb, s1 * slope)
+        wrong = wrong + _combined(absX, s1 * dslope)
+        moved = jnp.maximum(moved, jnp.max(alive * _range(_margins(Xb, step))))
         worst = jnp.maximum(worst, jnp.max(alive * jnp.max(rho, axis=1)))
-        return (value, grad, size, moved, worst), None
+        return (value, grad, wrong, moved, worst), None
 
     zero = jnp.zeros((), W.dtype)
-    start = (zero, jnp.zeros_like(W), jnp.zeros((W.shape[0], 2 * K), W.dtype), zero, zero)
+    start = (zero, jnp.zeros_like(W), jnp.zeros_like(W), zero, zero)
     return jax.lax.scan(body, start, (X, y, s))[0]
 
 
@@ -64,7 +77,7 @@ def hessian(loss: Loss, X: Any, s: Any, W: Any) -> Any:
     def body(carry: Any, block: Any) -> Any:
         first, cross = carry
         Xb, sb = block
-        Z = Xb @ W
+        Z = _margins(Xb, W)
         if K == 1:
             c = loss.diagonal(Z) * sb[:, None]
             return (first + ((Xb * c).T @ Xb)[None], cross), None
@@ -85,7 +98,8 @@ def hvp(loss: Loss, X: Any, s: Any, W: Any, V: Any) -> Any:
 
     def body(carry: Any, block: Any) -> Any:
         Xb, sb = block
-        return carry + Xb.T @ (sb[:, None] * loss.curve(Xb @ W, Xb @ V)), None
+        U = loss.curve(_margins(Xb, W), _margins(Xb, V))
+        return carry + _combined(Xb, sb[:, None] * U), None
 
     return jax.lax.scan(body, jnp.zeros_like(V), (X, s))[0]
 

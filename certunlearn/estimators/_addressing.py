@@ -50,10 +50,17 @@ class RowNames:
             ids = X.index
         if ids is None:
             return cls(n, None)
-        array = np.empty(len(ids), dtype=object)
-        array[:] = list(ids)
-        if len(array) != n:
-            raise RowError(f"row_ids has {len(array)} entries for {n} rows")
+        if isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__"):
+            raise RowError(f"row_ids must be a sequence of {n} labels, got {ids!r}")
+        ids = list(ids)
+        if len(ids) != n:
+            raise RowError(f"row_ids has {len(ids)} entries for {n} rows")
+        try:
+            set(ids)
+        except TypeError as error:
+            raise RowError(f"row_ids must be hashable: {error}") from None
+        array = np.empty(n, dtype=object)
+        array[:] = ids
         return cls(n, array)
 
     @property
@@ -79,7 +86,8 @@ class RowNames:
         if row_ids is not None:
             found = self._labelled(row_ids)
         elif rows is not None:
-            found = self._numbered(rows)
+            aligned = _is_pandas(rows, "Series") and rows.dtype == bool
+            found = self._aligned(rows) if aligned else self._numbered(rows)
         else:
             found = self._meant(which)
         if not len(found):
@@ -106,14 +114,7 @@ class RowNames:
                     "a Series of values could be labels or positions: pass series.index or "
                     "row_ids= for labels, rows= for positions"
                 )
-            index = np.empty(len(which), dtype=object)
-            index[:] = list(which.index)
-            if self.ids is None or len(index) != self.n or not (index == self.ids).all():
-                raise AmbiguousRowError(
-                    "the boolean Series' index is not the index given to fit: align it, or pass "
-                    "a boolean array as rows="
-                )
-            return np.flatnonzero(which.to_numpy())
+            return self._aligned(which)
         array = np.asarray(which)
         if array.dtype.kind in "iu" and array.size and not self.positional:
             raise AmbiguousRowError(
@@ -122,6 +123,19 @@ class RowNames:
                 "row_ids= (or a pandas Index) for labels"
             )
         return self._numbered(which)
+
+    def _aligned(self, mask: Any) -> NDArray[np.int64]:
+        """Return where a boolean Series over the index given to fit is True."""
+        index, ids = np.empty(len(mask), dtype=object), self.ids
+        index[:] = list(mask.index)
+        if ids is None:
+            ids = np.arange(self.n).astype(object)
+        if len(index) != self.n or not (index == ids).all():
+            raise AmbiguousRowError(
+                "the boolean Series' index is not the index given to fit: align it, or pass "
+                "a boolean array as rows="
+            )
+        return np.flatnonzero(mask.to_numpy())
 
     def _numbered(self, rows: Any) -> NDArray[np.int64]:
         array = np.atleast_1d(np.asarray(rows))

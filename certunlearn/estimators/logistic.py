@@ -213,16 +213,17 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             before = self._model
             positions = self._names.positions(before.forgotten, which, rows, row_ids)
             model = unlearner.forget(before, positions, progress=self._progress())
+            if len(model.classes) < len(before.classes):
+                # Before anything changes: a filter may turn the warning into an error.
+                lost = self._labels[np.setdiff1d(before.classes, model.classes)]
+                warnings.warn(
+                    f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
+                    "classes_ and coef_ change shape, as retraining would have it",
+                    ClassForgottenWarning,
+                    stacklevel=2,
+                )
             self._adopt(model, "forget", len(positions), self.history_)
         self._model.scrub()
-        if len(model.classes) < len(before.classes):
-            lost = self._labels[np.setdiff1d(before.classes, model.classes)]
-            warnings.warn(
-                f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: classes_ and "
-                "coef_ have changed shape, as retraining would have it",
-                ClassForgottenWarning,
-                stacklevel=2,
-            )
         return self
 
     def release(self) -> Self:

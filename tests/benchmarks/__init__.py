@@ -1,0 +1,1 @@
+"""Comparisons in one run, reported as ratios: ``python -m tests.benchmarks``."""
