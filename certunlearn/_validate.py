@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .noise import MECHANISMS
-
 
 def real(name: str, value: Any, *, low: float, high: float = math.inf, closed: str = "") -> float:
     """Return ``value`` as float if it is a number between the limits.
@@ -43,8 +41,8 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def mechanism(value: Any) -> str:
-    """Return ``value`` if it names a mechanism."""
-    if not isinstance(value, str) or value not in MECHANISMS:
-        raise ValueError(f"mechanism must be one of {', '.join(MECHANISMS)}, got {value!r}")
+def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of the names allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     return str(value)

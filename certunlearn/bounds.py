@@ -80,7 +80,12 @@ def distance_from_decrement(nu: float, L: float) -> tuple[float, float]:
     return up(t / L), up(t)
 
 
-def distance_remainder(nu: float, L: float, T: float) -> tuple[float, float]:
+def distance_remainder(
+    nu: float,
+    L: float,
+    T: float,
+    spread: tuple[float, float, float] = (math.inf, 0.0, 0.0),
+) -> tuple[float, float]:
     """Bound what one exact step with B leaves, in the norm of B, and the distance itself.
 
     Parameters
@@ -89,6 +94,9 @@ def distance_remainder(nu: float, L: float, T: float) -> tuple[float, float]:
         At least ||g||_{B^{-1}} and R max_i ||x_i||_{B^{-1}}.
     T : float
         ``exp(-T) B <= H(w) <= exp(T) B``.
+    spread : tuple of float
+        ``(L_G, size, c_G)``, a second way to bound margins: ``R max_i |x_i . v| <= L_G ||v||_G``,
+        ``size >= ||B^{-1} g||_G`` and ``||v||_G <= c_G ||v||_B``.
 
     Returns
     -------
@@ -100,7 +108,8 @@ def distance_remainder(nu: float, L: float, T: float) -> tuple[float, float]:
 
     Notes
     -----
-    Guarantee: both hold whenever finite.  Proof: proofs/distance_remainder.md
+    Guarantee: both hold whenever finite.  t is the smaller of Theorem 1's and
+    ``L_G (size + c_G q)``, with q from the former.  Proof: proofs/distance_remainder.md
     """
     if not T >= 0:
         raise ValueError(f"T must be at least 0, got {T!r}")
@@ -110,11 +119,23 @@ def distance_remainder(nu: float, L: float, T: float) -> tuple[float, float]:
     r_H, t = distance_from_decrement(up(nu * half), up(L * half))
     if math.isinf(r_H):
         return math.inf, math.inf
-    r = up(half * r_H)
-    return up((math.expm1(T) * _GUARD + gsc_remainder(t)) * r), r
+    r, stale = up(half * r_H), math.expm1(T) * _GUARD
+    q = up((stale + gsc_remainder(t)) * r)
+    L_G, size, c_G = spread
+    if math.isfinite(L_G) and math.isfinite(q):
+        t = min(t, up(L_G * up(size + up(c_G * q))))
+        q = up((stale + gsc_remainder(t)) * r)
+    return q, r
 
 
-def distance_measured(step: float, c: float, nu: float, L: float, T: float) -> tuple[float, float]:
+def distance_measured(
+    step: float,
+    c: float,
+    nu: float,
+    L: float,
+    T: float,
+    spread: tuple[float, float, float] = (math.inf, 0.0, 0.0),
+) -> tuple[float, float]:
     """Bound the distance before and after a step with B, in the norm of the noise.
 
     Parameters
@@ -123,7 +144,7 @@ def distance_measured(step: float, c: float, nu: float, L: float, T: float) -> t
         At least ||B^{-1} g||_A.
     c : float
         At least ``max ||v||_A / ||v||_B``.
-    nu, L, T : float
+    nu, L, T, spread
         As in `distance_remainder`.
 
     Returns
@@ -135,22 +156,26 @@ def distance_measured(step: float, c: float, nu: float, L: float, T: float) -> t
     -----
     Guarantee: both hold whenever finite.  Proof: proofs/distance_remainder.md
     """
-    q, r = distance_remainder(nu, L, T)
+    q, r = distance_remainder(nu, L, T, spread)
     after = up(c * q)
     return min(up(step + after), up(c * r)), after
 
 
-def covariance_drift(eta: float, dimension: int, delta: float) -> float:
-    """Bound epsilon between two centred Gaussians whose precisions differ by a whitened ``eta``.
+def covariance_drift(eta: float, dimension: float, delta: float) -> float:
+    """Bound epsilon between centred Gaussians whose precisions differ by a whitened ``eta``.
+
+    ``epsilon' = N e^2 / (2 (1 - e)) + f (sqrt(N x) + x)`` with e = eta / (1 - eta),
+    f = e / (1 - e), x = log(1 / delta).
 
     Parameters
     ----------
     eta : float
         ``||P^{-1/2} Q P^{-1/2} - I||_2 <= eta`` for the two precision matrices P and Q.
-    dimension : int
-        D, the number of coordinates.
+    dimension : float
+        N, the number of coordinates.  Several independent releases t of D coordinates each,
+        with whitened differences eta_t <= eta, count as ``N = D sum_t (eta_t / eta)^2``.
     delta : float
-        Probability left for the tail of a chi-square with D degrees of freedom.
+        Probability left for the tail.
 
     Returns
     -------
@@ -164,12 +189,13 @@ def covariance_drift(eta: float, dimension: int, delta: float) -> float:
 
     References
     ----------
-    Laurent & Massart (2000), Adaptive estimation of a quadratic functional, Lemma 1.
+    Birge & Massart (1998), Minimum contrast estimators on sieves, Lemma 8.
     """
     if not (eta >= 0 and dimension >= 1 and 0 < delta < 1):
         raise ValueError(f"bad drift arguments {(eta, dimension, delta)!r}")
     if eta >= 0.25:
         return math.inf
     e = up(eta / (1.0 - eta))
-    tail = math.sqrt(dimension) + math.sqrt(2.0 * math.log(1.0 / delta))
-    return up(e / (2.0 * (1.0 - e)) * (dimension + (1.0 + e) * tail * tail), 32)
+    x = math.log(1.0 / delta)
+    f = up(e / (1.0 - e))
+    return up(dimension * e * e / (2.0 * (1.0 - e)) + f * (math.sqrt(dimension * x) + x), 32)

@@ -21,6 +21,10 @@ CONDITIONS = (
 SAME_PROGRAM = "the reference run executes the same floating-point program on the same machine"
 SEEDED = "reproducible noise: not private"
 VERSION = 1
+_SUBJECT = {
+    "release": "this one release can tell it",
+    "transcript": "all releases since the oldest removal together can tell them",
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Certificate:
         low, middle, high = self.coefficient_deviation
         lines = [
             f"Certified removal, epsilon = {self.epsilon:g}, delta = {self.delta:g}.",
-            f"No test on this one release can tell it from {self.reference}",
+            f"No test on {_SUBJECT[self.view]} from {self.reference}",
             "better than these two numbers allow.",
             f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
             f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",

@@ -142,3 +142,19 @@ def largest_eigenvalue(C: Array) -> float:
         log_scale += math.log(s) / exponent
         power = power / s
     return min(size, math.exp(log_scale) * (1.0 + 1e-6))
+
+
+def growth(old: Factor, new: Factor) -> float:
+    """Upper bound on ``max ||u||_{new^{-1}} / ||u||_{old^{-1}}``, both as their L L'.
+
+    Notes
+    -----
+    Guarantee: as stated.  Proof: proofs/growth.md
+    """
+    if not new.slack < 0.5:
+        return math.inf
+    N = new.inverse @ old.lower
+    q = len(N)
+    wrong = gamma(q + 2) * norm(np.abs(new.inverse) @ np.abs(old.lower))
+    square = largest_eigenvalue(N @ N.T) + gamma(q + 2) * norm(N) ** 2
+    return up((math.sqrt(square) + wrong) / (1.0 - new.slack) * (1 + 1e-9))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .factor import Factor, factorise
-from .objective import Curvature, Objective
+from .objective import Curvature, Objective, without
 
 Array = NDArray[np.float64]
 _JITTERS = (0.0, 1e-15, 1e-13, 1e-11, 1e-9, 1e-7)
@@ -69,9 +69,8 @@ class QuadraticModel:
         numpy.linalg.LinAlgError
             If what is left is not numerically positive definite.
         """
-        weighed = replace(objective, weight=self.weight)
-        gone = weighed.hessian_of(self.W, positions)
-        curvature = weighed.without(self.curvature, gone, len(positions), self.margin_error)
+        share = replace(objective, weight=self.weight).share(positions, self.W, self.W)
+        curvature = without(self.curvature, share.hessian, len(positions), share.error)
         factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
         weight = self.weight.copy()
         weight[positions] = 0.0

@@ -108,8 +108,15 @@ class Geometry:
         """Return ||V||_A of a (p, K) array, to float64 accuracy."""
         if self.mechanism == "isotropic":
             return norm(V)
-        first = self.gram.lower.T @ V
-        return norm(first if self.mechanism == "gram" else self.gram.lower @ first)
+        if self.mechanism == "gram":
+            return self.gram_norm(V)
+        return norm(self.gram.lower @ (self.gram.lower.T @ V))
+
+    def gram_norm(self, V: Array) -> float:
+        """Return ||V||_G of a (p, K) array, rounded up."""
+        lower = self.gram.lower
+        wrong = gamma(len(V) + 2) * norm(np.abs(lower.T) @ np.abs(V))
+        return up(norm(lower.T @ V) + wrong)
 
     def noise(self, Z: Array) -> Array:
         """Return A^{-1/2} Z for standard normal Z of shape (p, K)."""

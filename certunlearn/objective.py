@@ -12,7 +12,6 @@ to zero is an optimum without it, and the only one with it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._rounding import UNIT_ROUNDOFF, gamma
-from .losses import Loss, Softmax
+from .losses import Loss
 from .rows import DenseRows
+from .share import Share
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
@@ -53,6 +53,18 @@ class Curvature(NamedTuple):
     matrix: Array
     diagonal: Array
     error: float
+
+
+def without(c: Curvature, gone: Array, count: int, error: float) -> Curvature:
+    """Return ``c`` with the contribution ``gone`` of ``count`` rows taken out.
+
+    ``error`` is the relative entrywise error of ``gone``, in the sense of `Curvature`.
+
+    Notes
+    -----
+    Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
+    """
+    return Curvature(c.matrix - gone, c.diagonal, c.error + gamma(count + 10) + error)
 
 
 def flat(W: Array) -> Array:
@@ -161,12 +173,6 @@ class Objective:
         """Entrywise error of any Gram matrix accumulated afresh over these rows."""
         return gamma(self.sum_length + 8)
 
-    def gram_of(self, positions: NDArray[np.int64]) -> Array:
-        """Return kappa sum s x x' over the rows at ``positions`` alone."""
-        X = self.rows.gather(positions)
-        out: Array = self.loss.kappa * (X * self.weight[positions][:, None]).T @ X
-        return out
-
     def hessian(self, W: Array) -> Curvature:
         """Return H at W, shape (pK, pK), gauge included.
 
@@ -186,31 +192,10 @@ class Objective:
         """Relative error of a computed curvature at given margins."""
         return 256 * self.loss.columns * UNIT_ROUNDOFF
 
-    def hessian_of(self, W: Array, positions: NDArray[np.int64]) -> Array:
-        """Return the Hessian at ``W`` of the rows at ``positions`` alone, without any penalty."""
-        X, s = self.rows.gather(positions), self.weight[positions]
-        Z, p = X @ W, self.rows.p
-        if not isinstance(self.loss, Softmax):
-            t = np.exp(-np.abs(Z[:, 0]))
-            out: Array = (X * (s * t / (1 + t) ** 2)[:, None]).T @ X
-            return out
-        P = np.exp(Z - Z.max(axis=1, keepdims=True))
-        P /= P.sum(axis=1, keepdims=True)
-        A = (P[:, :, None] * X[:, None, :]).reshape(len(X), -1)
-        H: Array = -(A * s[:, None]).T @ A
-        for k in range(Z.shape[1]):
-            H[k * p : (k + 1) * p, k * p : (k + 1) * p] += (X * (s * P[:, k])[:, None]).T @ X
-        return H
-
-    def without(self, c: Curvature, gone: Array, count: int, margin_error: float) -> Curvature:
-        """Return ``c`` with the contribution ``gone`` of ``count`` rows taken out.
-
-        Notes
-        -----
-        Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
-        """
-        error = c.error + gamma(count + 10) + 2 * self._ulps
-        return Curvature(c.matrix - gone, c.diagonal, error + math.expm1(2.02 * margin_error))
+    def share(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Share:
+        """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""
+        X, y = self.rows.gather(positions), self.table[self.rows.codes[positions]]
+        return Share.of(self.loss, X, y, self.weight[positions], W, W_ref)
 
     def hessian_at_zero(self, gram: Curvature) -> Curvature:
         """Return the Hessian at W = 0 from the Gram already at hand: no sweep."""
@@ -270,6 +255,9 @@ class Objective:
     def leverage(self, inverse: Array, slack: float) -> float:
         """Upper bound on the same quantity as `box_leverage`, from one sweep over the rows.
 
+        With the factor of G, (p, p), it is R max_i ||x_i||_{G^{-1}}, times sqrt(2) where there
+        are several classes: ``R range(x_i V) <= leverage ||V||_G`` for every V of shape (p, K).
+
         Notes
         -----
         Guarantee: as `box_leverage`.  Proof: proofs/leverage.md
@@ -277,13 +265,11 @@ class Objective:
         from . import sweeps
 
         X, _ = self.rows.sweep()
-        K, p = self.loss.columns, self.rows.p
-        pieces = np.stack([inverse[:, k * p : (k + 1) * p] for k in range(K)])
+        p, pairs = self.rows.p, 1.0 if self.loss.columns == 1 else 2.0
+        pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
-        factor = 1.0 if K == 1 else 2.0
-        square = float(sweeps.leverage(X, self._blocked, pieces))
-        top = self.loss.R * float(np.sqrt(factor * square)) / (1.0 - slack) * (1 + 1e-9)
-        return top + 2 * rounding
+        top = float(np.sqrt(pairs * float(sweeps.leverage(X, self._blocked, pieces))))
+        return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
 
 def gauge_weights(alpha: Array, loss: Loss, weight_sum: float, scale: Any) -> Array:

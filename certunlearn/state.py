@@ -9,18 +9,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ._rounding import UNIT_ROUNDOFF
 from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from .factor import factorise
+from .gram import Gram, gram_of
 from .losses import Logistic, Loss, Softmax
 from .model import QuadraticModel, model_of
 from .noise import Geometry
-from .objective import Curvature, Objective, gauge_weights
+from .objective import Objective, gauge_weights, without
 from .removal.chord import chord
 from .removal.distance import Reached, Ruler
+from .removal.downdate import Ledger, Leverages
 from .removal.refresh import Goal, refresh
 from .rows import DenseRows
 from .solvers.subsample import subsampled_start
-from .tradeoff import Budget, calibrate
+from .tradeoff import Budget, Caps, calibrate
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -43,15 +45,7 @@ class Settings:
     tol: float
     max_iter: int
     seed: int | None
-
-
-@dataclass(frozen=True)
-class Gram:
-    """The Gram matrix of the retained rows and how it came about."""
-
-    curvature: Curvature
-    geometry: Geometry
-    same_program: bool
+    view: str = "release"
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,8 @@ class State:
         The secret iterate, what was shown for it, and with which model of the curvature.
     iterations : int
         Newton steps of the last fit or refresh.
+    ledger : Ledger or None
+        What lets the next removal leave every retained row alone; None where nothing can.
     """
 
     settings: Settings
@@ -89,6 +85,7 @@ class State:
     budget: Budget | None
     reached: Reached
     iterations: int
+    ledger: Ledger | None = None
 
 
 def classes_of(rows: DenseRows, sample_weight: Array) -> NDArray[np.int64]:
@@ -118,57 +115,13 @@ def _effective(settings: Settings, rows: DenseRows, sample_weight: Array) -> Arr
     return out
 
 
-def _gram(
-    settings: Settings, objective: Objective, budget: Budget | None, was: Curvature | None
-) -> Gram:
-    """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
-
-    A downdated G that has drifted past the cap is accumulated afresh, row for row as a fit on the
-    retained rows would; only if that alone cannot be charged is the same program assumed.
-    """
-
-    def geometry(curvature: Curvature) -> Geometry:
-        factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
-        return Geometry(settings.mechanism, factor)
-
-    def charged(geometry: Geometry) -> bool:
-        return budget is None or geometry.drift(objective.gram_error) <= budget.drift_cap
-
-    if was is not None:
-        try:
-            downdated = geometry(was)
-        except np.linalg.LinAlgError:
-            pass
-        else:
-            if charged(downdated):
-                return Gram(was, downdated, False)
-    fresh = _accumulated(objective)
-    try:
-        afresh = geometry(fresh)
-    except np.linalg.LinAlgError as error:
-        raise NotCertifiedError(
-            "the Gram matrix of the retained rows is not numerically positive definite, so its "
-            "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",
-            reason="gram",
-        ) from error
-    return Gram(fresh, afresh, not charged(afresh))
-
-
-def _accumulated(objective: Objective) -> Curvature:
-    """Accumulate G exactly as a fit on the retained rows alone would, layout included."""
-    keep = objective.weight > 0
-    if keep.all():
-        return objective.gram()
-    rows = objective.rows.compact(keep)
-    return replace(objective, rows=rows, weight=objective.weight[keep]).gram()
-
-
 def solved(
     settings: Settings,
     rows: DenseRows,
     sample_weight: Array,
     *,
     before: State | None = None,
+    t: int = 1,
     progress: Progress = None,
 ) -> State:
     """Solve for the rows of positive weight: a fit, or a refresh after a class has gone.
@@ -177,6 +130,8 @@ def solved(
     ----------
     before : State, optional
         What to start from, trained on these rows and on those of classes now gone.
+    t : int
+        Which release since the oldest removal this is for.
 
     Raises
     ------
@@ -195,7 +150,8 @@ def solved(
     gauge = gauge_weights(alpha, loss, float(weight.sum()), rows.column_max)
     objective = Objective(rows, loss, table, weight, alpha, gauge)
     budget = _budget(settings, rows.p * K)
-    gram = _gram(settings, objective, budget, None)
+    caps = None if budget is None else budget.caps(t)
+    gram = gram_of(settings.mechanism, objective, caps, None)
     W, start = np.zeros((rows.p, K)), None
     if before is not None and K > 1:
         W = before.reached.W[:, np.isin(before.classes, classes)]
@@ -205,7 +161,7 @@ def solved(
         near = subsampled_start(objective, W, start)
         if near is not W:
             W, start = near, None
-    goal = _goal(settings, budget, fit=before is None)
+    goal = _goal(settings, caps, fit=before is None)
     reached, iterations = refresh(
         objective,
         gram.geometry,
@@ -217,9 +173,10 @@ def solved(
         progress=progress,
     )
     _demand(reached, goal, gram.geometry)
-    return State(
+    state = State(
         settings, rows, sample_weight, classes, objective, gram, budget, reached, iterations
     )
+    return _opened(state, None)
 
 
 def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel:
@@ -233,9 +190,9 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
 
 
 def removed(
-    state: State, sample_weight: Array, gone: Positions, *, progress: Progress = None
+    state: State, sample_weight: Array, gone: Positions, *, t: int = 1, progress: Progress = None
 ) -> State:
-    """Remove rows while the classes stay: chord steps if they suffice, a refresh otherwise.
+    """Remove rows while the classes stay, by the cheapest tier that meets the target.
 
     Parameters
     ----------
@@ -243,51 +200,116 @@ def removed(
         Without the rows that go.
     gone : ndarray of int
         Their positions; all have positive weight in ``state``.
+    t : int
+        Which release since the oldest removal this is for.
 
     Raises
     ------
     NotCertifiedError, ConvergenceError
         If the distance cannot be shown.
     """
-    settings, before, budget = state.settings, state.objective, state.budget
-    weight = _effective(settings, state.rows, sample_weight)
-    objective = replace(before, weight=weight)
-    was = None
+    settings, before, ledger, W = state.settings, state.objective, state.ledger, state.reached.W
+    objective = replace(before, weight=_effective(settings, state.rows, sample_weight))
+    at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
+    share, was = before.share(gone, at, ref), None
     if not isinstance(settings.class_weight, str):
-        was = before.without(
-            state.gram.curvature, before.gram_of(gone), len(gone), margin_error=0.0
-        )
-    gram = _gram(settings, objective, budget, was)
-    goal, W = _goal(settings, budget, fit=False), state.reached.W
-    try:
-        downdated = state.reached.model.without(before, gone)
-    except np.linalg.LinAlgError:
-        downdated = None
-    if downdated is not None:
-        ruler = Ruler.of(objective, gram.geometry, downdated)
-        target = goal.distance * (gram.geometry.norm(W) if goal.relative else 1.0)
-        out = chord(ruler, W, target, most=_passes_worth_a_refresh(objective))
+        was = without(state.gram.curvature, share.gram, len(gone), 16 * UNIT_ROUNDOFF)
+    caps = None if state.budget is None else state.budget.caps(t)
+    gram = gram_of(settings.mechanism, objective, caps, was)
+    model = None
+    if ledger is None:
+        try:
+            model = state.reached.model.without(before, gone)
+        except np.linalg.LinAlgError:
+            pass
+    state = replace(
+        state,
+        sample_weight=sample_weight,
+        objective=objective,
+        gram=gram,
+        ledger=None if ledger is None else ledger.edited(share),
+    )
+    return _settled(state, model, caps, progress)
+
+
+def tightened(state: State, *, t: int, progress: Progress = None) -> State:
+    """Return the state within the caps of release t, improved only where it is not.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown.
+    """
+    if state.budget is None:
+        return state
+    caps = state.budget.caps(t)
+    drift = state.gram.geometry.drift(state.objective.gram_error)
+    if not (drift <= caps.drift or state.gram.same_program):
+        gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+        state = replace(state, gram=gram, ledger=None)
+    elif state.reached.distance <= caps.target:
+        return state
+    return _settled(state, None, caps, progress)
+
+
+def _settled(
+    state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
+) -> State:
+    """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
+    objective, gram, ledger = state.objective, state.gram, state.ledger
+    W, goal = state.reached.W, _goal(state.settings, caps, fit=False)
+    target = goal.distance * (gram.geometry.norm(W) if goal.relative else 1.0)
+    passes = _passes_worth_a_refresh(objective)
+    if ledger is not None:
+        stepped, distance = ledger.step(gram.geometry)
+        if distance <= target:
+            reached = state.reached._replace(W=stepped, distance=distance, tier="downdate")
+            return replace(state, reached=reached)
+        W = stepped if math.isfinite(distance) else W
+    if ledger is None or ledger.capacity(target) <= 1 + passes:
+        out = _chorded(state, model, W, target, passes)
         if isinstance(out, Reached):
-            return replace(
-                state, sample_weight=sample_weight, objective=objective, gram=gram, reached=out
-            )
+            refreshed = None if ledger is None else ledger.refreshed
+            return _opened(replace(state, reached=out), refreshed)
         W = out
     gauge = gauge_weights(
         objective.alpha, objective.loss, objective.weight_sum, state.rows.column_max
     )
     objective = replace(objective, gauge=gauge)
     reached, iterations = refresh(
-        objective, gram.geometry, W, goal, max_iter=settings.max_iter, progress=progress
+        objective, gram.geometry, W, goal, max_iter=state.settings.max_iter, progress=progress
     )
     _demand(reached, goal, gram.geometry)
-    return replace(
-        state,
-        sample_weight=sample_weight,
-        objective=objective,
-        gram=gram,
-        reached=reached,
-        iterations=iterations,
-    )
+    state = replace(state, objective=objective, reached=reached, iterations=iterations)
+    return _opened(state, None)
+
+
+def _chorded(
+    state: State, model: QuadraticModel | None, W: Array, target: float, most: int
+) -> Reached | Array:
+    """Take chord steps from W on the downdated model; return W where they do not suffice."""
+    objective, geometry, ledger = state.objective, state.gram.geometry, state.ledger
+    leverages = math.inf, math.inf
+    if ledger is not None:
+        try:
+            model = ledger.model(objective)
+        except np.linalg.LinAlgError:
+            return W
+        known = ledger.refreshed.towards(objective, model.factor, geometry.gram)
+        leverages = known.in_hessian, known.in_gram
+    if model is None:
+        return W
+    ruler = Ruler.of(objective, geometry, model, leverages=leverages)
+    return chord(ruler, W, target, most=most)
+
+
+def _opened(state: State, refreshed: Leverages | None) -> State:
+    """Open the ledger of tier 1, which the next removal starts from."""
+    if isinstance(state.settings.class_weight, str):
+        # "balanced" reweighs every row at every removal: nothing can stay untouched.
+        return replace(state, ledger=None)
+    ledger = Ledger.opened(state.objective, state.gram.geometry, state.reached, refreshed)
+    return replace(state, ledger=ledger)
 
 
 def _passes_worth_a_refresh(objective: Objective) -> int:
@@ -308,13 +330,14 @@ def _budget(settings: Settings, dimension: int) -> Budget | None:
         settings.noise,
         dimension=dimension,
         drifts=settings.mechanism != "isotropic",
+        view=settings.view,
     )
 
 
-def _goal(settings: Settings, budget: Budget | None, *, fit: bool) -> Goal:
-    if budget is None:
+def _goal(settings: Settings, caps: Caps | None, *, fit: bool) -> Goal:
+    if caps is None:
         return Goal(UNNOISED, True, settings.tol)
-    return Goal(budget.fit_distance if fit else budget.distance_target, False, settings.tol)
+    return Goal(caps.fit if fit else caps.target, False, settings.tol)
 
 
 def _demand(reached: Reached, goal: Goal, geometry: Geometry) -> None:

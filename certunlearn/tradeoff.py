@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import erfcx, ndtr
 
 from ._rounding import down, up
@@ -107,22 +108,48 @@ def epsilon_from_delta(delta: float, mu: float) -> float:
         return math.inf
     if delta_from_epsilon(0.0, mu) <= delta:
         return 0.0
-    low, high = 0.0, 1.0
+    high = 1.0
     while delta_from_epsilon(high, mu) > delta:
-        low, high = high, 2 * high
+        high *= 2
         if not math.isfinite(high):
             return math.inf
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if not low < middle < high:
-            break
-        low, high = (low, middle) if delta_from_epsilon(middle, mu) <= delta else (middle, high)
-    return high
+    # The bound never falls below 5e-324, so its logarithm is a number.
+    target = math.log(delta)
+    root = float(brentq(lambda e: math.log(delta_from_epsilon(e, mu)) - target, 0.0, high))
+    step = math.ulp(root)
+    while delta_from_epsilon(root, mu) > delta:
+        root, step = root + step, 2 * step
+    return root
+
+
+#: What may be counted: one release, or all releases since the oldest removal together.
+VIEWS = ("release", "transcript")
+#: In the transcript view the drift caps fall like t^-DECAY; sum t^(-2 DECAY) <= 1 + 1 / 0.2 = 6.
+_DECAY, _DECAY_SUM = 0.6, 6.0
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What release t may use, fixed before any request.
+
+    Attributes
+    ----------
+    fit : float
+        r_fit, the distance to the optimum that the reference promises.
+    target : float
+        Distance to the optimum that a removal must certify.
+    drift : float
+        Largest whitened difference of the two covariances that is charged.
+    """
+
+    fit: float
+    target: float
+    drift: float
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be spent on what, fixed before any request.
+    """How (epsilon, delta) is divided between the shift of the mean and the drift of covariance.
 
     Attributes
     ----------
@@ -130,27 +157,53 @@ class Budget:
         Number of released coordinates.
     epsilon, delta, sigma : float
         As asked for.
+    view : {"release", "transcript"}
+        Whether they are meant for one release or for all since the oldest removal together.
     mu : float
-        The cap on (distance of the two means) / sigma.
-    fit_distance : float
-        r_fit, the distance to the optimum that every fit promises.
-    distance_target : float
-        The distance to the optimum a removal must certify.
+        The cap on the distance of the two means over sigma; in the transcript view on the root of
+        the sum of its squares over all releases.
     drift_cap : float
-        Largest whitened difference of the two covariances that is charged.
+        Cap on the drift at the first release.
     drift_epsilon : float
-        What that charge may cost.
+        What the drift may cost.
     """
 
     dimension: int
     epsilon: float
     delta: float
     sigma: float
+    view: str
     mu: float
-    fit_distance: float
-    distance_target: float
     drift_cap: float
     drift_epsilon: float
+
+    def caps(self, t: int) -> Caps:
+        """Return the caps of release t = 1, 2, ... since the oldest removal.
+
+        In the transcript view ``mu_t = mu sqrt(6) / (pi t)``, so that ``sum_t mu_t^2 <= mu^2``
+        however many releases there are.
+
+        Notes
+        -----
+        Guarantee: ``fit (1 + drift) + target <= sigma mu_t``.  Proof: proofs/calibrate.md
+        """
+        t = max(t, 1)
+        mu, drift = self.mu, self.drift_cap
+        if self.view == "transcript":
+            mu = down(mu * math.sqrt(6.0) / (math.pi * t), 8)
+            drift = down(drift * t**-_DECAY, 8)
+        fit = down(0.1 * self.sigma * mu)
+        return Caps(fit, down(down(self.sigma * mu) - up(fit * (1.0 + drift))), drift)
+
+    @property
+    def fit_distance(self) -> float:
+        """r_fit of the first release."""
+        return self.caps(1).fit
+
+    @property
+    def distance_target(self) -> float:
+        """Distance that a removal must certify at the first release."""
+        return self.caps(1).target
 
     def joint_epsilon(self, releases: int) -> float:
         """Epsilon of ``releases`` releases together, at the same delta, from the caps alone.
@@ -161,18 +214,18 @@ class Budget:
         -----
         Guarantee: as stated.  Proof: proofs/joint_epsilon.md
         """
-        if releases <= 1:
+        if releases <= 1 or self.view == "transcript":
             return self.epsilon
         mu = up(self.mu * math.sqrt(releases))
         if self.drift_cap == 0:
             return epsilon_from_delta(self.delta, mu)
-        room = 2.0 * releases * self.drift_epsilon
+        room, dimension = 2.0 * self.drift_epsilon, float(releases * self.dimension)
         while room < 700:
             epsilon = epsilon_from_delta(0.998 * self.delta * math.exp(-room), mu)
-            tail = 1e-3 * self.delta * math.exp(-min(epsilon, 1e3)) / releases
+            tail = 1e-3 * self.delta * math.exp(-min(epsilon, 1e3))
             if tail == 0:
                 break
-            drift = releases * covariance_drift(self.drift_cap, self.dimension, tail)
+            drift = covariance_drift(self.drift_cap, dimension, tail)
             if drift <= room:
                 return up(epsilon + drift)
             room *= 2.0
@@ -180,7 +233,13 @@ class Budget:
 
 
 def calibrate(
-    epsilon: float, delta: float, sigma: float, *, dimension: int, drifts: bool
+    epsilon: float,
+    delta: float,
+    sigma: float,
+    *,
+    dimension: int,
+    drifts: bool,
+    view: str = "release",
 ) -> Budget:
     """Divide (epsilon, delta) between the shift of the mean and the drift of the covariance.
 
@@ -192,12 +251,15 @@ def calibrate(
         Number of released coordinates.
     drifts : bool
         False if the covariance is a constant (isotropic noise).
+    view : {"release", "transcript"}
+        Whether epsilon and delta are meant for each release or for all of them together.
 
     Notes
     -----
-    Guarantee: two releases whose means are at most ``distance_target + fit_distance`` apart in
-    the norm of the noise and whose covariances differ by at most ``drift_cap``, whitened, are
-    (epsilon, delta)-indistinguishable, both ways.  Proof: proofs/calibrate.md
+    Guarantee: two releases whose means are at most ``target + fit`` apart in the norm of the noise
+    and whose covariances differ by at most ``drift``, whitened (`Budget.caps`), are
+    (epsilon, delta)-indistinguishable, both ways; in the transcript view so are any number of
+    releases together.  Proof: proofs/calibrate.md
     """
     if not 0 < epsilon <= 700:
         raise ValueError(f"epsilon must be in (0, 700], got {epsilon!r}")
@@ -205,14 +267,12 @@ def calibrate(
     tail = 1e-3 * delta * math.exp(-epsilon) if drifts else 0.0
     left = 0.999 * delta * math.exp(-reserve) * (1 - 1e-12) if drifts else delta
     mu = mu_from_epsilon_delta(epsilon - reserve, left)
-    cap = 0.0
-    if drifts and tail > 0:
+    cap, count = 0.0, dimension * (_DECAY_SUM if view == "transcript" else 1.0)
+    if tail > 0:
         low, high = 0.0, 0.25
         for _ in range(60):
             middle = 0.5 * (low + high)
-            fits = covariance_drift(middle, dimension, tail) <= reserve
+            fits = covariance_drift(middle, count, tail) <= reserve
             low, high = (middle, high) if fits else (low, middle)
         cap = low
-    fit = down(0.1 * sigma * mu)
-    target = down(down(sigma * mu) - up(fit * (1.0 + cap)))
-    return Budget(dimension, epsilon, delta, sigma, mu, fit, target, cap, reserve)
+    return Budget(dimension, epsilon, delta, sigma, view, mu, cap, reserve)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,17 @@ from ._version import __version__
 from .certificate import Certificate
 from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
 from .rows import DenseRows
-from .state import Array, Positions, Progress, Settings, State, classes_of, removed, solved
+from .state import (
+    Array,
+    Positions,
+    Progress,
+    Settings,
+    State,
+    classes_of,
+    removed,
+    solved,
+    tightened,
+)
 
 __all__ = ["Model", "Settings", "fit", "forget", "release"]
 
@@ -50,11 +60,11 @@ class Model(State):
         What holds for them.
     """
 
-    forgotten: NDArray[np.bool_]
-    releases: int
-    since_removal: int
-    released: Array
-    certificate: Certificate
+    forgotten: NDArray[np.bool_] = field(kw_only=True)
+    releases: int = field(kw_only=True)
+    since_removal: int = field(kw_only=True)
+    released: Array = field(kw_only=True)
+    certificate: Certificate = field(kw_only=True)
 
     @property
     def W(self) -> Array:
@@ -118,23 +128,27 @@ def forget(model: Model, positions: Positions, *, progress: Progress = None) -> 
         weight, forgotten = model.sample_weight.copy(), model.forgotten.copy()
         gone = positions[weight[positions] > 0]
         weight[positions], forgotten[positions] = 0.0, True
+        since = model.since_removal + 1
         if len(gone) == 0:
-            state = model.state
+            state = tightened(model.state, t=since, progress=progress)
         elif np.array_equal(classes_of(model.rows, weight), model.classes):
-            state = removed(model.state, weight, gone, progress=progress)
+            state = removed(model.state, weight, gone, t=since, progress=progress)
         else:
             state = solved(
-                model.settings, model.rows, weight, before=model.state, progress=progress
+                model.settings, model.rows, weight, before=model.state, t=since, progress=progress
             )
-        since = model.since_removal + 1
         return _released(state, forgotten, model.releases, since, clock, reads)
 
 
 def release(model: Model) -> Model:
     """Return the same model with a fresh release of the same secret iterate."""
+    import jax
+
     since = model.since_removal + int(model.forgotten.any())
     clock, reads = time.perf_counter(), model.rows.reads
-    return _released(model.state, model.forgotten, model.releases, since, clock, reads)
+    with jax.enable_x64(True):
+        state = tightened(model.state, t=since) if since else model.state
+    return _released(state, model.forgotten, model.releases, since, clock, reads)
 
 
 def _released(
@@ -176,6 +190,7 @@ def _released(
 def _promise(state: State, since: int) -> Certificate:
     """Write the part of the certificate that does not depend on the removed rows."""
     settings, budget = state.settings, state.budget
+    caps = None if budget is None else budget.caps(since)
     kept = int(np.count_nonzero(state.sample_weight > 0))
     conditions: tuple[str, ...] = claims.CONDITIONS
     if state.gram.same_program:
@@ -190,9 +205,9 @@ def _promise(state: State, since: int) -> Certificate:
         mu=math.inf if budget is None else budget.mu,
         sigma=settings.noise,
         mechanism=settings.mechanism,
-        view="release",
-        distance_target=0.0 if budget is None else budget.distance_target,
-        fit_distance=0.0 if budget is None else budget.fit_distance,
+        view=settings.view,
+        distance_target=0.0 if caps is None else caps.target,
+        fit_distance=0.0 if caps is None else caps.fit,
         joint_epsilon=math.inf if budget is None else budget.joint_epsilon(since),
         coefficient_deviation=(
             float(spread.min()),

@@ -7,11 +7,11 @@ import certunlearn
 
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
-    {"_version", "exceptions", "_rounding"},
+    {"_version", "_validate", "exceptions", "_rounding"},
     {"losses", "rows", "bounds", "factor", "certificate"},
-    {"sweeps", "tradeoff", "noise"},
-    {"_validate", "objective"},
-    {"model"},
+    {"sweeps", "tradeoff", "noise", "share"},
+    {"objective"},
+    {"model", "gram"},
     {"solvers", "removal.distance"},
     {"removal"},
     {"state"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"__main__"},
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
-ALLOWED = {("rows", "sweeps"), ("tradeoff", "bounds"), ("noise", "factor")}
+ALLOWED = {("rows", "sweeps")}
 CLAIMS = {"bounds", "factor", "tradeoff", "certificate", "noise"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from certunlearn.losses import Logistic, Softmax
-from certunlearn.objective import Objective
+from certunlearn.objective import Objective, without
 from certunlearn.rows import DenseRows
 
 
@@ -152,11 +152,16 @@ def test_removed_rows_leave_the_matrices():
         X[kept], y[kept], s[kept], objective.loss, objective.alpha, objective.gauge
     )
     with jax.enable_x64(True):
-        H = objective.without(
-            objective.hessian(W), objective.hessian_of(W, gone), 3, margin_error=0.0
-        )
-        G = objective.without(objective.gram(), objective.gram_of(gone), 3, margin_error=0.0)
+        share = objective.share(gone, W, W)
+        H = without(objective.hessian(W), share.hessian, 3, share.error)
+        G = without(objective.gram(), share.gram, 3, share.error)
+        remaining = objective.measure(W, W).gradient - share.gradient
         expected = short.hessian(W).matrix, short.gram().matrix
+        np.testing.assert_allclose(
+            remaining - objective.alpha[:, None] * W,
+            short.measure(W, W).gradient - objective.alpha[:, None] * W,
+            rtol=1e-10,
+        )
     for computed, truth in zip((H, G), expected, strict=True):
         g = np.sqrt(computed.diagonal)
         assert (np.abs(computed.matrix - truth) <= 2 * computed.error * np.outer(g, g)).all()

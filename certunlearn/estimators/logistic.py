@@ -20,6 +20,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import _validate
 from ..certificate import Certificate
 from ..exceptions import ClassForgottenWarning, SecretStateWarning
+from ..noise import MECHANISMS
+from ..tradeoff import VIEWS
 from ..unlearner import Model, Settings
 from ._addressing import RowNames
 
@@ -60,6 +62,10 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         optimum and claims nothing.
     mechanism : {"gram", "isotropic", "objective"}
         Geometry of the noise.
+    view : {"release", "transcript"}
+        Whether epsilon and delta are meant for each release alone, or for all releases since the
+        oldest removal together, however many: release t is then certified to a distance that
+        falls like 1 / t.
 
     Attributes
     ----------
@@ -118,6 +124,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
+        view: str = "release",
     ) -> None:
         self.C = C
         self.fit_intercept = fit_intercept
@@ -130,6 +137,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.delta = delta
         self.noise = noise
         self.mechanism = mechanism
+        self.view = view
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, row_ids: Any = None) -> Self:
         """Train on the rows of positive weight and release.
@@ -292,10 +300,11 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             epsilon=_validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
             delta=_validate.real("delta", self.delta, low=0, high=1),
             noise=_validate.real("noise", self.noise, low=0, closed="low"),
-            mechanism=_validate.mechanism(self.mechanism),
+            mechanism=_validate.choice("mechanism", self.mechanism, MECHANISMS),
             tol=_validate.real("tol", self.tol, low=0, closed="low"),
             max_iter=_validate.count("max_iter", self.max_iter, low=1),
             seed=seed,
+            view=_validate.choice("view", self.view, VIEWS),
         )
 
     def _class_weight(self, labels: NDArray[Any]) -> None | str | Array:

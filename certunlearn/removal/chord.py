@@ -34,8 +34,8 @@ def chord(ruler: Ruler, W: Array, target: float, *, most: int) -> Reached | Arra
         m = ruler.objective.measure(W, ruler.model.W)
         d = ruler.distance(W, m)
         if min(d.here, d.after) <= target:
-            W, r = (d.stepped, d.after) if d.after <= d.here else (W, d.here)
-            return Reached(W, r, ruler.model, "chord")
+            W_new, r = (d.stepped, d.after) if d.after <= d.here else (W, d.here)
+            return Reached(W_new, r, ruler.model, "chord", W, m)
         if not d.after < _WORTHWHILE * best:
             return W
         best, W = d.after, d.stepped

@@ -33,12 +33,17 @@ class Distance(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """A released iterate, its certified distance, and the model it was certified with."""
+    """An iterate, its certified distance, and what that was shown with.
+
+    ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from.
+    """
 
     W: Array
     distance: float
     model: QuadraticModel
     tier: str
+    measured: Array
+    measurement: Measurement
 
 
 @dataclass(frozen=True)
@@ -60,18 +65,28 @@ class Ruler:
     model: QuadraticModel
     transfer: Transfer
     leverage: float
+    in_gram: float
 
     @classmethod
     def of(
-        cls, objective: Objective, geometry: Geometry, model: QuadraticModel, *, sweep: bool = False
+        cls,
+        objective: Objective,
+        geometry: Geometry,
+        model: QuadraticModel,
+        *,
+        leverages: tuple[float, float] = (math.inf, math.inf),
+        sweep: bool = False,
     ) -> Ruler:
-        """Prepare the constants; with ``sweep`` the leverage is measured over the rows."""
+        """Prepare the constants; with ``sweep`` the leverage is measured over the rows.
+
+        ``leverages`` are known bounds on the leverage in the norms of the model and of G.
+        """
         factor = model.factor
         transfer = Transfer.between(geometry, factor)
-        L = objective.box_leverage(factor.inverse, factor.slack)
+        L = min(leverages[0], objective.box_leverage(factor.inverse, factor.slack))
         if sweep:
             L = min(L, objective.leverage(factor.inverse, factor.slack))
-        return cls(objective, geometry, model, transfer, L)
+        return cls(objective, geometry, model, transfer, L, leverages[1])
 
     def distance(self, W: Array, m: Measurement) -> Distance:
         """Bound the distance of W, and of the next chord step, to the exact optimum.
@@ -86,7 +101,10 @@ class Ruler:
         g, allowance = flat(m.gradient), flat(m.allowance)
         s, size, error = self.transfer.step(g, allowance)
         nu = self.model.factor.whitened(g, allowance)
-        here, after = distance_measured(size, self.transfer.c, nu, self.leverage, T)
+        spread = (math.inf, 0.0, 0.0)
+        if self.geometry.mechanism == "gram":
+            spread = (self.in_gram, size, self.transfer.c)
+        here, after = distance_measured(size, self.transfer.c, nu, self.leverage, T, spread)
         stepped = W - folded(s, W.shape[0])
         # fl(W - s) is off by half a unit of itself in every coordinate.
         half = np.abs(self.geometry.half)

@@ -85,6 +85,6 @@ def refresh(
         model = s.model
         if model.W is not s.W:
             model = model_at(objective, s.W, s.measurement.margin_error)
-        bounded(s.W, s.measurement._replace(moved=0.0), model, True)
-        s = s._replace(model=model)
-    return Reached(s.W, reached[0], s.model, tier), s.iterations
+        s = s._replace(model=model, measurement=s.measurement._replace(moved=0.0))
+        bounded(s.W, s.measurement, model, True)
+    return Reached(s.W, reached[0], s.model, tier, s.W, s.measurement), s.iterations
