@@ -104,12 +104,7 @@ def factorise(matrix: Array, diagonal: Array, error: float) -> Factor:
     lower, info = lapack.dpotrf(matrix, lower=1, clean=1)
     if info != 0 or not np.isfinite(lower).all():
         raise np.linalg.LinAlgError("the matrix is not numerically positive definite")
-    inverse, info = lapack.dtrtri(lower, lower=1)
-    if info != 0 or not np.isfinite(inverse).all():
-        raise np.linalg.LinAlgError("the factor cannot be inverted")
-    residual = inverse @ lower
-    residual[np.diag_indices(q)] -= 1.0
-    slack = norm(residual) + gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))
+    inverse, slack = _inverted(lower)
     g = np.sqrt(np.maximum(diagonal, np.diag(matrix))) * _GUARD
     error = up((error + gamma(q + 2)) * _GUARD)
     if not slack < 0.5:
@@ -118,6 +113,64 @@ def factorise(matrix: Array, diagonal: Array, error: float) -> Factor:
     whitened = up(error * spread * spread)
     theta = -math.log1p(-whitened) * _GUARD if whitened < 0.9 else math.inf
     return Factor(lower, inverse, slack, spread, error, theta, g)
+
+
+def factorise_rows(A: Array) -> Factor:
+    """Factor ``M = A' A`` by an orthogonal factorisation of A, without forming it.
+
+    The rounding of A' A costs the square of A's condition number, that of this the number itself.
+
+    Parameters
+    ----------
+    A : ndarray of shape (m, q)
+        Weighted rows, m >= q, known to a few units in every entry.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If A is numerically rank deficient.
+
+    Notes
+    -----
+    Guarantee: the attributes of `Factor` hold, ``error`` only in the sense that
+    ``error * spread^2`` bounds the whitened difference of L L' and M.
+    Proof: proofs/factorise_rows.md
+
+    References
+    ----------
+    Higham (2002), Accuracy and Stability of Numerical Algorithms, Theorem 19.4.
+    """
+    m, q = A.shape
+    R: Array = np.asarray(np.linalg.qr(A, mode="r"))
+    lower: Array = np.ascontiguousarray((R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]).T)
+    if not (np.isfinite(lower).all() and (np.diag(lower) > 0).all()):
+        raise np.linalg.LinAlgError("the rows are numerically rank deficient")
+    inverse, slack = _inverted(lower)
+    g = np.sqrt(np.sum(A * A, axis=0)) * _GUARD
+    if not slack < 0.5:
+        return Factor(lower, inverse, slack, math.inf, math.inf, math.inf, g)
+    spread = norm(np.abs(inverse) @ g) / (1.0 - slack) * _GUARD
+    # Every column of A is off by at most gamma(10 m q) of its length; diag(g) L^{-T} whitens.
+    reach = norm(inverse * g[None, :]) / (1.0 - slack)
+    zeta = up(gamma(10 * m * q + 64) * math.sqrt(q) * reach)
+    if not zeta < 0.25:
+        return Factor(lower, inverse, slack, spread, math.inf, math.inf, g)
+    whitened = up(2 * zeta + zeta * zeta)
+    return Factor(
+        lower, inverse, slack, spread, whitened / spread**2, -math.log1p(-whitened) * _GUARD, g
+    )
+
+
+def _inverted(lower: Array) -> tuple[Array, float]:
+    """Return the computed inverse X of a triangular L, and a bound on ``||X L - I||``."""
+    q = len(lower)
+    inverse, info = lapack.dtrtri(lower, lower=1)
+    if info != 0 or not np.isfinite(inverse).all():
+        raise np.linalg.LinAlgError("the factor cannot be inverted")
+    residual = inverse @ lower
+    residual[np.diag_indices(q)] -= 1.0
+    slack = norm(residual) + gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))
+    return inverse, slack
 
 
 def largest_eigenvalue(C: Array) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .exceptions import NotCertifiedError
-from .factor import factorise
+from .factor import Factor, factorise
 from .noise import Geometry
 from .objective import Curvature, Objective
+from .orthogonal import gram_factor
 from .tradeoff import Caps
 
 
@@ -29,31 +31,42 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvat
     retained rows would; only if that alone cannot be charged is the same program assumed.
     """
 
-    def geometry(curvature: Curvature) -> Geometry:
-        factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
-        return Geometry(mechanism, factor)
-
     def charged(geometry: Geometry) -> bool:
         return caps is None or geometry.drift(objective.gram_error) <= caps.drift
 
     if was is not None:
         try:
-            downdated = geometry(was)
+            downdated = Geometry(mechanism, factorise(was.matrix, was.diagonal, was.error))
         except np.linalg.LinAlgError:
             pass
         else:
             if charged(downdated):
                 return Gram(was, downdated, False)
     fresh = _accumulated(objective)
-    try:
-        afresh = geometry(fresh)
-    except np.linalg.LinAlgError as error:
-        raise NotCertifiedError(
-            "the Gram matrix of the retained rows is not numerically positive definite, so its "
-            "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",
-            reason="gram",
-        ) from error
+    afresh = Geometry(mechanism, _factor(objective, fresh))
     return Gram(fresh, afresh, not charged(afresh))
+
+
+def _factor(objective: Objective, fresh: Curvature) -> Factor:
+    """Factor a fresh G, by the rows themselves where rounding leaves it indefinite."""
+    try:
+        factor = factorise(fresh.matrix, fresh.diagonal, fresh.error)
+        if factor.slack < 0.5:
+            return factor
+    except np.linalg.LinAlgError:
+        pass
+    try:
+        by_rows = gram_factor(objective)
+        if by_rows is not None and by_rows.slack < 0.5:
+            # No entrywise error is known, so nothing is charged: the same program is assumed.
+            return replace(by_rows, error=math.inf)
+    except np.linalg.LinAlgError:
+        pass
+    raise NotCertifiedError(
+        "the Gram matrix of the retained rows is not numerically positive definite, so its "
+        "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",
+        reason="gram",
+    )
 
 
 def _accumulated(objective: Objective) -> Curvature:

@@ -102,9 +102,15 @@ class Softmax:
         return p * (1.0 - own) - own * others
 
     def diagonal(self, Z: Any) -> Any:
-        """Diagonal ``p (1 - p)`` of the curvature, shape (n, K)."""
+        """Diagonal ``p (1 - p)`` of the curvature, shape (n, K), without cancellation."""
+        import jax
+        import jax.numpy as jnp
+
         p = self.probability(Z)
-        return p * (1.0 - p)
+        top = jax.nn.one_hot(jnp.argmax(p, axis=1), self.columns, dtype=Z.dtype)
+        # 1 - p of the likeliest class is what the others hold; elsewhere p is at most 1/2.
+        others = jnp.sum(p * (1.0 - top), axis=1, keepdims=True)
+        return p * jnp.where(top > 0, others, 1.0 - p)
 
     def curve(self, Z: Any, U: Any) -> Any:
         """Curvature applied to a direction U of shape (n, K)."""

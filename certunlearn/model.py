@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from .factor import Factor, factorise
 from .objective import Curvature, Objective, without
+from .orthogonal import hessian_factor
 
 Array = NDArray[np.float64]
+#: A factor whose error moves the Hessian by more than this is worth a second look.
+SPOILT = 1e-3
 _JITTERS = (0.0, 1e-15, 1e-13, 1e-11, 1e-9, 1e-7)
 
 
@@ -100,5 +103,21 @@ def model_of(
 
 
 def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticModel:
-    """Sweep the rows for the Hessian at W and factor it."""
-    return model_of(objective, W, margin_error, objective.hessian(W))
+    """Sweep the rows for the Hessian at W and factor it, by its rows if rounding spoils it."""
+    curvature = objective.hessian(W)
+    model: QuadraticModel | None = None
+    try:
+        model = model_of(objective, W, margin_error, curvature)
+        if model.factor.theta <= SPOILT:
+            return model
+    except np.linalg.LinAlgError:
+        pass
+    try:
+        factor = hessian_factor(objective, W)
+    except np.linalg.LinAlgError:
+        factor = None
+    if factor is not None and (model is None or factor.theta < model.factor.theta):
+        return QuadraticModel(W, objective.weight, margin_error, curvature, factor)
+    if model is None:
+        raise np.linalg.LinAlgError("the Hessian is not numerically positive definite")
+    return model

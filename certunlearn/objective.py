@@ -29,9 +29,12 @@ _TINY = 1e-290
 
 
 class Measurement(NamedTuple):
-    """One pass at W: objective, gradient, its rounding allowance, and two margin figures.
+    """One pass at W: objective, gradient, its rounding allowance, and margin figures.
 
-    ``allowance`` bounds |computed - exact| gradient componentwise; ``moved`` bounds
+    ``allowance`` bounds |computed - exact| gradient componentwise.  So does ``rounding`` but for
+    the margins' own errors, which push the gradient along rows: by a combination of rows (of
+    differences of two classes' copies of a row) whose absolute coefficients sum to at most
+    ``slope_error``.  ``moved`` bounds
     R max_i range(x_i (W - W_ref)); ``margin_error`` bounds R times the rounding of any margin's
     range.
     """
@@ -41,6 +44,8 @@ class Measurement(NamedTuple):
     allowance: Array
     moved: float
     margin_error: float
+    rounding: Array
+    slope_error: float
 
 
 class Curvature(NamedTuple):
@@ -132,7 +137,7 @@ class Objective:
         out = sweeps.measure(self.loss, X, y, self.table, self._blocked, W, step, units)
         if any(a.dtype != np.float64 for a in out):
             raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
-        value, grad, wrong, moved, worst = (np.asarray(a) for a in out)
+        value, grad, wrong, shaken, moved, worst = (np.asarray(a) for a in out)
         if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
             raise FloatingPointError("the gradient is not finite")
         ridge = self.alpha[:, None] * W
@@ -140,7 +145,8 @@ class Objective:
         total = grad + ridge + gauge
         penalty = np.abs(ridge) + (self.gauge * np.abs(W).sum(axis=1))[:, None]
         regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
-        allowance = 1.001 * (wrong + gamma(W.shape[1] + 8) * (penalty + np.abs(grad))) + _TINY
+        K = W.shape[1]
+        rounding = 1.001 * (wrong[:, :K] + gamma(K + 8) * (penalty + np.abs(grad))) + _TINY
         # The exact W - W_ref differs from the computed one by half a unit a coordinate.
         slack = 0.0
         if step.any():
@@ -148,9 +154,11 @@ class Objective:
         return Measurement(
             float(value) + regular,
             total,
-            allowance,
+            rounding + 1.001 * wrong[:, K:],
             self.loss.R * (float(moved) * (1 + 1e-12) + slack),
             1.001 * self.loss.R * float(worst),
+            rounding,
+            1.001 * float(shaken),
         )
 
     def gram(self) -> Curvature:
@@ -205,13 +213,14 @@ class Objective:
         if K == 1:
             return self._assembled(0.25 * raw[None], np.zeros((1, 1)), error)
         cross = np.tile(raw / K**2, (K, K))
-        return self._assembled(np.stack([raw / K] * K), cross, error)
+        return self._assembled(np.stack([raw * ((K - 1) / K**2)] * K), cross, error)
 
     def _assembled(self, first: Array, cross: Array, error: float) -> Curvature:
+        """Put the blocks together; diagonal ones hold p (1 - p), so that nothing cancels."""
         K, p = self.loss.columns, self.rows.p
         H = -cross if K > 1 else np.zeros((p, p))
         for k in range(K):
-            H[k * p : (k + 1) * p, k * p : (k + 1) * p] += first[k]
+            H[k * p : (k + 1) * p, k * p : (k + 1) * p] = first[k]
         diagonal = np.concatenate([np.diag(f) for f in first])
         diagonal = diagonal + np.tile(self.alpha + self.gauge, K)
         H[np.diag_indices(K * p)] += np.tile(self.alpha, K)
@@ -230,6 +239,28 @@ class Objective:
         out = np.asarray(sweeps.hvp(self.loss, X, self._blocked, W, V)) + self.alpha[:, None] * V
         total: Array = out + (self.gauge * V.sum(axis=1))[:, None]
         return total
+
+    def couplings(self, W: Array) -> tuple[Array, float]:
+        """Return how strongly the margins' curvature couples the classes, and its error.
+
+        Returns
+        -------
+        edges : ndarray of shape (K, K)
+            ``sum_i s_i p_ik p_il`` for k != l: the curvature of a shift b of the margins, one
+            number a class, is ``sum_{k<l} edges_kl (b_k - b_l)^2``.  With K = 1, sum s l''.
+        error : float
+            Relative error of every entry against the same sum at margins that are off by at most
+            the margin error of the measurement at W, but for `_TINY` a unit of weight.
+
+        Notes
+        -----
+        Guarantee: as stated.  Proof: proofs/intercept_curvature.md
+        """
+        from . import sweeps
+
+        X, _ = self.rows.sweep()
+        edges = np.asarray(sweeps.couplings(self.loss, X, self._blocked, W))
+        return edges, gamma(self.sum_length + 2 * self.loss.columns + 4096)
 
     def box_leverage(self, inverse: Array, slack: float) -> float:
         """Upper bound on R max_i ||x_i||_{B^{-1}} from the columns' maxima: no row is read.

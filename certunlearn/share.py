@@ -147,17 +147,20 @@ def _slope(Z: Array, y: NDArray[np.int64]) -> tuple[Array, Array]:
     if Z.shape[1] == 1:
         sign = (1.0 - 2.0 * y)[:, None]
         return sign * expit(sign * Z), expit(Z) * expit(-Z)
-    P = _softmax(Z)
+    P, rest = _softmax(Z)
     own = np.eye(Z.shape[1])[y]
     others = (P * (1 - own)).sum(axis=1, keepdims=True)
     slope: Array = P * (1 - own) - own * others
-    return slope, P * (1 - P)
+    return slope, P * rest
 
 
-def _softmax(Z: Array) -> Array:
+def _softmax(Z: Array) -> tuple[Array, Array]:
+    """Return p and 1 - p, both (m, K), without cancellation."""
     P = np.exp(Z - Z.max(axis=1, keepdims=True))
-    out: Array = P / P.sum(axis=1, keepdims=True)
-    return out
+    P /= P.sum(axis=1, keepdims=True)
+    # 1 - p of the likeliest class is what the others hold; elsewhere p is at most 1/2.
+    top = np.eye(Z.shape[1])[P.argmax(axis=1)]
+    return P, np.where(top > 0, (P * (1 - top)).sum(axis=1, keepdims=True), 1 - P)
 
 
 def _root(X: Array, weight: Array, Z: Array) -> Array:
@@ -166,16 +169,21 @@ def _root(X: Array, weight: Array, Z: Array) -> Array:
         t = np.exp(-np.abs(Z[:, 0]))
         out: Array = X * (np.sqrt(weight * t) / (1 + t))[:, None]
         return out
-    P = _softmax(Z)
+    P, rest = _softmax(Z)
     # diag(p) - p p' = (I - p 1') diag(p) (I - 1 p').
-    half = np.sqrt(P)[:, :, None] * (np.eye(Z.shape[1])[None] - P[:, None, :])
+    own = np.eye(Z.shape[1])[None]
+    half = np.sqrt(P)[:, :, None] * (own * rest[:, None, :] - (1 - own) * P[:, None, :])
     half = half * np.sqrt(weight)[:, None, None]
     blocks = half[:, :, :, None] * X[:, None, None, :]
     return np.ascontiguousarray(blocks.reshape(len(X) * Z.shape[1], -1))
 
 
 def _diagonal(X: Array, weight: Array, Z: Array) -> Array:
-    """Return sum s c x_j^2 class by class, c the curvature before subtraction, shape (q,)."""
-    c = expit(Z) * expit(-Z) if Z.shape[1] == 1 else _softmax(Z)
+    """Return sum s c x_j^2 class by class, c the diagonal of the curvature, shape (q,)."""
+    if Z.shape[1] == 1:
+        c = expit(Z) * expit(-Z)
+    else:
+        P, rest = _softmax(Z)
+        c = P * rest
     out: Array = ((X * X).T @ (weight[:, None] * c)).T.ravel()
     return out

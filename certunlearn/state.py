@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._rounding import UNIT_ROUNDOFF
-from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from .exceptions import AssumptionError, ConvergenceError
 from .gram import Gram, gram_of
 from .losses import Logistic, Loss, Softmax
 from .model import QuadraticModel, model_of
-from .noise import Geometry
 from .objective import Objective, gauge_weights, without
 from .removal.chord import chord
 from .removal.distance import Reached, Ruler
 from .removal.downdate import Ledger, Leverages
-from .removal.refresh import Goal, refresh
+from .removal.matrix_free import gram_without
+from .removal.minimise import minimised
+from .removal.refresh import Goal
 from .rows import DenseRows
+from .solvers.choice import chosen
 from .solvers.subsample import subsampled_start
 from .tradeoff import Budget, Caps, calibrate
 
@@ -46,6 +48,7 @@ class Settings:
     max_iter: int
     seed: int | None
     view: str = "release"
+    solver: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class State:
     reached: Reached
     iterations: int
     ledger: Ledger | None = None
+
+    @property
+    def solver(self) -> str:
+        """Return "newton-cholesky" or "newton-cg": what fits, refreshes and removals use."""
+        return chosen(self.settings.solver, self.rows.p * self.objective.loss.columns)
 
 
 def classes_of(rows: DenseRows, sample_weight: Array) -> NDArray[np.int64]:
@@ -140,6 +148,7 @@ def solved(
     """
     classes = classes_of(rows, sample_weight)
     K = 1 if len(classes) == 2 else len(classes)
+    solver = chosen(settings.solver, rows.p * K)
     loss: Loss = Logistic() if K == 1 else Softmax(K)
     table = np.zeros(int(rows.codes.max()) + 1, dtype=np.int64)
     table[classes] = np.arange(len(classes))
@@ -156,23 +165,22 @@ def solved(
     if before is not None and K > 1:
         W = before.reached.W[:, np.isin(before.classes, classes)]
         W[gauge > 0] -= W[gauge > 0].mean(axis=1, keepdims=True)
-    else:
+    elif solver == "newton-cholesky":
         start = _model_at_zero(objective, gram, W)
         near = subsampled_start(objective, W, start)
         if near is not W:
             W, start = near, None
-    goal = _goal(settings, caps, fit=before is None)
-    reached, iterations = refresh(
+    reached, iterations = minimised(
         objective,
-        gram.geometry,
+        gram,
         W,
-        goal,
+        _goal(settings, caps, fit=before is None),
+        solver=solver,
         max_iter=settings.max_iter,
+        fit=before is None,
         model=start,
-        tier="fit" if before is None else "refresh",
         progress=progress,
     )
-    _demand(reached, goal, gram.geometry)
     state = State(
         settings, rows, sample_weight, classes, objective, gram, budget, reached, iterations
     )
@@ -210,11 +218,18 @@ def removed(
     """
     settings, before, ledger, W = state.settings, state.objective, state.ledger, state.reached.W
     objective = replace(before, weight=_effective(settings, state.rows, sample_weight))
-    at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
-    share, was = before.share(gone, at, ref), None
-    if not isinstance(settings.class_weight, str):
-        was = without(state.gram.curvature, share.gram, len(gone), 16 * UNIT_ROUNDOFF)
+    was, reweighed = None, isinstance(settings.class_weight, str)
     caps = None if state.budget is None else state.budget.caps(t)
+    if state.solver == "newton-cg":
+        if not reweighed:
+            was = gram_without(before, state.gram.curvature, gone)
+        gram = gram_of(settings.mechanism, objective, caps, was)
+        state = replace(state, sample_weight=sample_weight, objective=objective, gram=gram)
+        return _refreshed(state, W, caps, progress)
+    at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
+    share = before.share(gone, at, ref)
+    if not reweighed:
+        was = without(state.gram.curvature, share.gram, len(gone), 16 * UNIT_ROUNDOFF)
     gram = gram_of(settings.mechanism, objective, caps, was)
     model = None
     if ledger is None:
@@ -258,6 +273,8 @@ def _settled(
     """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
     objective, gram, ledger = state.objective, state.gram, state.ledger
     W, goal = state.reached.W, _goal(state.settings, caps, fit=False)
+    if state.solver == "newton-cg":
+        return _refreshed(state, W, caps, progress)
     target = goal.distance * (gram.geometry.norm(W) if goal.relative else 1.0)
     passes = _passes_worth_a_refresh(objective)
     if ledger is not None:
@@ -272,14 +289,25 @@ def _settled(
             refreshed = None if ledger is None else ledger.refreshed
             return _opened(replace(state, reached=out), refreshed)
         W = out
+    return _refreshed(state, W, caps, progress)
+
+
+def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
+    """Minimise afresh from W, the gauge renewed."""
+    objective = state.objective
     gauge = gauge_weights(
         objective.alpha, objective.loss, objective.weight_sum, state.rows.column_max
     )
     objective = replace(objective, gauge=gauge)
-    reached, iterations = refresh(
-        objective, gram.geometry, W, goal, max_iter=state.settings.max_iter, progress=progress
+    reached, iterations = minimised(
+        objective,
+        state.gram,
+        W,
+        _goal(state.settings, caps, fit=False),
+        solver=state.solver,
+        max_iter=state.settings.max_iter,
+        progress=progress,
     )
-    _demand(reached, goal, gram.geometry)
     state = replace(state, objective=objective, reached=reached, iterations=iterations)
     return _opened(state, None)
 
@@ -305,8 +333,9 @@ def _chorded(
 
 def _opened(state: State, refreshed: Leverages | None) -> State:
     """Open the ledger of tier 1, which the next removal starts from."""
-    if isinstance(state.settings.class_weight, str):
-        # "balanced" reweighs every row at every removal: nothing can stay untouched.
+    if isinstance(state.settings.class_weight, str) or state.solver == "newton-cg":
+        # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
+        # anything without a factor of the Hessian.
         return replace(state, ledger=None)
     ledger = Ledger.opened(state.objective, state.gram.geometry, state.reached, refreshed)
     return replace(state, ledger=ledger)
@@ -338,17 +367,3 @@ def _goal(settings: Settings, caps: Caps | None, *, fit: bool) -> Goal:
     if caps is None:
         return Goal(UNNOISED, True, settings.tol)
     return Goal(caps.fit if fit else caps.target, False, settings.tol)
-
-
-def _demand(reached: Reached, goal: Goal, geometry: Geometry) -> None:
-    """Refuse what misses its goal; without noise there is no claim to miss."""
-    if goal.relative or reached.distance <= goal.distance:
-        return
-    raise NotCertifiedError(
-        f"certified distance {reached.distance:.3g} to the exact optimum, but epsilon, delta and "
-        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, a smaller "
-        "C, or better scaled features in float64",
-        reason="distance" if math.isfinite(reached.distance) else "curvature",
-        distance=reached.distance,
-        target=goal.distance,
-    )

@@ -39,15 +39,16 @@ def _combined(X: Any, c: Any) -> Any:
 def measure(
     loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, step: Any, units: tuple[Any, Any]
 ) -> Any:
-    """Value, gradient, its rounding, largest range of X step and of margin error.
+    """Value, gradient, its errors, largest range of X step and of margin error.
 
-    ``units`` are the relative errors of a margin and of a sum over rows; the rounding returned,
-    (p, K), is the sum's error and the margins' error pushed through the slope.
+    ``units`` are the relative errors of a margin and of a sum over rows.  The errors are (p, 2K):
+    those of the sum, and of the margins pushed through the slope; and the latter's sum over rows,
+    half the absolute sum over classes where there are several.
     """
     K = W.shape[1]
 
     def body(carry: Any, block: Any) -> Any:
-        value, grad, wrong, moved, worst = carry
+        value, grad, wrong, shaken, moved, worst = carry
         Xb, yb, sb = block
         code, absX = jnp.take(table, yb), jnp.abs(Xb)
         Z = _margins(Xb, W)
@@ -55,34 +56,35 @@ def measure(
         error = units[0] * _margins(absX, jnp.abs(W))
         rho = error if K == 1 else 2 * jnp.max(error, axis=1, keepdims=True)
         relative = units[1] + 64 * K * 2.0**-53
-        dslope = jnp.exp(rho) * rho * (curvature + _TINY) + relative * jnp.abs(slope)
+        dslope = jnp.exp(rho) * rho * (curvature + _TINY)
+        both = jnp.concatenate([relative * jnp.abs(slope), dslope], axis=1)
         s1, alive = sb[:, None], (sb > 0).astype(W.dtype)
         value = value + jnp.sum(sb * loss.value(Z, code))
         grad = grad + _combined(Xb, s1 * slope)
-        wrong = wrong + _combined(absX, s1 * dslope)
+        wrong = wrong + absX.T @ (s1 * both)
+        shaken = shaken + jnp.sum(s1 * dslope) * (1.0 if K == 1 else 0.5)
         moved = jnp.maximum(moved, jnp.max(alive * _range(_margins(Xb, step))))
         worst = jnp.maximum(worst, jnp.max(alive * jnp.max(rho, axis=1)))
-        return (value, grad, wrong, moved, worst), None
+        return (value, grad, wrong, shaken, moved, worst), None
 
     zero = jnp.zeros((), W.dtype)
-    start = (zero, jnp.zeros_like(W), jnp.zeros_like(W), zero, zero)
+    start = (zero, jnp.zeros_like(W), jnp.zeros((W.shape[0], 2 * K), W.dtype), zero, zero, zero)
     return jax.lax.scan(body, start, (X, y, s))[0]
 
 
 @partial(jax.jit, static_argnums=0)
 def hessian(loss: Loss, X: Any, s: Any, W: Any) -> Any:
-    """Curvature sums: diagonal blocks before subtraction (K, p, p) and the subtracted product."""
+    """Curvature sums: diagonal blocks (K, p, p), and p_k p_l x x' for all pairs of classes."""
     K, p = loss.columns, W.shape[0]
 
     def body(carry: Any, block: Any) -> Any:
         first, cross = carry
         Xb, sb = block
         Z = _margins(Xb, W)
+        c = loss.diagonal(Z) * sb[:, None]
         if K == 1:
-            c = loss.diagonal(Z) * sb[:, None]
             return (first + ((Xb * c).T @ Xb)[None], cross), None
         P = jax.nn.softmax(Z, axis=1)
-        c = P * sb[:, None]
         first = first + jnp.stack([(Xb * c[:, k : k + 1]).T @ Xb for k in range(K)])
         A = (P[:, :, None] * Xb[:, None, :]).reshape(Xb.shape[0], K * p)
         return (first, cross + (A * sb[:, None]).T @ A), None
@@ -102,6 +104,22 @@ def hvp(loss: Loss, X: Any, s: Any, W: Any, V: Any) -> Any:
         return carry + _combined(Xb, sb[:, None] * U), None
 
     return jax.lax.scan(body, jnp.zeros_like(V), (X, s))[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def couplings(loss: Loss, X: Any, s: Any, W: Any) -> Any:
+    """Sum of s p p', (K, K), p the probabilities at W; of s times the curvature if K = 1."""
+    K = loss.columns
+
+    def body(carry: Any, block: Any) -> Any:
+        Xb, sb = block
+        Z = _margins(Xb, W)
+        if K == 1:
+            return carry + jnp.sum(sb[:, None] * loss.diagonal(Z))[None, None], None
+        P = jax.nn.softmax(Z, axis=1)
+        return carry + (P * sb[:, None]).T @ P, None
+
+    return jax.lax.scan(body, jnp.zeros((K, K), W.dtype), (X, s))[0]
 
 
 @jax.jit

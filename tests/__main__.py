@@ -11,6 +11,9 @@ CHECKS = (
     ["pytest", "-n", str(min(2, os.cpu_count() or 1)), "--dist", "worksteal"],
 )
 
+# Two test processes on two cores: threads of their own would only fight each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 for command in CHECKS:
     code = subprocess.call([sys.executable, "-m", *command])
     if code:

@@ -11,6 +11,7 @@ LAYERS = [
     {"losses", "rows", "bounds", "factor", "certificate"},
     {"sweeps", "tradeoff", "noise", "share"},
     {"objective"},
+    {"orthogonal"},
     {"model", "gram"},
     {"solvers", "removal.distance"},
     {"removal"},

@@ -21,6 +21,7 @@ from .. import _validate
 from ..certificate import Certificate
 from ..exceptions import ClassForgottenWarning, SecretStateWarning
 from ..noise import MECHANISMS
+from ..solvers.choice import SOLVERS
 from ..tradeoff import VIEWS
 from ..unlearner import Model, Settings
 from ._addressing import RowNames
@@ -66,6 +67,10 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Whether epsilon and delta are meant for each release alone, or for all releases since the
         oldest removal together, however many: release t is then certified to a distance that
         falls like 1 / t.
+    solver : {"auto", "newton-cholesky", "newton-cg"}
+        "newton-cholesky" factors the Hessian, of size (classes x features)^2; "newton-cg" needs
+        its products with vectors only, and every removal then passes over the retained rows.
+        "auto" takes the latter beyond 3000 coefficients.
 
     Attributes
     ----------
@@ -77,6 +82,8 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Labels among the retained rows.
     n_iter_ : ndarray of shape (1,)
         Newton steps of the last fit or refresh.
+    solver_ : str
+        Solver in use, "newton-cholesky" or "newton-cg".
     certificate_ : Certificate
         What holds for this release.
     n_retained_, n_forgotten_ : int
@@ -105,6 +112,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     intercept_: Array
     classes_: NDArray[Any]
     n_iter_: NDArray[np.int64]
+    solver_: str
     certificate_: Certificate
     n_retained_: int
     n_forgotten_: int
@@ -125,6 +133,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         noise: float = 0.1,
         mechanism: str = "gram",
         view: str = "release",
+        solver: str = "auto",
     ) -> None:
         self.C = C
         self.fit_intercept = fit_intercept
@@ -138,6 +147,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.solver = solver
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, row_ids: Any = None) -> Self:
         """Train on the rows of positive weight and release.
@@ -305,6 +315,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             max_iter=_validate.count("max_iter", self.max_iter, low=1),
             seed=seed,
             view=_validate.choice("view", self.view, VIEWS),
+            solver=_validate.choice("solver", self.solver, SOLVERS),
         )
 
     def _class_weight(self, labels: NDArray[Any]) -> None | str | Array:
@@ -339,6 +350,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "event": event,
             "rows": asked,
             "tier": c.tier if event != "release" else "release",
+            "solver": model.solver,
             "distance": c.distance,
             "passes": c.passes,
             "seconds": c.seconds,
@@ -353,6 +365,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             intercept_=W[p].copy() if model.settings.fit_intercept else np.zeros(W.shape[1]),
             classes_=labels[model.classes],
             n_iter_=np.array([model.iterations], dtype=np.int32),
+            solver_=model.solver,
             certificate_=c,
             n_retained_=c.n_retained,
             n_forgotten_=c.n_forgotten,

@@ -35,15 +35,23 @@ class Distance(NamedTuple):
 class Reached(NamedTuple):
     """An iterate, its certified distance, and what that was shown with.
 
-    ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from.
+    ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from;
+    ``quadratic`` is None where no Hessian was ever formed.
     """
 
     W: Array
     distance: float
-    model: QuadraticModel
+    quadratic: QuadraticModel | None
     tier: str
     measured: Array
     measurement: Measurement
+
+    @property
+    def model(self) -> QuadraticModel:
+        """The model of the curvature, where there is one."""
+        if self.quadratic is None:
+            raise RuntimeError("this distance was shown without a model of the curvature")
+        return self.quadratic
 
 
 @dataclass(frozen=True)
@@ -98,9 +106,16 @@ class Ruler:
         T = self.model.mismatch(self.objective, m.moved)
         if not (T < math.inf and self.transfer.c < math.inf):
             return Distance(math.inf, math.inf, W, math.inf)
-        g, allowance = flat(m.gradient), flat(m.allowance)
-        s, size, error = self.transfer.step(g, allowance)
-        nu = self.model.factor.whitened(g, allowance)
+        f, c, g = self.model.factor, self.transfer.c, flat(m.gradient)
+        s, size, error = self.transfer.step(g, flat(m.allowance))
+        nu = f.whitened(g, flat(m.allowance))
+        # The margins' errors push along rows, whose length in this norm the leverage bounds.
+        along = up(self.leverage / self.objective.loss.R * m.slope_error)
+        shaken = up(f.whitened(g, flat(m.rounding)) + along)
+        if shaken < nu:
+            nu = shaken
+            s, size, error = self.transfer.step(g, flat(m.rounding))
+            size, error = up(size + c * along), up(error + c * along)
         spread = (math.inf, 0.0, 0.0)
         if self.geometry.mechanism == "gram":
             spread = (self.in_gram, size, self.transfer.c)

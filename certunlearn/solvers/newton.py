@@ -73,11 +73,13 @@ def newton(
             m = m._replace(moved=0.0)
             if accept(W, m, model):
                 return Solution(W, m, model, iteration, "accepted")
-        if at_floor(model, m):
-            return Solution(W, m, model, iteration, "floor")
         if iteration == max_iter:
             break
-        moved = _line_search(objective, W, m, model)
+        # The allowance is a worst case: below it a full step may still improve, or nothing does.
+        floor = at_floor(model, m)
+        moved = _line_search(objective, W, m, model, shortest=1.0 if floor else _SHORTEST)
+        if floor and moved is None:
+            return Solution(W, m, model, iteration, "floor")
         if moved is None and not fresh:
             model = model_at(objective, W, m.margin_error)
             m = m._replace(moved=0.0)
@@ -90,19 +92,49 @@ def newton(
     return Solution(W, m, model, max_iter, "max_iter")
 
 
-def _line_search(
-    objective: Objective, W: Array, m: Measurement, model: QuadraticModel
+def backtracked(
+    objective: Objective,
+    W: Array,
+    m: Measurement,
+    v: Array,
+    W_ref: Array,
+    size: Callable[[Array], float],
+    *,
+    shortest: float = _SHORTEST,
 ) -> tuple[Array, Measurement] | None:
-    """Halve the step until the value or the decrement falls; None if neither ever does."""
-    gradient = flat(m.gradient)
-    v = -model.factor.solve(gradient)
-    slope, size = float(gradient @ v), norm(model.factor.inverse @ gradient)
-    direction, length = folded(v, W.shape[0]), 1.0
-    while length >= _SHORTEST and slope < 0:
-        trial = W + length * direction
-        t = objective.measure(trial, model.W)
-        lower = t.value <= m.value + _ARMIJO * length * slope
-        if lower or norm(model.factor.inverse @ flat(t.gradient)) <= 0.9 * size:
+    """Halve the step v until the value or the gradient's size falls; None if neither ever does.
+
+    Parameters
+    ----------
+    W, v : ndarray of shape (p, K)
+        Where ``m`` was measured, and the full step.
+    W_ref : ndarray of shape (p, K)
+        What later measurements are to be referred to.
+    size : callable
+        A fixed norm of a gradient (p, K).
+    shortest : float
+        Shortest step; 1 allows the full step only, and only if the gradient's size falls.
+    """
+    slope, now, length = float(np.sum(m.gradient * v)), size(m.gradient), 1.0
+    while length >= shortest and slope < 0:
+        trial = W + length * v
+        t = objective.measure(trial, W_ref)
+        lower = shortest < 1 and t.value <= m.value + _ARMIJO * length * slope
+        if lower or size(t.gradient) <= 0.9 * now:
             return trial, t
         length *= 0.5
     return None
+
+
+def _line_search(
+    objective: Objective,
+    W: Array,
+    m: Measurement,
+    model: QuadraticModel,
+    *,
+    shortest: float = _SHORTEST,
+) -> tuple[Array, Measurement] | None:
+    """Take the model's step, halved where it must be."""
+    v = folded(-model.factor.solve(flat(m.gradient)), W.shape[0])
+    X = model.factor.inverse
+    return backtracked(objective, W, m, v, model.W, lambda g: norm(X @ flat(g)), shortest=shortest)

@@ -1,0 +1,76 @@
+"""Minimise with the solver a problem has, and refuse what misses the distance to be shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ..exceptions import NotCertifiedError
+from ..gram import Gram
+from ..model import QuadraticModel
+from ..objective import Objective
+from .distance import Array, Reached
+from .matrix_free import refresh_matrix_free
+from .refresh import Goal, refresh
+
+
+def minimised(
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    *,
+    solver: str,
+    max_iter: int,
+    fit: bool = False,
+    model: QuadraticModel | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> tuple[Reached, int]:
+    """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
+
+    Parameters
+    ----------
+    solver : {"newton-cholesky", "newton-cg"}
+        How.
+    model : QuadraticModel, optional
+        First model of the curvature, for "newton-cholesky".
+
+    Raises
+    ------
+    NotCertifiedError
+        If the distance cannot be shown.
+    ConvergenceError, AssumptionError
+        If there is nothing to converge to, or nothing to show the distance with.
+    """
+    tier = "fit" if fit else "refresh"
+    if solver == "newton-cg":
+        reached, iterations = refresh_matrix_free(
+            objective, gram, W, goal, max_iter=max_iter, tier=tier, progress=progress
+        )
+    else:
+        reached, iterations = refresh(
+            objective,
+            gram.geometry,
+            W,
+            goal,
+            max_iter=max_iter,
+            model=model,
+            tier=tier,
+            progress=progress,
+        )
+    _demand(reached, goal)
+    return reached, iterations
+
+
+def _demand(reached: Reached, goal: Goal) -> None:
+    """Refuse what misses its goal; without noise there is no claim to miss."""
+    if goal.relative or reached.distance <= goal.distance:
+        return
+    raise NotCertifiedError(
+        f"certified distance {reached.distance:.3g} to the exact optimum, but epsilon, delta and "
+        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, a smaller "
+        "C, or better scaled features in float64",
+        reason="distance" if math.isfinite(reached.distance) else "curvature",
+        distance=reached.distance,
+        target=goal.distance,
+    )

@@ -1,0 +1,82 @@
+"""Many classes without the Hessian: time, passes and peak memory of a fit and of a removal.
+
+A subprocess reads its own high-water mark (VmHWM, Linux), first after imports, the data and a
+small model of other dimensions, which loads the compiler; what the large model adds is set
+against the size of the data.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+SIZES = {"full": (100, 256, 20_000), "small": (30, 64, 3_000)}
+
+
+def high_water():
+    """Largest resident set of this process so far, in bytes."""
+    with open("/proc/self/status") as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def problem(K, d, n):
+    """Rows of unequal classes, all of which occur."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d))
+    logits = X @ rng.normal(size=(d, K)) * (2 / np.sqrt(d)) - np.arange(K) / K
+    y = (logits + rng.gumbel(size=(n, K))).argmax(axis=1)
+    y[: 2 * K] = np.tile(np.arange(K), 2)
+    return X, y
+
+
+def measured(K, d, n):
+    """Fit and forget one row in a hundred; what that took, as a dictionary."""
+    import numpy as np
+
+    from certunlearn import CertifiedLogReg
+
+    X, y = problem(K, d, n)
+    CertifiedLogReg(solver="newton-cg", random_state=0).fit(*problem(3, 2, 100)).forget(10)
+    base, clock = high_water(), time.perf_counter()
+    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
+    fitted = time.perf_counter()
+    model.forget(np.arange(2 * K, 2 * K + n // 100))
+    forgotten, peak = time.perf_counter(), high_water()
+    fit, forget = model.history_
+    return {
+        "coefficients": model._model.W.size,
+        "peak over data": (peak - base) / X.nbytes,
+        "hessian over data": 8 * model._model.W.size**2 / X.nbytes,
+        "data MB": X.nbytes / 1e6,
+        "solver": model.solver_,
+        "steps": int(model.n_iter_[0]),
+        "fit seconds": fitted - clock,
+        "fit passes": fit["passes"],
+        "fit distance": fit["distance"],
+        "forget seconds": forgotten - fitted,
+        "forget passes": forget["passes"],
+        "forget distance": forget["distance"],
+        "target": model.certificate_.distance_target,
+        "certified": model.certificate_.check(1.0, 1e-6),
+    }
+
+
+def in_subprocess(size):
+    """Run `measured` in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.matrix_free", size]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def main():
+    for name, value in in_subprocess("full").items():
+        print(f"  {name:18} {value:.3g}" if isinstance(value, float) else f"  {name:18} {value}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("size", choices=SIZES)
+    print(json.dumps(measured(*SIZES[parser.parse_args().size])))

@@ -1,0 +1,63 @@
+"""Problems whose answers are known another way, data sets, and the settings tests start from."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import mpmath
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.preprocessing import StandardScaler
+
+from certunlearn import unlearner
+
+
+def settings(**changes):
+    """Defaults of the unlearner with changes."""
+    values = dict(
+        C=1.0,
+        fit_intercept=True,
+        class_weight=None,
+        epsilon=1.0,
+        delta=1e-6,
+        noise=0.1,
+        mechanism="gram",
+        tol=1e-8,
+        max_iter=100,
+        seed=0,
+    )
+    return unlearner.Settings(**{**values, **changes})
+
+
+@cache
+def data(name, standardised):
+    """Features and codes of a data set that ships with scikit-learn."""
+    X, y = {"breast_cancer": load_breast_cancer, "digits": load_digits}[name](return_X_y=True)
+    X = StandardScaler().fit_transform(X) if standardised else X.astype(np.float64)
+    return X, y.astype(np.int64)
+
+
+def one_sided(n, C):
+    """``n`` rows x = 1 of class 1 and one row x = 0 of class 0, no intercept.
+
+    The optimum of one coordinate solves ``w / C = n / (1 + e^w)``: Lambert's W would do, a
+    root finder in 40 digits does.  Returns X, codes, optimum.
+    """
+    X = np.r_[np.ones(n), 0.0][:, None]
+    codes = np.r_[np.ones(n), 0.0].astype(np.int64)
+    with mpmath.workdps(40):
+        alpha = mpmath.mpf(1.0 / C)  # the penalty meant is the float64 number
+        f = lambda w: alpha * w - n / (1 + mpmath.exp(w))  # noqa: E731
+        w = mpmath.findroot(f, (0, 60), solver="anderson", tol=1e-60)
+    return X, codes, w
+
+
+def intercept_only(counts):
+    """Rows without features: the intercepts are the centred log frequencies (log odds for two).
+
+    Returns X (n, 1) of zeros, codes and the optimum (2, K) in float64.
+    """
+    codes = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
+    b = np.log(np.asarray(counts, np.float64))
+    b = np.array([b[1] - b[0]]) if len(counts) == 2 else b - b.mean()
+    return np.zeros((len(codes), 1)), codes, np.vstack([np.zeros_like(b), b])

@@ -1,0 +1,212 @@
+"""The row store: its layout, what it counts, and what it forgets."""
+
+import math
+import pickle
+
+import jax
+import numpy as np
+import pytest
+
+from certunlearn.rows import LARGEST_BLOCK, SMALLEST_BLOCK, DenseRows, block_shape
+
+
+def problem(n=150, d=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)), rng.integers(1, 4, n)
+
+
+def store(X, y, intercept=True):
+    with jax.enable_x64(True):
+        return DenseRows(X, y, intercept=intercept)
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+def held(rows):
+    """Rows and codes as the device holds them, padding included."""
+    return np.array(rows._X).reshape(-1, rows.p), np.array(rows._y).ravel()
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 150, 1024, 5000, 10**5, 10**6, 3 * 10**6])
+def test_blocks_cover_the_rows_with_little_padding(n):
+    blocks, size = block_shape(n)
+    assert SMALLEST_BLOCK <= size <= LARGEST_BLOCK and size & (size - 1) == 0
+    assert (blocks - 1) * size < n <= blocks * size
+    # Additions in a row: about 3 sqrt(n) until blocks reach their largest size.
+    if n <= 2**18:
+        assert size + blocks <= max(2 * SMALLEST_BLOCK, 5 * math.sqrt(n))
+
+
+def test_few_sizes_of_block():
+    assert len({block_shape(n)[1] for n in range(1, 400_000, 997)}) <= 6
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("n", [1, 64, 65, 150])
+def test_layout(n, intercept):
+    X, y = problem(n)
+    rows = store(X, y, intercept)
+    assert rows.n == n and rows.p == 3 + intercept
+    A, codes = held(rows)
+    np.testing.assert_array_equal(A[:n, :3], X)
+    np.testing.assert_array_equal(codes[:n], y)
+    assert not A[n:].any() and not codes[n:].any()
+    if intercept:
+        assert (A[:n, 3] == 1).all()
+    weight = np.arange(1.0, n + 1)
+    blocked = rows.blocked(weight)
+    assert blocked.shape == (rows.blocks, rows.block)
+    np.testing.assert_array_equal(blocked.ravel()[:n], weight)
+    assert not blocked.ravel()[n:].any()
+
+
+def test_rows_are_a_copy():
+    X, y = problem()
+    kept, codes = X.copy(), y.copy()
+    rows = store(X, y)
+    X[:], y[:] = np.nan, 0
+    np.testing.assert_array_equal(rows.gather(np.arange(150))[:, :3], kept)
+    np.testing.assert_array_equal(rows.codes, codes)
+    out = rows.gather(np.array([4]))
+    assert not out.flags.writeable or not np.shares_memory(out, np.asarray(rows._X))
+
+
+def test_single_precision_is_refused():
+    X, y = problem()
+    with jax.enable_x64(False), pytest.raises(RuntimeError, match="jax.enable_x64"):
+        DenseRows(X, y, intercept=True)
+
+
+def test_gather_returns_the_rows_asked_for_in_their_order():
+    X, y = problem()
+    rows = store(X, y)
+    where = np.array([149, 0, 64, 63, 0])
+    np.testing.assert_array_equal(rows.gather(where)[:, :3], X[where])
+    assert rows.gather(np.zeros(0, dtype=np.int64)).shape == (0, 4)
+
+
+def test_reads_are_counted():
+    X, y = problem()
+    rows = store(X, y)
+    assert rows.reads == 0
+    rows.sweep()
+    assert rows.reads == 150
+    rows.gather(np.array([3, 5]))
+    assert rows.reads == 152
+    rows.column_max  # noqa: B018
+    assert rows.reads == 302
+    rows.column_max  # noqa: B018
+    assert rows.reads == 302
+    rows.blocked(np.ones(150))
+    assert rows.reads == 302
+    rows.compact(np.arange(150) < 10)
+    assert rows.reads == 312
+
+
+def test_compact_is_the_store_of_the_rows_kept():
+    X, y = problem(200)
+    rows, keep = store(X, y), np.random.default_rng(1).random(200) < 0.4
+    for intercept in (True, False):
+        rows = store(X, y, intercept)
+        small, fresh = rows.compact(keep), store(X[keep], y[keep], intercept)
+        assert (small.n, small.p, small.block, small.blocks) == (
+            fresh.n,
+            fresh.p,
+            fresh.block,
+            fresh.blocks,
+        )
+        for a, b in zip(held(small), held(fresh), strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(small.codes, y[keep])
+        assert not small.scrubbed.any()
+        # And is no view of it.
+        rows.scrub(np.flatnonzero(keep)[:5])
+        np.testing.assert_array_equal(held(small)[0], held(fresh)[0])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 40, 150])
+def test_scrub_overwrites_these_rows_and_no_other(count):
+    X, y = problem()
+    X0 = X.copy()
+    rows = store(X, y)
+    gone = np.random.default_rng(count).permutation(150)[:count]
+    kept = np.setdiff1d(np.arange(150), gone)
+    rows.scrub(gone)
+    A, codes = held(rows)
+    assert not A[gone].any() and not codes[gone].any() and not rows.codes[gone].any()
+    np.testing.assert_array_equal(A[kept, :3], X0[kept])
+    assert (A[kept, 3] == 1).all()
+    np.testing.assert_array_equal(codes[kept], y[kept])
+    np.testing.assert_array_equal(rows.codes[kept], y[kept])
+    np.testing.assert_array_equal(np.flatnonzero(rows.scrubbed), np.sort(gone))
+    np.testing.assert_array_equal(X, X0)
+
+
+def test_scrub_reuses_the_memory_on_this_machine():
+    X, y = problem()
+    rows = store(X, y)
+    pointer, before = rows._X.unsafe_buffer_pointer(), rows._X
+    row = np.asarray(rows._X)[0, 7].copy()
+    assert row.any()
+    rows.scrub(np.array([7]))
+    assert before.is_deleted()
+    assert rows._X.unsafe_buffer_pointer() == pointer
+
+
+def test_scrub_keeps_no_column_maximum_that_a_scrubbed_row_set():
+    X, y = problem()
+    X[9], X[20, 1] = [50.0, -60.0, 70.0], -40.0
+    rows = store(X, y)
+    np.testing.assert_array_equal(rows.column_max, [50.0, 60.0, 70.0, 1.0])
+    reads = rows.reads
+    rows.scrub(np.array([30]))
+    assert rows.column_max[0] == 50.0 and rows.reads == reads + 1
+    rows.scrub(np.array([9]))
+    kept = np.delete(X, [9, 30], axis=0)
+    np.testing.assert_array_equal(rows.column_max[:3], np.abs(kept).max(axis=0))
+    assert rows.column_max[1] == 40.0
+    rows.scrub(np.array([20]))
+    kept = np.delete(X, [9, 20, 30], axis=0)
+    np.testing.assert_array_equal(rows.column_max[:3], np.abs(kept).max(axis=0))
+
+
+def test_pickle_holds_what_is_left():
+    X, y = problem()
+    rows = store(X, y)
+    rows.scrub(np.array([4, 100]))
+    data = pickle.dumps(rows)
+    assert X[4].tobytes() not in data and X[100].tobytes() not in data
+    assert X[5].tobytes() in data
+    with jax.enable_x64(False):
+        again = pickle.loads(data)
+    for a, b in zip(held(again), held(rows), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert again._X.dtype == np.float64
+    np.testing.assert_array_equal(again.scrubbed, rows.scrubbed)
+    np.testing.assert_array_equal(again.codes, rows.codes)
+    assert (again.n, again.p, again.reads) == (rows.n, rows.p, rows.reads)
+    again.scrub(np.array([5]))
+    assert held(rows)[0][5].any() and not held(again)[0][5].any()
+
+
+def test_thinned_is_part_of_every_block_with_its_weights():
+    X, y = problem(300)
+    rows = store(X, y)
+    reads = rows.reads
+    small, weights = rows.thinned(16)
+    assert small.n == small.blocks * small.block == rows.blocks * (rows.block // 16)
+    A, codes = held(small)
+    s = weights(np.arange(1.0, 301.0))
+    assert len(s) == len(A) == small.n and (s > 0).sum() >= 300 // 16 - rows.blocks
+    for a, code, weight in zip(A, codes, s, strict=True):
+        i = int(weight) - 1
+        if weight:
+            np.testing.assert_array_equal(a[:3], X[i])
+            assert code == y[i]
+        else:
+            assert not a.any()
+    assert rows.n == 300 and rows.reads == reads and held(rows)[0].shape == (rows.blocks * 64, 4)
