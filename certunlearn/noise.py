@@ -104,6 +104,15 @@ class Geometry:
         out: Array = lower @ lower.T
         return out
 
+    @property
+    def half_size(self) -> Array:
+        """|half|, or |L||L'| where it is a product: the scale of its rounding, shape (p, p)."""
+        size = np.abs(self.gram.lower)
+        if self.mechanism == "objective":
+            out: Array = size @ size.T
+            return out
+        return np.abs(self.half)
+
     def norm(self, V: Array) -> float:
         """Return ||V||_A of a (p, K) array, to float64 accuracy."""
         if self.mechanism == "isotropic":
@@ -200,8 +209,8 @@ class Transfer:
         N = np.vstack([half @ X[:, k : k + p].T for k in blocks])
         if not factor.theta < math.inf:
             return cls(geometry, factor, math.inf, N, math.inf)
-        size = np.vstack([np.abs(half) @ np.abs(X[:, k : k + p].T) for k in blocks])
-        wrong = gamma(p + 2) * norm(size)
+        size = np.vstack([geometry.half_size @ np.abs(X[:, k : k + p].T) for k in blocks])
+        wrong = gamma(2 * p + 4) * norm(size)
         square = largest_eigenvalue(N.T @ N) + gamma(len(X) + 2) * norm(N) ** 2
         c = up((math.sqrt(square) + wrong) / (1.0 - factor.slack) * (1 + 1e-9))
         return cls(geometry, factor, c, N, wrong)
@@ -232,7 +241,7 @@ class Transfer:
         s = f.inverse.T @ white
         size = norm(half @ s.reshape(-1, p).T)
         around = (np.abs(f.inverse.T) @ np.abs(white)).reshape(-1, p).T
-        rounding = 2 * u * norm(np.abs(half) @ around)
+        rounding = 4 * u * norm(self.geometry.half_size @ around)
         lost = 2 * f.slack / (1.0 - f.slack)
         allowance = allowance + u * np.abs(v)
         tail = norm(np.abs(f.inverse) @ allowance)

@@ -5,27 +5,30 @@ The one convention, stated once::
     F(W) = sum_i s_i loss(x_i W, y_i) + 1/2 sum_j alpha_j ||W_j||^2 + 1/2 sum_j rho_j (sum_k W_jk)^2
 
 ``W`` has shape (p, K), the intercept (if any) in its last row.  Vectors of length p K are
-class-major: ``W.T.ravel()``.  The gauge rho is positive for the unpenalised coordinates of
-softmax, where adding one number to every class changes nothing; the optimum whose rows there sum
-to zero is an optimum without it, and the only one with it.
+class-major: ``W.T.ravel()``.  The gauge rho is positive at least for the unpenalised coordinates
+of softmax, where adding one number to every class changes nothing.  It moves no optimum: summed
+over the classes the gradient is alpha_j sum_k W_jk, so penalised rows of an optimum sum to zero,
+and the optimum whose other rows do so too is the only one with a gauge.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._rounding import UNIT_ROUNDOFF, gamma
+from .exceptions import AssumptionError
 from .losses import Loss
 from .rows import DenseRows
 from .share import Share
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
+_OVERFLOW = "overflows float64: rescale the features or the weights"
 
 
 class Measurement(NamedTuple):
@@ -139,7 +142,7 @@ class Objective:
             raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
         value, grad, wrong, shaken, moved, worst = (np.asarray(a) for a in out)
         if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
-            raise FloatingPointError("the gradient is not finite")
+            raise AssumptionError(f"the gradient {_OVERFLOW}")
         ridge = self.alpha[:, None] * W
         gauge = (self.gauge * W.sum(axis=1))[:, None]
         total = grad + ridge + gauge
@@ -173,7 +176,7 @@ class Objective:
         X, _ = self.rows.sweep()
         G = self.loss.kappa * np.asarray(sweeps.gram(X, self._blocked)) + np.diag(self.alpha)
         if not np.isfinite(G).all():
-            raise FloatingPointError("the Gram matrix is not finite")
+            raise AssumptionError(f"the Gram matrix {_OVERFLOW}")
         return Curvature(0.5 * (G + G.T), np.diag(G).copy(), self.gram_error)
 
     @property
@@ -228,7 +231,7 @@ class Objective:
             same = np.arange(j, K * p, p)
             H[np.ix_(same, same)] += self.gauge[j]
         if not np.isfinite(H).all():
-            raise FloatingPointError("the Hessian is not finite")
+            raise AssumptionError(f"the Hessian {_OVERFLOW}")
         return Curvature(0.5 * (H + H.T), diagonal, error)
 
     def hvp(self, W: Array, V: Array) -> Array:
@@ -303,9 +306,14 @@ class Objective:
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
 
-def gauge_weights(alpha: Array, loss: Loss, weight_sum: float, scale: Any) -> Array:
-    """Return the gauge rho, (p,): zero where penalised, of the curvature's size elsewhere."""
+def gauge_weights(alpha: Array, loss: Loss, gram: Curvature, *, everywhere: bool) -> Array:
+    """Return the gauge rho, (p,): of the curvature's size where it acts, zero elsewhere.
+
+    It has to act where nothing is penalised.  ``everywhere`` lets it act on every coordinate:
+    classes moved together meet no curvature but the penalty, which would make the Hessian look
+    far smaller than G; at the optimum all these sums are zero anyway.
+    """
     if loss.columns == 1:
         return np.zeros_like(alpha)
-    size = weight_sum * np.maximum(np.square(scale), 1e-300) / loss.columns**2
-    return np.where(alpha > 0, 0.0, size)
+    size = (np.diag(gram.matrix) - alpha) / (loss.kappa * loss.columns**2)
+    return np.where((alpha > 0) & (not everywhere), 0.0, np.maximum(size, 1e-300))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._rounding import UNIT_ROUNDOFF
-from .exceptions import AssumptionError, ConvergenceError
+from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from .gram import Gram, gram_of
 from .losses import Logistic, Loss, Softmax
 from .model import QuadraticModel, model_of
@@ -156,35 +156,62 @@ def solved(
     if settings.fit_intercept:
         alpha[-1] = 0.0
     weight = _effective(settings, rows, sample_weight)
-    gauge = gauge_weights(alpha, loss, float(weight.sum()), rows.column_max)
-    objective = Objective(rows, loss, table, weight, alpha, gauge)
+    objective = Objective(rows, loss, table, weight, alpha, np.zeros_like(alpha))
     budget = _budget(settings, rows.p * K)
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
-    W, start = np.zeros((rows.p, K)), None
+    W = np.zeros((rows.p, K))
     if before is not None and K > 1:
         W = before.reached.W[:, np.isin(before.classes, classes)]
-        W[gauge > 0] -= W[gauge > 0].mean(axis=1, keepdims=True)
-    elif solver == "newton-cholesky":
-        start = _model_at_zero(objective, gram, W)
-        near = subsampled_start(objective, W, start)
-        if near is not W:
-            W, start = near, None
-    reached, iterations = minimised(
-        objective,
-        gram,
-        W,
-        _goal(settings, caps, fit=before is None),
-        solver=solver,
-        max_iter=settings.max_iter,
-        fit=before is None,
-        model=start,
-        progress=progress,
+        W = W - W.mean(axis=1, keepdims=True)
+    goal = _goal(settings, caps, fit=before is None)
+    objective, reached, iterations = _gauged(
+        settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(
         settings, rows, sample_weight, classes, objective, gram, budget, reached, iterations
     )
     return _opened(state, None)
+
+
+def _gauged(
+    settings: Settings,
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    solver: str,
+    fit: bool,
+    progress: Progress,
+) -> tuple[Objective, Reached, int]:
+    """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
+    dense = solver == "newton-cholesky"
+    for everywhere in (True, False) if dense and W.shape[1] > 1 else (False,):
+        gauge = gauge_weights(
+            objective.alpha, objective.loss, gram.curvature, everywhere=everywhere
+        )
+        gauged, start, near = replace(objective, gauge=gauge), None, W
+        if dense and not W.any():
+            start = _model_at_zero(gauged, gram, W)
+            near = subsampled_start(gauged, W, start)
+            start = start if near is W else None
+        try:
+            reached, iterations = minimised(
+                gauged,
+                gram,
+                near,
+                goal,
+                solver=solver,
+                max_iter=settings.max_iter,
+                fit=fit,
+                model=start,
+                progress=progress,
+            )
+            break
+        except (NotCertifiedError, ConvergenceError):
+            if not everywhere:
+                raise
+    return gauged, reached, iterations
 
 
 def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel:
@@ -294,19 +321,9 @@ def _settled(
 
 def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
     """Minimise afresh from W, the gauge renewed."""
-    objective = state.objective
-    gauge = gauge_weights(
-        objective.alpha, objective.loss, objective.weight_sum, state.rows.column_max
-    )
-    objective = replace(objective, gauge=gauge)
-    reached, iterations = minimised(
-        objective,
-        state.gram,
-        W,
-        _goal(state.settings, caps, fit=False),
-        solver=state.solver,
-        max_iter=state.settings.max_iter,
-        progress=progress,
+    goal = _goal(state.settings, caps, fit=False)
+    objective, reached, iterations = _gauged(
+        state.settings, state.objective, state.gram, W, goal, state.solver, False, progress
     )
     state = replace(state, objective=objective, reached=reached, iterations=iterations)
     return _opened(state, None)

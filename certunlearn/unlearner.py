@@ -107,7 +107,8 @@ def fit(
     clock = time.perf_counter()
     with jax.enable_x64(True):
         rows = DenseRows(X, codes, intercept=settings.fit_intercept)
-        state = solved(settings, rows, sample_weight, progress=progress)
+        weight = np.array(sample_weight, dtype=np.float64)
+        state = solved(settings, rows, weight, progress=progress)
         return _released(state, np.zeros(rows.n, dtype=bool), 0, 0, clock, 0)
 
 
@@ -209,10 +210,11 @@ def _promise(state: State, since: int) -> Certificate:
         distance_target=0.0 if caps is None else caps.target,
         fit_distance=0.0 if caps is None else caps.fit,
         joint_epsilon=math.inf if budget is None else budget.joint_epsilon(since),
+        # Two digits: the last bits of a downdated matrix would tell which world it is.
         coefficient_deviation=(
-            float(spread.min()),
-            float(np.median(spread)),
-            float(spread.max()),
+            float(f"{spread.min():.1e}"),
+            float(f"{np.median(spread):.1e}"),
+            float(f"{spread.max():.1e}"),
         ),
         reference=(
             f"retraining by the same estimator, same hyper-parameters, on the {kept} retained rows"

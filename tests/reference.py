@@ -212,9 +212,10 @@ class Logistic:
         H = -(B * self.s[:, None]).T @ B
         parts = np.tile(self.alpha, K)
         for k in range(K):
+            # p (1 - p) itself: p less p^2 would cancel where p is near one.
             block = slice(k * p, (k + 1) * p)
-            own = (self.A * (self.s * P[:, k])[:, None]).T @ self.A
-            H[block, block] += own
+            own = (self.A * (self.s * curvature[:, k])[:, None]).T @ self.A
+            H[block, block] = own
             parts[block] = parts[block] + np.diag(own)
         H[np.diag_indices(K * p)] += np.tile(self.alpha, K)
         if self.gauge > 0:
@@ -227,13 +228,16 @@ class Logistic:
 def _factored(H, parts, n, unit):
     """Inverse Cholesky factor and whether rounding leaves the Hessian known to 5 percent."""
     scale = 1 / np.sqrt(parts)
-    H = H * np.outer(scale, scale)
-    try:
-        inverse = lower_inverse(cholesky(H))
-    except np.linalg.LinAlgError:
-        # Good enough for a step, not for a claim.
-        H[np.diag_indices(len(H))] *= 1 + 2**20 * unit
-        return lower_inverse(cholesky(H)) * scale[None, :], False
+    H, ridge = H * np.outer(scale, scale), 0
+    while True:
+        try:
+            inverse = lower_inverse(cholesky(H + np.diag(np.diag(H)) * ridge))
+            break
+        except np.linalg.LinAlgError:
+            # Good enough for a step, not for a claim.
+            ridge = 16 * max(ridge, unit)
+    if ridge:
+        return inverse * scale[None, :], False
     spread = (np.abs(inverse).sum(axis=1) ** 2).sum()
     return inverse * scale[None, :], bool((n + len(H) + 32) * unit * spread < 0.05)
 

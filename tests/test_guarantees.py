@@ -160,7 +160,7 @@ def test_refusals_are_rare_and_bounds_are_tight():
         good, bad = MECHANISMS[mechanism, True], MECHANISMS[mechanism, False]
         print(f"{mechanism}: {good / (good + bad):.4f} of {good + bad} certified")
         assert good >= least * (good + bad)
-    assert certified >= 0.94 * total
+    assert certified >= 0.92 * total
 
 
 @pytest.mark.parametrize("regime", strategies.REGIMES)

@@ -122,6 +122,5 @@ class Ruler:
         here, after = distance_measured(size, self.transfer.c, nu, self.leverage, T, spread)
         stepped = W - folded(s, W.shape[0])
         # fl(W - s) is off by half a unit of itself in every coordinate.
-        half = np.abs(self.geometry.half)
-        rounding = 2 * UNIT_ROUNDOFF * norm(half @ np.abs(stepped))
+        rounding = 2 * UNIT_ROUNDOFF * norm(self.geometry.half_size @ np.abs(stepped))
         return Distance(here, up(after + error + rounding), stepped, up(here - (size - error), 8))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..exceptions import AssumptionError
 from ..factor import norm
 from ..model import QuadraticModel
 from ..objective import Measurement, Objective, flat
@@ -46,5 +47,5 @@ def subsampled_start(objective: Objective, W: Array, model: QuadraticModel) -> A
 
     try:
         return newton(sample, W, model, close, max_iter=_MOST_STEPS).W
-    except (np.linalg.LinAlgError, FloatingPointError):
+    except (np.linalg.LinAlgError, AssumptionError):
         return W
