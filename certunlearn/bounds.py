@@ -26,7 +26,7 @@ def gsc_remainder(t: float) -> float:
     if t == 0:
         return 0.0
     if t < 1e-2:
-        # The series' tail after t^4/120 is below t^5/700 for t < 1.
+        # The series' tail after t^4/120 is below t^5/700 for t < 0.19.
         return up(t / 2 + t * t / 6 + t**3 / 24 + t**4 / 120 + t**5 / 700, 16)
     if t > 700:
         return math.inf
@@ -196,6 +196,6 @@ def covariance_drift(eta: float, dimension: float, delta: float) -> float:
     if eta >= 0.25:
         return math.inf
     e = up(eta / (1.0 - eta))
-    x = math.log(1.0 / delta)
+    x = -math.log(delta)
     f = up(e / (1.0 - e))
     return up(dimension * e * e / (2.0 * (1.0 - e)) + f * (math.sqrt(dimension * x) + x), 32)

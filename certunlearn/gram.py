@@ -40,7 +40,7 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvat
         except np.linalg.LinAlgError:
             pass
         else:
-            if charged(downdated):
+            if downdated.gram.slack < 0.5 and charged(downdated):
                 return Gram(was, downdated, False)
     fresh = _accumulated(objective)
     afresh = Geometry(mechanism, _factor(objective, fresh))

@@ -73,7 +73,7 @@ class QuadraticModel:
             If what is left is not numerically positive definite.
         """
         share = replace(objective, weight=self.weight).share(positions, self.W, self.W)
-        curvature = without(self.curvature, share.hessian, len(positions), share.error)
+        curvature = without(self.curvature, share.hessian, len(share.root), share.error)
         factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
         weight = self.weight.copy()
         weight[positions] = 0.0

@@ -20,7 +20,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import ndtri
 
 from ._rounding import gamma, up
-from .factor import Factor, largest_eigenvalue, norm
+from .factor import Factor, norm, spectral_norm
 
 Array = NDArray[np.float64]
 MECHANISMS = ("gram", "isotropic", "objective")
@@ -163,7 +163,8 @@ class Geometry:
         if self.mechanism == "isotropic":
             return 0.0
         f = self.gram
-        both = up(f.error + other)
+        # The other world's factorisation rounds as well.
+        both = up(f.error + other + gamma(len(f.lower) + 8))
         if not f.slack < 0.5:
             return math.inf
         if self.mechanism == "gram":
@@ -211,8 +212,7 @@ class Transfer:
             return cls(geometry, factor, math.inf, N, math.inf)
         size = np.vstack([geometry.half_size @ np.abs(X[:, k : k + p].T) for k in blocks])
         wrong = gamma(2 * p + 4) * norm(size)
-        square = largest_eigenvalue(N.T @ N) + gamma(len(X) + 2) * norm(N) ** 2
-        c = up((math.sqrt(square) + wrong) / (1.0 - factor.slack) * (1 + 1e-9))
+        c = up((spectral_norm(N) + wrong) / (1.0 - factor.slack) * (1 + 1e-9))
         return cls(geometry, factor, c, N, wrong)
 
     @cached_property
@@ -250,5 +250,7 @@ class Transfer:
             # Worth a matrix product: the coordinates' errors through B^{-1} itself.
             crude = self.c * lost + self.wrong + u * norm(self.N)
             reach = min(reach, norm(self._solution @ allowance) + crude * tail)
-        error = up((rounding + reach + self.c * lost * norm(white)) * (1 + 1e-9))
+        # The rounding of X v itself does not pass through B^{-1}.
+        own = self.c * norm(np.abs(f.inverse) @ (u * np.abs(v))) / (1.0 - f.slack)
+        error = up((rounding + reach + own + self.c * lost * norm(white)) * (1 + 1e-9))
         return s, up(size + error), error

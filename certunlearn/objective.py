@@ -35,9 +35,8 @@ class Measurement(NamedTuple):
     """One pass at W: objective, gradient, its rounding allowance, and margin figures.
 
     ``allowance`` bounds |computed - exact| gradient componentwise.  So does ``rounding`` but for
-    the margins' own errors, which push the gradient along rows: by a combination of rows (of
-    differences of two classes' copies of a row) whose absolute coefficients sum to at most
-    ``slope_error``.  ``moved`` bounds
+    the margins' own errors, which push the gradient along rows, where the Hessian has their
+    curvature: by at most ``slope_error`` in the norm of the inverse Hessian at W.  ``moved`` bounds
     R max_i range(x_i (W - W_ref)); ``margin_error`` bounds R times the rounding of any margin's
     range.
     """

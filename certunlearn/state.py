@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,9 @@ def solved(
         alpha[-1] = 0.0
     weight = _effective(settings, rows, sample_weight)
     objective = Objective(rows, loss, table, weight, alpha, np.zeros_like(alpha))
-    budget = _budget(settings, rows.p * K)
+    # A larger dimension means smaller caps: earlier releases with more classes count as well.
+    widest = 0 if before is None or before.budget is None else before.budget.dimension
+    budget = budget_of(settings, max(rows.p * K, widest))
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
     W = np.zeros((rows.p, K))
@@ -367,16 +370,20 @@ def _passes_worth_a_refresh(objective: Objective) -> int:
     return int(np.clip((sweep + 4 * q**3) / (8 * 6 * n * q), 3, 30))
 
 
-def _budget(settings: Settings, dimension: int) -> Budget | None:
+@lru_cache(maxsize=8)
+def _calibrated(
+    epsilon: float, delta: float, noise: float, dimension: int, drifts: bool, view: str
+) -> Budget:
+    return calibrate(epsilon, delta, noise, dimension=dimension, drifts=drifts, view=view)
+
+
+def budget_of(settings: Settings, dimension: int) -> Budget | None:
+    """Return the budget of a release of ``dimension`` coordinates; None without noise."""
     if settings.noise == 0:
         return None
-    return calibrate(
-        settings.epsilon,
-        settings.delta,
-        settings.noise,
-        dimension=dimension,
-        drifts=settings.mechanism != "isotropic",
-        view=settings.view,
+    drifts = settings.mechanism != "isotropic"
+    return _calibrated(
+        settings.epsilon, settings.delta, settings.noise, dimension, drifts, settings.view
     )
 
 

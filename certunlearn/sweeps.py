@@ -42,8 +42,8 @@ def measure(
     """Value, gradient, its errors, largest range of X step and of margin error.
 
     ``units`` are the relative errors of a margin and of a sum over rows.  The errors are (p, 2K):
-    those of the sum, and of the margins pushed through the slope; and the latter's sum over rows,
-    half the absolute sum over classes where there are several.
+    those of the sum, and of the margins pushed through the slope; and a bound on the latter in the
+    norm of the inverse Hessian.
     """
     K = W.shape[1]
 
@@ -56,13 +56,17 @@ def measure(
         error = units[0] * _margins(absX, jnp.abs(W))
         rho = error if K == 1 else 2 * jnp.max(error, axis=1, keepdims=True)
         relative = units[1] + 64 * K * 2.0**-53
-        dslope = jnp.exp(rho) * rho * (curvature + _TINY)
+        grown = jnp.exp(rho)
+        dslope = grown * rho * (curvature + _TINY)
         both = jnp.concatenate([relative * jnp.abs(slope), dslope], axis=1)
         s1, alive = sb[:, None], (sb > 0).astype(W.dtype)
         value = value + jnp.sum(sb * loss.value(Z, code))
         grad = grad + _combined(Xb, s1 * slope)
         wrong = wrong + absX.T @ (s1 * both)
-        shaken = shaken + jnp.sum(s1 * dslope) * (1.0 if K == 1 else 0.5)
+        spread = jnp.sum(curvature, axis=1, keepdims=True) * (1.0 if K == 1 else 0.5)
+        shaken = shaken + jnp.sum(
+            jnp.sqrt(s1 * (spread + _TINY)) * jnp.max(rho, 1)[:, None] * grown
+        )
         moved = jnp.maximum(moved, jnp.max(alive * _range(_margins(Xb, step))))
         worst = jnp.maximum(worst, jnp.max(alive * jnp.max(rho, axis=1)))
         return (value, grad, wrong, shaken, moved, worst), None

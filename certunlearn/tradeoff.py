@@ -53,9 +53,13 @@ def delta_from_epsilon(epsilon: float, mu: float) -> float:
     if math.isinf(mu):
         return 1.0
     x1, x2 = epsilon / mu - mu / 2, epsilon / mu + mu / 2
+    if x1 >= 40:
+        return 5 * _SMALLEST
     root2 = math.sqrt(2.0)
     # An error of u (eps/mu + mu/2) in x1 moves log(density) by x1 times that.
     error = _RELATIVE + 8 * sys.float_info.epsilon * x2 * (1 + abs(x1))
+    if not error < 1e-3:
+        return 1.0
     density = math.exp(-0.5 * x1 * x1) if abs(x1) < 40 else 0.0
     second = 0.5 * density * float(erfcx(x2 / root2))
     first = 0.5 * density * float(erfcx(x1 / root2)) if x1 >= 0 else float(ndtr(-x1))
@@ -63,7 +67,8 @@ def delta_from_epsilon(epsilon: float, mu: float) -> float:
     # The density of the gap integrates to at most mu times its largest value.
     peak = density if mu * mu <= 2 * epsilon else 1.0
     cap = mu * peak / math.sqrt(2 * math.pi) * (1 + error)
-    return max(min(value, cap, 1.0), _SMALLEST)
+    # Subnormal numbers carry no relative accuracy.
+    return min(max(min(value, cap, 1.0), _SMALLEST) + 4 * _SMALLEST, 1.0)
 
 
 def mu_from_epsilon_delta(epsilon: float, delta: float) -> float:

@@ -217,7 +217,8 @@ def _promise(state: State, since: int) -> Certificate:
             float(f"{spread.max():.1e}"),
         ),
         reference=(
-            f"retraining by the same estimator, same hyper-parameters, on the {kept} retained rows"
+            "retraining by the same estimator to within the fit distance, same "
+            f"hyper-parameters, on the {kept} retained rows"
         ),
         n_retained=kept,
         library=f"certunlearn {__version__}",

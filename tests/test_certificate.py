@@ -144,7 +144,7 @@ def test_statement_names_the_numbers_and_what_is_not_covered():
     text = str(c)
     for part in ("epsilon = 0.375", "delta = 3e-05", "isotropic", "sigma = 0.25", "joint view"):
         assert part in text
-    assert "retraining by the same estimator, same hyper-parameters" in text
+    assert "retraining by the same estimator to within the fit distance" in text
     assert f"on the {c.n_retained} retained rows" in text and c.n_retained == 68
     assert len(c.not_covered) >= 5
     for part in c.not_covered + c.conditions:
@@ -200,7 +200,7 @@ def test_the_printed_deviation_is_sigma_standard_errors():
     expected = 0.5 * np.sqrt(np.diag(np.linalg.inv(G)))
     found = model.certificate_.coefficient_deviation
     np.testing.assert_allclose(
-        found, [expected.min(), np.median(expected), expected.max()], rtol=1e-9
+        found, [expected.min(), np.median(expected), expected.max()], rtol=0.05
     )
 
 

@@ -47,11 +47,15 @@ def half_of(geometry):
 
 
 def rounding_allowance(model):
-    """The bound on the distance had the gradient been measured as zero."""
+    """What rounding contributes: the bound at a zero gradient, or half of a step lost in its error.
+
+    The second counts what the computed inverse of the factor loses, which a zero gradient hides.
+    """
     with jax.enable_x64(True):
         ruler = Ruler.of(model.objective, model.gram.geometry, model.reached.model)
         m = model.objective.measure(model.W, model.reached.model.W)
-    return ruler.distance(model.W, m._replace(gradient=np.zeros_like(m.gradient))).here
+    lost = 0.5 * model.reached.distance if ruler.distance(model.W, m).floor else 0.0
+    return max(lost, ruler.distance(model.W, m._replace(gradient=np.zeros_like(m.gradient))).here)
 
 
 def check_geometry(model, G, mechanism):
@@ -160,7 +164,7 @@ def test_refusals_are_rare_and_bounds_are_tight():
         good, bad = MECHANISMS[mechanism, True], MECHANISMS[mechanism, False]
         print(f"{mechanism}: {good / (good + bad):.4f} of {good + bad} certified")
         assert good >= least * (good + bad)
-    assert certified >= 0.92 * total
+    assert certified >= 0.95 * total
 
 
 @pytest.mark.parametrize("regime", strategies.REGIMES)

@@ -75,6 +75,4 @@ def test_a_stamp_notices_a_changed_constant(tmp_path, monkeypatch):
 if __name__ == "__main__":
     for page in PAGES:
         text = page.read_text()
-        page.write_text(
-            STAMP.sub(lambda m: f"covers: {m[1]}::{m[2]} {digest(m[1], m[2])}", text)
-        )
+        page.write_text(STAMP.sub(lambda m: f"covers: {m[1]}::{m[2]} {digest(m[1], m[2])}", text))

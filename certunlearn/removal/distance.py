@@ -23,13 +23,15 @@ class Distance(NamedTuple):
     """Certified distances to the exact optimum, in the norm of the noise.
 
     ``here`` is for the measured iterate, ``after`` for ``stepped``, the iterate one chord step
-    on; ``loose`` is the part of ``here`` that is not the measured step itself.
+    on; ``loose`` is the part of ``here`` that is not the measured step itself, and ``floor`` says
+    that the step's own error is as large as the step: measuring better is not possible.
     """
 
     here: float
     after: float
     stepped: Array
     loose: float
+    floor: bool
 
 
 class Reached(NamedTuple):
@@ -105,12 +107,12 @@ class Ruler:
         """
         T = self.model.mismatch(self.objective, m.moved)
         if not (T < math.inf and self.transfer.c < math.inf):
-            return Distance(math.inf, math.inf, W, math.inf)
+            return Distance(math.inf, math.inf, W, math.inf, True)
         f, c, g = self.model.factor, self.transfer.c, flat(m.gradient)
         s, size, error = self.transfer.step(g, flat(m.allowance))
         nu = f.whitened(g, flat(m.allowance))
-        # The margins' errors push along rows, whose length in this norm the leverage bounds.
-        along = up(self.leverage / self.objective.loss.R * m.slope_error)
+        # The margins' errors push along rows, where the Hessian has those rows' curvature.
+        along = up(math.exp(min(T, 100.0) / 2) * m.slope_error * (1 + 1e-12))
         shaken = up(f.whitened(g, flat(m.rounding)) + along)
         if shaken < nu:
             nu = shaken
@@ -123,4 +125,10 @@ class Ruler:
         stepped = W - folded(s, W.shape[0])
         # fl(W - s) is off by half a unit of itself in every coordinate.
         rounding = 2 * UNIT_ROUNDOFF * norm(self.geometry.half_size @ np.abs(stepped))
-        return Distance(here, up(after + error + rounding), stepped, up(here - (size - error), 8))
+        return Distance(
+            here,
+            up(after + error + rounding),
+            stepped,
+            up(here - (size - error), 8),
+            size <= 2 * error,
+        )

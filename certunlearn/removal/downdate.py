@@ -278,9 +278,9 @@ class Ledger:
     def _without(self, share: Share) -> Ledger:
         """Take rows out of B and the gradient; what went with them is counted."""
         f, c = self.origin.factor, self.curvature
-        white = norm(f.inverse @ share.root.T) + gamma(len(f.inverse) + 2) * norm(
-            np.abs(f.inverse) @ np.abs(share.root.T)
-        )
+        white = norm(f.inverse @ share.root.T) + gamma(
+            len(f.inverse) + 4 * share.loss.columns + 32
+        ) * norm(np.abs(f.inverse) @ np.abs(share.root.T))
         removed = up(self.removed + (white / (1.0 - f.slack)) ** 2 * (1.0 + 2 * share.error))
         U = self.inverse @ share.root.T
         inner = np.eye(len(share.root)) - share.root @ U

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .._rounding import UNIT_ROUNDOFF, down, gamma, up
 from ..bounds import distance_from_decrement
 from ..exceptions import AssumptionError, ConvergenceError
-from ..factor import factorise, largest_eigenvalue, norm
+from ..factor import factorise, largest_eigenvalue, norm, spectral_norm
 from ..gram import Gram
 from ..noise import Geometry
 from ..objective import Curvature, Measurement, Objective, without
@@ -54,7 +54,9 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     edges = np.maximum(
         np.minimum(edges, edges.T) * (1.0 - error) - _TINY * objective.weight_sum, 0.0
     )
-    shrunk = math.exp(-min(margin_error * _GUARD, 700.0)) / _GUARD
+    if not margin_error < 600:
+        return 0.0
+    shrunk = math.exp(-margin_error * _GUARD) / _GUARD
     K = len(edges)
     if K == 1:
         return float(edges[0, 0]) * shrunk
@@ -70,7 +72,7 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
         return 0.0
     if not f.theta < math.inf:
         return 0.0
-    square = largest_eigenvalue(f.inverse @ f.inverse.T) + gamma(K + 2) * norm(f.inverse) ** 2
+    square = spectral_norm(f.inverse) ** 2
     return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / _GUARD
 
 
@@ -141,8 +143,7 @@ def transfer(geometry: Geometry, D: Array) -> float:
     N, size, unit = lower.T * root, np.abs(lower.T) * root, gamma(4)
     if geometry.mechanism == "objective":
         N, size, unit = lower @ N, np.abs(lower) @ size, gamma(len(lower) + 8)
-    square = largest_eigenvalue(N.T @ N) + gamma(len(N) + 2) * norm(N) ** 2
-    return up((math.sqrt(square) + unit * norm(size)) * _GUARD)
+    return up((spectral_norm(N) + unit * norm(size)) * _GUARD)
 
 
 def matrix_free_distance(
@@ -177,17 +178,12 @@ def matrix_free_distance(
     L = objective.loss.R * pairs * norm(objective.rows.column_max * root) * _GUARD
     g, scale = np.abs(m.gradient), root[:, None]
     crude = norm((g + m.allowance) * scale) * _GUARD
-    nu = _decrement(g, m, scale, crude, L / objective.loss.R)
+    # The margins' errors push along rows, where the Hessian has those rows' curvature.
+    along = up(m.slope_error * _GUARD)
+    nu = min(crude, up(norm((g + m.rounding) * scale) * _GUARD + along))
     if not nu * L < 0.5:
         L = min(L, objective.leverage(np.diag(root), 8 * UNIT_ROUNDOFF))
-        nu = _decrement(g, m, scale, crude, L / objective.loss.R)
     return up(c * distance_from_decrement(nu, up(L))[0])
-
-
-def _decrement(g: Array, m: Measurement, scale: Array, crude: float, longest: float) -> float:
-    """Bound ||g||_{D^{-1}}: the margins' errors push along rows, which are ``longest`` at most."""
-    along = up(longest * m.slope_error)
-    return min(crude, up(norm((g + m.rounding) * scale) * _GUARD + along))
 
 
 def refresh_matrix_free(

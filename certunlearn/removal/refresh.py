@@ -61,7 +61,7 @@ def refresh(
             rulers[key] = Ruler.of(objective, geometry, model, sweep=sweep)
         d = rulers[key].distance(W, m)
         reached[0] = d.here
-        tight = d.loose <= TIGHT * (d.here - d.loose) or at_floor(model, m)
+        tight = d.floor or d.loose <= TIGHT * (d.here - d.loose)
         return d.here <= target(W) and tight
 
     def accept(W: Array, m: Measurement, model: QuadraticModel) -> bool:

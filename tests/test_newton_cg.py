@@ -1,0 +1,90 @@
+"""The path without a Hessian: same optimum, certified distances above the truth, refusals."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from certunlearn import CertifiedLogReg, unlearner
+from certunlearn.exceptions import AssumptionError
+from certunlearn.removal.matrix_free import curvature_floor
+from certunlearn.solvers.choice import MOST, chosen
+
+from . import problems, reference
+
+
+def data(K, n=120, d=5, seed=0, spread=1.0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * 10.0 ** rng.uniform(-spread, spread, size=d)
+    codes = (X @ rng.normal(size=(d, K)) / 10 + rng.gumbel(size=(n, K))).argmax(axis=1)
+    codes[:K] = np.arange(K)
+    return X, codes
+
+
+@pytest.mark.parametrize("mechanism", ["gram", "isotropic", "objective"])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("K", [2, 4])
+def test_matrix_free_distance_is_above_the_truth(K, intercept, mechanism):
+    X, codes = data(K)
+    weight = 10.0 ** np.random.default_rng(1).uniform(-2, 2, size=len(X))
+    settings = problems.settings(fit_intercept=intercept, mechanism=mechanism, noise=1.0)
+    settings = replace(settings, solver="newton-cg")
+    model = unlearner.fit(X, codes, weight, settings)
+    for gone in (None, np.array([7]), np.arange(20, 40)):
+        if gone is not None:
+            weight = weight.copy()
+            weight[gone] = 0.0
+            model = unlearner.forget(model, gone)
+        assert model.solver == "newton-cg" and model.ledger is None
+        truth = reference.optimum(X, codes, weight, 1.0, intercept)
+        lower = np.asarray(model.gram.geometry.gram.lower, np.longdouble)
+        half = {"gram": lower.T, "isotropic": np.eye(len(lower)), "objective": lower @ lower.T}
+        true, error = truth.apart(model.W, half[mechanism])
+        assert true <= model.reached.distance + error
+        assert model.reached.distance <= model.certificate.distance_target
+
+
+@pytest.mark.parametrize("K", [2, 4])
+def test_matrix_free_agrees_with_the_factored_path(K):
+    X, codes = data(K)
+    W = []
+    for solver in ("newton-cholesky", "newton-cg"):
+        model = CertifiedLogReg(noise=0, solver=solver, tol=1e-12).fit(X, codes)
+        model.forget(np.arange(10))
+        assert model.solver_ == solver
+        W.append(np.vstack([model.coef_.T, model.intercept_]))
+    np.testing.assert_allclose(W[0], W[1], rtol=1e-7, atol=1e-7 * np.abs(W[0]).max())
+
+
+@pytest.mark.parametrize("K", [2, 4])
+def test_curvature_floor_is_below_the_hessian_and_not_by_much_too_low(K):
+    for seed in range(20):
+        X, codes = data(K, seed=seed, n=60)
+        settings = replace(problems.settings(C=10.0), solver="newton-cg", noise=10.0)
+        model = unlearner.fit(X, codes, np.ones(len(X)), settings)
+        with jax.enable_x64(True):
+            D = curvature_floor(model.objective, model.gram.curvature, model.W, 1e-10)
+            H = model.objective.hessian(model.W).matrix
+        assert (D > 0).all()
+        full = np.tile(D, model.W.shape[1])
+        assert np.linalg.eigvalsh(H - np.diag(full))[0] >= -1e-9 * np.abs(H).max()
+        # The twin: nothing of the kind holds for the penalty and the intercept's own curvature.
+        own = np.diag(H)[model.objective.rows.p - 1 :: model.objective.rows.p].min()
+        wrong = np.tile(np.r_[np.full(len(D) - 1, 0.1), own], model.W.shape[1])
+        assert np.linalg.eigvalsh(H - np.diag(wrong))[0] < 0
+
+
+def test_many_classes_fit_and_forget():
+    X, codes = data(30, n=3000, d=64, spread=0.0)
+    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, codes)
+    model.forget(np.arange(30, 60))
+    assert model.certificate_.check(1.0, 1e-6) and model.certificate_.tier == "refresh"
+    assert model.coef_.shape == (30, 64)
+
+
+def test_a_problem_too_large_for_a_factor_is_not_swapped_silently():
+    with pytest.raises(AssumptionError, match="newton-cg"):
+        chosen("newton-cholesky", MOST + 1)
+    assert chosen("auto", MOST + 1) == "newton-cg"
+    assert CertifiedLogReg().get_params()["solver"] == "auto"
