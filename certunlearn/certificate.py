@@ -126,8 +126,8 @@ class Certificate:
         low, middle, high = self.coefficient_deviation
         lines = [
             f"Certified removal, epsilon = {self.epsilon:g}, delta = {self.delta:g}.",
-            f"No test on {_SUBJECT[self.view]} from {self.reference}",
-            "better than these two numbers allow.",
+            f"Better than these two numbers allow, no test on {_SUBJECT[self.view]} from",
+            f"{self.reference}.",
             f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
             f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",
             f"  joint view   all releases since the oldest removal: epsilon = "
