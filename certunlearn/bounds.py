@@ -75,8 +75,9 @@ def distance_from_decrement(nu: float, L: float) -> tuple[float, float]:
         # log1p amplifies the rounding of its argument by 1 / (1 - product).
         t += 1e-15 / (1.0 - product)
     if product < 1e-8:
-        # -log(1 - x) <= x (1 + x) for x <= 1/2; dividing by a tiny L would lose everything.
-        return up(nu * (1.0 + product)), up(product * (1.0 + product))
+        # -log(1 - x) <= x (1 + x/2 + x^2), x <= 1/2; dividing by a tiny L would lose everything.
+        grown = 1.0 + product * (0.5 + product)
+        return up(nu * grown, 8), up(product * grown, 8)
     return up(t / L), up(t)
 
 

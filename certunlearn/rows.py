@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 1024
+#: Numbers that are copied to the device at a time: what fits a cache.
+CHUNK = 1 << 18
 
 
 def block_shape(n: int) -> tuple[int, int]:
@@ -52,27 +54,43 @@ class DenseRows:
         self.p = d + int(intercept)
         self.intercept = intercept
         self.blocks, self.block = block_shape(self.n)
-        total = self.blocks * self.block
-        padded = np.zeros((total, self.p))
-        padded[: self.n, :d] = X
-        if intercept:
-            padded[: self.n, d] = 1.0
         self.codes = np.array(codes, dtype=np.int64)
-        y = np.zeros(total, dtype=np.int64)
-        y[: self.n] = codes
         self.scrubbed = np.zeros(self.n, dtype=bool)
         self.reads = 0
-        self._store(padded, y)
+        self._store(X)
 
-    def _store(self, X: Array, y: NDArray[np.int64]) -> None:
+    def _store(self, X: Array) -> None:
+        """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
         import jax.numpy as jnp
 
-        shape = (self.blocks, self.block)
-        self._X: Any = jnp.array(X.reshape(*shape, self.p), copy=True)
-        self._y: Any = jnp.array(y.reshape(shape), copy=True)
+        from . import sweeps
+
+        y = np.zeros((self.blocks, self.block), dtype=np.int64)
+        y.ravel()[: self.n] = self.codes
+        self._y: Any = jnp.array(y, copy=True)
+        step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
+        store: Any = None
+        for first in range(0, self.blocks, step):
+            # The last chunk overlaps the one before, so that all have one shape.
+            first = min(first, self.blocks - step)
+            part = self._padded(X[first * self.block : (first + step) * self.block], step)
+            if step == self.blocks:
+                store = jnp.array(part, copy=True)
+            else:
+                store = jnp.zeros((self.blocks, *part.shape[1:])) if store is None else store
+                store = sweeps.put(store, part, first)
+        self._X: Any = store
         if self._X.dtype != np.float64:
             raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
         self._column_max: Array | None = None
+
+    def _padded(self, X: Array, blocks: int) -> Array:
+        """Return rows as whole blocks, with the column of ones where there is an intercept."""
+        out = np.zeros((blocks * self.block, self.p))
+        out[: len(X), : X.shape[1]] = X
+        if self.intercept:
+            out[: len(X), -1] = 1.0
+        return out.reshape(blocks, self.block, self.p)
 
     def blocked(self, weight: Array) -> Array:
         """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
@@ -142,8 +160,9 @@ class DenseRows:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         import jax
+        import jax.numpy as jnp
 
         self.__dict__.update(state)
-        total = self.blocks * self.block
         with jax.enable_x64(True):
-            self._store(state["_X"].reshape(total, self.p), state["_y"].reshape(total))
+            self._X = jnp.array(state["_X"], copy=True)
+            self._y = jnp.array(state["_y"], copy=True)

@@ -196,7 +196,7 @@ def _gauged(
         gauged, start, near = replace(objective, gauge=gauge), None, W
         if dense and not W.any():
             start = _model_at_zero(gauged, gram, W)
-            near = subsampled_start(gauged, W, start)
+            near = subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
         try:
             reached, iterations = minimised(

@@ -158,6 +158,12 @@ def column_max(X: Any) -> Any:
     return jnp.max(jnp.abs(X), axis=(0, 1))
 
 
+@partial(jax.jit, donate_argnums=0)
+def put(X: Any, part: Any, first: Any) -> Any:
+    """Write blocks from ``first`` on, in place where the backend allows."""
+    return jax.lax.dynamic_update_slice_in_dim(X, part, first, axis=0)
+
+
 @partial(jax.jit, donate_argnums=(0, 1))
 def scrub(X: Any, y: Any, where: Any) -> Any:
     """Overwrite rows (flat positions ``where``) with zeros, in place where the backend allows."""

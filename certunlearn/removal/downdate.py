@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 #: Edits since the last pass may have removed at most this share of B_0 in any direction.
 MOST_REMOVED = 0.5
 #: Where ||.||_G <= CLOSE ||.||_H a leverage in H is taken from that in G.
-CLOSE = 3.0
+CLOSE = 8.0
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from ..exceptions import ConvergenceError
 from ..model import QuadraticModel, model_at
 from ..noise import Geometry
 from ..objective import Measurement, Objective
-from ..solvers.newton import at_floor, newton
-from .distance import Array, Reached, Ruler
+from ..solvers.newton import Verdict, at_floor, newton
+from .distance import Array, Distance, Reached, Ruler
 
-#: The unmeasured part of the bound may be this share of the measured one.
-TIGHT = 0.15
+#: The unmeasured part of the bound may be this share of the measured one, so that the bound is at
+#: most (1 + 0.19) / (1 - 0.19) < 1.5 times the truth.
+TIGHT = 0.19
 
 
 class Goal(NamedTuple):
@@ -54,22 +55,28 @@ def refresh(
     def target(W: Array) -> float:
         return goal.distance * geometry.norm(W) if goal.relative else goal.distance
 
-    def bounded(W: Array, m: Measurement, model: QuadraticModel, sweep: bool) -> bool:
+    def bounded(W: Array, m: Measurement, model: QuadraticModel, sweep: bool) -> Distance:
         key = id(model)
         if key not in rulers or sweep:
             rulers.clear()
             rulers[key] = Ruler.of(objective, geometry, model, sweep=sweep)
         d = rulers[key].distance(W, m)
         reached[0] = d.here
-        tight = d.floor or d.loose <= TIGHT * (d.here - d.loose)
-        return d.here <= target(W) and tight
+        return d
 
-    def accept(W: Array, m: Measurement, model: QuadraticModel) -> bool:
+    def judge(W: Array, m: Measurement, model: QuadraticModel) -> Verdict:
         flat_enough = np.max(np.abs(m.gradient)) <= goal.tol * objective.weight_sum
-        return bool(flat_enough or at_floor(model, m)) and bounded(W, m, model, False)
+        if not (flat_enough or at_floor(model, m)):
+            return "step"
+        d = bounded(W, m, model, False)
+        if not d.here <= target(W):
+            return "step"
+        tight = d.floor or d.loose <= TIGHT * (d.here - d.loose)
+        # Steps shrink both parts alike: only a fresh model changes their ratio.
+        return "accept" if tight else "refactor"
 
     try:
-        s = newton(objective, W, model, accept, max_iter=max_iter, progress=progress)
+        s = newton(objective, W, model, judge, max_iter=max_iter, progress=progress)
     except np.linalg.LinAlgError as error:
         raise ConvergenceError(
             f"the Hessian cannot be factored ({error}): rescale the features or lower C"

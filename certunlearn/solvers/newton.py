@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ..objective import Measurement, Objective, flat, folded
 Array = NDArray[np.float64]
 #: Keep the factor while no margin moved further than this since it was made.
 STALE = 0.15
+Verdict = Literal["accept", "step", "refactor"]
 _ARMIJO = 1e-4
 _SHORTEST = 2.0**-40
 
@@ -39,12 +40,12 @@ def newton(
     objective: Objective,
     W: Array,
     model: QuadraticModel | None,
-    accept: Callable[[Array, Measurement, QuadraticModel], bool],
+    judge: Callable[[Array, Measurement, QuadraticModel], Verdict],
     *,
     max_iter: int,
     progress: Callable[[int, float], None] | None = None,
 ) -> Solution:
-    """Minimise until ``accept``; globally convergent by backtracking on value or decrement.
+    """Minimise until ``judge`` accepts; globally convergent by backtracking on value or decrement.
 
     Parameters
     ----------
@@ -54,8 +55,9 @@ def newton(
         Start.
     model : QuadraticModel or None
         First model of the curvature; None takes it at W.
-    accept : callable
-        ``accept(W, measurement, model)`` says whether to stop.
+    judge : callable
+        ``judge(W, measurement, model)`` says whether to stop, to step, or to take the curvature
+        afresh because with this model nothing better can be shown.
     max_iter : int
         Most steps.
     progress : callable, optional
@@ -65,14 +67,14 @@ def newton(
     if model is None:
         model = model_at(objective, W, m.margin_error)
     for iteration in range(max_iter + 1):
-        if accept(W, m, model):
-            return Solution(W, m, model, iteration, "accepted")
-        fresh = model.W is W
-        if not fresh and (m.moved > STALE or at_floor(model, m)):
+        verdict, fresh = judge(W, m, model), model.W is W
+        stale = m.moved > STALE or verdict == "refactor" or at_floor(model, m)
+        if verdict != "accept" and not fresh and stale:
             model, fresh = model_at(objective, W, m.margin_error), True
             m = m._replace(moved=0.0)
-            if accept(W, m, model):
-                return Solution(W, m, model, iteration, "accepted")
+            verdict = judge(W, m, model)
+        if verdict == "accept":
+            return Solution(W, m, model, iteration, "accepted")
         if iteration == max_iter:
             break
         # The allowance is a worst case: below it a full step may still improve, or nothing does.

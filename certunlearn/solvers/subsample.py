@@ -9,8 +9,9 @@ import numpy as np
 from ..exceptions import AssumptionError
 from ..factor import norm
 from ..model import QuadraticModel
-from ..objective import Measurement, Objective, flat
-from .newton import Array, newton
+from ..noise import Geometry
+from ..objective import Measurement, Objective, flat, folded
+from .newton import Array, Verdict, newton
 
 STRIDE = 16
 #: Fewer rows a coordinate than this in the sample would start no closer than zero does.
@@ -18,8 +19,13 @@ _ENOUGH = 20
 _MOST_STEPS = 30
 
 
-def subsampled_start(objective: Objective, W: Array, model: QuadraticModel) -> Array:
-    """Return the optimum over every sixteenth row, roughly, or ``W`` where that is no use.
+def subsampled_start(
+    objective: Objective, gram: Geometry, W: Array, model: QuadraticModel
+) -> Array:
+    """Return the optimum over every sixteenth row, roughly, and one step on, or ``W``.
+
+    The step takes the gradient of all rows and the curvature of the sixteenth: it costs a third
+    of a Hessian sweep and brings the start about as much closer as one would.
 
     Nothing is claimed for it: the full rows decide what is certified.
 
@@ -27,6 +33,8 @@ def subsampled_start(objective: Objective, W: Array, model: QuadraticModel) -> A
     ----------
     objective : Objective
         All rows.
+    gram : Geometry
+        Of the same rows; only its Gram matrix matters.
     W : ndarray of shape (p, K)
         Start.
     model : QuadraticModel
@@ -42,10 +50,15 @@ def subsampled_start(objective: Objective, W: Array, model: QuadraticModel) -> A
         return W
     sample = replace(objective, rows=rows, weight=weight * (objective.weight_sum / total))
 
-    def close(W: Array, m: Measurement, model: QuadraticModel) -> bool:
-        return norm(model.factor.inverse @ flat(m.gradient)) <= 1.0
+    def close(W: Array, m: Measurement, model: QuadraticModel) -> Verdict:
+        return "accept" if norm(model.factor.inverse @ flat(m.gradient)) <= 1.0 else "step"
 
     try:
-        return newton(sample, W, model, close, max_iter=_MOST_STEPS).W
+        s = newton(sample, W, model, close, max_iter=_MOST_STEPS)
+        gradient = objective.measure(s.W, s.W).gradient
     except (np.linalg.LinAlgError, AssumptionError):
         return W
+    V = -folded(s.model.factor.solve(flat(gradient)), len(W))
+    # F(W + t V) <= F(W) + t g.V + t^2 V.G V / 2: a row that the sample missed cannot send it off.
+    slope, curvature = -float(np.sum(gradient * V)), gram.gram_norm(V) ** 2
+    return s.W + min(1.0, 1.9 * slope / max(curvature, 1e-300)) * V
