@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .factor import Factor, factorise
 from .objective import Curvature, Objective, without
 from .orthogonal import hessian_factor
+from .weights import Weights
 
 Array = NDArray[np.float64]
 #: A factor whose error moves the Hessian by more than this is worth a second look.
@@ -26,8 +27,8 @@ class QuadraticModel:
     ----------
     W : ndarray of shape (p, K)
         Where the Hessian was taken.
-    weight : ndarray of shape (n,)
-        Weights it was taken under.
+    weights : Weights
+        Those it was taken under.
     margin_error : float
         R times the rounding of any margin's range there.
     curvature : Curvature
@@ -37,7 +38,7 @@ class QuadraticModel:
     """
 
     W: Array
-    weight: Array
+    weights: Weights
     margin_error: float
     curvature: Curvature
     factor: Factor
@@ -56,11 +57,12 @@ class QuadraticModel:
         Proof: proofs/mismatch.md
         """
         T = self.factor.theta + self.margin_error + moved
-        if objective.weight is not self.weight:
-            live = objective.weight > 0
-            if ((self.weight > 0) != live).any():
+        if objective.weights is not self.weights:
+            now, then = objective.weight, self.weights.array
+            live = now > 0
+            if len(now) != len(then) or ((then > 0) != live).any():
                 return math.inf
-            ratio = objective.weight[live] / self.weight[live]
+            ratio = now[live] / then[live]
             T += max(math.log(float(ratio.max())), -math.log(float(ratio.min())), 0.0) + 1e-15
         return T * (1 + 1e-12)
 
@@ -72,12 +74,11 @@ class QuadraticModel:
         numpy.linalg.LinAlgError
             If what is left is not numerically positive definite.
         """
-        share = replace(objective, weight=self.weight).share(positions, self.W, self.W)
+        share = replace(objective, weights=self.weights).share(positions, self.W, self.W)
         curvature = without(self.curvature, share.hessian, len(share.root), share.error)
         factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
-        weight = self.weight.copy()
-        weight[positions] = 0.0
-        return replace(self, weight=weight, curvature=curvature, factor=factor)
+        weights = self.weights.without(positions)
+        return replace(self, weights=weights, curvature=curvature, factor=factor)
 
 
 def model_of(
@@ -98,7 +99,7 @@ def model_of(
             factor = factorise(matrix, curvature.diagonal, curvature.error + tau)
         except np.linalg.LinAlgError:
             continue
-        return QuadraticModel(W, objective.weight, margin_error, curvature, factor)
+        return QuadraticModel(W, objective.weights, margin_error, curvature, factor)
     raise np.linalg.LinAlgError("the Hessian is not numerically positive definite")
 
 
@@ -117,7 +118,7 @@ def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticMo
     except np.linalg.LinAlgError:
         factor = None
     if factor is not None and (model is None or factor.theta < model.factor.theta):
-        return QuadraticModel(W, objective.weight, margin_error, curvature, factor)
+        return QuadraticModel(W, objective.weights, margin_error, curvature, factor)
     if model is None:
         raise np.linalg.LinAlgError("the Hessian is not numerically positive definite")
     return model

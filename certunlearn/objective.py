@@ -25,6 +25,7 @@ from .exceptions import AssumptionError
 from .losses import Loss
 from .rows import DenseRows
 from .share import Share
+from .weights import Weights
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
@@ -74,6 +75,19 @@ def without(c: Curvature, gone: Array, count: int, error: float) -> Curvature:
     return Curvature(c.matrix - gone, c.diagonal, c.error + gamma(count + 10) + error)
 
 
+def within(c: Curvature, new: Array, diagonal: Array, count: int, error: float) -> Curvature:
+    """Return ``c`` with the contribution ``new`` of ``count`` rows put in.
+
+    ``diagonal`` is that of ``new`` before any subtraction, ``error`` its relative entrywise
+    error, both in the sense of `Curvature`.
+
+    Notes
+    -----
+    Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
+    """
+    return Curvature(c.matrix + new, c.diagonal + diagonal, c.error + gamma(count + 10) + error)
+
+
 def flat(W: Array) -> Array:
     """Return W (p, K) as a class-major vector (p K,)."""
     return W.T.ravel()
@@ -96,7 +110,7 @@ class Objective:
         The pointwise loss.
     table : ndarray of int
         Column of each original class code.
-    weight : ndarray of shape (n,)
+    weights : Weights
         Effective weights s_i of this training set (0 for rows outside it).
     alpha, gauge : ndarray of shape (p,)
         L2 penalty and rho of each coordinate.
@@ -105,13 +119,23 @@ class Objective:
     rows: DenseRows
     loss: Loss
     table: NDArray[np.int64]
-    weight: Array
+    weights: Weights
     alpha: Array
     gauge: Array
 
-    @cached_property
-    def _blocked(self) -> Array:
-        return self.rows.blocked(self.weight)
+    @property
+    def weight(self) -> Array:
+        """Effective weights, shape (n,)."""
+        return self.weights.array
+
+    @property
+    def blocked(self) -> Array:
+        """Effective weights as the rows' blocks are, shape (blocks, block)."""
+        known: Array | None = self.__dict__.get("_laid_out")
+        if known is None or len(known) != self.rows.blocks:
+            # The store may have grown since.
+            known = self.__dict__["_laid_out"] = self.rows.blocked(self.weight)
+        return known
 
     @cached_property
     def weight_sum(self) -> float:
@@ -121,7 +145,7 @@ class Objective:
     @property
     def sum_length(self) -> int:
         """Longest chain of additions a sum over rows may form (any order inside a block)."""
-        return self.rows.block + self.rows.blocks + 8
+        return self.rows.chain + 8
 
     def measure(self, W: Array, W_ref: Array) -> Measurement:
         """Sweep the rows once at ``W``; see `Measurement`.
@@ -136,7 +160,7 @@ class Objective:
         X, y = self.rows.sweep()
         step, unit = W - W_ref, gamma(self.rows.p + 4)
         units = unit, gamma(self.sum_length + W.shape[1] + 8)
-        out = sweeps.measure(self.loss, X, y, self.table, self._blocked, W, step, units)
+        out = sweeps.measure(self.loss, X, y, self.table, self.blocked, W, step, units)
         if any(a.dtype != np.float64 for a in out):
             raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
         value, grad, wrong, shaken, moved, worst = (np.asarray(a) for a in out)
@@ -173,7 +197,7 @@ class Objective:
         from . import sweeps
 
         X, _ = self.rows.sweep()
-        G = self.loss.kappa * np.asarray(sweeps.gram(X, self._blocked)) + np.diag(self.alpha)
+        G = self.loss.kappa * np.asarray(sweeps.gram(X, self.blocked)) + np.diag(self.alpha)
         if not np.isfinite(G).all():
             raise AssumptionError(f"the Gram matrix {_OVERFLOW}")
         return Curvature(0.5 * (G + G.T), np.diag(G).copy(), self.gram_error)
@@ -193,7 +217,7 @@ class Objective:
         from . import sweeps
 
         X, _ = self.rows.sweep()
-        out = sweeps.hessian(self.loss, X, self._blocked, W)
+        out = sweeps.hessian(self.loss, X, self.blocked, W)
         first, cross = (np.asarray(a) for a in out)
         return self._assembled(first, cross, gamma(self.sum_length + 8) + self._ulps)
 
@@ -205,7 +229,7 @@ class Objective:
     def share(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Share:
         """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""
         X, y = self.rows.gather(positions), self.table[self.rows.codes[positions]]
-        return Share.of(self.loss, X, y, self.weight[positions], W, W_ref)
+        return Share.of(self.loss, X, y, self.weights.at(positions), W, W_ref)
 
     def hessian_at_zero(self, gram: Curvature) -> Curvature:
         """Return the Hessian at W = 0 from the Gram already at hand: no sweep."""
@@ -238,7 +262,7 @@ class Objective:
         from . import sweeps
 
         X, _ = self.rows.sweep()
-        out = np.asarray(sweeps.hvp(self.loss, X, self._blocked, W, V)) + self.alpha[:, None] * V
+        out = np.asarray(sweeps.hvp(self.loss, X, self.blocked, W, V)) + self.alpha[:, None] * V
         total: Array = out + (self.gauge * V.sum(axis=1))[:, None]
         return total
 
@@ -261,7 +285,7 @@ class Objective:
         from . import sweeps
 
         X, _ = self.rows.sweep()
-        edges = np.asarray(sweeps.couplings(self.loss, X, self._blocked, W))
+        edges = np.asarray(sweeps.couplings(self.loss, X, self.blocked, W))
         return edges, gamma(self.sum_length + 2 * self.loss.columns + 4096)
 
     def box_leverage(self, inverse: Array, slack: float) -> float:
@@ -301,7 +325,7 @@ class Objective:
         p, pairs = self.rows.p, 1.0 if self.loss.columns == 1 else 2.0
         pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
-        top = float(np.sqrt(pairs * float(sweeps.leverage(X, self._blocked, pieces))))
+        top = float(np.sqrt(pairs * float(sweeps.leverage(X, self.blocked, pieces))))
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
 

@@ -27,6 +27,13 @@ def block_shape(n: int) -> tuple[int, int]:
     return -(-n // size), size
 
 
+def _to_power_of_two(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Repeat the first position up to a power of two, so that few shapes are compiled."""
+    out = np.full(1 << (len(positions) - 1).bit_length(), positions[0], dtype=np.int64)
+    out[: len(positions)] = positions
+    return out
+
+
 class DenseRows:
     """Rows held once, as float64 on the device, always a copy of what the caller gave.
 
@@ -43,8 +50,6 @@ class DenseRows:
 
     Attributes
     ----------
-    scrubbed : ndarray of bool, shape (n,)
-        Rows that have been overwritten.
     reads : int
         Rows read so far, by sweeps and by position.
     """
@@ -54,10 +59,39 @@ class DenseRows:
         self.p = d + int(intercept)
         self.intercept = intercept
         self.blocks, self.block = block_shape(self.n)
-        self.codes = np.array(codes, dtype=np.int64)
-        self.scrubbed = np.zeros(self.n, dtype=bool)
+        self._codes = self._on_host(codes, np.int64)
+        self._scrubbed = self._on_host((), bool)
         self.reads = 0
         self._store(X)
+
+    def _on_host(self, values: Any, dtype: Any) -> NDArray[Any]:
+        """Return ``values`` followed by zeros, one place for every row the blocks can hold."""
+        out = np.zeros(self.blocks * self.block, dtype=dtype)
+        out[: len(values)] = values
+        return out
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """Integer codes of the labels, shape (n,)."""
+        return self._codes[: self.n]
+
+    @property
+    def scrubbed(self) -> NDArray[np.bool_]:
+        """Rows that have been overwritten, shape (n,)."""
+        return self._scrubbed[: self.n]
+
+    @property
+    def as_fitted(self) -> bool:
+        """Whether the rows lie in blocks as a fit on them all would lay them out."""
+        return (self.blocks, self.block) == block_shape(self.n)
+
+    @property
+    def chain(self) -> int:
+        """Longest chain of additions of a sum over rows, here or in a fit on any part of them.
+
+        block_shape's own chain grows with n, so that of all rows is the longest.
+        """
+        return max(self.block + self.blocks, sum(block_shape(self.n)))
 
     def _store(self, X: Array) -> None:
         """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
@@ -65,9 +99,7 @@ class DenseRows:
 
         from . import sweeps
 
-        y = np.zeros((self.blocks, self.block), dtype=np.int64)
-        y.ravel()[: self.n] = self.codes
-        self._y: Any = jnp.array(y, copy=True)
+        self._y: Any = jnp.array(self._codes.reshape(self.blocks, self.block), copy=True)
         step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
         store: Any = None
         for first in range(0, self.blocks, step):
@@ -94,19 +126,21 @@ class DenseRows:
 
     def blocked(self, weight: Array) -> Array:
         """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
-        out = np.zeros(self.blocks * self.block)
-        out[: self.n] = weight
-        return out.reshape(self.blocks, self.block)
+        return self._on_host(weight, np.float64).reshape(self.blocks, self.block)
 
-    def sweep(self) -> tuple[Any, Any]:
-        """Return (X, codes) as blocked device arrays, counting one read of every row."""
-        self.reads += self.n
+    def sweep(self, times: int = 1) -> tuple[Any, Any]:
+        """Return (X, codes) as blocked device arrays, counting so many reads of every row."""
+        self.reads += times * self.n
         return self._X, self._y
 
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions`` on the host, shape (m, p)."""
+        from . import sweeps
+
         self.reads += len(positions)
-        return np.asarray(self._X[positions // self.block, positions % self.block])
+        if not len(positions):
+            return np.zeros((0, self.p))
+        return np.asarray(sweeps.gather(self._X, _to_power_of_two(positions)))[: len(positions)]
 
     @property
     def column_max(self) -> Array:
@@ -130,9 +164,45 @@ class DenseRows:
         out.__dict__.update(self.__dict__)
         out._X, out._y = self._X[:, :kept], self._y[:, :kept]
         out.block, out.n = kept, self.blocks * kept
-        out.codes = np.asarray(out._y).ravel()
+        out._codes = np.asarray(out._y).ravel()
         out.reads = 0
         return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
+
+    def append(self, X: Array, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Put rows (m, d) after those there are and return their positions.
+
+        In place wherever the last block has room; further blocks come an eighth at a time.
+        """
+        from . import sweeps
+
+        positions = np.arange(self.n, self.n + len(X))
+        needed = -(-(self.n + len(X)) // self.block)
+        if needed > self.blocks:
+            self._grow(max(needed, self.blocks + self.blocks // 8))
+        self.n += len(X)
+        where = _to_power_of_two(positions)
+        part = self._padded(X, -(-len(X) // self.block)).reshape(-1, self.p)
+        chosen = where - positions[0]
+        new = part[chosen], codes[chosen]
+        self._X, self._y = sweeps.write(self._X, self._y, where, *new)
+        self._codes[positions], self._scrubbed[positions] = codes, False
+        if self._column_max is not None:
+            self._column_max = np.maximum(self._column_max, np.abs(part).max(axis=0))
+        return positions
+
+    def withdraw(self, count: int) -> None:
+        """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
+        self.scrub(np.arange(self.n - count, self.n))
+        self.n -= count
+
+    def _grow(self, blocks: int) -> None:
+        import jax.numpy as jnp
+
+        more = ((0, blocks - self.blocks), (0, 0))
+        self._X, self._y = jnp.pad(self._X, (*more, (0, 0))), jnp.pad(self._y, more)
+        self.blocks = blocks
+        self._codes = self._on_host(self._codes, np.int64)
+        self._scrubbed = self._on_host(self._scrubbed, bool)
 
     def scrub(self, positions: NDArray[np.int64]) -> None:
         """Overwrite the rows at ``positions`` with zeros, on the device and on the host."""
@@ -146,12 +216,9 @@ class DenseRows:
             gone = np.abs(self.gather(positions)).max(axis=0)
             if (gone[:d] >= self._column_max[:d]).any():
                 self._column_max = None
-        size = 1 << (len(positions) - 1).bit_length()
-        where = np.full(size, positions[0], dtype=np.int64)
-        where[: len(positions)] = positions
-        self._X, self._y = sweeps.scrub(self._X, self._y, where)
-        self.codes[positions] = 0
-        self.scrubbed[positions] = True
+        self._X, self._y = sweeps.scrub(self._X, self._y, _to_power_of_two(positions))
+        self._codes[positions] = 0
+        self._scrubbed[positions] = True
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

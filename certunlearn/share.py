@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,8 @@ class Share:
         Whose.
     gradient, allowance : ndarray of shape (p, K)
         ``sum s l'(x W) x'``, and a bound on its rounding.
-    root : ndarray of shape (r, q)
-        ``root' root`` is their Hessian at W_ref, r = m or m K.
+    reference : ndarray of shape (m, K)
+        Margins at W_ref.
     diagonal : ndarray of shape (q,)
         Its diagonal before any subtraction.
     error : float
@@ -45,7 +46,7 @@ class Share:
     loss: Loss
     gradient: Array
     allowance: Array
-    root: Array
+    reference: Array
     diagonal: Array
     error: float
 
@@ -76,7 +77,7 @@ class Share:
         with np.errstate(over="ignore"):
             wrong = np.exp(rho) * rho * (curvature + _TINY)
         wrong = wrong + (gamma(len(X) + 8) + 64 * K * 2.0**-53) * np.abs(slope)
-        s = weight[:, None]
+        s, reference = weight[:, None], X @ W_ref
         margin = unit * (absX @ np.abs(W_ref))
         worst = loss.R * float(margin.max(initial=0.0)) * (1 if K == 1 else 2)
         error = 512 * K * UNIT_ROUNDOFF + math.expm1(min(2.02 * worst, 50.0))
@@ -86,12 +87,17 @@ class Share:
             loss,
             X.T @ (s * slope),
             1.001 * (absX.T @ (s * wrong)) + _TINY,
-            _root(X, weight, X @ W_ref),
-            _diagonal(X, weight, X @ W_ref),
+            reference,
+            _diagonal(X, weight, reference),
             error,
         )
 
-    @property
+    @cached_property
+    def root(self) -> Array:
+        """A matrix (r, q), r = m or m K, whose Gram matrix is the rows' Hessian at W_ref."""
+        return _root(self.X, self.weight, self.reference)
+
+    @cached_property
     def gram(self) -> Array:
         """kappa sum s x x', shape (p, p)."""
         out: Array = self.loss.kappa * (self.X * self.weight[:, None]).T @ self.X
@@ -175,7 +181,7 @@ def _root(X: Array, weight: Array, Z: Array) -> Array:
     half = np.sqrt(P)[:, :, None] * (own * rest[:, None, :] - (1 - own) * P[:, None, :])
     half = half * np.sqrt(weight)[:, None, None]
     blocks = half[:, :, :, None] * X[:, None, None, :]
-    return np.ascontiguousarray(blocks.reshape(len(X) * Z.shape[1], -1))
+    return np.ascontiguousarray(blocks.reshape(len(X) * Z.shape[1], Z.shape[1] * X.shape[1]))
 
 
 def _diagonal(X: Array, weight: Array, Z: Array) -> Array:

@@ -77,6 +77,20 @@ def measure(
 
 
 @partial(jax.jit, static_argnums=0)
+def risk(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
+    """Value and gradient of the data term, without their errors."""
+
+    def body(carry: Any, block: Any) -> Any:
+        Xb, yb, sb = block
+        code, Z = jnp.take(table, yb), _margins(Xb, W)
+        value = carry[0] + jnp.sum(sb * loss.value(Z, code))
+        return (value, carry[1] + _combined(Xb, sb[:, None] * loss.slope(Z, code))), None
+
+    start = jnp.zeros((), W.dtype), jnp.zeros_like(W)
+    return jax.lax.scan(body, start, (X, y, s))[0]
+
+
+@partial(jax.jit, static_argnums=0)
 def hessian(loss: Loss, X: Any, s: Any, W: Any) -> Any:
     """Curvature sums: diagonal blocks (K, p, p), and p_k p_l x x' for all pairs of classes."""
     K, p = loss.columns, W.shape[0]
@@ -164,8 +178,20 @@ def put(X: Any, part: Any, first: Any) -> Any:
     return jax.lax.dynamic_update_slice_in_dim(X, part, first, axis=0)
 
 
+@jax.jit
+def gather(X: Any, where: Any) -> Any:
+    """Rows at flat positions ``where``, shape (m, p)."""
+    block = X.shape[1]
+    return X[where // block, where % block]
+
+
 @partial(jax.jit, donate_argnums=(0, 1))
+def write(X: Any, y: Any, where: Any, rows: Any, codes: Any) -> Any:
+    """Put rows (m, p) at flat positions ``where``, in place where the backend allows."""
+    at = where // X.shape[1], where % X.shape[1]
+    return X.at[at].set(rows), y.at[at].set(codes)
+
+
 def scrub(X: Any, y: Any, where: Any) -> Any:
     """Overwrite rows (flat positions ``where``) with zeros, in place where the backend allows."""
-    block = X.shape[1]
-    return X.at[where // block, where % block].set(0.0), y.at[where // block, where % block].set(0)
+    return write(X, y, where, 0.0, 0)

@@ -25,21 +25,49 @@ from numpy.typing import NDArray
 from . import certificate as claims
 from ._version import __version__
 from .certificate import Certificate
+from .editing import Edit, edited, tightened
+from .editing import rebased as rebased_state
 from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
 from .rows import DenseRows
-from .state import (
-    Array,
-    Positions,
-    Progress,
-    Settings,
-    State,
-    classes_of,
-    removed,
-    solved,
-    tightened,
-)
+from .state import Array, Members, Positions, Progress, Settings, State
+from .training import solved
 
-__all__ = ["Model", "Settings", "fit", "forget", "release"]
+__all__ = ["Model", "Settings", "edit", "fit", "forget", "rebased", "release"]
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What has been asked of a model so far.
+
+    Attributes
+    ----------
+    releases, since_removal : int
+        Releases drawn, and since the oldest removal, this one included.
+    forgotten : int
+        Rows that a request has named.
+    named : ndarray of int
+        Those of them that had not been overwritten when the last request came.
+    """
+
+    releases: int = 1
+    since_removal: int = 0
+    forgotten: int = 0
+    named: Positions = field(default_factory=lambda: _NONE)
+
+    def followed_by(self, positions: Positions, scrubbed: NDArray[np.bool_]) -> Requests:
+        """Count one more request, which names rows at ``positions``."""
+        return Requests(
+            self.releases + 1,
+            self.since_removal + 1,
+            self.forgotten + len(positions),
+            np.concatenate([self.named[~scrubbed[self.named]], positions]),
+        )
+
+    def released_again(self) -> Requests:
+        """Count one more release without a request."""
+        since = self.since_removal + int(self.since_removal > 0)
+        return replace(self, releases=self.releases + 1, since_removal=since)
 
 
 @dataclass(frozen=True)
@@ -50,19 +78,15 @@ class Model(State):
 
     Attributes
     ----------
-    forgotten : ndarray of bool, shape (n,)
-        Rows that a request has named.
-    releases, since_removal : int
-        Releases drawn so far, and since the oldest removal.
+    requests : Requests
+        What has been asked so far.
     released : ndarray of shape (p, K)
         The noisy weights.
     certificate : Certificate
         What holds for them.
     """
 
-    forgotten: NDArray[np.bool_] = field(kw_only=True)
-    releases: int = field(kw_only=True)
-    since_removal: int = field(kw_only=True)
+    requests: Requests = field(kw_only=True)
     released: Array = field(kw_only=True)
     certificate: Certificate = field(kw_only=True)
 
@@ -70,6 +94,21 @@ class Model(State):
     def W(self) -> Array:
         """The secret iterate, shape (p, K)."""
         return self.reached.W
+
+    @property
+    def forgotten(self) -> NDArray[np.bool_]:
+        """Rows that a request has named, shape (n,); not to be written to."""
+        if not len(self._unscrubbed):
+            return self.rows.scrubbed
+        out = self.rows.scrubbed.copy()
+        out[self.requests.named] = True
+        return out
+
+    @property
+    def _unscrubbed(self) -> Positions:
+        named = self.requests.named
+        out: Positions = named[~self.rows.scrubbed[named]]
+        return out
 
     @property
     def state(self) -> State:
@@ -82,7 +121,7 @@ class Model(State):
         import jax
 
         with jax.enable_x64(True):
-            self.rows.scrub(np.flatnonzero(self.forgotten & ~self.rows.scrubbed))
+            self.rows.scrub(self._unscrubbed)
 
 
 def fit(
@@ -107,9 +146,9 @@ def fit(
     clock = time.perf_counter()
     with jax.enable_x64(True):
         rows = DenseRows(X, codes, intercept=settings.fit_intercept)
-        weight = np.array(sample_weight, dtype=np.float64)
-        state = solved(settings, rows, weight, progress=progress)
-        return _released(state, np.zeros(rows.n, dtype=bool), 0, 0, clock, 0)
+        members = Members.of(rows, np.array(sample_weight, dtype=np.float64))
+        state = solved(settings, rows, members, progress=progress)
+        return _released(state, Requests(), clock, 0)
 
 
 def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
@@ -122,77 +161,126 @@ def forget(model: Model, positions: Positions, *, progress: Progress = None) -> 
     NotCertifiedError
         If the distance target cannot be reached.
     """
+    return _edited(model, positions, 0, np.zeros(0), progress)
+
+
+def edit(
+    model: Model,
+    positions: Positions,
+    X: Array,
+    codes: NDArray[np.int64],
+    sample_weight: Array,
+    *,
+    progress: Progress = None,
+) -> Model:
+    """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
+
+    ``model`` itself is not changed.  Once the new model has been taken over call its `Model.scrub`.
+
+    Parameters
+    ----------
+    positions : ndarray of int
+        Rows that go, in the store.
+    X, codes, sample_weight
+        Rows that come: (m, d), (m,), (m,).
+
+    Raises
+    ------
+    NotCertifiedError
+        If the distance target cannot be reached; the new rows are overwritten.
+    """
     import jax
 
-    clock, reads = time.perf_counter(), model.rows.reads
     with jax.enable_x64(True):
-        weight, forgotten = model.sample_weight.copy(), model.forgotten.copy()
-        gone = positions[weight[positions] > 0]
-        weight[positions], forgotten[positions] = 0.0, True
-        since = model.since_removal + 1
-        if len(gone) == 0:
-            state = tightened(model.state, t=since, progress=progress)
-        elif np.array_equal(classes_of(model.rows, weight), model.classes):
-            state = removed(model.state, weight, gone, t=since, progress=progress)
+        model.rows.append(X, codes)
+        try:
+            return _edited(model, positions, len(X), sample_weight, progress)
+        except BaseException:
+            model.rows.withdraw(len(X))
+            raise
+
+
+def _edited(
+    model: Model, positions: Positions, added: int, weight: Array, progress: Progress
+) -> Model:
+    """Edit the training set; the rows that come are the store's last ``added``."""
+    import jax
+
+    clock, reads, rows = time.perf_counter(), model.rows.reads, model.rows
+    requests = model.requests.followed_by(positions, rows.scrubbed)
+    with jax.enable_x64(True):
+        gone = positions[model.members.weights.at(positions) > 0]
+        members = model.members
+        if added:
+            members = members.extended(rows, np.array(weight, dtype=np.float64))
+        new = np.arange(rows.n - added, rows.n)[weight > 0]
+        members = members.without(rows, gone)
+        state, t = model.state, requests.since_removal
+        if not np.array_equal(members.classes, model.classes):
+            state = solved(model.settings, rows, members, before=state, t=t, progress=progress)
+        elif len(gone) or len(new):
+            state = edited(state, Edit(members, gone, new), t=t, progress=progress)
         else:
-            state = solved(
-                model.settings, model.rows, weight, before=model.state, t=since, progress=progress
-            )
-        return _released(state, forgotten, model.releases, since, clock, reads)
+            state = tightened(replace(state, members=members), t=t, progress=progress)
+        return _released(state, requests, clock, reads)
 
 
 def release(model: Model) -> Model:
     """Return the same model with a fresh release of the same secret iterate."""
     import jax
 
-    since = model.since_removal + int(model.forgotten.any())
+    requests = model.requests.released_again()
     clock, reads = time.perf_counter(), model.rows.reads
+    state = model.state
     with jax.enable_x64(True):
-        state = tightened(model.state, t=since) if since else model.state
-    return _released(state, model.forgotten, model.releases, since, clock, reads)
+        if requests.since_removal:
+            state = tightened(state, t=requests.since_removal)
+        return _released(state, requests, clock, reads)
 
 
-def _released(
-    state: State,
-    forgotten: NDArray[np.bool_],
-    index: int,
-    since: int,
-    clock: float,
-    reads: int,
-) -> Model:
+def rebased(model: Model) -> Model:
+    """Return the same release with a state that holds nothing but retained rows and their sums.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown; wait for a request that makes a pass.
+    """
+    import jax
+
+    with jax.enable_x64(True):
+        state = rebased_state(model.state, t=model.requests.since_removal)
+    names = State.__dataclass_fields__
+    return replace(model, **{name: getattr(state, name) for name in names})
+
+
+def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
     settings, W = state.settings, state.reached.W
     source: Source = OperatingSystem()
     if settings.seed is not None:
-        source = Stream(settings.seed, index)
+        source = Stream(settings.seed, requests.releases - 1)
     weights = W
     if settings.noise > 0:
         noise = state.gram.geometry.noise(standard_normal(source, W.shape))
         weights = rounded(W + settings.noise * noise)
     certificate = replace(
-        _promise(state, since),
+        _promise(state, requests.since_removal),
         distance=state.reached.distance,
         tier=state.reached.tier,
-        n_forgotten=int(forgotten.sum()),
+        n_forgotten=requests.forgotten,
         passes=round((state.rows.reads - reads) / state.rows.n),
         seconds=time.perf_counter() - clock,
     )
     values = {name: getattr(state, name) for name in State.__dataclass_fields__}
-    return Model(
-        **values,
-        forgotten=forgotten,
-        releases=index + 1,
-        since_removal=since,
-        released=weights,
-        certificate=certificate,
-    )
+    return Model(**values, requests=requests, released=weights, certificate=certificate)
 
 
 def _promise(state: State, since: int) -> Certificate:
     """Write the part of the certificate that does not depend on the removed rows."""
     settings, budget = state.settings, state.budget
     caps = None if budget is None else budget.caps(since)
-    kept = int(np.count_nonzero(state.sample_weight > 0))
+    kept = state.members.weights.kept
     conditions: tuple[str, ...] = claims.CONDITIONS
     if state.gram.same_program:
         conditions += (claims.SAME_PROGRAM,)

@@ -8,7 +8,7 @@ CHECKS = (
     ["ruff", "check"],
     ["ruff", "format", "--check"],
     ["mypy"],
-    ["pytest", "-n", str(min(2, os.cpu_count() or 1)), "--dist", "loadgroup"],
+    ["pytest", "-n", str(min(2, os.cpu_count() or 1)), "--dist", "loadfile"],
 )
 
 # Two test processes on two cores: threads of their own would only fight each other.

@@ -8,7 +8,7 @@ import certunlearn
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
     {"_version", "_validate", "exceptions", "_rounding"},
-    {"losses", "rows", "bounds", "factor", "certificate"},
+    {"losses", "rows", "weights", "bounds", "factor", "certificate"},
     {"sweeps", "tradeoff", "noise", "share"},
     {"objective"},
     {"orthogonal"},
@@ -16,6 +16,8 @@ LAYERS = [
     {"solvers", "removal.distance"},
     {"removal"},
     {"state"},
+    {"training"},
+    {"editing"},
     {"unlearner"},
     {"estimators"},
     {"demo", "__init__"},

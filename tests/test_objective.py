@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from certunlearn.losses import Logistic, Softmax
 from certunlearn.objective import Objective, without
 from certunlearn.rows import DenseRows
+from certunlearn.weights import Weights
 
 
 def problem(classes, n=70, d=4, scale=1.0, seed=0):
@@ -29,7 +30,7 @@ def problem(classes, n=70, d=4, scale=1.0, seed=0):
 def objective_of(X, y, s, loss, alpha, gauge):
     with jax.enable_x64(True):
         rows = DenseRows(X, y, intercept=True)
-    return Objective(rows, loss, np.arange(max(2, loss.columns)), s, alpha, gauge)
+    return Objective(rows, loss, np.arange(max(2, loss.columns)), Weights.of(s), alpha, gauge)
 
 
 def exact_gradient(X, y, s, W, alpha, gauge):
@@ -177,7 +178,7 @@ def test_weight_zero_is_a_row_removed_and_scrubbing_erases_it():
     short = objective_of(X[kept], y[kept], s[kept], Logistic(), objective.alpha, objective.gauge)
     before, rows = X.copy(), objective.rows
     with jax.enable_x64(True):
-        masked = replace(objective, weight=s0).measure(W, W)
+        masked = replace(objective, weights=Weights.of(s0)).measure(W, W)
         removed = short.measure(W, W)
         rows.column_max  # noqa: B018 - fills the cache that scrubbing must not leave stale
         assert X[7].tobytes() in rows.gather(np.arange(len(X)))[:, :4].tobytes()

@@ -30,6 +30,7 @@ from certunlearn.objective import Objective
 from certunlearn.removal.distance import Ruler
 from certunlearn.rows import DenseRows
 from certunlearn.tradeoff import calibrate
+from certunlearn.weights import Weights
 
 from . import problems, reference
 from .test_bounds import (
@@ -97,7 +98,9 @@ def one_dimensional(weights):
     with jax.enable_x64(True):
         rows = DenseRows(np.ones((2, 1)), codes, intercept=False)
     zero = np.zeros(1)
-    objective = Objective(rows, Logistic(), codes, np.asarray(weights, float), zero, zero)
+    objective = Objective(
+        rows, Logistic(), codes, Weights.of(np.asarray(weights, float)), zero, zero
+    )
     return objective, math.log(weights[1] / weights[0])
 
 

@@ -67,10 +67,10 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Whether epsilon and delta are meant for each release alone, or for all releases since the
         oldest removal together, however many: release t is then certified to a distance that
         falls like 1 / t.
-    solver : {"auto", "newton-cholesky", "newton-cg"}
-        "newton-cholesky" factors the Hessian, of size (classes x features)^2; "newton-cg" needs
-        its products with vectors only, and every removal then passes over the retained rows.
-        "auto" takes the latter beyond 3000 coefficients.
+    solver : {"auto", "newton-cholesky", "newton-cg", "lbfgs"}
+        "newton-cholesky" factors the Hessian, of size (classes x features)^2.  "newton-cg" needs
+        its products with vectors only, "lbfgs" starts with gradients only; with either every
+        removal passes over the retained rows.  "auto": "newton-cg" beyond 3000 coefficients.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_iter_ : ndarray of shape (1,)
         Newton steps of the last fit or refresh.
     solver_ : str
-        Solver in use, "newton-cholesky" or "newton-cg".
+        Solver in use.
     certificate_ : Certificate
         What holds for this release.
     n_retained_, n_forgotten_ : int
@@ -117,6 +117,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_retained_: int
     n_forgotten_: int
     history_: list[dict[str, Any]]
+    _model: Model
 
     def __init__(
         self,
@@ -191,7 +192,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model = unlearner.fit(
                 X, codes.astype(np.int64), weight, self._settings(labels), progress=self._progress()
             )
-            self._adopt(model, "fit", 0, [], _labels=labels, _names=names)
+            self._adopt(model, "fit", 0, _labels=labels, _names=names, history_=[])
         return self
 
     def forget(self, which: Any = None, /, *, rows: Any = None, row_ids: Any = None) -> Self:
@@ -240,7 +241,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     ClassForgottenWarning,
                     stacklevel=2,
                 )
-            self._adopt(model, "forget", len(positions), self.history_)
+            self._adopt(model, "forget", len(positions))
         self._model.scrub()
         return self
 
@@ -250,7 +251,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self)
         with self._unchanged_on_error():
-            self._adopt(unlearner.release(self._model), "release", 0, self.history_)
+            self._adopt(unlearner.release(self._model), "release", 0)
         return self
 
     def export_predictor(self) -> LogisticRegression:
@@ -340,10 +341,8 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             f"Newton step {i}: decrement {decrement:.3g}", file=sys.stderr
         )
 
-    def _adopt(
-        self, model: Model, event: str, asked: int, history: list[dict[str, Any]], **more: Any
-    ) -> None:
-        """Take over a new model, all attributes in one assignment."""
+    def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
+        """Take over a new model, all attributes in one assignment, then log it."""
         p = model.rows.p - int(model.settings.fit_intercept)
         W, c = model.released, model.certificate
         entry = {
@@ -369,22 +368,27 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             certificate_=c,
             n_retained_=c.n_retained,
             n_forgotten_=c.n_forgotten,
-            history_=[*history, entry],
         )
+        self.history_.append(entry)
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
         before = dict(self.__dict__)
+        logged = len(before.get("history_", ()))
         try:
             yield
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
+            del before.get("history_", [])[logged:]
             raise
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "_model"):
+            from .. import unlearner
+
             self._model.scrub()
+            self._model = unlearner.rebased(self._model)
             warnings.warn(
                 "this pickle holds the retained rows and the secret iterate: keep it as you keep "
                 "the data, and deploy export_predictor() instead",

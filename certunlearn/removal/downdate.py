@@ -19,7 +19,7 @@ from ..bounds import distance_measured
 from ..factor import Factor, factorise, growth, norm
 from ..model import QuadraticModel
 from ..noise import Geometry, Transfer
-from ..objective import Curvature, Objective, flat, folded, without
+from ..objective import Curvature, Objective, flat, folded, within, without
 from ..share import Share
 from .distance import Reached
 
@@ -159,17 +159,23 @@ class Ledger:
         """
         c = self.curvature
         factor = factorise(c.matrix, c.diagonal, c.error)
-        return replace(self.origin, weight=objective.weight, curvature=c, factor=factor)
+        return replace(self.origin, weights=objective.weights, curvature=c, factor=factor)
 
-    def edited(self, removed: Share, added: Share | None = None) -> Ledger:
-        """Take rows out and put others in; both shares are taken at ``base`` and W_ref.
+    def edited(
+        self, removed: Share | None = None, added: Share | None = None, penalty: Array | None = None
+    ) -> Ledger:
+        """Take rows out, put others in, change the penalty by ``penalty`` (p,); any of the three.
+
+        Both shares are taken at ``base`` and W_ref.
 
         Notes
         -----
         Guarantee: the attributes hold for the edited objective.  Proof: proofs/edited.md
         """
-        ledger = self if added is None else self._with(added)
-        return ledger._without(removed)
+        ledger = self if penalty is None else self._repenalised(penalty)
+        if added is not None:
+            ledger = ledger._with(added)
+        return ledger if removed is None else ledger._without(removed)
 
     def step(self, geometry: Geometry) -> tuple[Array, float]:
         """Return one Newton step from ``base`` and its certified distance to the exact optimum.
@@ -257,8 +263,7 @@ class Ledger:
 
     def _with(self, share: Share) -> Ledger:
         """Put rows into B and the gradient; the leverages, margins and Gram bounds follow."""
-        f, c = self.origin.factor, self.curvature
-        error = c.error + gamma(len(share.root) + 10) + share.error
+        f, count = self.origin.factor, len(share.root)
         U = self.inverse @ share.root.T
         inner = np.eye(len(share.root)) + share.root @ U
         moved = share.range_of(self.base - self.origin.W)
@@ -269,7 +274,7 @@ class Ledger:
             gradient=self.gradient + flat(share.gradient),
             allowance=self._allowance(share),
             moved=max(self.moved, moved),
-            curvature=Curvature(c.matrix + share.hessian, c.diagonal + share.diagonal, error),
+            curvature=within(self.curvature, share.hessian, share.diagonal, count, share.error),
             inverse=self.inverse - U @ np.linalg.solve(inner, U.T),
             gram_added=up(self.gram_added + share.gram_trace(f)),
             trace_added=up(self.trace_added + share.trace),
@@ -298,7 +303,31 @@ class Ledger:
             trace_removed=up(self.trace_removed + share.trace),
         )
 
+    def _repenalised(self, change: Array) -> Ledger:
+        """Add ``diag(change)`` to the penalty of every class; the inverse is left as it is."""
+        f, c, K = self.origin.factor, self.curvature, self.base.shape[1]
+        more, less = np.maximum(change, 0.0), np.maximum(-change, 0.0)
+        pull = flat(change[:, None] * self.base)
+        size = np.abs(self.gradient) + 3 * np.abs(pull)
+        return replace(
+            self,
+            gradient=self.gradient + pull,
+            allowance=self.allowance + 2 * UNIT_ROUNDOFF * size,
+            curvature=within(c, np.diag(np.tile(change, K)), np.tile(more, K), 1, 0.0),
+            removed=up(self.removed + _trace(f, np.tile(less, K))),
+            gram_removed=up(self.gram_removed + _trace(self.now.gram, less)),
+            trace_removed=up(self.trace_removed + float(less.max())),
+            gram_added=up(self.gram_added + _trace(f, np.tile(more, K))),
+            trace_added=up(self.trace_added + float(more.max())),
+        )
+
     def _allowance(self, share: Share) -> Array:
         """Allowances add up, with half a unit of either gradient for the sum itself."""
         size = np.abs(self.gradient) + np.abs(flat(share.gradient))
         return self.allowance + flat(share.allowance) + 2 * UNIT_ROUNDOFF * size
+
+
+def _trace(factor: Factor, diagonal: Array) -> float:
+    """Trace of ``diag(diagonal)``, nonnegative, relative to M = L L'; rounded up."""
+    size = norm(factor.inverse * np.sqrt(diagonal)) / (1.0 - factor.slack)
+    return size**2 * (1 + 1e-9)

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._rounding import UNIT_ROUNDOFF, down, gamma, up
 from ..bounds import distance_from_decrement
@@ -19,7 +18,7 @@ from ..exceptions import AssumptionError, ConvergenceError
 from ..factor import factorise, largest_eigenvalue, norm, spectral_norm
 from ..gram import Gram
 from ..noise import Geometry
-from ..objective import Curvature, Measurement, Objective, without
+from ..objective import Curvature, Measurement, Objective
 from ..solvers.newton_cg import at_floor, newton_cg
 from .distance import Array, Reached
 from .refresh import Goal
@@ -237,10 +236,3 @@ def refresh_matrix_free(
     if s.reason != "accepted":
         measured(s.W, s.measurement)
     return Reached(s.W, reached[0], None, tier, s.W, s.measurement), s.iterations
-
-
-def gram_without(objective: Objective, gram: Curvature, positions: NDArray[np.int64]) -> Curvature:
-    """Return G without the rows at ``positions``, weighted as in ``objective``."""
-    X, s = objective.rows.gather(positions), objective.weight[positions]
-    gone = objective.loss.kappa * (X * s[:, None]).T @ X
-    return without(gram, gone, len(positions), 16 * UNIT_ROUNDOFF)

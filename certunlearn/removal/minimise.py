@@ -30,8 +30,8 @@ def minimised(
 
     Parameters
     ----------
-    solver : {"newton-cholesky", "newton-cg"}
-        How.
+    solver : {"newton-cholesky", "newton-cg", "lbfgs"}
+        How; the last two show the distance without a factored Hessian.
     model : QuadraticModel, optional
         First model of the curvature, for "newton-cholesky".
 
@@ -43,7 +43,12 @@ def minimised(
         If there is nothing to converge to, or nothing to show the distance with.
     """
     tier = "fit" if fit else "refresh"
-    if solver == "newton-cg":
+    if solver != "newton-cholesky":
+        if solver == "lbfgs":
+            from ..solvers.lbfgs import lbfgs
+
+            factor, tol = gram.geometry.gram, goal.tol * objective.weight_sum
+            W = lbfgs(objective, W, factor, tol=tol, max_iter=max_iter, progress=progress)
         reached, iterations = refresh_matrix_free(
             objective, gram, W, goal, max_iter=max_iter, tier=tier, progress=progress
         )

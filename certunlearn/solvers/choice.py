@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..exceptions import AssumptionError
 
-SOLVERS = ("auto", "newton-cholesky", "newton-cg")
+SOLVERS = ("auto", "newton-cholesky", "newton-cg", "lbfgs")
 #: Up to so many coefficients "auto" factors the Hessian: its state then fits 432 MB.
 AUTO = 3_000
 #: Beyond so many a factored Hessian is refused: its state would not fit 19 GB.
@@ -14,11 +14,11 @@ _MATRICES = 6
 
 
 def chosen(solver: str, coefficients: int) -> str:
-    """Return "newton-cholesky" or "newton-cg".
+    """Return the solver: what was asked for, or by size what "auto" means.
 
     Parameters
     ----------
-    solver : {"auto", "newton-cholesky", "newton-cg"}
+    solver : {"auto", "newton-cholesky", "newton-cg", "lbfgs"}
         What the user asked for.
     coefficients : int
         p K, intercepts included.

@@ -11,6 +11,7 @@ from ..factor import norm
 from ..model import QuadraticModel
 from ..noise import Geometry
 from ..objective import Measurement, Objective, flat, folded
+from ..weights import Weights
 from .newton import Array, Verdict, newton
 
 STRIDE = 16
@@ -48,7 +49,8 @@ def subsampled_start(
     live = np.unique(objective.rows.codes[objective.weight > 0])
     if len(np.unique(rows.codes[weight > 0])) < len(live):
         return W
-    sample = replace(objective, rows=rows, weight=weight * (objective.weight_sum / total))
+    scaled = Weights.of(weight * (objective.weight_sum / total))
+    sample = replace(objective, rows=rows, weights=scaled)
 
     def close(W: Array, m: Measurement, model: QuadraticModel) -> Verdict:
         return "accept" if norm(model.factor.inverse @ flat(m.gradient)) <= 1.0 else "step"

@@ -2,9 +2,9 @@
 
 import argparse
 
-from . import fit
+from . import fit, matrix_free
 
-BENCHMARKS = {"fit": fit.main}
+BENCHMARKS = {"fit": fit.main, "matrix_free": matrix_free.main}
 
 parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
 parser.add_argument("name", choices=BENCHMARKS)

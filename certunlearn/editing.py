@@ -1,0 +1,204 @@
+"""Editing the training set: rows go, others come, by the cheapest tier that meets the target."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._rounding import UNIT_ROUNDOFF
+from .gram import gram_of
+from .model import QuadraticModel
+from .objective import Curvature, Objective, within, without
+from .removal.chord import chord
+from .removal.distance import Reached, Ruler
+from .share import Share
+from .state import Array, Members, Positions, Progress, State, effective, goal_of
+from .tradeoff import Caps
+from .training import gauged, opened
+from .weights import Weights
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is to change while the classes stay.
+
+    Attributes
+    ----------
+    members : Members
+        The training set afterwards.
+    gone : ndarray of int
+        Positions of rows that go; all have positive weight before.
+    new : ndarray of int
+        Positions of rows that come; all have positive weight afterwards.
+    """
+
+    members: Members
+    gone: Positions
+    new: Positions
+
+
+def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -> State:
+    """Take rows out and put others in.
+
+    Parameters
+    ----------
+    t : int
+        Which release since the oldest removal this is for.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown.
+    """
+    settings, before, ledger = state.settings, state.objective, state.ledger
+    objective = replace(before, weights=_weights(state, edit))
+    caps = None if state.budget is None else state.budget.caps(t)
+    W = state.reached.W
+    at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
+    removed = before.share(edit.gone, at, ref)
+    added = objective.share(edit.new, at, ref) if len(edit.new) else None
+    was = None
+    if not isinstance(settings.class_weight, str):
+        was = _regrouped(state.gram.curvature, removed, added)
+    model = None
+    if ledger is None and state.reached.quadratic is not None and not len(edit.new):
+        try:
+            model = state.reached.quadratic.without(before, edit.gone)
+        except np.linalg.LinAlgError:
+            pass
+    state = replace(
+        state,
+        members=edit.members,
+        objective=objective,
+        gram=gram_of(settings.mechanism, objective, caps, was),
+        ledger=None if ledger is None else ledger.edited(removed, added),
+    )
+    return _settled(state, model, caps, progress)
+
+
+def tightened(state: State, *, t: int, progress: Progress = None) -> State:
+    """Return the state within the caps of release t, improved only where it is not.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown.
+    """
+    if state.budget is None:
+        return state
+    caps = state.budget.caps(t)
+    drift = state.gram.geometry.drift(state.objective.gram_error)
+    if not (drift <= caps.drift or state.gram.same_program):
+        gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+        state = replace(state, gram=gram, ledger=None)
+    elif state.reached.distance <= caps.target:
+        return state
+    return _settled(state, None, caps, progress)
+
+
+def rebased(state: State, *, t: int) -> State:
+    """Return the state with every matrix made afresh from the retained rows, by a refresh.
+
+    What a removal without a Hessian sweep leaves behind are matrices before and after, whose
+    difference tells the removed row; after this nothing does.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown.
+    """
+    c = state.gram.curvature
+    if np.array_equal(c.diagonal, np.diag(c.matrix)) and _fresh(state):
+        return state
+    caps = None if state.budget is None else state.budget.caps(t)
+    gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+    return _refreshed(replace(state, gram=gram), state.reached.W, caps, None)
+
+
+def _fresh(state: State) -> bool:
+    """Whether the model of the curvature is of the training set as it is."""
+    quadratic = state.reached.quadratic
+    return quadratic is None or quadratic.weights is state.objective.weights
+
+
+def _weights(state: State, edit: Edit) -> Weights:
+    """Return the effective weights afterwards; where they can, they leave those that stay alone."""
+    settings, before = state.settings, state.objective.weights
+    if settings.class_weight is None:
+        return edit.members.weights
+    if isinstance(settings.class_weight, str) or len(edit.new):
+        return effective(settings, state.rows, edit.members)
+    return before.without(edit.gone)
+
+
+def _regrouped(gram: Curvature, removed: Share, added: Share | None) -> Curvature:
+    """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
+    if added is not None:
+        diagonal = np.diag(added.gram).copy()
+        gram = within(gram, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
+    return without(gram, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
+
+
+def _settled(
+    state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
+) -> State:
+    """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
+    objective, gram, ledger = state.objective, state.gram, state.ledger
+    W, goal = state.reached.W, goal_of(state.settings, caps)
+    if state.reached.quadratic is None:
+        return _refreshed(state, W, caps, progress)
+    target = goal.distance * (gram.geometry.norm(W) if goal.relative else 1.0)
+    passes = _passes_worth_a_refresh(objective)
+    if ledger is not None:
+        stepped, distance = ledger.step(gram.geometry)
+        if distance <= target:
+            reached = state.reached._replace(W=stepped, distance=distance, tier="downdate")
+            return replace(state, reached=reached)
+        W = stepped if math.isfinite(distance) else W
+    if ledger is None or ledger.capacity(target) <= 1 + passes:
+        out = _chorded(state, model, W, target, passes)
+        if isinstance(out, Reached):
+            refreshed = None if ledger is None else ledger.refreshed
+            return opened(replace(state, reached=out), refreshed)
+        W = out
+    return _refreshed(state, W, caps, progress)
+
+
+def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
+    """Minimise afresh from W, the gauge renewed."""
+    goal = goal_of(state.settings, caps)
+    objective, reached, iterations = gauged(
+        state.settings, state.objective, state.gram, W, goal, state.solver, False, progress
+    )
+    state = replace(state, objective=objective, reached=reached, iterations=iterations)
+    return opened(state, None)
+
+
+def _chorded(
+    state: State, model: QuadraticModel | None, W: Array, target: float, most: int
+) -> Reached | Array:
+    """Take chord steps from W on the downdated model; return W where they do not suffice."""
+    objective, geometry, ledger = state.objective, state.gram.geometry, state.ledger
+    leverages = math.inf, math.inf
+    if ledger is not None:
+        try:
+            model = ledger.model(objective)
+        except np.linalg.LinAlgError:
+            return W
+        known = ledger.refreshed.towards(objective, model.factor, geometry.gram)
+        leverages = known.in_hessian, known.in_gram
+    if model is None:
+        return W
+    ruler = Ruler.of(objective, geometry, model, leverages=leverages)
+    return chord(ruler, W, target, most=most)
+
+
+def _passes_worth_a_refresh(objective: Objective) -> int:
+    """Gradient passes that cost as much arithmetic as one Hessian sweep and factorisation."""
+    p, K = objective.rows.p, objective.loss.columns
+    q, n = p * K, objective.rows.n
+    sweep = n * (p * p * K + (q * q if K > 1 else 0))
+    # A pass is memory-bound: about eight times slower an operation than a matrix product.
+    return int(np.clip((sweep + 4 * q**3) / (8 * 6 * n * q), 3, 30))

@@ -1,0 +1,92 @@
+"""Sample weights from which a few rows can go without touching the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Positions = NDArray[np.int64]
+_NONE = np.zeros(0, dtype=np.int64)
+#: Changes are listed up to so many; then they are written out.
+_MOST_LISTED = 512
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One weight a row; a row of weight zero is not in the training set.
+
+    Attributes
+    ----------
+    base : ndarray of shape (n_0,)
+        Weights before the changes listed next.
+    gone : ndarray of int
+        Positions whose weight has become zero since.
+    tail : ndarray of shape (n - n_0,)
+        Weights of rows put in since.
+    kept : int
+        Rows of positive weight.
+    """
+
+    base: Array
+    gone: Positions
+    tail: Array
+    kept: int
+
+    @classmethod
+    def of(cls, weight: Array) -> Weights:
+        """Take over an array (n,), which must not be written to afterwards."""
+        return cls(weight, _NONE, np.zeros(0), int(np.count_nonzero(weight > 0)))
+
+    def __len__(self) -> int:
+        return len(self.base) + len(self.tail)
+
+    @cached_property
+    def array(self) -> Array:
+        """All weights, shape (n,): written out when first asked for."""
+        if not (len(self.gone) or len(self.tail)):
+            return self.base
+        out = np.concatenate([self.base, self.tail])
+        out[self.gone] = 0.0
+        return out
+
+    def at(self, positions: Positions) -> Array:
+        """Return the weights at ``positions``, a copy."""
+        if "array" in self.__dict__:
+            return self.array[positions]
+        old = positions < len(self.base)
+        out = np.zeros(len(positions))
+        out[old] = self.base[positions[old]]
+        out[~old] = self.tail[positions[~old] - len(self.base)]
+        # Few against few: comparing all pairs beats sorting.
+        out[(positions[:, None] == self.gone).any(axis=1)] = 0.0
+        return out
+
+    def without(self, positions: Positions) -> Weights:
+        """Return the weights with those at ``positions`` set to zero."""
+        lost = int(np.count_nonzero(self.at(positions) > 0))
+        known = self._written
+        gone = np.concatenate([known.gone, positions])
+        return Weights(known.base, gone, known.tail, self.kept - lost)
+
+    def extended(self, weight: Array) -> Weights:
+        """Return the weights followed by those of further rows."""
+        known, more = self._written, int(np.count_nonzero(weight > 0))
+        tail = np.concatenate([known.tail, weight])
+        return Weights(known.base, known.gone, tail, self.kept + more)
+
+    @property
+    def _written(self) -> Weights:
+        """These weights without a list of changes, where they are written out or should be."""
+        many = len(self.gone) + len(self.tail) > _MOST_LISTED
+        if many or "array" in self.__dict__:
+            return Weights(self.array, _NONE, np.zeros(0), self.kept)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a row that has gone weighed does not belong into a pickle.
+        return {"base": self.array, "gone": _NONE, "tail": np.zeros(0), "kept": self.kept}
