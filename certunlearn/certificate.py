@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 NOT_COVERED = (
     "releases made before the removal: one before and one after reveal the row",
@@ -25,6 +25,27 @@ _SUBJECT = {
     "release": "this one release can tell it",
     "transcript": "all releases since the oldest removal together can tell them",
 }
+
+
+def _read(name: str, value: Any, kind: Any) -> Any:
+    """Return a JSON value as the type ``kind``; numbers are finite or "inf", and not negative."""
+    options = get_args(kind) if type(None) in get_args(kind) else (kind,)
+    if value is None and type(None) in options:
+        return None
+    kind = options[0]
+    if get_origin(kind) is tuple and isinstance(value, list):
+        inner = get_args(kind)
+        inner = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
+        if len(inner) == len(value):
+            return tuple(_read(name, v, k) for v, k in zip(value, inner, strict=True))
+    number = kind in (int, float) and isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if number and 0 <= value < math.inf:
+        return kind(value)
+    if kind is float and value == "inf":
+        return math.inf
+    if kind is str and isinstance(value, str):
+        return value
+    raise ValueError(f"{name} of a certificate cannot be {value!r}")
 
 
 @dataclass(frozen=True)
@@ -109,11 +130,9 @@ class Certificate:
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise ValueError(f"fields do not match: {sorted(set(values) ^ names)}")
+        hints = get_type_hints(cls)
         for key, value in values.items():
-            if value == "inf":
-                values[key] = math.inf
-            elif isinstance(value, list):
-                values[key] = tuple(value)
+            values[key] = _read(key, value, hints[key])
         return cls(**values)
 
     def __str__(self) -> str:

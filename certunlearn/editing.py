@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._rounding import UNIT_ROUNDOFF
+from .exceptions import ConvergenceError
 from .gram import gram_of
 from .model import QuadraticModel
 from .objective import Curvature, Objective, within, without
@@ -148,31 +149,44 @@ def _settled(
     objective, gram, ledger = state.objective, state.gram, state.ledger
     W, goal = state.reached.W, goal_of(state.settings, caps)
     if state.reached.quadratic is None:
-        return _refreshed(state, W, caps, progress)
+        return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
     target = goal.distance * (gram.geometry.norm(W) if goal.relative else 1.0)
-    passes = _passes_worth_a_refresh(objective)
+    passes, worth, plan = _passes_worth_a_refresh(objective), 0.0, ""
     if ledger is not None:
         stepped, distance = ledger.step(gram.geometry)
+        plan = f"without a pass {distance:.2g} against {target:.2g}"
         if distance <= target:
             reached = state.reached._replace(W=stepped, distance=distance, tier="downdate")
-            return replace(state, reached=reached)
+            return replace(state, reached=reached, plan=plan)
         W = stepped if math.isfinite(distance) else W
-    if ledger is None or ledger.capacity(target) <= 1 + passes:
+        worth = ledger.capacity(target)
+        plan += f"; a refresh makes room for {worth:.1f} times as many, at {1 + passes} passes"
+    state = replace(state, plan=plan)
+    if worth <= 1 + passes:
         out = _chorded(state, model, W, target, passes)
         if isinstance(out, Reached):
             refreshed = None if ledger is None else ledger.refreshed
             return opened(replace(state, reached=out), refreshed)
         W = out
+        state = replace(state, plan=f"{plan}; chord steps did not get there")
     return _refreshed(state, W, caps, progress)
 
 
 def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
-    """Minimise afresh from W, the gauge renewed."""
-    goal = goal_of(state.settings, caps)
-    objective, reached, iterations = gauged(
-        state.settings, state.objective, state.gram, W, goal, state.solver, False, progress
-    )
-    state = replace(state, objective=objective, reached=reached, iterations=iterations)
+    """Minimise afresh from W, the gauge renewed; from zero where that does not converge."""
+    settings, goal = state.settings, goal_of(state.settings, caps)
+
+    def found(W: Array) -> tuple[Objective, Reached, int]:
+        return gauged(settings, state.objective, state.gram, W, goal, state.solver, False, progress)
+
+    plan = state.plan
+    try:
+        objective, reached, iterations = found(W)
+    except ConvergenceError:
+        # Rows that saturate the model leave hardly any curvature where it stood.
+        plan += "; no convergence from there, so from zero"
+        objective, reached, iterations = found(np.zeros_like(W))
+    state = replace(state, objective=objective, reached=reached, iterations=iterations, plan=plan)
     return opened(state, None)
 
 

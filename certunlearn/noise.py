@@ -74,7 +74,11 @@ def rounded(W: Array) -> Array:
     A fixed function of the released value alone, so it can only hide.  Proof: proofs/rounded.md
     """
     mantissa, exponent = np.frexp(W)
-    out: Array = np.ldexp(np.round(np.ldexp(mantissa, RELEASE_BITS)), exponent - RELEASE_BITS)
+    whole = np.round(np.ldexp(mantissa, RELEASE_BITS))
+    # The largest numbers would be rounded up beyond what a float can hold.
+    beyond = (np.abs(whole) == 2.0**RELEASE_BITS) & (exponent == 1024)
+    whole = np.where(beyond, np.copysign(2.0**RELEASE_BITS - 1, whole), whole)
+    out: Array = np.ldexp(whole, exponent - RELEASE_BITS)
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -124,6 +124,8 @@ class State:
         Newton steps of the last fit or refresh.
     ledger : Ledger or None
         What lets the next removal leave every retained row alone; None where nothing can.
+    plan : str
+        Why the tier that reached the iterate was chosen.
     """
 
     settings: Settings
@@ -135,7 +137,8 @@ class State:
     budget: Budget | None
     reached: Reached
     iterations: int
-    ledger: Ledger | None = field(default=None)
+    ledger: Ledger | None = None
+    plan: str = "trained afresh"
 
     @property
     def solver(self) -> str:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from certunlearn import editing, unlearner
-from certunlearn.exceptions import NotCertifiedError
+from certunlearn.exceptions import ConvergenceError, NotCertifiedError
 from certunlearn.removal.downdate import Ledger
 
 from . import problems, reference, strategies
@@ -144,6 +144,8 @@ def run(number, requests):
                 tightest = min(tightest, s.check())
         except NotCertifiedError as error:
             why = f"refused: {error.reason}, {mechanism}, {regime}"
+        except ConvergenceError:
+            why = f"no convergence, {mechanism}, {regime}"
     return tiers, tightest, why
 
 

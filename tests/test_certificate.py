@@ -257,3 +257,37 @@ def test_one_release_costs_what_was_asked_and_no_less(epsilon, delta, drifts):
 def test_joint_epsilon_of_endless_releases_is_not_made_up():
     budget = calibrate(1.0, 1e-6, 0.1, dimension=5, drifts=True)
     assert budget.joint_epsilon(10**12) == math.inf
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("epsilon", "1"),
+        ("epsilon", -1.0),
+        ("epsilon", True),
+        ("epsilon", None),
+        ("mu", [1.0]),
+        ("n_retained", 3.5),
+        ("n_retained", "inf"),
+        ("mechanism", 1),
+        ("conditions", "text"),
+        ("conditions", [1]),
+        ("coefficient_deviation", [0.1, 0.1]),
+        ("coefficient_deviation", [0.1, 0.1, "x"]),
+        ("distance", "far"),
+        ("tier", 2),
+    ],
+)
+def test_json_of_the_wrong_type_is_refused(field, value):
+    model = CertifiedLogReg(random_state=0).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+    values = json.loads(model.certificate_.to_json())
+    values[field] = value
+    with pytest.raises(ValueError, match=field):
+        Certificate.from_json(json.dumps(values))
+
+
+def test_json_with_a_number_that_is_none_is_refused():
+    model = CertifiedLogReg(random_state=0).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+    text = model.certificate_.to_json().replace('"epsilon": 1.0', '"epsilon": NaN')
+    with pytest.raises(ValueError, match="epsilon"):
+        Certificate.from_json(text)

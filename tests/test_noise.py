@@ -376,3 +376,10 @@ def test_drift_grows_with_the_other_worlds_error():
     for mechanism in ("gram", "objective"):
         drifts = [Geometry(mechanism, factor).drift(e) for e in (0.0, 1e-15, 1e-12, 1e-6)]
         assert drifts[0] > 0 and (np.diff(drifts) > 0).all()
+
+
+def test_rounded_of_the_largest_number_is_a_number():
+    W = np.array([1.0, -1.0]) * np.finfo(float).max
+    out = rounded(W)
+    assert np.isfinite(out).all() and (np.abs(out) <= np.abs(W)).all()
+    assert np.allclose(out, W, rtol=2.0**-35)

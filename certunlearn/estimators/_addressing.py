@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import AlreadyForgottenError, AmbiguousRowError, RowError, UnknownRowError
+from ._labels import Labels
 
 _SHOWN = 5
 
@@ -35,12 +36,12 @@ class RowNames:
     ----------
     n : int
         Rows given to fit, of zero weight or not.
-    ids : ndarray of shape (n,) or None
-        Identifiers, from a DataFrame's index or ``row_ids``.
+    labels : Labels or None
+        From a DataFrame's index or ``row_ids``.
     """
 
     n: int
-    ids: NDArray[Any] | None
+    labels: Labels | None
 
     @classmethod
     def of(cls, X: Any, row_ids: Any, n: int) -> RowNames:
@@ -59,21 +60,22 @@ class RowNames:
             set(ids)
         except TypeError as error:
             raise RowError(f"row_ids must be hashable: {error}") from None
-        array = np.empty(n, dtype=object)
-        array[:] = ids
-        return cls(n, array)
+        return cls(n, Labels(ids))
 
     @property
     def positional(self) -> bool:
         """Whether every row's identifier is its position, so that integers mean one thing."""
-        return self.ids is None or all(
-            isinstance(v, (int, np.integer)) and v == i for i, v in enumerate(self.ids)
-        )
+        return self.labels is None or self.labels.positional
+
+    def forget(self, positions: NDArray[np.int64]) -> None:
+        """Make the labels of forgotten rows unreadable."""
+        if self.labels is not None:
+            self.labels.forget(positions)
 
     def positions(
-        self, forgotten: NDArray[np.bool_], which: Any, rows: Any, row_ids: Any
+        self, forgotten: NDArray[np.bool_], left: int, which: Any, rows: Any, row_ids: Any
     ) -> NDArray[np.int64]:
-        """Return the sorted positions that a request names.
+        """Return the sorted positions that a request names, of ``left`` rows not forgotten.
 
         Raises
         ------
@@ -98,7 +100,7 @@ class RowNames:
         if forgotten[values].any():
             gone = values[forgotten[values]]
             raise AlreadyForgottenError(f"rows already forgotten: {_some(gone)}")
-        if not (~forgotten).sum() > len(values):
+        if not left > len(values):
             raise RowError(
                 "the request names every row that is left: a model of no rows is no model, "
                 "delete the estimator instead"
@@ -126,11 +128,9 @@ class RowNames:
 
     def _aligned(self, mask: Any) -> NDArray[np.int64]:
         """Return where a boolean Series over the index given to fit is True."""
-        index, ids = np.empty(len(mask), dtype=object), self.ids
-        index[:] = list(mask.index)
-        if ids is None:
-            ids = np.arange(self.n).astype(object)
-        if len(index) != self.n or not (index == ids).all():
+        index = list(mask.index)
+        same = index == list(range(self.n)) if self.labels is None else self.labels.match(index)
+        if not same:
             raise AmbiguousRowError(
                 "the boolean Series' index is not the index given to fit: align it, or pass "
                 "a boolean array as rows="
@@ -160,7 +160,7 @@ class RowNames:
         return array.astype(np.int64)
 
     def _labelled(self, labels: Any) -> NDArray[np.int64]:
-        if self.ids is None:
+        if self.labels is None:
             raise UnknownRowError(
                 "the rows were fitted without identifiers: pass row_ids= to fit, or name the "
                 "rows by position"
@@ -169,19 +169,15 @@ class RowNames:
             labels = [labels]
         labels = list(labels)
         try:
-            asked = set(labels)
+            found = [(label, self.labels.find(label)) for label in labels]
         except TypeError as error:
             raise RowError(f"labels must be hashable: {error}") from None
-        where: dict[Any, list[int]] = {}
-        for position, label in enumerate(self.ids):
-            if label in asked:
-                where.setdefault(label, []).append(position)
-        unknown = [v for v in labels if v not in where]
+        unknown = [label for label, at in found if not at]
         if unknown:
             raise UnknownRowError(f"no row was fitted with label {_some(unknown)}")
-        twice = [v for v, found in where.items() if len(found) > 1]
+        twice = [label for label, at in found if len(at) > 1]
         if twice:
             raise AmbiguousRowError(
                 f"labels that several rows share: {_some(twice)}; name the rows by rows="
             )
-        return np.array([where[v][0] for v in labels], dtype=np.int64)
+        return np.array([at[0] for _, at in found], dtype=np.int64)

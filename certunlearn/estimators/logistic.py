@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import _validate
-from ..certificate import Certificate
-from ..exceptions import ClassForgottenWarning, SecretStateWarning
+from ..exceptions import ClassForgottenWarning
 from ..noise import MECHANISMS
 from ..solvers.choice import SOLVERS
 from ..tradeoff import VIEWS
 from ..unlearner import Model, Settings
 from ._addressing import RowNames
+from ._base import UnlearningEstimator
 
 Array = NDArray[np.float64]
 
 
-class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[misc]
     """L2-regularised logistic regression with certified removal of training rows.
 
     The objective, and before noise the coefficients, are those of scikit-learn's
@@ -112,12 +109,7 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     intercept_: Array
     classes_: NDArray[Any]
     n_iter_: NDArray[np.int64]
-    solver_: str
-    certificate_: Certificate
-    n_retained_: int
-    n_forgotten_: int
-    history_: list[dict[str, Any]]
-    _model: Model
+    _labels: NDArray[Any]
 
     def __init__(
         self,
@@ -193,65 +185,6 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 X, codes.astype(np.int64), weight, self._settings(labels), progress=self._progress()
             )
             self._adopt(model, "fit", 0, _labels=labels, _names=names, history_=[])
-        return self
-
-    def forget(self, which: Any = None, /, *, rows: Any = None, row_ids: Any = None) -> Self:
-        """Remove rows from the training set and release anew.
-
-        Parameters
-        ----------
-        which : int, sequence of int, mask, pandas Index or boolean Series
-            Integers are positions in the original fit, which never shift; an Index means labels.
-        rows : int, sequence of int or mask
-            Positions, whatever labels the rows have.
-        row_ids : label or sequence of labels
-            Names given at fit.
-
-        Returns
-        -------
-        CertifiedLogReg
-            Itself, with a fresh release in ``coef_`` and a new certificate.
-
-        Raises
-        ------
-        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
-            If the request does not name rows properly.
-        NotCertifiedError
-            If the removal cannot be certified.
-        AssumptionError
-            If a single class would be left.
-
-        Notes
-        -----
-        An operation that raises leaves the model as it was.
-        """
-        from .. import unlearner
-
-        check_is_fitted(self)
-        with self._unchanged_on_error():
-            before = self._model
-            positions = self._names.positions(before.forgotten, which, rows, row_ids)
-            model = unlearner.forget(before, positions, progress=self._progress())
-            if len(model.classes) < len(before.classes):
-                # Before anything changes: a filter may turn the warning into an error.
-                lost = self._labels[np.setdiff1d(before.classes, model.classes)]
-                warnings.warn(
-                    f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
-                    "classes_ and coef_ change shape, as retraining would have it",
-                    ClassForgottenWarning,
-                    stacklevel=2,
-                )
-            self._adopt(model, "forget", len(positions))
-        self._model.scrub()
-        return self
-
-    def release(self) -> Self:
-        """Draw a fresh release of the current state into ``coef_``; the joint view counts it."""
-        from .. import unlearner
-
-        check_is_fitted(self)
-        with self._unchanged_on_error():
-            self._adopt(unlearner.release(self._model), "release", 0)
         return self
 
     def export_predictor(self) -> LogisticRegression:
@@ -334,66 +267,22 @@ class CertifiedLogReg(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             [_validate.real("class_weight", given.get(v, 1.0), low=0) for v in labels.tolist()]
         )
 
-    def _progress(self) -> Any:
-        if not self.verbose:
-            return None
-        return lambda i, decrement: print(
-            f"Newton step {i}: decrement {decrement:.3g}", file=sys.stderr
-        )
-
-    def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
-        """Take over a new model, all attributes in one assignment, then log it."""
+    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
         p = model.rows.p - int(model.settings.fit_intercept)
-        W, c = model.released, model.certificate
-        entry = {
-            "event": event,
-            "rows": asked,
-            "tier": c.tier if event != "release" else "release",
-            "solver": model.solver,
-            "distance": c.distance,
-            "passes": c.passes,
-            "seconds": c.seconds,
-            "epsilon": c.epsilon,
-            "joint_epsilon": c.joint_epsilon,
+        W, labels = model.released, more.get("_labels", getattr(self, "_labels", np.zeros(0)))
+        return {
+            "coef_": np.ascontiguousarray(W[:p].T),
+            "intercept_": W[p].copy() if len(W) > p else np.zeros(W.shape[1]),
+            "classes_": labels[model.classes],
+            "n_iter_": np.array([model.iterations], dtype=np.int32),
         }
-        labels = more.get("_labels", getattr(self, "_labels", np.zeros(0)))
-        self.__dict__.update(
-            more,
-            _model=model,
-            coef_=np.ascontiguousarray(W[:p].T),
-            intercept_=W[p].copy() if model.settings.fit_intercept else np.zeros(W.shape[1]),
-            classes_=labels[model.classes],
-            n_iter_=np.array([model.iterations], dtype=np.int32),
-            solver_=model.solver,
-            certificate_=c,
-            n_retained_=c.n_retained,
-            n_forgotten_=c.n_forgotten,
-        )
-        self.history_.append(entry)
 
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        before = dict(self.__dict__)
-        logged = len(before.get("history_", ()))
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            del before.get("history_", [])[logged:]
-            raise
-
-    def __getstate__(self) -> dict[str, Any]:
-        if hasattr(self, "_model"):
-            from .. import unlearner
-
-            self._model.scrub()
-            self._model = unlearner.rebased(self._model)
+    def _notice(self, before: Model, after: Model) -> None:
+        lost = self._labels[np.setdiff1d(before.classes, after.classes)]
+        if len(lost):
             warnings.warn(
-                "this pickle holds the retained rows and the secret iterate: keep it as you keep "
-                "the data, and deploy export_predictor() instead",
-                SecretStateWarning,
-                stacklevel=2,
+                f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
+                "classes_ and coef_ change shape, as retraining would have it",
+                ClassForgottenWarning,
+                stacklevel=3,
             )
-        state: dict[str, Any] = super().__getstate__()
-        return state

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exceptions import AssumptionError
 from ..factor import norm
 from ..model import QuadraticModel, model_at
 from ..objective import Measurement, Objective, flat, folded
@@ -120,7 +121,12 @@ def backtracked(
     slope, now, length = float(np.sum(m.gradient * v)), size(m.gradient), 1.0
     while length >= shortest and slope < 0:
         trial = W + length * v
-        t = objective.measure(trial, W_ref)
+        try:
+            t = objective.measure(trial, W_ref)
+        except AssumptionError:
+            # So far out that not even the margins' errors are numbers.
+            length *= 0.5
+            continue
         lower = shortest < 1 and t.value <= m.value + _ARMIJO * length * slope
         if lower or size(t.gradient) <= 0.9 * now:
             return trial, t

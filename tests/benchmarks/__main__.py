@@ -1,11 +1,28 @@
-"""Run a benchmark: ``python -m tests.benchmarks fit``."""
+"""Run benchmarks: ``python -m tests.benchmarks`` for all, or by name."""
 
 import argparse
 
-from . import fit, matrix_free
+from . import fit, latency, matrix_free, removal, sequence
 
-BENCHMARKS = {"fit": fit.main, "matrix_free": matrix_free.main}
+BENCHMARKS = {
+    m.__name__.rsplit(".", 1)[1]: m for m in (fit, removal, latency, sequence, matrix_free)
+}
 
-parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-parser.add_argument("name", choices=BENCHMARKS)
-BENCHMARKS[parser.parse_args().name]()
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument(
+        "name", nargs="*", help=f"from {', '.join(BENCHMARKS)}; all if none is given"
+    )
+    parser.add_argument("--small", action="store_true", help="sizes that take seconds")
+    parser.add_argument("--out", default="tests/benchmarks/results", help="where results go")
+    given = parser.parse_args()
+    unknown = set(given.name) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    for name in given.name or BENCHMARKS:
+        BENCHMARKS[name].main(small=given.small, out=given.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,9 @@
 """Fit against scikit-learn's newton-cholesky, both to a mean gradient of 1e-8.
 
-n = 100 000, d = 100; the two take turns in one process; the first fit, which compiles, is
-reported apart.
+The two take turns in one process; the first fit, which compiles, is reported apart.
 """
+
+from __future__ import annotations
 
 import time
 
@@ -11,38 +12,50 @@ from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
 
-N, D, TOL, TURNS = 100_000, 100, 1e-8, 7
+from . import data
+from .report import Report, ratio, turns
+
+TOL = 1e-8
 
 
 def mean_gradient(X, y, coef, intercept):
     """Largest absolute entry of the gradient of the objective over n, C = 1."""
     residual = 1 / (1 + np.exp(-(X @ coef + intercept))) - y
-    return max(np.abs(X.T @ residual + coef).max(), abs(residual.sum())) / len(y)
+    return float(max(np.abs(X.T @ residual + coef).max(), abs(residual.sum())) / len(y))
 
 
-def timed(action):
+def compared(n, d, repeats):
+    """One row of the table."""
+    X, y = data.synthetic(n, d)
+    fitted = {}
+
+    def ours():
+        fitted["ours"] = CertifiedLogReg(tol=TOL).fit(X, y)
+
+    def theirs():
+        fitted["theirs"] = LogisticRegression(solver="newton-cholesky", tol=TOL).fit(X, y)
+
     clock = time.perf_counter()
-    result = action()
-    return time.perf_counter() - clock, result
+    ours()
+    first = time.perf_counter() - clock
+    seconds = turns({"ours": ours, "theirs": theirs}, repeats)
+    W, peer = fitted["ours"]._model.W, fitted["theirs"]
+    return {
+        "rows": n,
+        "features": d,
+        "ours over newton-cholesky": ratio(seconds["ours"], seconds["theirs"]),
+        "first fit over later": first / float(np.median(seconds["ours"])),
+        "mean gradient, ours": mean_gradient(X, y, W[:-1, 0], W[-1, 0]),
+        "theirs": mean_gradient(X, y, peer.coef_[0], peer.intercept_[0]),
+        "certified distance": fitted["ours"].certificate_.distance,
+    }
 
 
-def main():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(N, D))
-    y = (rng.random(N) < 1 / (1 + np.exp(-0.3 * X @ rng.normal(size=D)))).astype(int)
-    first, _ = timed(lambda: CertifiedLogReg(tol=TOL).fit(X, y))
-    ratios = []
-    for _ in range(TURNS):
-        ours, model = timed(lambda: CertifiedLogReg(tol=TOL).fit(X, y))
-        peer = LogisticRegression(solver="newton-cholesky", tol=TOL)
-        theirs, peer = timed(lambda p=peer: p.fit(X, y))
-        ratios.append(ours / theirs)
-    W = model._model.W
-    print(f"fit, n = {N}, d = {D}: ours / newton-cholesky, {TURNS} turns")
-    print(
-        f"  ratio    min {min(ratios):.2f}  median {np.median(ratios):.2f}  max {max(ratios):.2f}"
+def main(small=False, out="tests/benchmarks/results"):
+    report = Report("fit", out, small=small)
+    sizes = (
+        ((2_000, 10),) if small else ((100_000, 50), (100_000, 100), (100_000, 300), (10**6, 100))
     )
-    print(f"  first fit in the process, compilation included: {first / ours:.1f} later fits")
-    print(f"  mean gradient: ours {mean_gradient(X, y, W[:-1, 0], W[-1, 0]):.1e}, ", end="")
-    print(f"theirs {mean_gradient(X, y, peer.coef_[0], peer.intercept_[0]):.1e}")
-    print(f"  certified distance {model.certificate_.distance:.1e}")
+    rows = [compared(n, d, 7 if n < 10**6 else 3) for n, d in sizes]
+    report.table("Fit to a mean gradient of 1e-8, certificate state included", rows)
+    report.save()

@@ -71,9 +71,16 @@ def in_subprocess(size):
     return json.loads(done.stdout)
 
 
-def main():
-    for name, value in in_subprocess("full").items():
-        print(f"  {name:18} {value:.3g}" if isinstance(value, float) else f"  {name:18} {value}")
+def main(small=False, out="tests/benchmarks/results"):
+    from .report import Report
+
+    name = "small" if small else "full"
+    report, found = Report("matrix_free", out, small=small), in_subprocess(name)
+    found["forget over fit, time"] = found.pop("forget seconds") / found.pop("fit seconds")
+    K, d, n = SIZES[name]
+    rows = [{"": key, "value": value} for key, value in found.items()]
+    report.table(f"{K} classes, {d} features, {n} rows: fit, forget one row in a hundred", rows)
+    report.save()
 
 
 if __name__ == "__main__":

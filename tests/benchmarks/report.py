@@ -1,0 +1,115 @@
+"""Timing in turns, and what a benchmark leaves behind: JSON, a Markdown table, pictures."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def turns(actions, repeats):
+    """Run every action ``repeats`` times, taking turns; seconds of each, by name.
+
+    An action may return seconds of its own; otherwise the whole call counts.
+    """
+    seconds = {name: [] for name in actions}
+    for _ in range(repeats):
+        for name, action in actions.items():
+            clock = time.perf_counter()
+            own = action()
+            spent = time.perf_counter() - clock
+            seconds[name].append(own if isinstance(own, float) else spent)
+    return seconds
+
+
+def spread(values):
+    """Minimum, median and maximum."""
+    return {"min": min(values), "median": float(np.median(values)), "max": max(values)}
+
+
+def ratio(slow, fast):
+    """Spread of the ratios of two series taken in turns."""
+    return spread([a / b for a, b in zip(slow, fast, strict=True)])
+
+
+def shown(value):
+    """A cell of a table."""
+    if isinstance(value, dict) and set(value) == {"min", "median", "max"}:
+        return f"{value['median']:.3g} ({value['min']:.3g} to {value['max']:.3g})"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value)
+
+
+def environment():
+    """Versions, processor and threads."""
+    packages = ("certunlearn", "jax", "numpy", "scipy", "scikit-learn")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "blas threads": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+class Report:
+    """Tables of one benchmark; written where results go, and printed."""
+
+    def __init__(self, name, out, *, small=False):
+        self.name, self.out = name, Path(out)
+        self.contents = {"name": name, "small": small, "environment": environment(), "tables": {}}
+        self.out.mkdir(parents=True, exist_ok=True)
+
+    def table(self, title, rows):
+        """Add a table: one dictionary a row, all with the same keys."""
+        self.contents["tables"][title] = rows
+        print(f"\n{self._markdown(title, rows)}", flush=True)
+
+    def save(self):
+        """Write JSON and Markdown."""
+        path = self.out / f"{self.name}.json"
+        path.write_text(json.dumps(self.contents, indent=1) + "\n")
+        tables = [self._markdown(*item) for item in self.contents["tables"].items()]
+        about = ", ".join(f"{k} {v}" for k, v in self.contents["environment"].items())
+        text = "\n\n".join([f"# {self.name}", *tables, about]) + "\n"
+        (self.out / f"{self.name}.md").write_text(text)
+        return path
+
+    def picture(self, figure):
+        """Write a figure as PNG."""
+        path = self.out / f"{self.name}.png"
+        figure.savefig(path, dpi=130, bbox_inches="tight")
+        return path
+
+    @staticmethod
+    def _markdown(title, rows):
+        head = list(rows[0])
+        lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        lines += ["| " + " | ".join(shown(row[k]) for k in head) + " |" for row in rows]
+        return "\n".join([f"**{title}**", "", *lines])
+
+
+def axes(width=6.4, height=4.0, columns=1):
+    """A figure and its axes, drawn without a display."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(1, columns, figsize=(width * columns, height), layout="constrained")
