@@ -14,6 +14,7 @@ from .model import QuadraticModel
 from .objective import Curvature, Objective, within, without
 from .removal.chord import chord
 from .removal.distance import Reached, Ruler
+from .removal.downdate import MOST_REMOVED
 from .share import Share
 from .state import Array, Members, Positions, Progress, State, effective, goal_of
 from .tradeoff import Caps
@@ -151,22 +152,27 @@ def _settled(
     if state.reached.quadratic is None:
         return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
     target = goal.distance * (gram.geometry.norm(W) if goal.relative else 1.0)
-    passes, worth, plan = _passes_worth_a_refresh(objective), 0.0, ""
+    price, saved, spent, plan = _passes_worth_a_refresh(objective), 0.0, 0, ""
     if ledger is not None:
         stepped, distance = ledger.step(gram.geometry)
         plan = f"without a pass {distance:.2g} against {target:.2g}"
         if distance <= target:
             reached = state.reached._replace(W=stepped, distance=distance, tier="downdate")
             return replace(state, reached=reached, plan=plan)
-        W = stepped if math.isfinite(distance) else W
-        worth = ledger.capacity(target)
-        plan += f"; a refresh makes room for {worth:.1f} times as many, at {1 + passes} passes"
+        # Where the step may be trusted it is a better start, even if no bound follows for it.
+        W = stepped if ledger.removed < MOST_REMOVED else W
+        # Rent until renting has cost the price: at most twice the passes of a clairvoyant.
+        spent = ledger.spent
+        saved = spent * (1.0 - 1.0 / max(ledger.capacity(target), 1.0))
+        plan += f"; of {spent} passes a fresh Hessian, worth {price}, would have saved {saved:.1f}"
     state = replace(state, plan=plan)
-    if worth <= 1 + passes:
-        out = _chorded(state, model, W, target, passes)
+    if saved < price:
+        before = state.rows.reads
+        out = _chorded(state, model, W, target, price)
         if isinstance(out, Reached):
             refreshed = None if ledger is None else ledger.refreshed
-            return opened(replace(state, reached=out), refreshed)
+            passes = max(1, round((state.rows.reads - before) / state.rows.n))
+            return opened(replace(state, reached=out), refreshed, spent + passes)
         W = out
         state = replace(state, plan=f"{plan}; chord steps did not get there")
     return _refreshed(state, W, caps, progress)

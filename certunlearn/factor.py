@@ -214,6 +214,19 @@ def spectral_norm(N: Array) -> float:
     return size * math.sqrt(largest_eigenvalue(scaled.T @ scaled) + gamma(len(N) + 4)) * (1 + 1e-9)
 
 
+def whitened_norm(factor: Factor, A: Array, spare: int = 4) -> float:
+    """Upper bound on ``||L^{-1} A||_2`` for a matrix A (q, m) known to ``spare - 4`` units.
+
+    Notes
+    -----
+    Guarantee: as stated.  Proof: proofs/largest_eigenvalue.md
+    """
+    N, wrong = factor.inverse @ A, gamma(len(A) + spare)
+    largest = norm(N) if min(N.shape) <= 1 else spectral_norm(N if N.shape[1] < len(N) else N.T)
+    rounding = wrong * norm(np.abs(factor.inverse) @ np.abs(A))
+    return up((largest + rounding) / (1.0 - factor.slack) * (1 + 1e-9))
+
+
 def growth(old: Factor, new: Factor) -> float:
     """Upper bound on ``max ||u||_{new^{-1}} / ||u||_{old^{-1}}``, both as their L L'.
 

@@ -34,6 +34,14 @@ def _to_power_of_two(positions: NDArray[np.int64]) -> NDArray[np.int64]:
     return out
 
 
+def _power_above(x: Array) -> Array:
+    """Return the smallest power of two at least x, for every x >= 0; 0 for 0."""
+    mantissa, exponent = np.frexp(x)
+    with np.errstate(over="ignore"):
+        out: Array = np.where(mantissa == 0.5, x, np.ldexp(np.sign(x), exponent))
+    return out
+
+
 class DenseRows:
     """Rows held once, as float64 on the device, always a copy of what the caller gave.
 
@@ -144,12 +152,15 @@ class DenseRows:
 
     @property
     def column_max(self) -> Array:
-        """Largest |x_ij| of each column over the rows still held, shape (p,)."""
+        """At least the largest |x_ij| of each column, a power of two at most twice it, shape (p,).
+
+        A maximum itself would be a copy of a value, which the row that had it may want forgotten.
+        """
         if self._column_max is None:
             from . import sweeps
 
             self.reads += self.n
-            self._column_max = np.asarray(sweeps.column_max(self._X))
+            self._column_max = _power_above(np.asarray(sweeps.column_max(self._X)))
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
@@ -187,7 +198,7 @@ class DenseRows:
         self._X, self._y = sweeps.write(self._X, self._y, where, *new)
         self._codes[positions], self._scrubbed[positions] = codes, False
         if self._column_max is not None:
-            self._column_max = np.maximum(self._column_max, np.abs(part).max(axis=0))
+            self._column_max = np.maximum(self._column_max, _power_above(np.abs(part).max(axis=0)))
         return positions
 
     def withdraw(self, count: int) -> None:
@@ -210,12 +221,6 @@ class DenseRows:
 
         if not len(positions):
             return
-        if self._column_max is not None:
-            # A maximum that a scrubbed row may have set is a copy of that row's value.
-            d = self.p - int(self.intercept)
-            gone = np.abs(self.gather(positions)).max(axis=0)
-            if (gone[:d] >= self._column_max[:d]).any():
-                self._column_max = None
         self._X, self._y = sweeps.scrub(self._X, self._y, _to_power_of_two(positions))
         self._codes[positions] = 0
         self._scrubbed[positions] = True
@@ -223,6 +228,7 @@ class DenseRows:
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         state["_X"], state["_y"] = np.asarray(self._X), np.asarray(self._y)
+        state["_column_max"] = None
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

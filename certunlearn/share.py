@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from ._rounding import UNIT_ROUNDOFF, gamma
-from .factor import Factor, norm
+from .factor import Factor, spectral_norm, whitened_norm
 from .losses import Loss
 
 Array = NDArray[np.float64]
@@ -110,9 +110,15 @@ class Share:
         return out
 
     @property
-    def trace(self) -> float:
-        """kappa sum s ||x||^2, rounded up."""
-        return self.loss.kappa * float(self.weight @ np.sum(self.X**2, axis=1)) * (1 + 1e-9)
+    def gram_size(self) -> float:
+        """Largest eigenvalue of kappa sum s x x', rounded up."""
+        A = self._scaled
+        return (spectral_norm(A if A.shape[1] < len(A) else A.T) * (1 + 1e-9)) ** 2
+
+    @property
+    def _scaled(self) -> Array:
+        out: Array = np.sqrt(self.loss.kappa * self.weight)[:, None] * self.X
+        return out
 
     def range_of(self, V: Array) -> float:
         """R max_i range(x_i V), rounded up."""
@@ -136,16 +142,13 @@ class Share:
         pairs = 1.0 if K == 1 else 2.0
         return self.loss.R * math.sqrt(pairs * float(top)) / (1.0 - factor.slack) * (1 + 1e-9)
 
-    def gram_trace(self, factor: Factor) -> float:
-        """Trace of the rows' Gram share in every class, relative to M = L L'; rounded up."""
-        p, u = self.X.shape[1], gamma(self.X.shape[1] + 4)
-        scaled = np.sqrt(self.loss.kappa * self.weight)[:, None] * self.X
-        total = 0.0
-        for k in range(0, len(factor.inverse), p):
-            block = factor.inverse[:, k : k + p]
-            size = norm(block @ scaled.T) + u * norm(np.abs(block) @ np.abs(scaled.T))
-            total += size**2
-        return total / (1.0 - factor.slack) ** 2 * (1 + 1e-9)
+    def gram_share(self, factor: Factor) -> float:
+        """Largest eigenvalue of the rows' Gram share in every class, relative to M = L L'."""
+        p = self.X.shape[1]
+        blocks = [factor.inverse[:, k : k + p] for k in range(0, len(factor.inverse), p)]
+        # In every class the same: the sum of the blocks' squares, that is a wider matrix.
+        parts = [replace(factor, inverse=block) for block in blocks]
+        return sum(whitened_norm(part, self._scaled.T) ** 2 for part in parts) * (1 + 1e-9)
 
 
 def _slope(Z: Array, y: NDArray[np.int64]) -> tuple[Array, Array]:

@@ -123,11 +123,11 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
         ) from error
 
 
-def opened(state: State, refreshed: Leverages | None) -> State:
+def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:
     """Open the ledger of tier 1, which the next edit starts from."""
     if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian.
         return replace(state, ledger=None)
-    ledger = Ledger.opened(state.objective, state.gram.geometry, state.reached, refreshed)
+    ledger = Ledger.opened(state.objective, state.gram.geometry, state.reached, refreshed, spent)
     return replace(state, ledger=ledger)

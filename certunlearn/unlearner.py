@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import certificate as claims
+from ._threads import blas_threads
 from ._version import __version__
 from .certificate import Certificate
 from .editing import Edit, edited, tightened
@@ -144,7 +145,7 @@ def fit(
     import jax
 
     clock = time.perf_counter()
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), blas_threads(X.shape[1]):
         rows = DenseRows(X, codes, intercept=settings.fit_intercept)
         members = Members.of(rows, np.array(sample_weight, dtype=np.float64))
         state = solved(settings, rows, members, progress=progress)
@@ -208,7 +209,7 @@ def _edited(
 
     clock, reads, rows = time.perf_counter(), model.rows.reads, model.rows
     requests = model.requests.followed_by(positions, rows.scrubbed)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), blas_threads(model.W.size):
         gone = positions[model.members.weights.at(positions) > 0]
         members = model.members
         if added:

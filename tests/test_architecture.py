@@ -7,7 +7,7 @@ import certunlearn
 
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
-    {"_version", "_validate", "exceptions", "_rounding"},
+    {"_version", "_validate", "_threads", "exceptions", "_rounding"},
     {"losses", "rows", "weights", "bounds", "factor", "certificate"},
     {"sweeps", "tradeoff", "noise", "share"},
     {"objective"},

@@ -46,19 +46,16 @@ def test_single_requests_read_no_retained_row(reads, mechanism, least):
     store, tiers = model._model.rows, []
     for row in range(200):
         reads["sweeps"], reads["positions"] = 0, set()
-        maxima = store._column_max is None
         before = store.reads
         model.forget([row])
         tier, passes = model.certificate_.tier, model.certificate_.passes
         tiers.append(tier)
         assert reads["positions"] <= {row}
-        # A removed row that held a column's maximum costs one more read at the next pass.
-        again = int(maxima and store._column_max is not None) * store.n
         if tier == "downdate":
-            assert reads["sweeps"] == 0 and store.reads - before <= 2 and passes == 0
+            assert reads["sweeps"] == 0 and store.reads - before == 1 and passes == 0
         if tier == "chord":
-            assert reads["sweeps"] == passes - again // store.n >= 1
-            assert store.reads - before - again - reads["sweeps"] * store.n <= 2
+            assert reads["sweeps"] == passes >= 1
+            assert store.reads - before - reads["sweeps"] * store.n == 1
     assert tiers.count("downdate") >= least and "downdate" in tiers
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .._rounding import UNIT_ROUNDOFF, gamma, up
 from ..bounds import distance_measured
-from ..factor import Factor, factorise, growth, norm
+from ..factor import Factor, factorise, growth, norm, whitened_norm
 from ..model import QuadraticModel
 from ..noise import Geometry, Transfer
 from ..objective import Curvature, Objective, flat, folded, within, without
@@ -97,6 +97,8 @@ class Ledger:
         relative to G_0, and out of G in itself.
     gram_added, trace_added : float
         At least the largest eigenvalue of what has been put into G, relative to B_0 and in itself.
+    spent : int
+        Passes made since the last refresh.
     """
 
     origin: QuadraticModel
@@ -115,6 +117,7 @@ class Ledger:
     trace_removed: float = 0.0
     gram_added: float = 0.0
     trace_added: float = 0.0
+    spent: int = 0
 
     @classmethod
     def opened(
@@ -123,6 +126,7 @@ class Ledger:
         geometry: Geometry,
         reached: Reached,
         refreshed: Leverages | None,
+        spent: int = 0,
     ) -> Ledger:
         """Open a ledger after a pass; ``refreshed`` is None where the Hessian is new."""
         model, gram, m = reached.model, geometry.gram, reached.measurement
@@ -147,6 +151,7 @@ class Ledger:
             m.moved,
             model.curvature,
             X.T @ X,
+            spent=spent,
         )
 
     def model(self, objective: Objective) -> QuadraticModel:
@@ -263,9 +268,8 @@ class Ledger:
 
     def _with(self, share: Share) -> Ledger:
         """Put rows into B and the gradient; the leverages, margins and Gram bounds follow."""
-        f, count = self.origin.factor, len(share.root)
-        U = self.inverse @ share.root.T
-        inner = np.eye(len(share.root)) + share.root @ U
+        count = len(share.root)
+        curvature = within(self.curvature, share.hessian, share.diagonal, count, share.error)
         moved = share.range_of(self.base - self.origin.W)
         return replace(
             self,
@@ -274,33 +278,30 @@ class Ledger:
             gradient=self.gradient + flat(share.gradient),
             allowance=self._allowance(share),
             moved=max(self.moved, moved),
-            curvature=within(self.curvature, share.hessian, share.diagonal, count, share.error),
-            inverse=self.inverse - U @ np.linalg.solve(inner, U.T),
-            gram_added=up(self.gram_added + share.gram_trace(f)),
-            trace_added=up(self.trace_added + share.trace),
+            curvature=curvature,
+            inverse=_inverse(self.inverse, share.root, 1.0, curvature.matrix),
+            gram_added=up(self.gram_added + share.gram_share(self.origin.factor)),
+            trace_added=up(self.trace_added + share.gram_size),
         )
 
     def _without(self, share: Share) -> Ledger:
         """Take rows out of B and the gradient; what went with them is counted."""
-        f, c = self.origin.factor, self.curvature
-        white = norm(f.inverse @ share.root.T) + gamma(
-            len(f.inverse) + 4 * share.loss.columns + 32
-        ) * norm(np.abs(f.inverse) @ np.abs(share.root.T))
-        removed = up(self.removed + (white / (1.0 - f.slack)) ** 2 * (1.0 + 2 * share.error))
-        U = self.inverse @ share.root.T
-        inner = np.eye(len(share.root)) - share.root @ U
+        f, root = self.origin.factor, share.root
+        white = whitened_norm(f, root.T, 4 * share.loss.columns + 32)
+        removed = up(self.removed + white**2 * (1.0 + 2 * share.error))
+        curvature = without(self.curvature, share.hessian, len(root), share.error)
         inverse = self.inverse
         if removed < MOST_REMOVED:
-            inverse = inverse + U @ np.linalg.solve(inner, U.T)
+            inverse = _inverse(inverse, root, -1.0, curvature.matrix)
         return replace(
             self,
             gradient=self.gradient - flat(share.gradient),
             allowance=self._allowance(share),
-            curvature=without(c, share.hessian, len(share.root), share.error),
+            curvature=curvature,
             inverse=inverse,
             removed=removed,
-            gram_removed=up(self.gram_removed + share.gram_trace(self.now.gram)),
-            trace_removed=up(self.trace_removed + share.trace),
+            gram_removed=up(self.gram_removed + share.gram_share(self.now.gram)),
+            trace_removed=up(self.trace_removed + share.gram_size),
         )
 
     def _repenalised(self, change: Array) -> Ledger:
@@ -331,3 +332,18 @@ def _trace(factor: Factor, diagonal: Array) -> float:
     """Trace of ``diag(diagonal)``, nonnegative, relative to M = L L'; rounded up."""
     size = norm(factor.inverse * np.sqrt(diagonal)) / (1.0 - factor.slack)
     return size**2 * (1 + 1e-9)
+
+
+def _inverse(inverse: Array, root: Array, sign: float, matrix: Array) -> Array:
+    """Return the inverse after ``sign * root' root`` has come: by Woodbury where rows are few.
+
+    Nothing is claimed for it: how far off it is shows in the residual of the step.
+    """
+    if 4 * len(root) > len(matrix):
+        try:
+            return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            return inverse
+    U = inverse @ root.T
+    inner = np.eye(len(root)) + sign * (root @ U)
+    return inverse - sign * (U @ np.linalg.solve(inner, U.T))
