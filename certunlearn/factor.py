@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from ._rounding import gamma, up
 
 Array = NDArray[np.float64]
 _GUARD = 1.0 + 1e-9
+#: A slack below this is not worth a matrix product.
+_NEGLIGIBLE = 1e-10
 
 
 def norm(v: Array) -> float:
@@ -170,10 +172,17 @@ def _inverted(lower: Array) -> tuple[Array, float]:
     inverse, info = lapack.dtrtri(lower, lower=1)
     if info != 0 or not np.isfinite(inverse).all():
         raise np.linalg.LinAlgError("the factor cannot be inverted")
-    residual = inverse @ lower
+    residual = blas.dtrmm(1.0, inverse, lower, lower=1)
     residual[np.diag_indices(q)] -= 1.0
-    slack = norm(residual) + gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))
-    return inverse, slack
+    # Squares that underflow are paid for by the last term.
+    slack = float(np.linalg.norm(residual)) * _GUARD + q * 1e-150
+    # |X| |L| = (|X| D) (D^{-1} |L|) with D the rows' largest entries: no product is needed ...
+    reach = inverse * np.max(np.abs(lower), axis=1)
+    rounding = gamma(q + 2) * q * float(np.linalg.norm(reach)) * _GUARD
+    if not rounding < _NEGLIGIBLE:
+        # ... unless it would matter.
+        rounding = gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))
+    return inverse, slack + rounding
 
 
 def largest_eigenvalue(C: Array) -> float:

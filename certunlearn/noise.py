@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg import lapack
 from scipy.special import ndtri
 
 from ._rounding import gamma, up
@@ -137,8 +137,8 @@ class Geometry:
             return Z
         lower = self.gram.lower
         if self.mechanism == "objective":
-            Z = solve_triangular(lower, Z, lower=True)
-        out: Array = solve_triangular(lower, Z, lower=True, trans="T")
+            Z = lapack.dtrtrs(lower, Z, lower=1)[0]
+        out: Array = lapack.dtrtrs(lower, Z, lower=1, trans=1)[0]
         return out
 
     def deviations(self, sigma: float) -> Array:
