@@ -11,19 +11,23 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-SMALLEST_BLOCK, LARGEST_BLOCK = 64, 1024
+SMALLEST_BLOCK, LARGEST_BLOCK, ACCELERATOR_BLOCK = 64, 1024, 1 << 16
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
 
 
-def block_shape(n: int) -> tuple[int, int]:
+def block_shape(n: int, *, accelerator: bool = False) -> tuple[int, int]:
     """Return (blocks, rows per block) with few distinct sizes of block.
 
     Blocks of about 2 sqrt(n) rows keep every chain of additions, and so every rounding
-    allowance, short; larger ones than a thousand rows would leave the cache.
+    allowance, short; larger ones than a thousand rows would leave the cache.  An accelerator has
+    thousands of lanes to fill and takes as many rows as that at once.
     """
-    wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
-    size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
+    if accelerator:
+        size = min(ACCELERATOR_BLOCK, max(SMALLEST_BLOCK, 1 << (max(n, 1) - 1).bit_length()))
+    else:
+        wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
+        size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
     return -(-n // size), size
 
 
@@ -66,7 +70,7 @@ class DenseRows:
         self.n, d = X.shape
         self.p = d + int(intercept)
         self.intercept = intercept
-        self.blocks, self.block = block_shape(self.n)
+        self.blocks, self.block = self._shape
         self._codes = self._on_host(codes, np.int64)
         self._scrubbed = self._on_host((), bool)
         self.reads = 0
@@ -89,9 +93,15 @@ class DenseRows:
         return self._scrubbed[: self.n]
 
     @property
+    def _shape(self) -> tuple[int, int]:
+        import jax
+
+        return block_shape(self.n, accelerator=jax.default_backend() != "cpu")
+
+    @property
     def as_fitted(self) -> bool:
         """Whether the rows lie in blocks as a fit on them all would lay them out."""
-        return (self.blocks, self.block) == block_shape(self.n)
+        return (self.blocks, self.block) == self._shape
 
     @property
     def chain(self) -> int:
@@ -99,7 +109,7 @@ class DenseRows:
 
         block_shape's own chain grows with n, so that of all rows is the longest.
         """
-        return max(self.block + self.blocks, sum(block_shape(self.n)))
+        return max(self.block + self.blocks, sum(self._shape))
 
     def _store(self, X: Array) -> None:
         """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""

@@ -5,7 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from tests.benchmarks import data, fit, latency, matrix_free, peers, removal, report, sequence
+from tests.benchmarks import (
+    data,
+    fit,
+    gpu,
+    latency,
+    matrix_free,
+    memory,
+    peers,
+    removal,
+    report,
+    sequence,
+    softmax,
+)
 
 
 def contents(module, out):
@@ -50,7 +62,8 @@ def test_latency_and_its_picture(tmp_path):
 
 def test_sequence_and_its_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "flights", lambda most=None: None)
-    (rows,) = contents(sequence, tmp_path).values()
+    rows, peers_ = contents(sequence, tmp_path).values()
+    assert {row["solver"] for row in peers_} == {"newton-cholesky", "lbfgs"}
     assert sum(row["requests"] for row in rows[:-1]) == rows[-1]["requests"] == 60
     assert rows[-1]["bound over truth"]["min"] >= 1
     assert (tmp_path / "sequence.png").stat().st_size > 10_000
@@ -60,6 +73,22 @@ def test_matrix_free(tmp_path):
     (rows,) = contents(matrix_free, tmp_path).values()
     found = {row[""]: row["value"] for row in rows}
     assert found["certified"] and found["forget distance"] <= found["target"]
+
+
+def test_memory(tmp_path):
+    (rows,) = contents(memory, tmp_path).values()
+    assert rows[0]["peak of all over X"] >= rows[0]["peak of the fit over X"] >= 0
+
+
+def test_softmax(tmp_path):
+    (rows,) = contents(softmax, tmp_path).values()
+    assert rows[0]["ours to the refit"] <= rows[0]["certified distance"] + 1e-4
+
+
+def test_gpu_runs_on_any_device(tmp_path):
+    (rows,) = contents(gpu, tmp_path).values()
+    assert rows[0]["gradient pass over copy's bandwidth"] > 0
+    assert rows[0]["tier"] in ("downdate", "chord", "refresh")
 
 
 def test_replay_of_no_removal_is_the_path_itself():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from ..certificate import Certificate
 from ..exceptions import SecretStateWarning
 from ..unlearner import Model
 from ._addressing import RowNames
+from ._progress import shown
 
 
 class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
@@ -40,7 +40,15 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
 
-    def forget(self, which: Any = None, /, *, rows: Any = None, row_ids: Any = None) -> Self:
+    def forget(
+        self,
+        which: Any = None,
+        /,
+        *,
+        rows: Any = None,
+        row_ids: Any = None,
+        progress: Any = None,
+    ) -> Self:
         """Remove rows from the training set and release anew.
 
         Parameters
@@ -51,6 +59,8 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
             Positions, whatever labels the rows have.
         row_ids : label or sequence of labels
             Names given at fit.
+        progress : bool or callable, optional
+            As in `fit`.
 
         Returns
         -------
@@ -77,7 +87,8 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
             before = self._model
             left = before.rows.n - before.requests.forgotten
             positions = self._names.positions(before.forgotten, left, which, rows, row_ids)
-            model = unlearner.forget(before, positions, progress=self._progress())
+            with shown(progress, self.verbose) as callback:
+                model = unlearner.forget(before, positions, progress=callback)
             # Before anything changes: a filter may turn a warning into an error.
             self._notice(before, model)
             self._adopt(model, "forget", len(positions))
@@ -92,13 +103,6 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
         with self._unchanged_on_error():
             self._adopt(unlearner.release(self._model), "release", 0)
         return self
-
-    def _progress(self) -> Any:
-        if not self.verbose:
-            return None
-        return lambda i, decrement: print(
-            f"Newton step {i}: decrement {decrement:.3g}", file=sys.stderr
-        )
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, all attributes in one assignment, then log it."""

@@ -22,6 +22,7 @@ from ..tradeoff import VIEWS
 from ..unlearner import Model, Settings
 from ._addressing import RowNames
 from ._base import UnlearningEstimator
+from ._progress import shown
 
 Array = NDArray[np.float64]
 
@@ -142,7 +143,15 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
         self.view = view
         self.solver = solver
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, row_ids: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        row_ids: Any = None,
+        progress: Any = None,
+    ) -> Self:
         """Train on the rows of positive weight and release.
 
         Parameters
@@ -155,6 +164,9 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
             At least 0; a row of weight 0 is not in the training set.
         row_ids : array-like of shape (n_samples,), optional
             Names of the rows, instead of a DataFrame's index.
+        progress : bool or callable, optional
+            True shows a line that changes, where rich is installed; a callable gets the number and
+            the decrement of every Newton step.
 
         Returns
         -------
@@ -181,9 +193,11 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
             )
             labels, codes = np.unique(y, return_inverse=True)
             names = RowNames.of(names_of, row_ids, len(X))
-            model = unlearner.fit(
-                X, codes.astype(np.int64), weight, self._settings(labels), progress=self._progress()
-            )
+            settings = self._settings(labels)
+            with shown(progress, self.verbose) as callback:
+                model = unlearner.fit(
+                    X, codes.astype(np.int64), weight, settings, progress=callback
+                )
             self._adopt(model, "fit", 0, _labels=labels, _names=names, history_=[])
         return self
 

@@ -2,11 +2,10 @@
 
 import argparse
 
-from . import fit, latency, matrix_free, removal, sequence
+from . import fit, gpu, latency, matrix_free, memory, removal, sequence, softmax
 
-BENCHMARKS = {
-    m.__name__.rsplit(".", 1)[1]: m for m in (fit, removal, latency, sequence, matrix_free)
-}
+MODULES = (fit, removal, latency, sequence, memory, gpu, matrix_free, softmax)
+BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 
 def main():

@@ -7,17 +7,11 @@ against the size of the data.
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 
+from . import memory
+
 SIZES = {"full": (100, 256, 20_000), "small": (30, 64, 3_000)}
-
-
-def high_water():
-    """Largest resident set of this process so far, in bytes."""
-    with open("/proc/self/status") as lines:
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def problem(K, d, n):
@@ -40,11 +34,11 @@ def measured(K, d, n):
 
     X, y = problem(K, d, n)
     CertifiedLogReg(solver="newton-cg", random_state=0).fit(*problem(3, 2, 100)).forget(10)
-    base, clock = high_water(), time.perf_counter()
+    base, clock = memory.high_water(), time.perf_counter()
     model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
     fitted = time.perf_counter()
     model.forget(np.arange(2 * K, 2 * K + n // 100))
-    forgotten, peak = time.perf_counter(), high_water()
+    forgotten, peak = time.perf_counter(), memory.high_water()
     fit, forget = model.history_
     return {
         "coefficients": model._model.W.size,
@@ -64,18 +58,14 @@ def measured(K, d, n):
     }
 
 
-def in_subprocess(size):
-    """Run `measured` in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.matrix_free", size]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
-
-
 def main(small=False, out="tests/benchmarks/results"):
     from .report import Report
 
     name = "small" if small else "full"
-    report, found = Report("matrix_free", out, small=small), in_subprocess(name)
+    report, found = (
+        Report("matrix_free", out, small=small),
+        memory.in_subprocess("tests.benchmarks.matrix_free", name),
+    )
     found["forget over fit, time"] = found.pop("forget seconds") / found.pop("fit seconds")
     K, d, n = SIZES[name]
     rows = [{"": key, "value": value} for key, value in found.items()]

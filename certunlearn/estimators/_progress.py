@@ -1,0 +1,48 @@
+"""Showing how long work gets on: a callback, a line that changes (rich), or plain lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Callback = Callable[[int, float], Any]
+
+
+@contextmanager
+def shown(progress: bool | Callback | None, verbose: int) -> Iterator[Callback | None]:
+    """Yield what the solver is to call after every Newton step with its number and decrement.
+
+    Parameters
+    ----------
+    progress : bool or callable
+        A callable is called itself; True shows a line that changes, on standard error, where rich
+        is installed, and nothing otherwise.
+    verbose : int
+        Without ``progress``: a line a step on standard error if positive.
+    """
+    if callable(progress):
+        yield progress
+    elif progress:
+        with _status() as update:
+            yield update
+    elif verbose:
+        yield lambda step, size: print(_line(step, size), file=sys.stderr)
+    else:
+        yield None
+
+
+def _line(step: int, size: float) -> str:
+    return f"Newton step {step}: decrement {size:.3g}"
+
+
+@contextmanager
+def _status() -> Iterator[Callback | None]:
+    try:
+        from rich.console import Console
+    except ImportError:
+        yield None
+        return
+    with Console(stderr=True).status("reading rows") as status:
+        yield lambda step, size: status.update(_line(step, size))

@@ -1,0 +1,64 @@
+"""Peak memory beyond the caller's own X: a fit and a thousand requests, in a process of its own.
+
+The high-water mark of the process (VmHWM, Linux) is read after imports, the data and a small model
+of the same dimension, which loads the compiler; what the large model adds is set against X.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+
+from . import data
+
+SIZES = {"full": (400_000, 100, 1_000), "small": (20_000, 10, 20)}
+
+
+def high_water():
+    """Largest resident set of this process so far, in bytes."""
+    with open("/proc/self/status") as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def in_subprocess(module, size):
+    """Run ``python -m module size``, which prints JSON, and return what it printed."""
+    command = [sys.executable, "-m", module, size]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def measured(n, d, requests):
+    """Fit and forget one row after the other."""
+    from certunlearn import CertifiedLogReg
+
+    X, y = data.synthetic(n, d)
+    CertifiedLogReg().fit(X[:5_000], y[:5_000]).forget(10)
+    base = high_water()
+    model = CertifiedLogReg().fit(X, y)
+    fitted = high_water()
+    for row in range(requests):
+        model.forget([row])
+    return {
+        "rows": n,
+        "features": d,
+        "requests": requests,
+        "peak of the fit over X": (fitted - base) / X.nbytes,
+        "peak of all over X": (high_water() - base) / X.nbytes,
+    }
+
+
+def main(small=False, out="tests/benchmarks/results"):
+    from .report import Report
+
+    report = Report("memory", out, small=small)
+    found = in_subprocess("tests.benchmarks.memory", "small" if small else "full")
+    report.table("Memory beyond the caller's own X", [found])
+    report.save()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("size", choices=SIZES)
+    print(json.dumps(measured(*SIZES[parser.parse_args().size])))
