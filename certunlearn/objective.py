@@ -229,7 +229,11 @@ class Objective:
     def share(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Share:
         """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""
         X, y = self.rows.gather(positions), self.table[self.rows.codes[positions]]
-        return Share.of(self.loss, X, y, self.weights.at(positions), W, W_ref)
+        with np.errstate(over="ignore", invalid="ignore"):
+            share = Share.of(self.loss, X, y, self.weights.at(positions), W, W_ref)
+        if not (np.isfinite(share.diagonal).all() and np.isfinite(share.gradient).all()):
+            raise AssumptionError(f"the rows' Hessian {_OVERFLOW}")
+        return share
 
     def hessian_at_zero(self, gram: Curvature) -> Curvature:
         """Return the Hessian at W = 0 from the Gram already at hand: no sweep."""

@@ -33,7 +33,7 @@ from .rows import DenseRows
 from .state import Array, Members, Positions, Progress, Settings, State
 from .training import solved
 
-__all__ = ["Model", "Settings", "edit", "fit", "forget", "rebased", "release"]
+__all__ = ["Model", "Settings", "edit", "fit", "forget", "held", "rebased", "release"]
 _NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -192,13 +192,28 @@ def edit(
     """
     import jax
 
+    rows, first = model.rows, len(model.members.weights)
     with jax.enable_x64(True):
-        model.rows.append(X, codes)
+        if rows.n > first:
+            # Rows of an edit that was never taken over.
+            rows.withdraw(rows.n - first)
+        rows.append(X, codes)
         try:
             return _edited(model, positions, len(X), sample_weight, progress)
         except BaseException:
-            model.rows.withdraw(len(X))
+            rows.withdraw(len(X))
             raise
+
+
+def held(model: Model, positions: Positions) -> tuple[Array, NDArray[np.int64], Array]:
+    """Return copies of the features (m, d), codes and weights of rows in the store."""
+    import jax
+
+    with jax.enable_x64(True):
+        X = model.rows.gather(positions)
+    d = model.rows.p - int(model.settings.fit_intercept)
+    codes = model.rows.codes[positions]
+    return np.ascontiguousarray(X[:, :d]), codes, model.members.weights.at(positions)
 
 
 def _edited(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,35 @@ def _is_pandas(value: Any, name: str) -> bool:
     )
 
 
+class Asked(NamedTuple):
+    """The ways of naming rows, of which a request uses one."""
+
+    which: Any = None
+    rows: Any = None
+    row_ids: Any = None
+    groups: Any = None
+
+
+def _labels(name: str, values: Any, n: int) -> Labels | None:
+    """Check one label a row; None where there are none."""
+    if values is None:
+        return None
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise RowError(f"{name} must be a sequence of {n} labels, got {values!r}")
+    values = list(values)
+    if len(values) != n:
+        raise RowError(f"{name} has {len(values)} entries for {n} rows")
+    try:
+        set(values)
+    except TypeError as error:
+        raise RowError(f"{name} must be hashable: {error}") from None
+    return Labels(values)
+
+
+def _joined(old: Labels | None, new: Labels | None) -> Labels | None:
+    return old if old is None or new is None else old.extended(list(new.values))
+
+
 @dataclass(frozen=True)
 class RowNames:
     """Names of the rows of a fit: their number and, where they have any, their identifiers.
@@ -35,77 +64,126 @@ class RowNames:
     Parameters
     ----------
     n : int
-        Rows given to fit, of zero weight or not.
-    labels : Labels or None
-        From a DataFrame's index or ``row_ids``.
+        Rows given to fit and learnt since, of zero weight or not.
+    labels, groups : Labels or None
+        Identifiers, from a DataFrame's index or ``row_ids``; and whom a row belongs to.
+    places : ndarray of int or None
+        Where the row of each position lies in the store; None where at the position itself.
     """
 
     n: int
     labels: Labels | None
+    groups: Labels | None = None
+    places: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, X: Any, row_ids: Any, n: int) -> RowNames:
+    def of(cls, X: Any, row_ids: Any, groups: Any, n: int) -> RowNames:
         """Name the rows by ``row_ids``, else by a DataFrame's index, else by position alone."""
         ids = row_ids
         if ids is None and _is_pandas(X, "DataFrame"):
             ids = X.index
-        if ids is None:
-            return cls(n, None)
-        if isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__"):
-            raise RowError(f"row_ids must be a sequence of {n} labels, got {ids!r}")
-        ids = list(ids)
-        if len(ids) != n:
-            raise RowError(f"row_ids has {len(ids)} entries for {n} rows")
-        try:
-            set(ids)
-        except TypeError as error:
-            raise RowError(f"row_ids must be hashable: {error}") from None
-        return cls(n, Labels(ids))
+        return cls(n, _labels("row_ids", ids, n), _labels("groups", groups, n))
 
     @property
     def positional(self) -> bool:
         """Whether every row's identifier is its position, so that integers mean one thing."""
         return self.labels is None or self.labels.positional
 
-    def forget(self, positions: NDArray[np.int64]) -> None:
-        """Make the labels of forgotten rows unreadable."""
-        if self.labels is not None:
-            self.labels.forget(positions)
+    def store(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where rows lie in the store."""
+        return positions if self.places is None else self.places[positions]
 
-    def positions(
-        self, forgotten: NDArray[np.bool_], left: int, which: Any, rows: Any, row_ids: Any
-    ) -> NDArray[np.int64]:
-        """Return the sorted positions that a request names, of ``left`` rows not forgotten.
+    def forget(self, named: NDArray[np.int64]) -> None:
+        """Make what named the rows that lay at ``named`` in the store unreadable."""
+        if self.places is not None:
+            named = np.flatnonzero(np.isin(self.places, named))
+        for labels in (self.labels, self.groups):
+            if labels is not None:
+                labels.forget(named)
+
+    def extended(self, X: Any, row_ids: Any, groups: Any, places: NDArray[np.int64]) -> RowNames:
+        """Return the names with those of rows that come, which lie at ``places``."""
+        m, ids = len(places), row_ids
+        if ids is None and self.labels is not None:
+            if self.labels.positional:
+                ids = range(self.n, self.n + m)
+            elif _is_pandas(X, "DataFrame"):
+                ids = X.index
+            else:
+                raise RowError("the rows of the fit have identifiers: give the new ones row_ids=")
+        if ids is not None and self.labels is None:
+            raise RowError("the rows were fitted without identifiers: these can have none either")
+        if (groups is None) != (self.groups is None):
+            raise RowError("give groups= to learn if, and only if, fit was given groups=")
+        labels, owners = _labels("row_ids", ids, m), _labels("groups", groups, m)
+        known = np.arange(self.n) if self.places is None else self.places
+        where = np.concatenate([known, places])
+        return RowNames(
+            self.n + m,
+            _joined(self.labels, labels),
+            _joined(self.groups, owners),
+            None if np.array_equal(where, np.arange(self.n + m)) else where,
+        )
+
+    def moved(self, positions: NDArray[np.int64], places: NDArray[np.int64]) -> RowNames:
+        """Return the names with the rows at ``positions`` lying elsewhere in the store."""
+        where = (np.arange(self.n) if self.places is None else self.places).copy()
+        where[positions] = places
+        return replace(self, places=where)
+
+    def positions(self, forgotten: NDArray[np.bool_], left: int, asked: Asked) -> NDArray[np.int64]:
+        """Return the positions that a request names, in its order; ``left`` are not forgotten.
 
         Raises
         ------
         RowError, UnknownRowError, AlreadyForgottenError, AmbiguousRowError
             If it does not name rows properly; the message names the offenders.
         """
-        given = [v is not None for v in (which, rows, row_ids)]
-        if sum(given) != 1:
-            raise RowError("name the rows in exactly one way: forget(which), rows= or row_ids=")
-        if row_ids is not None:
-            found = self._labelled(row_ids)
-        elif rows is not None:
-            aligned = _is_pandas(rows, "Series") and rows.dtype == bool
-            found = self._aligned(rows) if aligned else self._numbered(rows)
+        if sum(v is not None for v in asked) != 1:
+            raise RowError(
+                "name the rows in exactly one way: forget(which), rows=, row_ids= or groups="
+            )
+        if asked.groups is not None:
+            found = self._grouped(asked.groups)
+        elif asked.row_ids is not None:
+            found = self._labelled(asked.row_ids)
+        elif asked.rows is not None:
+            aligned = _is_pandas(asked.rows, "Series") and asked.rows.dtype == bool
+            found = self._aligned(asked.rows) if aligned else self._numbered(asked.rows)
         else:
-            found = self._meant(which)
+            found = self._meant(asked.which)
         if not len(found):
             raise RowError("the request names no row")
         values, counts = np.unique(found, return_counts=True)
         if (counts > 1).any():
             raise RowError(f"rows named more than once: {_some(values[counts > 1])}")
-        if forgotten[values].any():
-            gone = values[forgotten[values]]
-            raise AlreadyForgottenError(f"rows already forgotten: {_some(gone)}")
+        lost = forgotten[self.store(values)]
+        if lost.any():
+            raise AlreadyForgottenError(f"rows already forgotten: {_some(values[lost])}")
         if not left > len(values):
             raise RowError(
                 "the request names every row that is left: a model of no rows is no model, "
                 "delete the estimator instead"
             )
-        return values
+        return found
+
+    def _grouped(self, groups: Any) -> NDArray[np.int64]:
+        if self.groups is None:
+            raise UnknownRowError("the rows were fitted without groups: pass groups= to fit")
+        if isinstance(groups, (str, bytes, tuple)) or not hasattr(groups, "__iter__"):
+            groups = [groups]
+        groups = list(groups)
+        try:
+            live = [(group, self.groups.live(group)) for group in groups]
+        except TypeError as error:
+            raise RowError(f"groups must be hashable: {error}") from None
+        empty = [group for group, rows in live if not rows]
+        unknown = [group for group in empty if not self.groups.gone(group)]
+        if unknown:
+            raise UnknownRowError(f"no row was fitted in group {_some(unknown)}")
+        if empty:
+            raise AlreadyForgottenError(f"groups already forgotten: {_some(empty)}")
+        return np.array([row for _, rows in live for row in rows], dtype=np.int64)
 
     def _meant(self, which: Any) -> NDArray[np.int64]:
         if _is_pandas(which, "Index"):

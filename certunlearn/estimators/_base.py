@@ -7,14 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..certificate import Certificate
-from ..exceptions import SecretStateWarning
+from ..exceptions import RowError, SecretStateWarning
 from ..unlearner import Model
-from ._addressing import RowNames
+from ._addressing import Asked, RowNames
 from ._progress import shown
+
+Array = NDArray[np.float64]
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
@@ -37,6 +42,14 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
         """Return what shows a release; ``more`` is what is about to be set with it."""
         raise NotImplementedError
 
+    def _features(self, X: Any) -> Array:
+        """Check features (m, d) against those of the fit."""
+        return np.asarray(validate_data(self, X, dtype=np.float64, order="C", reset=False))
+
+    def _codes(self, y: Any) -> NDArray[np.int64]:
+        """Check labels (m,) against those of the fit and encode them."""
+        raise NotImplementedError
+
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
 
@@ -47,6 +60,7 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         rows: Any = None,
         row_ids: Any = None,
+        groups: Any = None,
         progress: Any = None,
     ) -> Self:
         """Remove rows from the training set and release anew.
@@ -59,6 +73,8 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
             Positions, whatever labels the rows have.
         row_ids : label or sequence of labels
             Names given at fit.
+        groups : label or sequence of labels
+            All rows of these groups, as given at fit, that are still there.
         progress : bool or callable, optional
             As in `fit`.
 
@@ -84,16 +100,140 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self)
         with self._unchanged_on_error():
-            before = self._model
-            left = before.rows.n - before.requests.forgotten
-            positions = self._names.positions(before.forgotten, left, which, rows, row_ids)
+            positions = self._positions(Asked(which, rows, row_ids, groups))
+            before, gone = self._model, np.sort(self._names.store(positions))
             with shown(progress, self.verbose) as callback:
-                model = unlearner.forget(before, positions, progress=callback)
+                model = unlearner.forget(before, gone, progress=callback)
             # Before anything changes: a filter may turn a warning into an error.
             self._notice(before, model)
             self._adopt(model, "forget", len(positions))
         self._scrub()
         return self
+
+    def learn(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        row_ids: Any = None,
+        groups: Any = None,
+        progress: Any = None,
+    ) -> Self:
+        """Add rows to the training set and release anew; their positions follow those there are.
+
+        Parameters
+        ----------
+        X, y, sample_weight, row_ids, groups, progress
+            As in `fit`, for the new rows.  Labels in y must have occurred in the fit.
+
+        Returns
+        -------
+        self
+            With a fresh release in ``coef_`` and a new certificate.
+
+        Raises
+        ------
+        RowError
+            If the new rows are not named as those of the fit are.
+        ValueError
+            If a label of y is new, or the data are not finite numbers of the right shape.
+        NotCertifiedError
+            If the result cannot be certified.
+
+        Notes
+        -----
+        An operation that raises leaves the model as it was.
+        """
+        from .. import unlearner
+
+        check_is_fitted(self)
+        with self._unchanged_on_error():
+            named, before = X, self._model
+            X, codes = self._features(X), self._codes(y)
+            if len(X) != len(codes):
+                raise ValueError(f"X has {len(X)} rows, y has {len(codes)}")
+            weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
+            )
+            first = len(before.members.weights)
+            names = self._names.extended(named, row_ids, groups, first + np.arange(len(X)))
+            with shown(progress, self.verbose) as callback:
+                model = unlearner.edit(before, _NONE, X, codes, weight, progress=callback)
+            self._adopt(model, "learn", len(X), _names=names)
+        return self
+
+    def correct(
+        self,
+        which: Any = None,
+        /,
+        *,
+        X: Any = None,
+        y: Any = None,
+        rows: Any = None,
+        row_ids: Any = None,
+        progress: Any = None,
+    ) -> Self:
+        """Replace features or labels of rows, as if they had always been so, and release anew.
+
+        The rows keep their positions, identifiers, groups and weights.
+
+        Parameters
+        ----------
+        which, rows, row_ids, progress
+            As in `forget`.
+        X : array-like of shape (m, n_features), optional
+            New features, row for row in the order of the request; as they were if left out.
+        y : array-like of shape (m,), optional
+            New labels, which must have occurred in the fit; as they were if left out.
+
+        Returns
+        -------
+        self
+            With a fresh release in ``coef_`` and a new certificate.
+
+        Raises
+        ------
+        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
+            If the request does not name rows properly, or neither X nor y is given.
+        ValueError
+            If X or y do not fit the request.
+        NotCertifiedError
+            If the result cannot be certified.
+
+        Notes
+        -----
+        An operation that raises leaves the model as it was.
+        """
+        from .. import unlearner
+
+        check_is_fitted(self)
+        with self._unchanged_on_error():
+            if X is None and y is None:
+                raise RowError("give X=, y= or both to say what the rows are corrected to")
+            # All rows may be corrected at once: they stay.
+            positions = self._positions(Asked(which, rows, row_ids), staying=True)
+            before, gone = self._model, self._names.store(positions)
+            held, codes, weight = unlearner.held(before, gone)
+            new = held if X is None else self._features(X)
+            codes = codes if y is None else self._codes(y)
+            for name, values in (("X", new), ("y", codes)):
+                if len(values) != len(gone):
+                    raise ValueError(f"{name} has {len(values)} rows, the request {len(gone)}")
+            first = len(before.members.weights)
+            names = self._names.moved(positions, first + np.arange(len(gone)))
+            with shown(progress, self.verbose) as callback:
+                model = unlearner.edit(before, gone, new, codes, weight, progress=callback)
+            self._notice(before, model)
+            self._adopt(model, "correct", len(gone), _names=names)
+        self._scrub()
+        return self
+
+    def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
+        """Return the positions a request names; ``staying`` rows may be all there are."""
+        model = self._model
+        left = len(model.members.weights) - model.requests.forgotten
+        return self._names.positions(model.forgotten, left + int(staying), asked)
 
     def release(self) -> Self:
         """Draw a fresh release of the current state into ``coef_``; the joint view counts it."""

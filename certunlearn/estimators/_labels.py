@@ -31,9 +31,7 @@ class Labels:
         self.values[:] = values
         self._key = os.urandom(32)
         self._gone: dict[bytes, list[int]] = {}
-        self.positional = all(
-            isinstance(v, (int, np.integer)) and v == i for i, v in enumerate(values)
-        )
+        self.positional = _are_positions(values, 0)
 
     @cached_property
     def _where(self) -> dict[Any, list[int]]:
@@ -43,10 +41,25 @@ class Labels:
                 where.setdefault(_tagged(label), []).append(position)
         return where
 
+    def live(self, label: Any) -> list[int]:
+        """Return the positions of rows with a label that are not forgotten."""
+        return self._where.get(_tagged(label), [])
+
+    def gone(self, label: Any) -> list[int]:
+        """Return the positions of forgotten rows that had a label."""
+        return self._gone.get(self._digest(label), [])
+
     def find(self, label: Any) -> list[int]:
         """Return the positions of a label, forgotten ones included; empty if there is none."""
-        live = self._where.get(_tagged(label), [])
-        return live + self._gone.get(self._digest(label), [])
+        return self.live(label) + self.gone(label)
+
+    def extended(self, values: list[Any]) -> Labels:
+        """Return the labels followed by those of further rows."""
+        out = Labels([*self.values, *values])
+        out._key, out._gone = self._key, {k: list(v) for k, v in self._gone.items()}
+        first = len(self.values)
+        out.positional = self.positional and _are_positions(values, first)
+        return out
 
     def match(self, index: list[Any]) -> bool:
         """Whether ``index`` lists the labels of all rows in order, the forgotten ones too."""
@@ -86,6 +99,10 @@ class _Forgotten:
 
 
 _FORGOTTEN = _Forgotten()
+
+
+def _are_positions(values: list[Any], first: int) -> bool:
+    return all(isinstance(v, (int, np.integer)) and v == i for i, v in enumerate(values, first))
 
 
 def _tagged(label: Any) -> tuple[bool, Any]:

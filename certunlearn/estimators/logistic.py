@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -150,6 +150,7 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
         sample_weight: Any = None,
         *,
         row_ids: Any = None,
+        groups: Any = None,
         progress: Any = None,
     ) -> Self:
         """Train on the rows of positive weight and release.
@@ -164,6 +165,8 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
             At least 0; a row of weight 0 is not in the training set.
         row_ids : array-like of shape (n_samples,), optional
             Names of the rows, instead of a DataFrame's index.
+        groups : array-like of shape (n_samples,), optional
+            Whom each row belongs to: `forget` can take all rows of a group.
         progress : bool or callable, optional
             True shows a line that changes, where rich is installed; a callable gets the number and
             the decrement of every Newton step.
@@ -192,7 +195,7 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
             )
             labels, codes = np.unique(y, return_inverse=True)
-            names = RowNames.of(names_of, row_ids, len(X))
+            names = RowNames.of(names_of, row_ids, groups, len(X))
             settings = self._settings(labels)
             with shown(progress, self.verbose) as callback:
                 model = unlearner.fit(
@@ -290,6 +293,17 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
             "classes_": labels[model.classes],
             "n_iter_": np.array([model.iterations], dtype=np.int32),
         }
+
+    def _codes(self, y: Any) -> NDArray[np.int64]:
+        y = column_or_1d(y, dtype=None)
+        code = np.searchsorted(self._labels, y) if len(y) else np.zeros(0, dtype=np.int64)
+        known = self._labels[np.minimum(code, len(self._labels) - 1)] == y
+        if not known.all():
+            new = np.unique(np.asarray(y)[~known]).tolist()
+            raise ValueError(
+                f"labels that did not occur in the fit: {new}; fit anew to add classes"
+            )
+        return code.astype(np.int64)
 
     def _notice(self, before: Model, after: Model) -> None:
         lost = self._labels[np.setdiff1d(before.classes, after.classes)]

@@ -1,6 +1,8 @@
 """Many classes: forgetting one row in a hundred against scikit-learn's warm refit by lbfgs.
 
-newton-cholesky would factor a Hessian of (classes x features)^2 entries, which does not fit.
+newton-cholesky would factor a Hessian of (classes x features)^2 entries, which does not fit.  The
+refit is stopped after so many iterations: where it has not converged by then the ratio is a lower
+bound.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from . import matrix_free
 from .report import Report
 
 SIZES = {"full": (100, 384, 50_000), "small": (5, 10, 2_000)}
-TOL = 1e-8
+TOL, MOST = 1e-8, 200
 
 
 def main(small=False, out="tests/benchmarks/results"):
@@ -27,7 +29,7 @@ def main(small=False, out="tests/benchmarks/results"):
     X, y = matrix_free.problem(K, d, n)
     gone = np.arange(2 * K, 2 * K + n // 100)
     model = CertifiedLogReg().fit(X, y)
-    peer = LogisticRegression(tol=TOL, max_iter=3_000, warm_start=True)
+    peer = LogisticRegression(tol=TOL, max_iter=MOST, warm_start=True)
     peer.coef_, peer.intercept_ = model._model.W[:-1].T.copy(), model._model.W[-1].copy()
     peer.classes_ = model.classes_
     clock = time.perf_counter()
@@ -51,6 +53,7 @@ def main(small=False, out="tests/benchmarks/results"):
         "certified distance": model.certificate_.distance,
         "warm refit over forget": refit / (forgotten - clock),
         "refit's iterations": int(peer.n_iter_[0]),
+        "refit converged": bool(peer.n_iter_[0] < MOST),
         "ours to the refit": norm(model._model.W - W),
     }
     report.table("One row in a hundred of many classes", [row])
