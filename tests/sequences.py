@@ -116,6 +116,20 @@ class Sequence:
         self.start = found.W
         return true, error
 
+    def drifted(self):
+        """Whitened difference of the noise's precision to that of an exact Gram matrix."""
+        data, geometry = self.held[self.alive], self.model.gram.geometry
+        if geometry.mechanism == "isotropic":
+            return 0.0
+        kappa = self.model.objective.loss.kappa
+        G = reference.gram(self.X[data], self.weight[data], self.C, self.intercept, kappa)
+        lower = reference.lower_inverse(np.asarray(geometry.gram.lower, LD))
+        white = lower @ G @ lower.T
+        if geometry.mechanism == "objective":
+            half = lower.T @ (lower @ G)
+            white = half @ half.T
+        return np.abs(np.linalg.eigvalsh((white - np.eye(len(G))).astype(np.float64))).max()
+
     def check(self):
         """Certified against true; their ratio."""
         model = self.model
@@ -123,6 +137,8 @@ class Sequence:
         assert model.certificate.n_retained == np.count_nonzero(self.alive)
         assert model.reached.distance <= model.certificate.distance_target
         assert true <= model.reached.distance + error, (true, model.reached.distance)
+        if not model.gram.same_program:
+            assert self.drifted() <= model.gram.geometry.drift(0.0)
         return model.reached.distance / max(true, error)
 
 
