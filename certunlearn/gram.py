@@ -73,7 +73,7 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
 def _accumulated(objective: Objective) -> Curvature:
     """Accumulate G exactly as a fit on the retained rows alone would, layout included."""
     keep = objective.weight > 0
-    if keep.all() and objective.rows.as_fitted:
+    if len(keep) == objective.rows.n and keep.all() and objective.rows.as_fitted:
         return objective.gram()
     rows = objective.rows.compact(keep)
     return replace(objective, rows=rows, weights=Weights.of(objective.weight[keep])).gram()

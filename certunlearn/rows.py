@@ -175,9 +175,9 @@ class DenseRows:
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
         """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
-        X = self.gather(np.flatnonzero(keep))
-        d = self.p - int(self.intercept)
-        return DenseRows(X[:, :d], self.codes[keep], intercept=self.intercept)
+        kept = np.flatnonzero(keep)
+        X, d = self.gather(kept), self.p - int(self.intercept)
+        return DenseRows(X[:, :d], self.codes[kept], intercept=self.intercept)
 
     def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
         """Return one ``stride``-th of every block as a store, and the map of weights to it."""

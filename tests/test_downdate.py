@@ -9,6 +9,7 @@ import pytest
 
 from certunlearn import CertifiedLogReg, unlearner
 from certunlearn.exceptions import SecretStateWarning
+from certunlearn.gram import gram_of
 from certunlearn.rows import DenseRows
 
 from . import problems
@@ -128,3 +129,15 @@ def test_a_failed_edit_leaves_no_row_behind(monkeypatch):
     monkeypatch.undo()
     assert model.rows.n == 200 and not (np.asarray(model.rows._X) == 1234.5).any()
     assert unlearner.forget(model, np.arange(2)).certificate.n_retained == 198
+
+
+def test_rows_of_no_weight_change_no_sum():
+    X, y = data(200, 3)
+    model = unlearner.fit(X[:90], y[:90], np.ones(90), problems.settings())
+    none = np.zeros(0, dtype=np.int64)
+    after = unlearner.edit(model, none, X[90:], y[90:], np.zeros(110))
+    assert after.rows.n == 200 and after.certificate.n_retained == 90
+    with jax.enable_x64(True):
+        again = gram_of("gram", after.objective, None, None).curvature
+    np.testing.assert_array_equal(again.matrix, model.gram.curvature.matrix)
+    assert unlearner.forget(after, np.array([3, 150])).certificate.n_retained == 89

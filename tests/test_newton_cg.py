@@ -12,6 +12,7 @@ from certunlearn.removal.matrix_free import curvature_floor
 from certunlearn.solvers.choice import MOST, chosen
 
 from . import problems, reference
+from .benchmarks import memory
 
 
 def data(K, n=120, d=5, seed=0, spread=1.0):
@@ -81,6 +82,14 @@ def test_many_classes_fit_and_forget():
     model.forget(np.arange(30, 60))
     assert model.certificate_.check(1.0, 1e-6) and model.certificate_.tier == "refresh"
     assert model.coef_.shape == (30, 64)
+
+
+def test_many_classes_are_certified_in_less_memory_than_half_a_hessian():
+    found = memory.in_subprocess("tests.benchmarks.matrix_free", "small")
+    assert found["certified"] and found["solver"] == "newton-cg"
+    assert 0 < found["forget distance"] <= found["target"]
+    # The compiler's share does not grow with the data; at full size the peak is under 3.
+    assert 0 < found["peak over data"] < found["hessian over data"] / 2
 
 
 def test_a_problem_too_large_for_a_factor_is_not_swapped_silently():
