@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
+import sys
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -39,13 +41,14 @@ def _read(name: str, value: Any, kind: Any) -> Any:
         if len(inner) == len(value):
             return tuple(_read(name, v, k) for v, k in zip(value, inner, strict=True))
     number = kind in (int, float) and isinstance(value, (int, kind)) and not isinstance(value, bool)
-    if number and 0 <= value < math.inf:
+    # An integer may be finite and beyond what a float can hold.
+    if number and 0 <= value <= sys.float_info.max:
         return kind(value)
     if kind is float and value == "inf":
         return math.inf
     if kind is str and isinstance(value, str):
         return value
-    raise ValueError(f"{name} of a certificate cannot be {value!r}")
+    raise ValueError(f"{name} of a certificate cannot be {reprlib.repr(value)}")
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,10 @@ class Certificate:
     @classmethod
     def from_json(cls, text: str) -> Certificate:
         """Read what `to_json` wrote; refuses other versions, missing and unknown fields."""
-        values: dict[str, Any] = json.loads(text)
+        try:
+            values: dict[str, Any] = json.loads(text)
+        except RecursionError:
+            raise ValueError("not a certificate: nested too deeply") from None
         if not isinstance(values, dict) or values.get("version") != VERSION:
             raise ValueError(f"not a certificate of version {VERSION}")
         names = {f.name for f in fields(cls)}

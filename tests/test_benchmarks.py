@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from tests.benchmarks import (
+    __main__,
     data,
     fit,
     gpu,
@@ -18,12 +20,17 @@ from tests.benchmarks import (
     sequence,
     softmax,
 )
+from tests.benchmarks.objective import Objective
 
 
 def contents(module, out):
     module.main(small=True, out=out)
     found = json.loads((out / f"{module.__name__.rsplit('.', 1)[1]}.json").read_text())
-    assert found["small"] and found["environment"]["processor"]
+    assert set(found) == {"name", "small", "environment", "tables"} and found["small"]
+    about = found["environment"]
+    assert about["processor"] and about["blas threads"] >= 1 and about["date"].startswith("20")
+    for rows in found["tables"].values():
+        assert rows and all(list(row) == list(rows[0]) for row in rows)
     assert (out / f"{found['name']}.md").read_text().startswith(f"# {found['name']}")
     return found["tables"]
 
@@ -36,27 +43,46 @@ def test_fit(tmp_path):
 
 
 def test_removal(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "flights", lambda most=None: None)
+    for name in ("flights", "reviews"):
+        monkeypatch.setattr(data, name, lambda most=None: None)
     tables = contents(removal, tmp_path)
     idle = tables.pop("At scikit-learn's default tolerance")
-    assert any(row["iterations"] == 0 and row["moved"] == 0 for row in idle)
-    assert len(tables) == 6
-    for rows in tables.values():
+    idle = [row for row in idle if row["iterations"] == 0]
+    assert idle
+    for row in idle:
+        assert row["weights moved"] == 0 < row["an exact refit moves them"]
+    assert len(tables) == 8
+    for title, rows in tables.items():
         found = {row["method"]: row for row in rows}
+        away = {name: row["distance to refit"] for name, row in found.items()}
         ours = found["certunlearn"]
-        assert ours["distance to refit"] <= ours["certified distance"]
-        assert found["newton-cholesky, cold"]["distance to refit"] < 1e-5
-        # Woodbury's identity and the subtraction are the Newton step by other means.
-        newton = found["Newton removal"]["distance to refit"]
-        for name in ("rescaled influence", "Newton, noise by constants"):
-            assert found[name]["distance to refit"] == pytest.approx(newton, rel=1e-3)
-        assert newton < found["influence"]["distance to refit"]
+        assert away["certunlearn"] <= ours["certified distance"] and ours["epsilon"] == 1.0
+        assert away["newton-cholesky, cold"] < 1e-5 and away["lbfgs, cold"] < 1e-3
+        # Subtraction, eigenvectors and, for one row, Woodbury's identity: one Newton step all.
+        same = ["Newton, noise by constants", "Newton and Fisher noise"]
+        same += ["rescaled influence"] if title.endswith("one row") else []
+        for name in same:
+            assert away[name] == pytest.approx(away["Newton removal"], rel=1e-3)
+        assert away["Newton removal"] < away["influence"]
         assert {row["certified distance"] for row in rows} == {"none", ours["certified distance"]}
+        assert {name for name, row in found.items() if row["certifies"] == "nothing"} == {
+            "influence",
+            "rescaled influence",
+            "Newton and Fisher noise",
+            "replay",
+        }
+        for row in rows:
+            ratios = row["time over ours"]
+            assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"] and row["turns"] == 1
+            assert 0 <= row["accuracy"] <= 1 and 0 <= row["AUC"] <= 1
+    assert (tmp_path / "removal.png").stat().st_size > 10_000
 
 
 def test_latency_and_its_picture(tmp_path):
-    tables = contents(latency, tmp_path)
-    assert [row["rows"] for row in next(iter(tables.values()))] == [1_000, 4_000]
+    rows, (growth,) = contents(latency, tmp_path).values()
+    assert [row["rows"] for row in rows] == [1_000, 4_000]
+    for ratios in (growth["latency"], *(row["refit over request"] for row in rows)):
+        assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
     assert (tmp_path / "latency.png").stat().st_size > 10_000
 
 
@@ -91,12 +117,118 @@ def test_gpu_runs_on_any_device(tmp_path):
     assert rows[0]["tier"] in ("downdate", "chord", "refresh")
 
 
-def test_replay_of_no_removal_is_the_path_itself():
-    X, y = data.synthetic(300, 4)
-    problem = peers.Problem.of(X, y)
-    replay = peers.Replay(problem)
+def problem_of(classes):
+    """Rows of the digits, and a removal of three of them."""
+    X, y = data.ten_digits()
+    X, y = X[:400, 10:30], y[:400]
+    full = Objective.of(X, y if classes == 10 else y % 2)
+    return peers.Removal(full, full.optimum(), np.arange(3))
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_objective_and_its_derivatives(classes):
+    r = problem_of(classes)
+    full, v = r.full, np.random.default_rng(0).normal(size=len(r.w))
+    w, h = r.w + 0.1 * v, 1e-5
+    slope = (full.value(w + h * v) - full.value(w - h * v)) / (2 * h)
+    assert full.gradient(w) @ v == pytest.approx(slope, rel=1e-6)
+    bend = (full.gradient(w + h * v) - full.gradient(w - h * v)) / (2 * h)
+    np.testing.assert_allclose(full.hessian(w) @ v, bend, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(full.shares([4, 5], w).sum(axis=0), full.share([4, 5], w))
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-10)
+    model.fit(full.X[:, :-1], full.y)
+    W = np.hstack([model.coef_, model.intercept_[:, None]])
+    np.testing.assert_allclose(removal.centred(full, W.ravel()), r.w, atol=1e-6)
+
+
+def test_hessian_bounded_by_the_gram_matrix():
+    for classes in (2, 10):
+        r = problem_of(classes)
+        free = r.kept.curvature(slice(None), r.w) + np.diag(np.tile(r.full.alpha, r.full.columns))
+        assert np.linalg.eigvalsh(r.gram - free)[0] > -1e-9
+
+
+def test_newton_step_beats_influence_where_curvature_hardly_changes():
+    # Labels of chance: weights near zero, where the curvature of the loss is flat, so that what
+    # influence leaves out, the leverage of the row (5 to 35 percent), is all that matters.
+    rng = np.random.default_rng(0)
+    full = Objective.of(rng.normal(size=(60, 10)), rng.integers(0, 2, 60))
+    w, better = full.optimum(), []
+    for row in range(60):
+        r = peers.Removal(full, w, np.array([row]))
+        truth = r.kept.optimum(w)
+        away = [r.kept.length(f(r)[0] - truth) for f in (peers.newton, peers.influence)]
+        better.append(away[0] / away[1])
+    assert max(better) < 1 and np.median(better) < 0.25
+
+
+@pytest.mark.parametrize("m", [1, 5, 40])
+def test_published_bound_of_the_newton_step_holds_for_rows_of_any_length(m):
+    X, y = data.synthetic(400, 5)
+    full = Objective.of(7 * X, y)
+    r = peers.Removal(full, full.optimum(), np.arange(m))
+    left = np.linalg.norm(r.kept.gradient(peers.newton(r)[0]))
+    said = peers.newton_epsilon(r) * r.perturbation / np.sqrt(2 * np.log(1.5 / peers.DELTA))
+    assert left <= said
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_noise_is_of_the_size_it_is_said_to_be(classes):
+    r = problem_of(classes)
+    assert r.deviation(r.perturbation * r.inverse) == pytest.approx(peers.NOISE)
+    values, vectors = np.linalg.eigh(r.gram)
+    assert r.deviation(vectors * values**-0.5) == pytest.approx(1)
+    w, released = peers.fisher(r)
+    size = r.kept.length(released - w) / np.sqrt(len(w))
+    assert peers.NOISE / 2 < size < 2 * peers.NOISE
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_replay_of_no_removal_is_the_path_itself(classes):
+    r = problem_of(classes)
+    replay, r.gone = peers.Replay(r), np.zeros(0, int)
     w, g = replay.path[-1]
-    np.testing.assert_allclose(replay(problem, np.zeros(0, int)), w - replay.rate * g, rtol=1e-6)
+    np.testing.assert_allclose(replay(r)[0], w - replay.rate * g, rtol=1e-6, atol=1e-12)
+
+
+def test_replay_with_gradients_always_exact_is_the_descent_it_replays(monkeypatch):
+    r = problem_of(2)
+    replay, away = peers.Replay(r), {}
+    w, g = replay.path[-1]
+    there = replay.descent(r)[0]
+    for every in (1, 2):
+        monkeypatch.setattr(peers.Replay, "EVERY", every)
+        away[every] = r.kept.length(replay(r)[0] - there)
+    effect = r.kept.length(w - replay.rate * g - there)
+    assert away[1] < 1e-12 * effect and away[2] < 0.01 * effect
+
+
+def test_what_is_missing_is_said(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(data, "REVIEWS", tmp_path / "nothing.tar.gz")
+    assert data.reviews() is None
+    assert capsys.readouterr().out.startswith("reviews: skipped, ")
+
+    def absent(name):
+        raise data.importlib.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(data.importlib.metadata, "files", absent)
+    assert data.flights() is None
+    assert capsys.readouterr().out.startswith("flights: skipped, ")
+
+
+def test_command(monkeypatch, capsys, tmp_path):
+    asked = []
+    for name, module in __main__.BENCHMARKS.items():
+        monkeypatch.setattr(module, "main", lambda name=name, **given: asked.append((name, given)))
+    __main__.main(["removal", "fit", "--small", "--out", str(tmp_path)])
+    given = {"small": True, "out": str(tmp_path)}
+    assert asked == [("removal", given), ("fit", given)]
+    asked.clear()
+    __main__.main([])
+    assert [name for name, _ in asked] == list(__main__.BENCHMARKS)
+    with pytest.raises(SystemExit):
+        __main__.main(["nonesuch"])
+    assert "no such benchmark: nonesuch" in capsys.readouterr().err
 
 
 def test_turns_alternate():
@@ -105,6 +237,14 @@ def test_turns_alternate():
         {"a": lambda: order.append("a"), "b": lambda: (order.append("b"), 2.0)[1]}, 2
     )
     assert order == ["a", "b", "a", "b"] and seconds["b"] == [2.0, 2.0]
+
+
+def test_the_slow_sit_out_and_count_with_the_turns_they_had():
+    seconds = report.turns({"slow": lambda: 6.0, "fast": lambda: 2.0}, 3, patience=-1)
+    assert seconds == {"slow": [], "fast": []}
+    seconds = report.turns({"slow": lambda: 6.0, "fast": lambda: 2.0}, 3, patience=0)
+    assert seconds == {"slow": [6.0], "fast": [2.0]}
+    assert report.ratio([6.0], [2.0, 1.0, 1.0]) == {"min": 3.0, "median": 3.0, "max": 3.0}
 
 
 @pytest.mark.parametrize("value, text", [(0.123456, "0.123"), ("x", "x"), (7, "7")])

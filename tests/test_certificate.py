@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import FrozenInstanceError, asdict, fields, replace
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -291,3 +292,34 @@ def test_json_with_a_number_that_is_none_is_refused():
     text = model.certificate_.to_json().replace('"epsilon": 1.0', '"epsilon": NaN')
     with pytest.raises(ValueError, match="epsilon"):
         Certificate.from_json(text)
+
+
+KINDS = {f.name: get_type_hints(Certificate)[f.name] for f in fields(Certificate)}
+
+
+@pytest.mark.parametrize("field", KINDS)
+def test_every_field_refuses_what_it_cannot_hold(certificate, field):
+    kind = KINDS[field]
+    options = get_args(kind) if type(None) in get_args(kind) else (kind,)
+    wrong = [{}, {"a": 1}, [{}], [["a"]], [None], [True], [-1.0], True]
+    wrong += [-1, -0.5, 10**400, 1 - 2**70, math.nan, -math.inf, math.inf]
+    wrong += [] if str in options else ["", "1", "NaN", "-inf"]
+    wrong += [] if type(None) in options else [None]
+    for value in wrong:
+        with pytest.raises(ValueError, match=f"^{field} of|version 1$"):
+            Certificate.from_json(altered(certificate, **{field: value}))
+
+
+def test_json_nested_without_end_is_refused(certificate):
+    deep = "[" * 200_000
+    damaged = certificate.to_json().replace('"mu": ', '"mu": ' + deep)
+    for text in (deep, damaged, altered(certificate, mu=0).replace('"mu": 0', '"mu": ' + deep)):
+        with pytest.raises(ValueError, match="nested"):
+            Certificate.from_json(text)
+
+
+def test_a_refusal_is_short_whatever_the_value(certificate):
+    for value in ("x" * 10**6, list(range(10**5)), 10**300 * -7):
+        with pytest.raises(ValueError, match="^sigma of") as caught:
+            Certificate.from_json(altered(certificate, sigma=value))
+        assert len(str(caught.value)) < 200

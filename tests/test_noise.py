@@ -383,3 +383,15 @@ def test_rounded_of_the_largest_number_is_a_number():
     out = rounded(W)
     assert np.isfinite(out).all() and (np.abs(out) <= np.abs(W)).all()
     assert np.allclose(out, W, rtol=2.0**-35)
+
+
+def test_rounded_is_towards_zero_only_where_a_float_would_overflow():
+    top, step = 2.0**1023 * (2 - 2.0 ** (1 - RELEASE_BITS)), 2.0 ** (1024 - RELEASE_BITS)
+    half = top + step / 2
+    beyond = [half, np.nextafter(half, math.inf), np.finfo(float).max]
+    for sign in (1.0, -1.0):
+        np.testing.assert_array_equal(rounded(sign * np.array([*beyond, top])), sign * top)
+        # An exponent less there is room, and the nearest is taken as everywhere.
+        np.testing.assert_array_equal(rounded(sign * np.array(beyond) / 2), sign * 2.0**1023)
+        below = np.nextafter(top - step / 2, math.inf)
+        np.testing.assert_array_equal(rounded(sign * np.array([below])), sign * top)

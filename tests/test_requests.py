@@ -1,8 +1,10 @@
 """What is refused, how it is said, and that a refusal or an interrupt changes nothing."""
 
 import copy
+import gc
 import pickle
 import re
+import types
 import warnings
 
 import numpy as np
@@ -13,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
 from certunlearn import CertifiedLogReg, sweeps
+from certunlearn.estimators._addressing import Asked, RowNames
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,
@@ -639,3 +642,199 @@ def test_row_ids_win_over_the_index():
         model.forget(row_ids=[40])
     assert model.forget(row_ids="u5").n_forgotten_ == 1
     assert model._model.forgotten[5]
+
+
+# What is left of the name of a forgotten row
+
+IDS = [f"person-{i:03d}" for i in range(N)]
+OWNERS = [f"family-{i // 2:03d}" for i in range(N)]
+
+
+def texts(root):
+    """Every string reachable from an object, keys of dicts included."""
+    seen, queue, found = set(), [root], set()
+    while queue:
+        item = queue.pop()
+        if id(item) in seen or isinstance(item, type | types.ModuleType | types.FunctionType):
+            continue
+        seen.add(id(item))
+        if isinstance(item, str):
+            found.add(item)
+        if isinstance(item, np.ndarray) and item.dtype == object:
+            queue.extend(item.ravel().tolist())
+        queue.extend(gc.get_referents(item))
+        queue.extend(vars(item).values() if hasattr(item, "__dict__") else ())
+    return found
+
+
+def names_left(model):
+    """Positions and groups whose name can be read off the object, and off its pickle."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecretStateWarning)
+        text = pickle.dumps(model)
+    people, families = list(enumerate(IDS)), list(enumerate(OWNERS[::2]))
+    return [
+        ({i for i, v in people if v in held}, {i for i, v in families if v in held})
+        for held in (texts(model), {v for v in IDS + OWNERS if v.encode() in text})
+    ]
+
+
+def named():
+    # Names of their own: those of the module stay in memory anyway.
+    ids, owners = ([v[:3] + v[3:] for v in values] for values in (IDS, OWNERS))
+    return CertifiedLogReg(random_state=3).fit(X, Y, row_ids=ids, groups=owners)
+
+
+FORGETTING = {
+    "label": (lambda m: m.forget(row_ids=[IDS[7], IDS[20]]), {7, 20}, set()),
+    "position": (lambda m: m.forget(rows=[7]).forget(rows=[6]), {6, 7}, {3}),
+    "group": (lambda m: m.forget(groups=OWNERS[10]), {10, 11}, {5}),
+    "corrected": (
+        lambda m: m.correct(rows=[7, 9], X=X[[9, 7]]).forget(row_ids=[IDS[7]]).forget(rows=[9, 8]),
+        {7, 8, 9},
+        {4},
+    ),
+    "learnt": (
+        lambda m: m.learn(X[:2], Y[:2], row_ids=["a", "b"], groups=["c", "c"]).forget(rows=[7, 60]),
+        {7},
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGETTING)
+def test_the_name_of_a_forgotten_row_can_be_read_nowhere(name):
+    act, rows, owners = FORGETTING[name]
+    everybody = set(range(N)), set(range(N // 2))
+    model = named()
+    assert names_left(model) == [everybody, everybody]
+    act(model)
+    left = everybody[0] - rows, everybody[1] - owners
+    assert names_left(model) == [left, left]
+    for i in rows:
+        with pytest.raises(AlreadyForgottenError):
+            model.forget(row_ids=IDS[i])
+    for i in owners:
+        with pytest.raises(AlreadyForgottenError):
+            model.forget(groups=OWNERS[2 * i])
+    # Asking has left no trace either, and those who stay are known as before.
+    assert names_left(model) == [left, left]
+    assert model.forget(row_ids=IDS[40]).n_forgotten_ == model.forget(rows=[41]).n_forgotten_ - 1
+
+
+def test_a_name_is_made_unreadable_after_an_interrupt(monkeypatch):
+    model = named()
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RowNames, "forget", stop)
+    with pytest.raises(KeyboardInterrupt):
+        model.forget(row_ids=IDS[7])
+    monkeypatch.undo()
+    with pytest.raises(AlreadyForgottenError):
+        model.forget(row_ids=IDS[7])
+    model.forget(rows=[9])
+    assert [set(range(N)) - rows for rows, _ in names_left(model)] == [{7, 9}, {7, 9}]
+
+
+def test_a_refused_request_leaves_every_name():
+    model = named()
+    before = names_left(model)
+    for request in (dict(row_ids=[IDS[3], "nobody"]), dict(rows=np.flatnonzero(Y == 0))):
+        with pytest.raises((UnknownRowError, AssumptionError)):
+            model.forget(**request)
+    assert names_left(model) == before
+
+
+def test_a_mask_must_have_the_index_of_the_fit_where_rows_are_forgotten_too():
+    model = labelled()
+    other = LABELS.copy()
+    other[3] = 999
+    for index in (other, np.delete(LABELS, 3)):
+        with pytest.raises(AmbiguousRowError, match="align it"):
+            model.forget(series(index == LABELS[5], index))
+    with pytest.raises(AlreadyForgottenError):
+        model.forget(series(np.isin(LABELS, LABELS[[3, 5]]), LABELS))
+    assert model.forget(series(LABELS == LABELS[5], LABELS)).n_forgotten_ == 2
+    assert model._model.forgotten[[3, 5]].all()
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("label", [True, np.True_])
+def test_true_does_not_name_the_row_called_1(label, forgotten):
+    model = CertifiedLogReg(random_state=3).fit(X, Y, row_ids=range(1, N + 1), groups=range(N))
+    if forgotten:
+        model.forget(row_ids=1)
+    for request in (dict(row_ids=[label]), dict(row_ids=label), dict(groups=[label])):
+        with pytest.raises(UnknownRowError, match="True"):
+            model.forget(**request)
+    with pytest.raises(UnknownRowError):
+        model.forget(pd.Index([label]))
+    assert model.n_forgotten_ == int(forgotten)
+
+
+def test_true_names_the_row_called_true():
+    ids = [1, True, *range(2, N)]
+    model = CertifiedLogReg(random_state=3).fit(X, Y, row_ids=ids).forget(row_ids=True)
+    assert np.flatnonzero(model._model.forgotten).tolist() == [1]
+    with pytest.raises(AlreadyForgottenError):
+        model.forget(row_ids=np.True_)
+    model.forget(row_ids=1.0)
+    assert np.flatnonzero(model._model.forgotten).tolist() == [0, 1]
+
+
+# Work that a request costs
+
+
+class Counted(int):
+    """An identifier that counts how often any is looked at."""
+
+    looks = 0
+
+    def __hash__(self):
+        Counted.looks += 1
+        return int.__hash__(self)
+
+    def __eq__(self, other):
+        Counted.looks += 1
+        return int.__eq__(self, other)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("first", [0, 7])
+def test_a_request_looks_at_the_labels_it_names_alone(first, moved):
+    n = 5000
+    names = RowNames.of(None, [Counted(first + i) for i in range(n)], None, n)
+    if moved:
+        names = names.moved(np.array([3]), np.array([n]))
+    gone = np.zeros(n + 1, dtype=bool)
+
+    def ask(i):
+        before = Counted.looks
+        assert names.positional == (first == 0)
+        at = names.positions(gone, n, Asked(row_ids=[first + i]))
+        assert at.tolist() == [i]
+        gone[names.store(at)] = True
+        names.forget(names.store(at))
+        with pytest.raises(AlreadyForgottenError):
+            names.positions(gone, n, Asked(row_ids=[first + i]))
+        return Counted.looks - before
+
+    assert ask(5) >= n
+    assert max(ask(i) for i in (3, 9, 4000)) < 40
+    names = pickle.loads(pickle.dumps(names))
+    assert ask(11) >= n - 4 and ask(12) < 40
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_pickle_of_names_does_not_grow_by_requests(moved):
+    names = RowNames.of(None, IDS, OWNERS, N)
+    if moved:
+        names = names.moved(np.array([3]), np.array([N]))
+    fresh = len(pickle.dumps(names))
+    gone = np.zeros(N + 1, dtype=bool)
+    names.positions(gone, N, Asked(row_ids=[IDS[5]]))
+    names.positions(gone, N, Asked(groups=[OWNERS[5]]))
+    names.forget(np.zeros(0, dtype=np.int64))
+    assert len(pickle.dumps(names)) == fresh

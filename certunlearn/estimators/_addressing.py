@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +62,10 @@ def _joined(old: Labels | None, new: Labels | None) -> Labels | None:
 class RowNames:
     """Names of the rows of a fit: their number and, where they have any, their identifiers.
 
+    Once a row is forgotten neither this object nor its pickle spells its identifier; a digest is
+    kept, which a request for the row can be compared with.  What that hides, and what not, is said
+    in `Labels`.
+
     Parameters
     ----------
     n : int
@@ -96,10 +101,24 @@ class RowNames:
     def forget(self, named: NDArray[np.int64]) -> None:
         """Make what named the rows that lay at ``named`` in the store unreadable."""
         if self.places is not None:
-            named = np.flatnonzero(np.isin(self.places, named))
+            named = self._positions_at[named]
+            # Places that a correction has left have no position, and what lay there has none.
+            named = named[named >= 0]
         for labels in (self.labels, self.groups):
             if labels is not None:
                 labels.forget(named)
+
+    @cached_property
+    def _positions_at(self) -> NDArray[np.int64]:
+        """Position of the row at each place in the store, -1 where a row has moved away."""
+        assert self.places is not None
+        # The rows that came last are at the end of the store: no place is beyond the largest.
+        out = np.full(self.places.max() + 1, -1, dtype=np.int64)
+        out[self.places] = np.arange(self.n)
+        return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_positions_at"}
 
     def extended(self, X: Any, row_ids: Any, groups: Any, places: NDArray[np.int64]) -> RowNames:
         """Return the names with those of rows that come, which lie at ``places``."""

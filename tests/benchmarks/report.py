@@ -11,19 +11,24 @@ import time
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 
-def turns(actions, repeats):
+def turns(actions, repeats, patience=np.inf):
     """Run every action ``repeats`` times, taking turns; seconds of each, by name.
 
-    An action may return seconds of its own; otherwise the whole call counts.
+    An action may return seconds of its own; otherwise the whole call counts.  One that has had
+    more than ``patience`` seconds sits out the turns left.
     """
-    seconds = {name: [] for name in actions}
+    seconds, total = {name: [] for name in actions}, dict.fromkeys(actions, 0.0)
     for _ in range(repeats):
         for name, action in actions.items():
+            if total[name] > patience:
+                continue
             clock = time.perf_counter()
             own = action()
             spent = time.perf_counter() - clock
+            total[name] += spent
             seconds[name].append(own if isinstance(own, float) else spent)
     return seconds
 
@@ -34,8 +39,8 @@ def spread(values):
 
 
 def ratio(slow, fast):
-    """Spread of the ratios of two series taken in turns."""
-    return spread([a / b for a, b in zip(slow, fast, strict=True)])
+    """Spread of the ratios of two series taken in turns; one may have sat out the last ones."""
+    return spread([a / b for a, b in zip(slow, fast, strict=False)])
 
 
 def shown(value):
@@ -55,7 +60,10 @@ def environment():
         "python": platform.python_version(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "blas threads": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
+        "blas threads": max(
+            (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"),
+            default=1,
+        ),
         **{name: importlib.metadata.version(name) for name in packages},
     }
 
@@ -105,11 +113,12 @@ class Report:
         return "\n".join([f"**{title}**", "", *lines])
 
 
-def axes(width=6.4, height=4.0, columns=1):
+def axes(width=6.4, height=4.0, columns=1, rows=1):
     """A figure and its axes, drawn without a display."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    return pyplot.subplots(1, columns, figsize=(width * columns, height), layout="constrained")
+    size = (width * columns, height * rows)
+    return pyplot.subplots(rows, columns, figsize=size, layout="constrained")
