@@ -88,6 +88,8 @@ class Report:
         """Add a table: one dictionary a row, all with the same keys."""
         self.contents["tables"][title] = rows
         print(f"\n{self._markdown(title, rows)}", flush=True)
+        # A run that is cut short leaves what it had found.
+        self.save()
 
     def save(self):
         """Write JSON and Markdown."""
