@@ -215,6 +215,8 @@ class DenseRows:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
         self.scrub(np.arange(self.n - count, self.n))
         self.n -= count
+        # Their maxima may have raised the columns'.
+        self._column_max = None
 
     def _grow(self, blocks: int) -> None:
         import jax.numpy as jnp
