@@ -171,8 +171,8 @@ def _settled(
         out = _chorded(state, model, W, target, price)
         if isinstance(out, Reached):
             refreshed = None if ledger is None else ledger.refreshed
-            passes = max(1, round((state.rows.reads - before) / state.rows.n))
-            return opened(replace(state, reached=out), refreshed, spent + passes)
+            spent += max(1, state.rows.passes_since(before))
+            return opened(replace(state, reached=out), refreshed, spent)
         W = out
         state = replace(state, plan=f"{plan}; chord steps did not get there")
     return _refreshed(state, W, caps, progress)

@@ -219,8 +219,13 @@ def spectral_norm(N: Array) -> float:
     size = norm(N)
     if size == 0 or not math.isfinite(size):
         return size
-    scaled = N / size
-    return size * math.sqrt(largest_eigenvalue(scaled.T @ scaled) + gamma(len(N) + 4)) * (1 + 1e-9)
+    # Both products have the same norm: the smaller one is formed.
+    scaled = (N if N.shape[1] <= len(N) else N.T) / size
+    return (
+        size
+        * math.sqrt(largest_eigenvalue(scaled.T @ scaled) + gamma(len(scaled) + 4))
+        * (1 + 1e-9)
+    )
 
 
 def whitened_norm(factor: Factor, A: Array, spare: int = 4) -> float:
@@ -231,7 +236,7 @@ def whitened_norm(factor: Factor, A: Array, spare: int = 4) -> float:
     Guarantee: as stated.  Proof: proofs/largest_eigenvalue.md
     """
     N, wrong = factor.inverse @ A, gamma(len(A) + spare)
-    largest = norm(N) if min(N.shape) <= 1 else spectral_norm(N if N.shape[1] < len(N) else N.T)
+    largest = norm(N) if min(N.shape) <= 1 else spectral_norm(N)
     rounding = wrong * norm(np.abs(factor.inverse) @ np.abs(A))
     return up((largest + rounding) / (1.0 - factor.slack) * (1 + 1e-9))
 

@@ -151,6 +151,10 @@ class DenseRows:
         self.reads += times * self.n
         return self._X, self._y
 
+    def passes_since(self, reads: int) -> int:
+        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
+        return int(round((self.reads - reads) / self.n))
+
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions`` on the host, shape (m, p)."""
         from . import sweeps
@@ -189,8 +193,8 @@ class DenseRows:
         out.reads = 0
         return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
 
-    def append(self, X: Array, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Put rows (m, d) after those there are and return their positions.
+    def append(self, X: Array, codes: NDArray[np.int64]) -> None:
+        """Put rows (m, d) after those there are.
 
         In place wherever the last block has room; further blocks come an eighth at a time.
         """
@@ -209,7 +213,6 @@ class DenseRows:
         self._codes[positions], self._scrubbed[positions] = codes, False
         if self._column_max is not None:
             self._column_max = np.maximum(self._column_max, _power_above(np.abs(part).max(axis=0)))
-        return positions
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""

@@ -112,8 +112,7 @@ class Share:
     @property
     def gram_size(self) -> float:
         """Largest eigenvalue of kappa sum s x x', rounded up."""
-        A = self._scaled
-        return (spectral_norm(A if A.shape[1] < len(A) else A.T) * (1 + 1e-9)) ** 2
+        return (spectral_norm(self._scaled) * (1 + 1e-9)) ** 2
 
     @property
     def _scaled(self) -> Array:

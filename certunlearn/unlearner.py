@@ -4,9 +4,9 @@ Guarantee
 ---------
 Let S be the retained rows and A(S) the training mechanism: any point within ``fit_distance`` of
 the exact optimum of F_S in the norm of the noise, plus ``sigma A^{-1/2} z``.  Every `Model`
-returned by `fit`, `forget` or `release` was released by ``W + sigma A^{-1/2} z`` with z fresh and
-independent of W, where ``||W - W*_S||_A <= distance_target`` was shown on the data at hand.
-So for every measurable set T of outcomes, in both directions,
+returned by `fit`, `forget`, `edit` or `release` was released by ``W + sigma A^{-1/2} z`` with z
+fresh and independent of W, where ``||W - W*_S||_A <= distance_target`` was shown on the data at
+hand.  So for every measurable set T of outcomes, in both directions,
 
     P(release in T) <= exp(epsilon) P(A(S) in T) + delta.
 
@@ -17,7 +17,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +35,23 @@ from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
 from .rows import DenseRows
 from .state import Array, Members, Positions, Progress, Settings, State
 from .training import solved
+from .weights import NO_ROWS
 
 __all__ = ["Model", "Settings", "edit", "fit", "forget", "held", "rebased", "release"]
-_NONE = np.zeros(0, dtype=np.int64)
+
+
+@contextmanager
+def _numerics(size: int) -> Iterator[None]:
+    """Set what linear algebra on matrices of ``size`` rows needs, and set it back."""
+    import jax
+
+    with jax.enable_x64(True), blas_threads(size):
+        yield
+
+
+def _values(state: State) -> dict[str, Any]:
+    """Return the fields of a state, without those of a model."""
+    return {name: getattr(state, name) for name in State.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class Requests:
     releases: int = 1
     since_removal: int = 0
     forgotten: int = 0
-    named: Positions = field(default_factory=lambda: _NONE)
+    named: Positions = field(default_factory=lambda: NO_ROWS)
 
     def followed_by(self, positions: Positions, scrubbed: NDArray[np.bool_]) -> Requests:
         """Count one more request, which names rows at ``positions``."""
@@ -114,8 +131,7 @@ class Model(State):
     @property
     def state(self) -> State:
         """The state alone."""
-        names = State.__dataclass_fields__
-        return State(**{name: getattr(self, name) for name in names})
+        return State(**_values(self))
 
     def scrub(self) -> None:
         """Overwrite whatever rows this model no longer holds; safe to call again."""
@@ -142,10 +158,8 @@ def fit(
     ConvergenceError, AssumptionError
         If there is nothing to converge to.
     """
-    import jax
-
     clock = time.perf_counter()
-    with jax.enable_x64(True), blas_threads(X.shape[1]):
+    with _numerics(X.shape[1]):
         rows = DenseRows(X, codes, intercept=settings.fit_intercept)
         members = Members.of(rows, np.array(sample_weight, dtype=np.float64))
         state = solved(settings, rows, members, progress=progress)
@@ -220,11 +234,9 @@ def _edited(
     model: Model, positions: Positions, added: int, weight: Array, progress: Progress
 ) -> Model:
     """Edit the training set; the rows that come are the store's last ``added``."""
-    import jax
-
     clock, reads, rows = time.perf_counter(), model.rows.reads, model.rows
     requests = model.requests.followed_by(positions, rows.scrubbed)
-    with jax.enable_x64(True), blas_threads(model.W.size):
+    with _numerics(model.W.size):
         gone = positions[model.members.weights.at(positions) > 0]
         members = model.members
         if added:
@@ -243,12 +255,10 @@ def _edited(
 
 def release(model: Model) -> Model:
     """Return the same model with a fresh release of the same secret iterate."""
-    import jax
-
     requests = model.requests.released_again()
     clock, reads = time.perf_counter(), model.rows.reads
     state = model.state
-    with jax.enable_x64(True):
+    with _numerics(model.W.size):
         if requests.since_removal:
             state = tightened(state, t=requests.since_removal)
         return _released(state, requests, clock, reads)
@@ -262,12 +272,9 @@ def rebased(model: Model) -> Model:
     NotCertifiedError, ConvergenceError
         If the distance cannot be shown; wait for a request that makes a pass.
     """
-    import jax
-
-    with jax.enable_x64(True):
+    with _numerics(model.W.size):
         state = rebased_state(model.state, t=model.requests.since_removal)
-    names = State.__dataclass_fields__
-    return replace(model, **{name: getattr(state, name) for name in names})
+    return replace(model, **_values(state))
 
 
 def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
@@ -285,11 +292,10 @@ def _released(state: State, requests: Requests, clock: float, reads: int) -> Mod
         distance=state.reached.distance,
         tier=state.reached.tier,
         n_forgotten=requests.forgotten,
-        passes=round((state.rows.reads - reads) / state.rows.n),
+        passes=state.rows.passes_since(reads),
         seconds=time.perf_counter() - clock,
     )
-    values = {name: getattr(state, name) for name in State.__dataclass_fields__}
-    return Model(**values, requests=requests, released=weights, certificate=certificate)
+    return Model(**_values(state), requests=requests, released=weights, certificate=certificate)
 
 
 def _promise(state: State, since: int) -> Certificate:

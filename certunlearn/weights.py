@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
-_NONE = np.zeros(0, dtype=np.int64)
+NO_ROWS = np.zeros(0, dtype=np.int64)
 #: Changes are listed up to so many; then they are written out.
 _MOST_LISTED = 512
 
@@ -40,7 +40,7 @@ class Weights:
     @classmethod
     def of(cls, weight: Array) -> Weights:
         """Take over an array (n,), which must not be written to afterwards."""
-        return cls(weight, _NONE, np.zeros(0), int(np.count_nonzero(weight > 0)))
+        return cls(weight, NO_ROWS, np.zeros(0), int(np.count_nonzero(weight > 0)))
 
     def __len__(self) -> int:
         return len(self.base) + len(self.tail)
@@ -83,10 +83,12 @@ class Weights:
     def _written(self) -> Weights:
         """These weights without a list of changes, where they are written out or should be."""
         many = len(self.gone) + len(self.tail) > _MOST_LISTED
-        if many or "array" in self.__dict__:
-            return Weights(self.array, _NONE, np.zeros(0), self.kept)
-        return self
+        return self._flat if many or "array" in self.__dict__ else self
+
+    @property
+    def _flat(self) -> Weights:
+        return Weights(self.array, NO_ROWS, np.zeros(0), self.kept)
 
     def __getstate__(self) -> dict[str, Any]:
         # What a row that has gone weighed does not belong into a pickle.
-        return {"base": self.array, "gone": _NONE, "tail": np.zeros(0), "kept": self.kept}
+        return vars(self._flat)

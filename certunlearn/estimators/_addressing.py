@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -27,6 +28,19 @@ def _is_pandas(value: Any, name: str) -> bool:
     return any(
         c.__name__ == name and c.__module__.split(".")[0] == "pandas" for c in type(value).__mro__
     )
+
+
+def _looked_up(
+    name: str, asked: Any, find: Callable[[Any], list[int]]
+) -> list[tuple[Any, list[int]]]:
+    """Return every label asked for, of which there may be just one, with what is found for it."""
+    if isinstance(asked, (str, bytes)) or not hasattr(asked, "__iter__"):
+        asked = [asked]
+    labels = list(asked)
+    try:
+        return [(label, find(label)) for label in labels]
+    except TypeError as error:
+        raise RowError(f"{name} must be hashable: {error}") from None
 
 
 class Asked(NamedTuple):
@@ -189,13 +203,9 @@ class RowNames:
     def _grouped(self, groups: Any) -> NDArray[np.int64]:
         if self.groups is None:
             raise UnknownRowError("the rows were fitted without groups: pass groups= to fit")
-        if isinstance(groups, (str, bytes, tuple)) or not hasattr(groups, "__iter__"):
-            groups = [groups]
-        groups = list(groups)
-        try:
-            live = [(group, self.groups.live(group)) for group in groups]
-        except TypeError as error:
-            raise RowError(f"groups must be hashable: {error}") from None
+        # A tuple is one group, as pandas would name it.
+        groups = [groups] if isinstance(groups, tuple) else groups
+        live = _looked_up("groups", groups, self.groups.live)
         empty = [group for group, rows in live if not rows]
         unknown = [group for group in empty if not self.groups.gone(group)]
         if unknown:
@@ -262,13 +272,7 @@ class RowNames:
                 "the rows were fitted without identifiers: pass row_ids= to fit, or name the "
                 "rows by position"
             )
-        if isinstance(labels, (str, bytes)) or not hasattr(labels, "__iter__"):
-            labels = [labels]
-        labels = list(labels)
-        try:
-            found = [(label, self.labels.find(label)) for label in labels]
-        except TypeError as error:
-            raise RowError(f"labels must be hashable: {error}") from None
+        found = _looked_up("labels", labels, self.labels.find)
         unknown = [label for label, at in found if not at]
         if unknown:
             raise UnknownRowError(f"no row was fitted with label {_some(unknown)}")

@@ -1,10 +1,12 @@
-"""The verbs every estimator shares: forget, release, and leaving nothing half done."""
+"""The verbs every estimator shares, and leaving nothing half done."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,17 +14,18 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .. import unlearner
 from ..certificate import Certificate
 from ..exceptions import RowError, SecretStateWarning
 from ..unlearner import Model
+from ..weights import NO_ROWS
 from ._addressing import Asked, RowNames
 from ._progress import shown
 
 Array = NDArray[np.float64]
-_NONE = np.zeros(0, dtype=np.int64)
 
 
-class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
+class UnlearningEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """A fitted model of the unlearner behind scikit-learn's names.
 
     A subclass fits and calls `_adopt`; it says in `_attributes` how a release is shown, and in
@@ -38,17 +41,25 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
     _names: RowNames
     verbose: int
 
+    @abstractmethod
     def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
         """Return what shows a release; ``more`` is what is about to be set with it."""
-        raise NotImplementedError
 
     def _features(self, X: Any) -> Array:
         """Check features (m, d) against those of the fit."""
         return np.asarray(validate_data(self, X, dtype=np.float64, order="C", reset=False))
 
+    def _weights(self, X: Array, sample_weight: Any) -> Array:
+        """Return a checked copy of the weights of rows, ones where none are given."""
+        return np.asarray(
+            _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
+            )
+        )
+
+    @abstractmethod
     def _codes(self, y: Any) -> NDArray[np.int64]:
         """Check labels (m,) against those of the fit and encode them."""
-        raise NotImplementedError
 
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
@@ -96,17 +107,11 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
         -----
         An operation that raises leaves the model as it was.
         """
-        from .. import unlearner
-
         check_is_fitted(self)
         with self._unchanged_on_error():
             positions = self._positions(Asked(which, rows, row_ids, groups))
             before, gone = self._model, np.sort(self._names.store(positions))
-            with shown(progress, self.verbose) as callback:
-                model = unlearner.forget(before, gone, progress=callback)
-            # Before anything changes: a filter may turn a warning into an error.
-            self._notice(before, model)
-            self._adopt(model, "forget", len(positions))
+            self._carry_out("forget", len(gone), progress, partial(unlearner.forget, before, gone))
         self._scrub()
         return self
 
@@ -145,22 +150,17 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
         -----
         An operation that raises leaves the model as it was.
         """
-        from .. import unlearner
-
         check_is_fitted(self)
         with self._unchanged_on_error():
             named, before = X, self._model
             X, codes = self._features(X), self._codes(y)
             if len(X) != len(codes):
                 raise ValueError(f"X has {len(X)} rows, y has {len(codes)}")
-            weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
-            )
+            weight = self._weights(X, sample_weight)
             first = len(before.members.weights)
             names = self._names.extended(named, row_ids, groups, first + np.arange(len(X)))
-            with shown(progress, self.verbose) as callback:
-                model = unlearner.edit(before, _NONE, X, codes, weight, progress=callback)
-            self._adopt(model, "learn", len(X), _names=names)
+            edit = partial(unlearner.edit, before, NO_ROWS, X, codes, weight)
+            self._carry_out("learn", len(X), progress, edit, _names=names)
         return self
 
     def correct(
@@ -205,8 +205,6 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
         -----
         An operation that raises leaves the model as it was.
         """
-        from .. import unlearner
-
         check_is_fitted(self)
         with self._unchanged_on_error():
             if X is None and y is None:
@@ -222,10 +220,8 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
                     raise ValueError(f"{name} has {len(values)} rows, the request {len(gone)}")
             first = len(before.members.weights)
             names = self._names.moved(positions, first + np.arange(len(gone)))
-            with shown(progress, self.verbose) as callback:
-                model = unlearner.edit(before, gone, new, codes, weight, progress=callback)
-            self._notice(before, model)
-            self._adopt(model, "correct", len(gone), _names=names)
+            edit = partial(unlearner.edit, before, gone, new, codes, weight)
+            self._carry_out("correct", len(gone), progress, edit, _names=names)
         self._scrub()
         return self
 
@@ -237,12 +233,20 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
 
     def release(self) -> Self:
         """Draw a fresh release of the current state into ``coef_``; the joint view counts it."""
-        from .. import unlearner
-
         check_is_fitted(self)
         with self._unchanged_on_error():
             self._adopt(unlearner.release(self._model), "release", 0)
         return self
+
+    def _carry_out(
+        self, event: str, asked: int, progress: Any, action: Callable[..., Model], **more: Any
+    ) -> None:
+        """Do what ``action`` does, showing progress, and take its model over."""
+        with shown(progress, self.verbose) as callback:
+            model = action(progress=callback)
+        # Before anything changes: a filter may turn a warning into an error.
+        self._notice(self._model, model)
+        self._adopt(model, event, asked, **more)
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, all attributes in one assignment, then log it."""
@@ -289,8 +293,6 @@ class UnlearningEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "_model"):
-            from .. import unlearner
-
             self._scrub()
             self._model = unlearner.rebased(self._model)
             warnings.warn(

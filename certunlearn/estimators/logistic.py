@@ -12,9 +12,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import _validate
+from .. import _validate, unlearner
 from ..exceptions import ClassForgottenWarning
 from ..noise import MECHANISMS
 from ..solvers.choice import SOLVERS
@@ -185,15 +185,11 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
         AssumptionError
             If fewer than two classes have positive weight.
         """
-        from .. import unlearner
-
         with self._unchanged_on_error():
             names_of = X
             X, y = validate_data(self, X, y, dtype=np.float64, order="C")
             check_classification_targets(y)
-            weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
-            )
+            weight = self._weights(X, sample_weight)
             labels, codes = np.unique(y, return_inverse=True)
             names = RowNames.of(names_of, row_ids, groups, len(X))
             settings = self._settings(labels)
@@ -312,5 +308,5 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
                 f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
                 "classes_ and coef_ change shape, as retraining would have it",
                 ClassForgottenWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
