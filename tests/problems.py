@@ -11,6 +11,10 @@ from sklearn.preprocessing import StandardScaler
 
 from certunlearn import unlearner
 
+from . import reference
+
+LD = np.longdouble
+
 
 def settings(**changes):
     """Defaults of the unlearner with changes."""
@@ -61,3 +65,22 @@ def intercept_only(counts):
     b = np.log(np.asarray(counts, np.float64))
     b = np.array([b[1] - b[0]]) if len(counts) == 2 else b - b.mean()
     return np.zeros((len(codes), 1)), codes, np.vstack([np.zeros_like(b), b])
+
+
+def half_of(geometry):
+    """M with ||d||_A = ||M d||, from the computed factor the noise is drawn with, exactly."""
+    lower = np.asarray(geometry.gram.lower, LD)
+    if geometry.mechanism == "isotropic":
+        return np.eye(len(lower), dtype=LD)
+    return lower.T if geometry.mechanism == "gram" else lower @ lower.T
+
+
+def drifted(geometry, G):
+    """Whitened difference of A to the A of an exact Gram matrix, which is what gets charged."""
+    lower = reference.lower_inverse(np.asarray(geometry.gram.lower, LD))
+    white = lower @ G @ lower.T
+    if geometry.mechanism == "objective":
+        # ||d||_A = ||L L' d||, and the other A is G^2.
+        ratio = lower.T @ (lower @ G)
+        white = ratio @ ratio.T
+    return np.abs(np.linalg.eigvalsh((white - np.eye(len(G))).astype(np.float64))).max()

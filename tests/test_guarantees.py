@@ -38,14 +38,6 @@ EVENTS: Counter = Counter()
 RATIOS: defaultdict = defaultdict(list)
 
 
-def half_of(geometry):
-    """M with ||d||_A = ||M d||, from the computed factor the noise is drawn with, exactly."""
-    lower = np.asarray(geometry.gram.lower, LD)
-    if geometry.mechanism == "isotropic":
-        return np.eye(len(lower), dtype=LD)
-    return lower.T if geometry.mechanism == "gram" else lower @ lower.T
-
-
 def rounding_allowance(model):
     """What rounding contributes: the bound at a zero gradient, or half of a step lost in its error.
 
@@ -58,15 +50,9 @@ def rounding_allowance(model):
     return max(lost, ruler.distance(model.W, m._replace(gradient=np.zeros_like(m.gradient))).here)
 
 
-def check_geometry(model, G, mechanism):
+def check_geometry(model, G):
     """A of the model against A of an exact Gram matrix: their difference is charged."""
-    lower = reference.lower_inverse(np.asarray(model.gram.geometry.gram.lower, LD))
-    white = lower @ G @ lower.T
-    if mechanism == "objective":
-        # ||d||_A = ||L L' d||, and the other A is G^2.
-        ratio = lower.T @ (lower @ G)
-        white = ratio @ ratio.T
-    eta = np.abs(np.linalg.eigvalsh((white - np.eye(len(G))).astype(np.float64))).max()
+    eta = problems.drifted(model.gram.geometry, G)
     assert eta <= model.gram.geometry.drift(0.0)
     assert model.gram.geometry.drift(model.objective.gram_error) <= model.budget.drift_cap
     return eta
@@ -81,7 +67,7 @@ def check(model, case, weight):
     assert np.array_equal(truth.classes, model.classes)
     EVENTS["checked"] += 1
     EVENTS[f"tier {model.reached.tier}"] += 1
-    half = half_of(model.gram.geometry)
+    half = problems.half_of(model.gram.geometry)
     true, error = truth.apart(model.W, half)
     if not error <= 0.05 * r:
         EVENTS["decimal oracle"] += 1
@@ -96,7 +82,7 @@ def check(model, case, weight):
     elif case.mechanism != "isotropic":
         kappa = 0.25 if truth.W.shape[1] == 1 else 0.5
         G = reference.gram(case.X, weight, case.C, case.intercept, kappa)
-        eta = check_geometry(model, G, case.mechanism)
+        eta = check_geometry(model, G)
         own = reference.half_of(G, case.mechanism)
         moved, error_moved = truth.apart(model.W, own)
         assert moved <= r * np.sqrt(1 + eta) + error_moved
@@ -250,7 +236,7 @@ def test_distance_stays_certified_request_after_request(mechanism, K):
         weight[request] = 0.0
         model = unlearner.forget(model, request)
         truth = reference.optimum(X, codes, weight, 1.0, True, start=start)
-        half, r, start = half_of(model.gram.geometry), model.reached.distance, truth.W
+        half, r, start = problems.half_of(model.gram.geometry), model.reached.distance, truth.W
         assert truth.sound
         assert reference.norm_of(half, model.W - truth.W) <= r + truth.error(half)
         assert r <= model.certificate.distance_target
@@ -297,7 +283,7 @@ class Retrained:
 def compare(model, retrained, weight, noise):
     """(i) the secret iterate and (ii) the release against scikit-learn's optimum."""
     W, truth = retrained(weight)
-    half, r = half_of(model.gram.geometry), model.reached.distance
+    half, r = problems.half_of(model.gram.geometry), model.reached.distance
     error = truth.error(half)
     # scikit-learn stops a little short of the optimum; how short is part of the comparison.
     short = reference.norm_of(half, W - truth.W)

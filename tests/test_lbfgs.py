@@ -58,7 +58,7 @@ def test_lbfgs_distance_is_above_the_truth():
             weight[gone] = 0.0
             ours.forget(gone)
         truth = reference.optimum(X, y, weight, 1.0, True)
-        half = np.asarray(ours._model.gram.geometry.gram.lower, np.longdouble).T
+        half = problems.half_of(ours._model.gram.geometry)
         true, error = truth.apart(ours._model.W, half)
         # There is something to be above: the iterate is not the optimum itself.
         assert error < true / 2 and true <= ours._model.reached.distance + error

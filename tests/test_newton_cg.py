@@ -39,9 +39,7 @@ def test_matrix_free_distance_is_above_the_truth(K, intercept, mechanism):
             model = unlearner.forget(model, gone)
         assert model.solver == "newton-cg" and model.ledger is None
         truth = reference.optimum(X, codes, weight, 1.0, intercept)
-        lower = np.asarray(model.gram.geometry.gram.lower, np.longdouble)
-        half = {"gram": lower.T, "isotropic": np.eye(len(lower)), "objective": lower @ lower.T}
-        true, error = truth.apart(model.W, half[mechanism])
+        true, error = truth.apart(model.W, problems.half_of(model.gram.geometry))
         assert true <= model.reached.distance + error
         assert model.reached.distance <= model.certificate.distance_target
 

@@ -15,8 +15,6 @@ from certunlearn.weights import Weights
 
 from . import problems, reference, sequences, strategies
 
-LD = np.longdouble
-
 
 @pytest.mark.parametrize("part", range(10))
 def test_every_request_of_a_hundred_sequences(part):
@@ -58,11 +56,7 @@ def distance(model, ledger, alpha, data, C):
     found = reference.optimum(X, codes, weight, C, True)
     if not found.sound:
         found = reference.optimum(X, codes, weight, C, True, found.W, dtype=object)
-    lower = np.asarray(geometry.gram.lower, LD)
-    half = {"gram": lower.T, "isotropic": np.eye(len(lower), dtype=LD)}.get(
-        geometry.mechanism, lower @ lower.T
-    )
-    return claimed, *found.apart(W, half)
+    return claimed, *found.apart(W, problems.half_of(geometry))
 
 
 def changed(model, C):
