@@ -55,7 +55,9 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
         If the distance cannot be shown.
     """
     settings, before, ledger = state.settings, state.objective, state.ledger
-    objective = replace(before, weights=_weights(state, edit))
+    alpha = settings.penalty(state.rows.p, edit.members.mass)
+    objective = replace(before, weights=_weights(state, edit), alpha=alpha)
+    penalty = alpha - before.alpha if settings.per_weight else None
     caps = None if state.budget is None else state.budget.caps(t)
     W = state.reached.W
     at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
@@ -63,9 +65,15 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
     added = objective.share(edit.new, at, ref) if len(edit.new) else None
     was = None
     if not isinstance(settings.class_weight, str):
-        was = _regrouped(state.gram.curvature, removed, added)
+        was = _regrouped(state.gram.curvature, removed, added, penalty)
     model = None
-    if ledger is None and state.reached.quadratic is not None and not len(edit.new):
+    same_penalty = penalty is None or not penalty.any()
+    if (
+        ledger is None
+        and state.reached.quadratic is not None
+        and not len(edit.new)
+        and same_penalty
+    ):
         try:
             model = state.reached.quadratic.without(before, edit.gone)
         except np.linalg.LinAlgError:
@@ -75,7 +83,7 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
         members=edit.members,
         objective=objective,
         gram=gram_of(settings.mechanism, objective, caps, was),
-        ledger=None if ledger is None else ledger.edited(removed, added),
+        ledger=None if ledger is None else ledger.edited(removed, added, penalty),
     )
     return _settled(state, model, caps, progress)
 
@@ -135,8 +143,12 @@ def _weights(state: State, edit: Edit) -> Weights:
     return before.without(edit.gone)
 
 
-def _regrouped(gram: Curvature, removed: Share, added: Share | None) -> Curvature:
+def _regrouped(
+    gram: Curvature, removed: Share, added: Share | None, penalty: Array | None
+) -> Curvature:
     """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
+    if penalty is not None:
+        gram = within(gram, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
     if added is not None:
         diagonal = np.diag(added.gram).copy()
         gram = within(gram, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)

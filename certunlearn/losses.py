@@ -1,9 +1,9 @@
-"""Pointwise convex losses in the margins, with the constants their certificates need.
+"""Losses of a row's margins: one margin a column, or the classes of softmax together.
 
-Margins ``Z`` have shape (n, K); labels are integer columns of shape (n,).  ``K`` is 1 for the
-binary logistic loss (labels 0, 1) and the number of classes for softmax.  A loss is generalised
-self-concordant with constant R: |l'''| <= R l'' along every direction, measured by the range of
-the direction over the columns.  kappa bounds its curvature.  Proof: proofs/gsc_constants.md
+Margins ``Z`` have shape (n, K); labels are integer columns, shape (n,), or real targets, shape
+(n,) or (n, K).  Everything works on NumPy and on JAX arrays alike.  A loss is generalised
+self-concordant with constant R: |l'''| <= R l'' along every direction U, measured by ``reach(U)``;
+kappa bounds its curvature where ``bounded``.  Proof: proofs/gsc_constants.md
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from . import pointwise
+from .pointwise import Pointwise, namespace
+
 
 class Loss(Protocol):
-    """What the objective needs to know of a loss (slope = first derivative in the margin)."""
+    """What the objective needs to know of a loss (slope = first derivative in the margin).
+
+    ``coupled`` says whether the columns share a curvature, as the classes of softmax do.
+    """
 
     @property
     def columns(self) -> int: ...
+
+    @property
+    def coupled(self) -> bool: ...
 
     @property
     def R(self) -> float: ...
@@ -24,50 +33,110 @@ class Loss(Protocol):
     @property
     def kappa(self) -> float: ...
 
+    @property
+    def bounded(self) -> bool: ...
+
+    @property
+    def ulps(self) -> float: ...
+
+    @property
+    def at_zero(self) -> float: ...
+
     def value(self, Z: Any, y: Any) -> Any: ...
 
     def slope(self, Z: Any, y: Any) -> Any: ...
 
-    def diagonal(self, Z: Any) -> Any: ...
+    def wobble(self, Z: Any, y: Any) -> Any: ...
 
-    def curve(self, Z: Any, U: Any) -> Any: ...
+    def diagonal(self, Z: Any, y: Any) -> Any: ...
+
+    def curve(self, Z: Any, y: Any, U: Any) -> Any: ...
+
+    def reach(self, U: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
-class Logistic:
-    """Binary logistic loss ``log(1 + exp(-(2y-1) z))``: |l'''| <= l'', l'' <= 1/4."""
+class Columnwise:
+    """The sum over columns of a loss of one margin each.
 
+    Parameters
+    ----------
+    each : Pointwise
+        The loss of a column.
+    columns : int
+        How many.
+    coded : bool
+        Whether labels are integer columns: a target is then 1 in its own column and -1 elsewhere,
+        and with a single column 1 for label 1 and -1 for label 0.
+    """
+
+    each: Pointwise
     columns: int = 1
-    R: float = 1.0
-    kappa: float = 0.25
+    coded: bool = False
+    coupled: bool = False
+
+    @property
+    def R(self) -> float:
+        return self.each.R
+
+    @property
+    def kappa(self) -> float:
+        return self.each.kappa
+
+    @property
+    def bounded(self) -> bool:
+        return self.each.bounded
+
+    @property
+    def ulps(self) -> float:
+        return self.each.ulps
+
+    @property
+    def at_zero(self) -> float:
+        return self.each.at_zero
+
+    def _targets(self, Z: Any, y: Any) -> Any:
+        """Return the targets, shape (n, K)."""
+        if not self.coded:
+            return y.reshape(Z.shape)
+        xp = namespace(Z)
+        own = y[:, None] == (xp.arange(self.columns) if self.columns > 1 else 1)
+        return xp.where(own, 1.0, -1.0)
 
     def value(self, Z: Any, y: Any) -> Any:
         """Loss of each row, shape (n,)."""
-        import jax.numpy as jnp
-
-        return jnp.logaddexp(0.0, (1.0 - 2.0 * y) * Z[:, 0])
+        return self.each.value(Z, self._targets(Z, y)).sum(axis=1)
 
     def slope(self, Z: Any, y: Any) -> Any:
-        """Derivative in the margin, shape (n, 1), accurate to a few units relatively."""
-        import jax
+        """Derivative in the margins, shape (n, K)."""
+        return self.each.slope(Z, self._targets(Z, y))
 
-        sign = (1.0 - 2.0 * y)[:, None]
-        return sign * jax.nn.sigmoid(sign * Z)
+    def wobble(self, Z: Any, y: Any) -> Any:
+        """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
+        return self.each.wobble(Z, self._targets(Z, y))
 
-    def diagonal(self, Z: Any) -> Any:
-        """Second derivative in the margin, shape (n, 1)."""
-        import jax
+    def diagonal(self, Z: Any, y: Any) -> Any:
+        """Second derivative in each margin, shape (n, K)."""
+        return self.each.curvature(Z, self._targets(Z, y))
 
-        return jax.nn.sigmoid(Z) * jax.nn.sigmoid(-Z)
+    def curve(self, Z: Any, y: Any, U: Any) -> Any:
+        """Curvature applied to a direction U of shape (n, K)."""
+        return self.diagonal(Z, y) * U
 
-    def curve(self, Z: Any, U: Any) -> Any:
-        """Second derivative applied to a direction U of shape (n, 1)."""
-        return self.diagonal(Z) * U
+    def reach(self, U: Any) -> Any:
+        """Largest |u| of each row, shape (n,)."""
+        xp = namespace(U)
+        return xp.abs(U[:, 0]) if self.columns == 1 else xp.max(xp.abs(U), axis=1)
+
+
+def Logistic() -> Columnwise:
+    """Binary logistic loss, labels 0 and 1."""
+    return Columnwise(pointwise.Logistic(), coded=True)
 
 
 @dataclass(frozen=True)
 class Softmax:
-    """Multinomial logistic loss over ``columns`` classes.
+    """Multinomial logistic loss over ``columns`` classes; labels are integer columns.
 
     The curvature matrix is ``diag(p) - p p'`` (at most 1/2: Boehning 1992); its third
     derivative is bounded by the range of the direction over the classes, so R = 1.
@@ -76,45 +145,60 @@ class Softmax:
     columns: int
     R: float = 1.0
     kappa: float = 0.5
+    coupled: bool = True
+    bounded: bool = True
+
+    @property
+    def ulps(self) -> float:
+        return 256.0 * self.columns
+
+    @property
+    def at_zero(self) -> float:
+        return (self.columns - 1) / self.columns**2
+
+    def _own(self, Z: Any, y: Any) -> Any:
+        """Indicator of each row's own class, shape (n, K)."""
+        return (y[:, None] == namespace(Z).arange(self.columns)).astype(Z.dtype)
 
     def value(self, Z: Any, y: Any) -> Any:
         """Loss of each row, shape (n,)."""
-        import jax.numpy as jnp
-        from jax.scipy.special import logsumexp
-
-        own = jnp.take_along_axis(Z, y[:, None], axis=1)[:, 0]
-        return logsumexp(Z, axis=1) - own
+        xp = namespace(Z)
+        top = Z.max(axis=1, keepdims=True)
+        return xp.log(xp.exp(Z - top).sum(axis=1)) - (self._own(Z, y) * (Z - top)).sum(axis=1)
 
     def probability(self, Z: Any) -> Any:
         """Probabilities of the classes, shape (n, K)."""
-        import jax
-
-        return jax.nn.softmax(Z, axis=1)
+        E = namespace(Z).exp(Z - Z.max(axis=1, keepdims=True))
+        return E / E.sum(axis=1, keepdims=True)
 
     def slope(self, Z: Any, y: Any) -> Any:
         """Probabilities minus the one-hot label, shape (n, K), without cancellation."""
-        import jax
-        import jax.numpy as jnp
-
-        p = self.probability(Z)
-        own = jax.nn.one_hot(y, self.columns, dtype=Z.dtype)
-        others = jnp.sum(p * (1.0 - own), axis=1, keepdims=True)
+        p, own = self.probability(Z), self._own(Z, y)
+        others = (p * (1.0 - own)).sum(axis=1, keepdims=True)
         return p * (1.0 - own) - own * others
 
-    def diagonal(self, Z: Any) -> Any:
-        """Diagonal ``p (1 - p)`` of the curvature, shape (n, K), without cancellation."""
-        import jax
-        import jax.numpy as jnp
+    def wobble(self, Z: Any, y: Any) -> Any:
+        """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
+        return 64.0 * self.columns * namespace(Z).abs(self.slope(Z, y))
 
-        p = self.probability(Z)
-        top = jax.nn.one_hot(jnp.argmax(p, axis=1), self.columns, dtype=Z.dtype)
+    def rest(self, Z: Any) -> tuple[Any, Any]:
+        """Return p and 1 - p, both (n, K), without cancellation."""
+        xp, p = namespace(Z), self.probability(Z)
+        top = (p.argmax(axis=1)[:, None] == xp.arange(self.columns)).astype(Z.dtype)
         # 1 - p of the likeliest class is what the others hold; elsewhere p is at most 1/2.
-        others = jnp.sum(p * (1.0 - top), axis=1, keepdims=True)
-        return p * jnp.where(top > 0, others, 1.0 - p)
+        others = (p * (1.0 - top)).sum(axis=1, keepdims=True)
+        return p, xp.where(top > 0, others, 1.0 - p)
 
-    def curve(self, Z: Any, U: Any) -> Any:
+    def diagonal(self, Z: Any, y: Any) -> Any:
+        """Diagonal ``p (1 - p)`` of the curvature, shape (n, K), without cancellation."""
+        p, rest = self.rest(Z)
+        return p * rest
+
+    def curve(self, Z: Any, y: Any, U: Any) -> Any:
         """Curvature applied to a direction U of shape (n, K)."""
-        import jax.numpy as jnp
-
         p = self.probability(Z)
-        return p * (U - jnp.sum(p * U, axis=1, keepdims=True))
+        return p * (U - (p * U).sum(axis=1, keepdims=True))
+
+    def reach(self, U: Any) -> Any:
+        """Range over the classes of each row, shape (n,)."""
+        return U.max(axis=1) - U.min(axis=1)

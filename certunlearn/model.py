@@ -49,7 +49,7 @@ class QuadraticModel:
         Parameters
         ----------
         moved : float
-            At least R max_i range(x_i (w - W)) over the rows of ``objective``.
+            At least R max_i reach(x_i (w - W)) over the rows of ``objective``.
 
         Notes
         -----

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,8 @@ class Measurement(NamedTuple):
     ``allowance`` bounds |computed - exact| gradient componentwise.  So does ``rounding`` but for
     the margins' own errors, which push the gradient along rows, where the Hessian has their
     curvature: by at most ``slope_error`` in the norm of the inverse Hessian at W.  ``moved`` bounds
-    R max_i range(x_i (W - W_ref)); ``margin_error`` bounds R times the rounding of any margin's
-    range.
+    R max_i reach(x_i (W - W_ref)); ``margin_error`` bounds R times the rounding of any margins'
+    reach.
     """
 
     value: float
@@ -106,10 +106,10 @@ class Objective:
     ----------
     rows : DenseRows
         Where the rows live.
-    loss : Logistic or Softmax
-        The pointwise loss.
-    table : ndarray of int
-        Column of each original class code.
+    loss : Columnwise or Softmax
+        Of a row's margins.
+    table : ndarray of int or None
+        Column of each original class code; None where labels are real targets.
     weights : Weights
         Effective weights s_i of this training set (0 for rows outside it).
     alpha, gauge : ndarray of shape (p,)
@@ -118,7 +118,7 @@ class Objective:
 
     rows: DenseRows
     loss: Loss
-    table: NDArray[np.int64]
+    table: NDArray[np.int64] | None
     weights: Weights
     alpha: Array
     gauge: Array
@@ -216,39 +216,48 @@ class Objective:
         """
         from . import sweeps
 
-        X, _ = self.rows.sweep()
-        out = sweeps.hessian(self.loss, X, self.blocked, W)
+        X, y = self.rows.sweep()
+        out = sweeps.hessian(self.loss, X, y, self.table, self.blocked, W)
         first, cross = (np.asarray(a) for a in out)
         return self._assembled(first, cross, gamma(self.sum_length + 8) + self._ulps)
 
     @property
     def _ulps(self) -> float:
         """Relative error of a computed curvature at given margins."""
-        return 256 * self.loss.columns * UNIT_ROUNDOFF
+        return self.loss.ulps * UNIT_ROUNDOFF
+
+    def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Return what the loss takes as labels of the rows at ``positions``."""
+        given = self.rows.labels[positions]
+        return given if self.table is None else self.table[given]
 
     def share(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Share:
         """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""
-        X, y = self.rows.gather(positions), self.table[self.rows.codes[positions]]
+        X, y = self.rows.gather(positions), self.labels(positions)
         with np.errstate(over="ignore", invalid="ignore"):
             share = Share.of(self.loss, X, y, self.weights.at(positions), W, W_ref)
         if not (np.isfinite(share.diagonal).all() and np.isfinite(share.gradient).all()):
             raise AssumptionError(f"the rows' Hessian {_OVERFLOW}")
         return share
 
-    def hessian_at_zero(self, gram: Curvature) -> Curvature:
-        """Return the Hessian at W = 0 from the Gram already at hand: no sweep."""
-        K = self.loss.columns
+    def hessian_at_zero(self, gram: Curvature) -> Curvature | None:
+        """Return the Hessian at W = 0 from the Gram already at hand: no sweep.
+
+        None where the curvature there depends on the targets.
+        """
+        K, at_zero = self.loss.columns, self.loss.at_zero
+        if not at_zero:
+            return None
         raw = (gram.matrix - np.diag(self.alpha)) / self.loss.kappa
-        error = gram.error + 16 * UNIT_ROUNDOFF
-        if K == 1:
-            return self._assembled(0.25 * raw[None], np.zeros((1, 1)), error)
-        cross = np.tile(raw / K**2, (K, K))
-        return self._assembled(np.stack([raw * ((K - 1) / K**2)] * K), cross, error)
+        # At W = 0 the curvature is at most kappa, so the entries' errors are at most the Gram's.
+        error = gram.error + (16 + self.loss.ulps) * UNIT_ROUNDOFF
+        cross = np.tile(raw / K**2, (K, K)) if self.loss.coupled else np.zeros((1, 1))
+        return self._assembled(np.stack([raw * at_zero] * K), cross, error)
 
     def _assembled(self, first: Array, cross: Array, error: float) -> Curvature:
         """Put the blocks together; diagonal ones hold p (1 - p), so that nothing cancels."""
         K, p = self.loss.columns, self.rows.p
-        H = -cross if K > 1 else np.zeros((p, p))
+        H = -cross if self.loss.coupled else np.zeros((K * p, K * p))
         for k in range(K):
             H[k * p : (k + 1) * p, k * p : (k + 1) * p] = first[k]
         diagonal = np.concatenate([np.diag(f) for f in first])
@@ -265,22 +274,25 @@ class Objective:
         """Return the Hessian at W applied to V, shape (p, K), without forming it."""
         from . import sweeps
 
-        X, _ = self.rows.sweep()
-        out = np.asarray(sweeps.hvp(self.loss, X, self.blocked, W, V)) + self.alpha[:, None] * V
-        total: Array = out + (self.gauge * V.sum(axis=1))[:, None]
+        X, y = self.rows.sweep()
+        out = np.asarray(sweeps.hvp(self.loss, X, y, self.table, self.blocked, W, V))
+        total: Array = out + self.alpha[:, None] * V + (self.gauge * V.sum(axis=1))[:, None]
         return total
 
-    def couplings(self, W: Array) -> tuple[Array, float]:
-        """Return how strongly the margins' curvature couples the classes, and its error.
+    def couplings(self, W: Array) -> tuple[Array, float, float]:
+        """Return how strongly the margins' curvature couples the classes, its error and its size.
 
         Returns
         -------
         edges : ndarray of shape (K, K)
             ``sum_i s_i p_ik p_il`` for k != l: the curvature of a shift b of the margins, one
-            number a class, is ``sum_{k<l} edges_kl (b_k - b_l)^2``.  With K = 1, sum s l''.
+            number a class, is ``sum_{k<l} edges_kl (b_k - b_l)^2``.  Columns that are not coupled
+            have sum s l'' on the diagonal.
         error : float
             Relative error of every entry against the same sum at margins that are off by at most
             the margin error of the measurement at W, but for `_TINY` a unit of weight.
+        largest : float
+            At least the curvature of any row at such margins, with the same relative error.
 
         Notes
         -----
@@ -288,9 +300,15 @@ class Objective:
         """
         from . import sweeps
 
-        X, _ = self.rows.sweep()
-        edges = np.asarray(sweeps.couplings(self.loss, X, self.blocked, W))
-        return edges, gamma(self.sum_length + 2 * self.loss.columns + 4096)
+        X, y = self.rows.sweep()
+        out = sweeps.couplings(self.loss, X, y, self.table, self.blocked, W)
+        error = gamma(self.sum_length + 2 * self.loss.columns + int(self.loss.ulps) + 4096)
+        return np.asarray(out[0]), error, float(out[1])
+
+    @property
+    def _pairs(self) -> int:
+        """Columns whose margins a direction can move apart: two classes, or one column."""
+        return 2 if self.loss.coupled else 1
 
     def box_leverage(self, inverse: Array, slack: float) -> float:
         """Upper bound on R max_i ||x_i||_{B^{-1}} from the columns' maxima: no row is read.
@@ -302,22 +320,22 @@ class Objective:
 
         Notes
         -----
-        Guarantee: for several classes, of ``||(e_k - e_l) (x) x_i||`` for every pair k < l.
-        Proof: proofs/leverage.md
+        Guarantee: for coupled classes, of ``||(e_k - e_l) (x) x_i||`` for every pair k < l; for
+        other columns, of ``||e_k (x) x_i||``.  Proof: proofs/leverage.md
         """
         p = self.rows.p
         pieces = [
             float(np.linalg.norm(np.abs(inverse[:, k : k + p]) @ self.rows.column_max))
             for k in range(0, len(inverse), p)
         ]
-        top = sum(sorted(pieces)[-2:])
+        top = sum(sorted(pieces)[-self._pairs :])
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9)
 
     def leverage(self, inverse: Array, slack: float) -> float:
         """Upper bound on the same quantity as `box_leverage`, from one sweep over the rows.
 
         With the factor of G, (p, p), it is R max_i ||x_i||_{G^{-1}}, times sqrt(2) where there
-        are several classes: ``R range(x_i V) <= leverage ||V||_G`` for every V of shape (p, K).
+        are coupled classes: ``R reach(x_i V) <= leverage ||V||_G`` for every V of shape (p, K).
 
         Notes
         -----
@@ -326,10 +344,10 @@ class Objective:
         from . import sweeps
 
         X, _ = self.rows.sweep()
-        p, pairs = self.rows.p, 1.0 if self.loss.columns == 1 else 2.0
+        p, pairs = self.rows.p, self._pairs
         pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
-        top = float(np.sqrt(pairs * float(sweeps.leverage(X, self.blocked, pieces))))
+        top = float(np.sqrt(pairs * float(sweeps.leverage(pairs, X, self.blocked, pieces))))
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
 
@@ -340,7 +358,7 @@ def gauge_weights(alpha: Array, loss: Loss, gram: Curvature, *, everywhere: bool
     classes moved together meet no curvature but the penalty, which would make the Hessian look
     far smaller than G; at the optimum all these sums are zero anyway.
     """
-    if loss.columns == 1:
+    if not loss.coupled:
         return np.zeros_like(alpha)
     size = (np.diag(gram.matrix) - alpha) / (loss.kappa * loss.columns**2)
     return np.where((alpha > 0) & (not everywhere), 0.0, np.maximum(size, 1e-300))

@@ -55,8 +55,8 @@ class DenseRows:
     ----------
     X : ndarray of shape (n, d)
         Features.
-    codes : ndarray of shape (n,)
-        Integer codes of the labels.
+    labels : ndarray of shape (n,) or (n, K)
+        Integer class codes, or real targets.
     intercept : bool
         Whether a column of ones is appended.
 
@@ -66,26 +66,31 @@ class DenseRows:
         Rows read so far, by sweeps and by position.
     """
 
-    def __init__(self, X: Array, codes: NDArray[np.int64], *, intercept: bool) -> None:
+    def __init__(self, X: Array, labels: NDArray[Any], *, intercept: bool) -> None:
         self.n, d = X.shape
         self.p = d + int(intercept)
         self.intercept = intercept
         self.blocks, self.block = self._shape
-        self._codes = self._on_host(codes, np.int64)
-        self._scrubbed = self._on_host((), bool)
+        self._labels = self._on_host(labels)
+        self._scrubbed = self._on_host(np.zeros(0, dtype=bool))
         self.reads = 0
         self._store(X)
 
-    def _on_host(self, values: Any, dtype: Any) -> NDArray[Any]:
+    def _on_host(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return ``values`` followed by zeros, one place for every row the blocks can hold."""
-        out = np.zeros(self.blocks * self.block, dtype=dtype)
+        out = np.zeros((self.blocks * self.block, *values.shape[1:]), dtype=values.dtype)
         out[: len(values)] = values
         return out
 
     @property
-    def codes(self) -> NDArray[np.int64]:
-        """Integer codes of the labels, shape (n,)."""
-        return self._codes[: self.n]
+    def labels(self) -> NDArray[Any]:
+        """Class codes or targets, shape (n,) or (n, K)."""
+        return self._labels[: self.n]
+
+    @property
+    def classed(self) -> bool:
+        """Whether the labels are class codes."""
+        return self._labels.dtype == np.int64
 
     @property
     def scrubbed(self) -> NDArray[np.bool_]:
@@ -117,7 +122,8 @@ class DenseRows:
 
         from . import sweeps
 
-        self._y: Any = jnp.array(self._codes.reshape(self.blocks, self.block), copy=True)
+        shape = self.blocks, self.block, *self._labels.shape[1:]
+        self._y: Any = jnp.array(self._labels.reshape(shape), copy=True)
         step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
         store: Any = None
         for first in range(0, self.blocks, step):
@@ -144,10 +150,10 @@ class DenseRows:
 
     def blocked(self, weight: Array) -> Array:
         """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
-        return self._on_host(weight, np.float64).reshape(self.blocks, self.block)
+        return self._on_host(weight).reshape(self.blocks, self.block)
 
     def sweep(self, times: int = 1) -> tuple[Any, Any]:
-        """Return (X, codes) as blocked device arrays, counting so many reads of every row."""
+        """Return (X, labels) as blocked device arrays, counting so many reads of every row."""
         self.reads += times * self.n
         return self._X, self._y
 
@@ -181,7 +187,7 @@ class DenseRows:
         """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
         kept = np.flatnonzero(keep)
         X, d = self.gather(kept), self.p - int(self.intercept)
-        return DenseRows(X[:, :d], self.codes[kept], intercept=self.intercept)
+        return DenseRows(X[:, :d], self.labels[kept], intercept=self.intercept)
 
     def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
         """Return one ``stride``-th of every block as a store, and the map of weights to it."""
@@ -189,11 +195,11 @@ class DenseRows:
         out.__dict__.update(self.__dict__)
         out._X, out._y = self._X[:, :kept], self._y[:, :kept]
         out.block, out.n = kept, self.blocks * kept
-        out._codes = np.asarray(out._y).ravel()
+        out._labels = np.asarray(out._y).reshape(out.n, *self._labels.shape[1:])
         out.reads = 0
         return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
 
-    def append(self, X: Array, codes: NDArray[np.int64]) -> None:
+    def append(self, X: Array, labels: NDArray[Any]) -> None:
         """Put rows (m, d) after those there are.
 
         In place wherever the last block has room; further blocks come an eighth at a time.
@@ -208,9 +214,9 @@ class DenseRows:
         where = _to_power_of_two(positions)
         part = self._padded(X, -(-len(X) // self.block)).reshape(-1, self.p)
         chosen = where - positions[0]
-        new = part[chosen], codes[chosen]
+        new = part[chosen], labels[chosen]
         self._X, self._y = sweeps.write(self._X, self._y, where, *new)
-        self._codes[positions], self._scrubbed[positions] = codes, False
+        self._labels[positions], self._scrubbed[positions] = labels, False
         if self._column_max is not None:
             self._column_max = np.maximum(self._column_max, _power_above(np.abs(part).max(axis=0)))
 
@@ -224,11 +230,12 @@ class DenseRows:
     def _grow(self, blocks: int) -> None:
         import jax.numpy as jnp
 
-        more = ((0, blocks - self.blocks), (0, 0))
-        self._X, self._y = jnp.pad(self._X, (*more, (0, 0))), jnp.pad(self._y, more)
+        def padded(array: Any) -> Any:
+            return jnp.pad(array, ((0, blocks - self.blocks), *((0, 0),) * (array.ndim - 1)))
+
+        self._X, self._y = padded(self._X), padded(self._y)
         self.blocks = blocks
-        self._codes = self._on_host(self._codes, np.int64)
-        self._scrubbed = self._on_host(self._scrubbed, bool)
+        self._labels, self._scrubbed = self._on_host(self._labels), self._on_host(self._scrubbed)
 
     def scrub(self, positions: NDArray[np.int64]) -> None:
         """Overwrite the rows at ``positions`` with zeros, on the device and on the host."""
@@ -237,7 +244,7 @@ class DenseRows:
         if not len(positions):
             return
         self._X, self._y = sweeps.scrub(self._X, self._y, _to_power_of_two(positions))
-        self._codes[positions] = 0
+        self._labels[positions] = 0
         self._scrubbed[positions] = True
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from ._rounding import UNIT_ROUNDOFF, gamma
 from .factor import Factor, spectral_norm, whitened_norm
-from .losses import Loss
+from .losses import Loss, Softmax
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
@@ -32,6 +32,8 @@ class Share:
         Whose.
     gradient, allowance : ndarray of shape (p, K)
         ``sum s l'(x W) x'``, and a bound on its rounding.
+    labels : ndarray of shape (m,) or (m, K)
+        Their labels.
     reference : ndarray of shape (m, K)
         Margins at W_ref.
     diagonal : ndarray of shape (q,)
@@ -46,20 +48,21 @@ class Share:
     loss: Loss
     gradient: Array
     allowance: Array
+    labels: NDArray[Any]
     reference: Array
     diagonal: Array
     error: float
 
     @classmethod
     def of(
-        cls, loss: Loss, X: Array, y: NDArray[np.int64], weight: Array, W: Array, W_ref: Array
+        cls, loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, W_ref: Array
     ) -> Share:
         """Evaluate the rows' share.
 
         Parameters
         ----------
         X, y, weight
-            Rows (m, p), their columns (m,), their effective weights (m,).
+            Rows (m, p), their labels (m,) or (m, K), their effective weights (m,).
         W, W_ref : ndarray of shape (p, K)
             Where the gradient and the Hessian are meant.
 
@@ -68,34 +71,37 @@ class Share:
         Guarantee: ``gradient`` is within ``allowance`` of the exact sum; ``error`` as stated.
         Proof: proofs/share.md
         """
-        K, unit = W.shape[1], gamma(X.shape[1] + 4)
+        unit = gamma(X.shape[1] + 4)
         absX = np.abs(X)
-        slope, curvature = _slope(X @ W, y)
-        rho = unit * (absX @ np.abs(W))
-        if K > 1:
-            rho = 2 * rho.max(axis=1, keepdims=True)
         with np.errstate(over="ignore"):
-            wrong = np.exp(rho) * rho * (curvature + _TINY)
-        wrong = wrong + (gamma(len(X) + 8) + 64 * K * 2.0**-53) * np.abs(slope)
-        s, reference = weight[:, None], X @ W_ref
+            Z, reference = X @ W, X @ W_ref
+            slope, curvature = loss.slope(Z, y), loss.diagonal(Z, y)
+            rho = unit * (absX @ np.abs(W))
+            if loss.coupled:
+                rho = 2 * rho.max(axis=1, keepdims=True)
+            wrong = np.exp(loss.R * rho) * rho * (curvature + _TINY)
+            wrong = wrong + UNIT_ROUNDOFF * loss.wobble(Z, y)
+        wrong = wrong + gamma(len(X) + 8) * np.abs(slope)
+        s = weight[:, None]
         margin = unit * (absX @ np.abs(W_ref))
-        worst = loss.R * float(margin.max(initial=0.0)) * (1 if K == 1 else 2)
-        error = 512 * K * UNIT_ROUNDOFF + math.expm1(min(2.02 * worst, 50.0))
+        worst = loss.R * float(margin.max(initial=0.0)) * (2 if loss.coupled else 1)
+        error = 2 * loss.ulps * UNIT_ROUNDOFF + math.expm1(min(2.02 * worst, 50.0))
         return cls(
             X,
             weight,
             loss,
             X.T @ (s * slope),
             1.001 * (absX.T @ (s * wrong)) + _TINY,
+            y,
             reference,
-            _diagonal(X, weight, reference),
+            _diagonal(loss, X, y, weight, reference),
             error,
         )
 
     @cached_property
     def root(self) -> Array:
         """A matrix (r, q), r = m or m K, whose Gram matrix is the rows' Hessian at W_ref."""
-        return _root(self.X, self.weight, self.reference)
+        return _root(self.loss, self.X, self.labels, self.weight, self.reference)
 
     @cached_property
     def gram(self) -> Array:
@@ -120,25 +126,24 @@ class Share:
         return out
 
     def range_of(self, V: Array) -> float:
-        """R max_i range(x_i V), rounded up."""
-        Z = self.X @ V
+        """R max_i reach(x_i V), rounded up."""
         wrong = 2 * gamma(V.shape[0] + 2) * float(np.max(np.abs(self.X) @ np.abs(V), initial=0))
-        spread = np.abs(Z[:, 0]) if V.shape[1] == 1 else Z.max(axis=1) - Z.min(axis=1)
-        return self.loss.R * (float(spread.max(initial=0.0)) + wrong) * (1 + 1e-12)
+        most = float(self.loss.reach(self.X @ V).max(initial=0.0))
+        return self.loss.R * (most + wrong) * (1 + 1e-12)
 
     def leverage(self, factor: Factor) -> float:
         """R max ||x_i||_{M^{-1}} for M = L L' of any number of class blocks, rounded up.
 
-        Over pairs of classes where the loss has several, as in `Objective.leverage`.
+        Over pairs of classes where the loss couples them, as in `Objective.leverage`.
         """
-        p, K, u = self.X.shape[1], self.loss.columns, gamma(self.X.shape[1] + 4)
+        p, u = self.X.shape[1], gamma(self.X.shape[1] + 4)
+        pairs = 2 if self.loss.coupled else 1
         squares = []
         for k in range(0, len(factor.inverse), p):
             block = factor.inverse[:, k : k + p]
             size = np.abs(block @ self.X.T) + u * (np.abs(block) @ np.abs(self.X).T)
             squares.append(np.sum(size**2, axis=0))
-        top = np.sort(np.stack(squares), axis=0)[-2:].sum(axis=0).max(initial=0.0)
-        pairs = 1.0 if K == 1 else 2.0
+        top = np.sort(np.stack(squares), axis=0)[-pairs:].sum(axis=0).max(initial=0.0)
         return self.loss.R * math.sqrt(pairs * float(top)) / (1.0 - factor.slack) * (1 + 1e-9)
 
     def gram_share(self, factor: Factor) -> float:
@@ -150,48 +155,25 @@ class Share:
         return sum(whitened_norm(part, self._scaled.T) ** 2 for part in parts) * (1 + 1e-9)
 
 
-def _slope(Z: Array, y: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Return the slope and the curvature's diagonal, both (m, K), to a few units relatively."""
-    if Z.shape[1] == 1:
-        sign = (1.0 - 2.0 * y)[:, None]
-        return sign * expit(sign * Z), expit(Z) * expit(-Z)
-    P, rest = _softmax(Z)
-    own = np.eye(Z.shape[1])[y]
-    others = (P * (1 - own)).sum(axis=1, keepdims=True)
-    slope: Array = P * (1 - own) - own * others
-    return slope, P * rest
-
-
-def _softmax(Z: Array) -> tuple[Array, Array]:
-    """Return p and 1 - p, both (m, K), without cancellation."""
-    P = np.exp(Z - Z.max(axis=1, keepdims=True))
-    P /= P.sum(axis=1, keepdims=True)
-    # 1 - p of the likeliest class is what the others hold; elsewhere p is at most 1/2.
-    top = np.eye(Z.shape[1])[P.argmax(axis=1)]
-    return P, np.where(top > 0, (P * (1 - top)).sum(axis=1, keepdims=True), 1 - P)
-
-
-def _root(X: Array, weight: Array, Z: Array) -> Array:
+def _root(loss: Loss, X: Array, y: NDArray[Any], weight: Array, Z: Array) -> Array:
     """Return a matrix whose Gram is the Hessian of the rows at margins Z."""
-    if Z.shape[1] == 1:
-        t = np.exp(-np.abs(Z[:, 0]))
-        out: Array = X * (np.sqrt(weight * t) / (1 + t))[:, None]
+    K = Z.shape[1]
+    if K == 1:
+        out: Array = X * np.sqrt(weight[:, None] * loss.diagonal(Z, y))
         return out
-    P, rest = _softmax(Z)
-    # diag(p) - p p' = (I - p 1') diag(p) (I - 1 p').
-    own = np.eye(Z.shape[1])[None]
-    half = np.sqrt(P)[:, :, None] * (own * rest[:, None, :] - (1 - own) * P[:, None, :])
+    own = np.eye(K)[None]
+    if isinstance(loss, Softmax):
+        P, rest = loss.rest(Z)
+        # diag(p) - p p' = (I - p 1') diag(p) (I - 1 p').
+        half = np.sqrt(P)[:, :, None] * (own * rest[:, None, :] - (1 - own) * P[:, None, :])
+    else:
+        half = own * np.sqrt(loss.diagonal(Z, y))[:, :, None]
     half = half * np.sqrt(weight)[:, None, None]
     blocks = half[:, :, :, None] * X[:, None, None, :]
-    return np.ascontiguousarray(blocks.reshape(len(X) * Z.shape[1], Z.shape[1] * X.shape[1]))
+    return np.ascontiguousarray(blocks.reshape(len(X) * K, K * X.shape[1]))
 
 
-def _diagonal(X: Array, weight: Array, Z: Array) -> Array:
+def _diagonal(loss: Loss, X: Array, y: NDArray[Any], weight: Array, Z: Array) -> Array:
     """Return sum s c x_j^2 class by class, c the diagonal of the curvature, shape (q,)."""
-    if Z.shape[1] == 1:
-        c = expit(Z) * expit(-Z)
-    else:
-        P, rest = _softmax(Z)
-        c = P * rest
-    out: Array = ((X * X).T @ (weight[:, None] * c)).T.ravel()
+    out: Array = ((X * X).T @ (weight[:, None] * loss.diagonal(Z, y))).T.ravel()
     return out

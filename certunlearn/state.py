@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +15,14 @@ from numpy.typing import NDArray
 from .exceptions import AssumptionError
 from .gram import Gram
 from .objective import Objective
+from .pointwise import Pointwise
 from .removal.distance import Reached
 from .removal.downdate import Ledger
 from .removal.refresh import Goal
 from .rows import DenseRows
 from .solvers.choice import chosen
 from .tradeoff import Budget, Caps, calibrate
-from .weights import Weights
+from .weights import Weights, exact_sum
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -30,9 +33,15 @@ UNNOISED = 1e-9
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user chose; ``class_weight`` is None, "balanced" or one number a class code."""
+    """What the user chose.
 
-    C: float
+    ``alpha`` is the L2 penalty of every coefficient, for each unit of weight in the training set
+    if ``per_weight``.  ``loss`` is that of each margin; None stands for the logistic loss, or
+    softmax where there are more than two classes.  ``class_weight`` is None, "balanced" or one
+    number a class code.
+    """
+
+    alpha: float
     fit_intercept: bool
     class_weight: None | str | Array
     epsilon: float
@@ -44,6 +53,23 @@ class Settings:
     seed: int | None
     view: str = "release"
     solver: str = "auto"
+    loss: Pointwise | None = None
+    per_weight: bool = False
+
+    def penalty(self, p: int, mass: Fraction) -> Array:
+        """Return the L2 penalty of each coordinate, (p,): a function of the training set alone."""
+        alpha = self.alpha * float(mass) if self.per_weight else self.alpha
+        out = np.full(p, alpha)
+        if self.fit_intercept:
+            out[-1] = 0.0
+        return out
+
+
+def _counts(rows: DenseRows, positions: Any, least: int = 0) -> NDArray[np.int64]:
+    """Count the rows of each class code; of all together where labels are targets."""
+    if rows.classed:
+        return np.bincount(rows.labels[positions], minlength=least)
+    return np.array([len(rows.labels[positions])])
 
 
 @dataclass(frozen=True)
@@ -55,27 +81,38 @@ class Members:
     weights : Weights
         Sample weights; 0 for rows outside the training set.
     counts : ndarray of int
-        Rows of positive weight of each class code.
+        Rows of positive weight of each class code; of all where labels are targets.
+    mass : Fraction
+        The sum of the weights, exactly: the same whatever was removed on the way.
+    classed : bool
+        Whether labels are class codes.
     """
 
     weights: Weights
     counts: NDArray[np.int64]
+    mass: Fraction
+    classed: bool = True
 
     @classmethod
     def of(cls, rows: DenseRows, weight: Array) -> Members:
         """Count an array of weights (n,), which must not be written to afterwards."""
-        return cls(Weights.of(weight), np.bincount(rows.codes[weight > 0]))
+        counts = _counts(rows, weight > 0)
+        return cls(Weights.of(weight), counts, exact_sum(weight), rows.classed)
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Class codes among the training set.
+        """Class codes among the training set; a single 0 where labels are targets.
 
         Raises
         ------
         AssumptionError
-            If there are fewer than two.
+            If there are fewer than two classes, or no rows.
         """
         live = np.flatnonzero(self.counts)
+        if not self.classed:
+            if not len(live):
+                raise AssumptionError("no row has positive weight: there is nothing to train on")
+            return live
         if len(live) < 2:
             raise AssumptionError(
                 f"the rows of positive weight hold {len(live)} class"
@@ -86,16 +123,19 @@ class Members:
 
     def without(self, rows: DenseRows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
-        lost = np.bincount(rows.codes[gone], minlength=len(self.counts))
-        return Members(self.weights.without(gone), self.counts - lost)
+        lost = _counts(rows, gone, len(self.counts))
+        mass = self.mass - exact_sum(self.weights.at(gone))
+        return replace(
+            self, weights=self.weights.without(gone), counts=self.counts - lost, mass=mass
+        )
 
     def extended(self, rows: DenseRows, weight: Array) -> Members:
         """Return the training set with the store's last rows in it, weighted so."""
-        codes = rows.codes[len(self.weights) :][weight > 0]
-        size = max(len(self.counts), int(codes.max(initial=0)) + 1)
-        counts = np.bincount(codes, minlength=size)
+        new = len(self.weights) + np.flatnonzero(weight > 0)
+        counts = _counts(rows, new, len(self.counts))
         counts[: len(self.counts)] += self.counts
-        return Members(self.weights.extended(weight), counts)
+        mass = self.mass + exact_sum(weight)
+        return replace(self, weights=self.weights.extended(weight), counts=counts, mass=mass)
 
 
 @dataclass(frozen=True)
@@ -111,7 +151,7 @@ class State:
     members : Members
         The training set.
     classes : ndarray of int
-        Class codes among it.
+        Class codes among it, as `Members.classes`.
     objective : Objective
         Of the training set.
     gram : Gram
@@ -155,7 +195,7 @@ def effective(settings: Settings, rows: DenseRows, members: Members) -> Weights:
     """Return s_i = sample weight times class weight, "balanced" over the training set."""
     if settings.class_weight is None:
         return members.weights
-    codes, weight = rows.codes[: len(members.weights)], members.weights.array
+    codes, weight = rows.labels[: len(members.weights)], members.weights.array
     if isinstance(settings.class_weight, str):
         total = np.bincount(codes, weights=weight, minlength=int(codes.max()) + 1)
         live = total > 0

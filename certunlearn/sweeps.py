@@ -1,8 +1,8 @@
 """Jitted sweeps over blocks of rows: one read of every row, whatever is summed.
 
-Arrays come blocked: X (blocks, block, p), y and s (blocks, block).  Padding rows have s = 0.
-``table`` maps a row's original class to its column (0 for classes no longer there, whose rows
-weigh nothing).
+Arrays come blocked: X (blocks, block, p), y and s (blocks, block); real targets of several columns
+are (blocks, block, K).  Padding rows have s = 0.  ``table`` maps a row's original class to its
+column (0 for classes no longer there, whose rows weigh nothing); it is None for real targets.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .losses import Loss
+from .losses import Loss, Softmax
 
 _TINY = 1e-290
 
 
-def _range(Z: Any) -> Any:
-    """Return |z| for one column, max - min over columns otherwise, shape (n,)."""
-    if Z.shape[1] == 1:
-        return jnp.abs(Z[:, 0])
-    return jnp.max(Z, axis=1) - jnp.min(Z, axis=1)
+def _label(table: Any, y: Any) -> Any:
+    """Return what the loss takes as labels."""
+    return y if table is None else jnp.take(table, y)
+
+
+def _margins_of(loss: Loss, X: Any, s: Any, W: Any) -> Any:
+    """Return X W; zero for rows outside the training set where they might overflow the loss."""
+    Z = _margins(X, W)
+    return Z if loss.bounded else jnp.where(s[:, None] > 0, Z, 0.0)
 
 
 def _margins(X: Any, W: Any) -> Any:
@@ -50,24 +54,23 @@ def measure(
     def body(carry: Any, block: Any) -> Any:
         value, grad, wrong, shaken, moved, worst = carry
         Xb, yb, sb = block
-        code, absX = jnp.take(table, yb), jnp.abs(Xb)
-        Z = _margins(Xb, W)
-        slope, curvature = loss.slope(Z, code), loss.diagonal(Z)
+        code, absX = _label(table, yb), jnp.abs(Xb)
+        Z = _margins_of(loss, Xb, sb, W)
+        slope, curvature = loss.slope(Z, code), loss.diagonal(Z, code)
         error = units[0] * _margins(absX, jnp.abs(W))
-        rho = error if K == 1 else 2 * jnp.max(error, axis=1, keepdims=True)
-        relative = units[1] + 64 * K * 2.0**-53
-        grown = jnp.exp(rho)
+        rho = 2 * jnp.max(error, axis=1, keepdims=True) if loss.coupled else error
+        evaluated = units[1] * jnp.abs(slope) + 2.0**-53 * loss.wobble(Z, code)
+        grown = jnp.exp(loss.R * rho)
         dslope = grown * rho * (curvature + _TINY)
-        both = jnp.concatenate([relative * jnp.abs(slope), dslope], axis=1)
+        both = jnp.concatenate([evaluated, dslope], axis=1)
         s1, alive = sb[:, None], (sb > 0).astype(W.dtype)
         value = value + jnp.sum(sb * loss.value(Z, code))
         grad = grad + _combined(Xb, s1 * slope)
         wrong = wrong + absX.T @ (s1 * both)
-        spread = jnp.sum(curvature, axis=1, keepdims=True) * (1.0 if K == 1 else 0.5)
-        shaken = shaken + jnp.sum(
-            jnp.sqrt(s1 * (spread + _TINY)) * jnp.max(rho, 1)[:, None] * grown
-        )
-        moved = jnp.maximum(moved, jnp.max(alive * _range(_margins(Xb, step))))
+        spread = jnp.sum(curvature, axis=1) * (0.5 if loss.coupled else 1.0)
+        most = jnp.max(rho, axis=1)
+        shaken = shaken + jnp.sum(jnp.sqrt(sb * (spread + _TINY)) * most * jnp.exp(loss.R * most))
+        moved = jnp.maximum(moved, jnp.max(alive * loss.reach(_margins(Xb, step))))
         worst = jnp.maximum(worst, jnp.max(alive * jnp.max(rho, axis=1)))
         return (value, grad, wrong, shaken, moved, worst), None
 
@@ -82,7 +85,7 @@ def risk(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
 
     def body(carry: Any, block: Any) -> Any:
         Xb, yb, sb = block
-        code, Z = jnp.take(table, yb), _margins(Xb, W)
+        code, Z = _label(table, yb), _margins_of(loss, Xb, sb, W)
         value = carry[0] + jnp.sum(sb * loss.value(Z, code))
         return (value, carry[1] + _combined(Xb, sb[:, None] * loss.slope(Z, code))), None
 
@@ -91,53 +94,58 @@ def risk(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def hessian(loss: Loss, X: Any, s: Any, W: Any) -> Any:
+def hessian(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
     """Curvature sums: diagonal blocks (K, p, p), and p_k p_l x x' for all pairs of classes."""
     K, p = loss.columns, W.shape[0]
 
     def body(carry: Any, block: Any) -> Any:
         first, cross = carry
-        Xb, sb = block
-        Z = _margins(Xb, W)
-        c = loss.diagonal(Z) * sb[:, None]
-        if K == 1:
-            return (first + ((Xb * c).T @ Xb)[None], cross), None
-        P = jax.nn.softmax(Z, axis=1)
+        Xb, yb, sb = block
+        Z = _margins_of(loss, Xb, sb, W)
+        c = loss.diagonal(Z, _label(table, yb)) * sb[:, None]
         first = first + jnp.stack([(Xb * c[:, k : k + 1]).T @ Xb for k in range(K)])
+        if not isinstance(loss, Softmax):
+            return (first, cross), None
+        P = loss.probability(Z)
         A = (P[:, :, None] * Xb[:, None, :]).reshape(Xb.shape[0], K * p)
         return (first, cross + (A * sb[:, None]).T @ A), None
 
-    q = K * p if K > 1 else 1
+    q = K * p if loss.coupled else 1
     start = jnp.zeros((K, p, p), W.dtype), jnp.zeros((q, q), W.dtype)
-    return jax.lax.scan(body, start, (X, s))[0]
+    return jax.lax.scan(body, start, (X, y, s))[0]
 
 
 @partial(jax.jit, static_argnums=0)
-def hvp(loss: Loss, X: Any, s: Any, W: Any, V: Any) -> Any:
+def hvp(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, V: Any) -> Any:
     """Hessian-vector product of the data term, shape of V."""
 
     def body(carry: Any, block: Any) -> Any:
-        Xb, sb = block
-        U = loss.curve(_margins(Xb, W), _margins(Xb, V))
+        Xb, yb, sb = block
+        U = loss.curve(_margins_of(loss, Xb, sb, W), _label(table, yb), _margins(Xb, V))
         return carry + _combined(Xb, sb[:, None] * U), None
 
-    return jax.lax.scan(body, jnp.zeros_like(V), (X, s))[0]
+    return jax.lax.scan(body, jnp.zeros_like(V), (X, y, s))[0]
 
 
 @partial(jax.jit, static_argnums=0)
-def couplings(loss: Loss, X: Any, s: Any, W: Any) -> Any:
-    """Sum of s p p', (K, K), p the probabilities at W; of s times the curvature if K = 1."""
+def couplings(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
+    """Sum of s p p', (K, K), p the probabilities at W, and 1/2; or else of s times the curvature
+    of each column, as a diagonal, and the largest curvature of a row."""
     K = loss.columns
 
     def body(carry: Any, block: Any) -> Any:
-        Xb, sb = block
-        Z = _margins(Xb, W)
-        if K == 1:
-            return carry + jnp.sum(sb[:, None] * loss.diagonal(Z))[None, None], None
-        P = jax.nn.softmax(Z, axis=1)
-        return carry + (P * sb[:, None]).T @ P, None
+        total, largest = carry
+        Xb, yb, sb = block
+        Z = _margins_of(loss, Xb, sb, W)
+        if isinstance(loss, Softmax):
+            P = loss.probability(Z)
+            return (total + (P * sb[:, None]).T @ P, largest), None
+        c = loss.diagonal(Z, _label(table, yb))
+        largest = jnp.maximum(largest, jnp.max(jnp.where(sb[:, None] > 0, c, 0.0)))
+        return (total + jnp.diag(jnp.sum(sb[:, None] * c, axis=0)), largest), None
 
-    return jax.lax.scan(body, jnp.zeros((K, K), W.dtype), (X, s))[0]
+    first = jnp.full((), loss.kappa if loss.coupled else 0.0, W.dtype)
+    return jax.lax.scan(body, (jnp.zeros((K, K), W.dtype), first), (X, y, s))[0]
 
 
 @jax.jit
@@ -152,15 +160,15 @@ def gram(X: Any, s: Any) -> Any:
     return jax.lax.scan(body, jnp.zeros((p, p), X.dtype), (X, s))[0]
 
 
-@jax.jit
-def leverage(X: Any, s: Any, inverses: Any) -> Any:
-    """Largest sum of the two largest ||inverses[k] x||^2 over rows (the largest if K = 1)."""
+@partial(jax.jit, static_argnums=0)
+def leverage(pairs: int, X: Any, s: Any, inverses: Any) -> Any:
+    """Largest sum over rows of the ``pairs`` largest ||inverses[k] x||^2."""
 
     def body(carry: Any, block: Any) -> Any:
         Xb, sb = block
         alive = (sb > 0).astype(Xb.dtype)
         squares = [alive * jnp.sum((Xb @ inverses[k].T) ** 2, axis=1) for k in range(len(inverses))]
-        top = jnp.sort(jnp.stack(squares), axis=0)[-2:]
+        top = jnp.sort(jnp.stack(squares), axis=0)[-pairs:]
         return jnp.maximum(carry, jnp.max(jnp.sum(top, axis=0))), None
 
     return jax.lax.scan(body, jnp.zeros((), X.dtype), (X, s))[0]
@@ -186,10 +194,10 @@ def gather(X: Any, where: Any) -> Any:
 
 
 @partial(jax.jit, donate_argnums=(0, 1))
-def write(X: Any, y: Any, where: Any, rows: Any, codes: Any) -> Any:
+def write(X: Any, y: Any, where: Any, rows: Any, labels: Any) -> Any:
     """Put rows (m, p) at flat positions ``where``, in place where the backend allows."""
     at = where // X.shape[1], where % X.shape[1]
-    return X.at[at].set(rows), y.at[at].set(codes)
+    return X.at[at].set(rows), y.at[at].set(labels)
 
 
 def scrub(X: Any, y: Any, where: Any) -> Any:

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from .exceptions import ConvergenceError, NotCertifiedError
+from .factor import Factor
 from .gram import Gram, gram_of
-from .losses import Logistic, Loss, Softmax
+from .losses import Columnwise, Logistic, Loss, Softmax
 from .model import QuadraticModel, model_of
 from .objective import Objective, gauge_weights
+from .pointwise import Squared
 from .removal.distance import Reached
 from .removal.downdate import Ledger, Leverages
 from .removal.minimise import minimised
@@ -46,14 +48,13 @@ def solved(
         If the distance cannot be shown, or there is nothing to converge to.
     """
     classes = members.classes
-    K = 1 if len(classes) == 2 else len(classes)
+    loss = _loss(settings, rows, len(classes))
+    K, table = loss.columns, None
     solver = chosen(settings.solver, rows.p * K)
-    loss: Loss = Logistic() if K == 1 else Softmax(K)
-    table = np.zeros(int(rows.codes.max()) + 1, dtype=np.int64)
-    table[classes] = np.arange(len(classes))
-    alpha = np.full(rows.p, 1.0 / settings.C if settings.C < math.inf else 0.0)
-    if settings.fit_intercept:
-        alpha[-1] = 0.0
+    if members.classed:
+        table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
+        table[classes] = np.arange(len(classes))
+    alpha = settings.penalty(rows.p, members.mass)
     weights = effective(settings, rows, members)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha))
     # A larger dimension means smaller caps: earlier releases with more classes count as well.
@@ -61,16 +62,49 @@ def solved(
     budget = budget_of(settings, max(rows.p * K, widest))
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
-    W = np.zeros((rows.p, K))
+    W = _start(objective, gram.geometry.gram)
     if before is not None and K > 1 and np.isin(classes, before.classes).all():
         W = before.reached.W[:, np.isin(before.classes, classes)]
-        W = W - W.mean(axis=1, keepdims=True)
+        W = W - W.mean(axis=1, keepdims=True) if loss.coupled else W
     goal = goal_of(settings, caps, fit=before is None)
     objective, reached, iterations = gauged(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
     return opened(state, None)
+
+
+def _start(objective: Objective, gram: Factor) -> Array:
+    """Return where to start: zero, the mean's logarithm, or least squares.
+
+    Where the curvature has no bound margins are logarithms; robust losses are flat far from their
+    targets, and sharp hinges at zero.
+    """
+    rows, loss = objective.rows, objective.loss
+    W = np.zeros((rows.p, loss.columns))
+    if loss.R == 0 or (rows.classed and loss.R <= 1):
+        return W
+    if loss.bounded:
+        squared = Columnwise(Squared(), loss.columns, coded=rows.classed)
+        squares = replace(objective, loss=squared)
+        # G counts every row kappa times.
+        return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
+    if rows.intercept:
+        mean = float(objective.weight @ rows.labels) / objective.weight_sum
+        W[-1] = math.log(mean) if mean > 0 else 0.0
+    return W
+
+
+def _loss(settings: Settings, rows: DenseRows, classes: int) -> Loss:
+    """Return the loss of a row: of as many columns as there are targets, or classes to tell."""
+    if not rows.classed:
+        columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]
+        if settings.loss is None:
+            raise ValueError("real targets need a loss")
+        return Columnwise(settings.loss, columns)
+    if settings.loss is not None:
+        return Columnwise(settings.loss, 1 if classes == 2 else classes, coded=True)
+    return Logistic() if classes == 2 else Softmax(classes)
 
 
 def gauged(
@@ -85,14 +119,14 @@ def gauged(
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
     dense = solver == "newton-cholesky"
-    for everywhere in (True, False) if dense and W.shape[1] > 1 else (False,):
+    for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
         gauge = gauge_weights(
             objective.alpha, objective.loss, gram.curvature, everywhere=everywhere
         )
         gauged, start, near = replace(objective, gauge=gauge), None, W
         if dense and not W.any():
             start = _model_at_zero(gauged, gram, W)
-            near = subsampled_start(gauged, gram.geometry, W, start)
+            near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
         try:
             reached, iterations = minimised(
@@ -113,10 +147,13 @@ def gauged(
     return gauged, reached, iterations
 
 
-def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel:
-    """Model the curvature at W = 0 by the Gram matrix, without a sweep."""
+def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel | None:
+    """Model the curvature at W = 0 by the Gram matrix, without a sweep; None if it does not do."""
+    curvature = objective.hessian_at_zero(gram.curvature)
+    if curvature is None:
+        return None
     try:
-        return model_of(objective, W, 0.0, objective.hessian_at_zero(gram.curvature))
+        return model_of(objective, W, 0.0, curvature)
     except np.linalg.LinAlgError as error:
         raise ConvergenceError(
             f"the Hessian cannot be factored ({error}): rescale the features or lower C"

@@ -31,6 +31,7 @@ from ._version import __version__
 from .certificate import Certificate
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
+from .exceptions import AssumptionError
 from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
 from .rows import DenseRows
 from .state import Array, Members, Positions, Progress, Settings, State
@@ -143,7 +144,7 @@ class Model(State):
 
 def fit(
     X: Array,
-    codes: NDArray[np.int64],
+    labels: NDArray[Any],
     sample_weight: Array,
     settings: Settings,
     *,
@@ -160,7 +161,7 @@ def fit(
     """
     clock = time.perf_counter()
     with _numerics(X.shape[1]):
-        rows = DenseRows(X, codes, intercept=settings.fit_intercept)
+        rows = DenseRows(X, labels, intercept=settings.fit_intercept)
         members = Members.of(rows, np.array(sample_weight, dtype=np.float64))
         state = solved(settings, rows, members, progress=progress)
         return _released(state, Requests(), clock, 0)
@@ -183,7 +184,7 @@ def edit(
     model: Model,
     positions: Positions,
     X: Array,
-    codes: NDArray[np.int64],
+    labels: NDArray[Any],
     sample_weight: Array,
     *,
     progress: Progress = None,
@@ -196,8 +197,8 @@ def edit(
     ----------
     positions : ndarray of int
         Rows that go, in the store.
-    X, codes, sample_weight
-        Rows that come: (m, d), (m,), (m,).
+    X, labels, sample_weight
+        Rows that come: (m, d), (m,) or (m, K), (m,).
 
     Raises
     ------
@@ -211,7 +212,7 @@ def edit(
         if rows.n > first:
             # Rows of an edit that was never taken over.
             rows.withdraw(rows.n - first)
-        rows.append(X, codes)
+        rows.append(X, labels)
         try:
             return _edited(model, positions, len(X), sample_weight, progress)
         except BaseException:
@@ -219,15 +220,15 @@ def edit(
             raise
 
 
-def held(model: Model, positions: Positions) -> tuple[Array, NDArray[np.int64], Array]:
-    """Return copies of the features (m, d), codes and weights of rows in the store."""
+def held(model: Model, positions: Positions) -> tuple[Array, NDArray[Any], Array]:
+    """Return copies of the features (m, d), labels and weights of rows in the store."""
     import jax
 
     with jax.enable_x64(True):
         X = model.rows.gather(positions)
     d = model.rows.p - int(model.settings.fit_intercept)
-    codes = model.rows.codes[positions]
-    return np.ascontiguousarray(X[:, :d]), codes, model.members.weights.at(positions)
+    labels = model.rows.labels[positions]
+    return np.ascontiguousarray(X[:, :d]), labels, model.members.weights.at(positions)
 
 
 def _edited(
@@ -244,10 +245,18 @@ def _edited(
         new = np.arange(rows.n - added, rows.n)[weight > 0]
         members = members.without(rows, gone)
         state, t = model.state, requests.since_removal
+
+        def afresh() -> State:
+            return solved(model.settings, rows, members, before=state, t=t, progress=progress)
+
         if not np.array_equal(members.classes, model.classes):
-            state = solved(model.settings, rows, members, before=state, t=t, progress=progress)
+            state = afresh()
         elif len(gone) or len(new):
-            state = edited(state, Edit(members, gone, new), t=t, progress=progress)
+            try:
+                state = edited(state, Edit(members, gone, new), t=t, progress=progress)
+            except AssumptionError:
+                # Rows that come may overflow the loss where the model stood.
+                state = afresh()
         else:
             state = tightened(replace(state, members=members), t=t, progress=progress)
         return _released(state, requests, clock, reads)

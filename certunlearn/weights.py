@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,29 @@ Positions = NDArray[np.int64]
 NO_ROWS = np.zeros(0, dtype=np.int64)
 #: Changes are listed up to so many; then they are written out.
 _MOST_LISTED = 512
+
+
+def exact_sum(weight: Array) -> Fraction:
+    """Return the sum of finite weights exactly, whatever their order.
+
+    Examples
+    --------
+    >>> exact_sum(np.array([1e-30, 1.0, 1e30])) == Fraction(1e-30) + Fraction(1) + Fraction(1e30)
+    True
+    """
+    if not len(weight):
+        return Fraction(0)
+    if (weight == weight[0]).all():
+        return len(weight) * Fraction(float(weight[0]))
+    mantissa, exponent = np.frexp(weight)
+    whole = np.ldexp(mantissa, 53).astype(np.int64)
+    total = Fraction(0)
+    for e in np.unique(exponent):
+        here = whole[exponent == e]
+        # In halves, so that no sum of fewer than 2^36 rows overflows.
+        high, low = int((here >> 26).sum()), int((here & (2**26 - 1)).sum())
+        total += Fraction((high << 26) + low) * Fraction(2) ** (int(e) - 53)
+    return total
 
 
 @dataclass(frozen=True)

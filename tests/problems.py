@@ -17,9 +17,9 @@ LD = np.longdouble
 
 
 def settings(**changes):
-    """Defaults of the unlearner with changes."""
+    """Defaults of the unlearner with changes; C stands for 1 / alpha."""
     values = dict(
-        C=1.0,
+        alpha=1.0 / changes.pop("C", 1.0),
         fit_intercept=True,
         class_weight=None,
         epsilon=1.0,

@@ -284,7 +284,7 @@ def _optimum(f, start, max_iter):
     # Theorem 1 with L from the rows: only then does a small step prove a near optimum.
     pieces = [f.A @ inverse[:, k * f.p : (k + 1) * f.p].T for k in range(f.K)]
     leverage = max(np.sqrt((piece**2).sum(axis=1).max()) for piece in pieces)
-    near = 2 * leverage * (size + floor) < 0.05
+    near = 2 * max(1, getattr(f, "R", 1)) * leverage * (size + floor) < 0.05
     parts = (rounded(a) for a in (step, error, inverse))
     return Optimum(W, f.classes, *parts, bool(sound and near), iteration)
 
@@ -322,3 +322,107 @@ def polished(X, codes, weight, C, intercept, start, inverse=None, most=80):
         W -= W.mean(axis=1, keepdims=True)
     step = -(inverse.T @ (inverse @ g))
     return Optimum(W, f.classes, step, error, inverse, bool(size <= floor), iteration)
+
+
+def _softplus(v):
+    return np.maximum(v, 0) + np.log1p(np.exp(-np.abs(v)))
+
+
+def _expit(v):
+    e = np.exp(-np.abs(v))
+    return np.where(v >= 0, 1, e) / (1 + e)
+
+
+def _pseudo_huber(z, t, b):
+    r, b = z - t, LD(b)
+    q = np.sqrt(1 + (r / b) ** 2)
+    return b * b * (q - 1), r / q, 1 / q**3, np.abs(r) / q
+
+
+def _log_cosh(z, t, _):
+    r = z - t
+    return np.log(np.cosh(r)), np.tanh(r), 1 / np.cosh(r) ** 2, np.abs(np.tanh(r))
+
+
+def _hinge(z, t, T):
+    a, T = (1 - t * z) / LD(T), LD(T)
+    p, q = _expit(a), _expit(-a)
+    return T * _softplus(a), -t * p, p * q / T, p * (1 + np.abs(a) * q)
+
+
+#: Value, slope, curvature, and the size of what the slope is computed from, of margin z, target t.
+MARGIN = {
+    "squared": lambda z, t, _: ((z - t) ** 2 / 2, z - t, np.ones_like(z), np.abs(z) + np.abs(t)),
+    "poisson": lambda z, t, _: (np.exp(z) - t * z, np.exp(z) - t, np.exp(z), np.exp(z) + t),
+    "gamma": lambda z, t, _: (
+        z + t * np.exp(-z),
+        1 - t * np.exp(-z),
+        t * np.exp(-z),
+        1 + t * np.exp(-z),
+    ),
+    "pseudo-huber": _pseudo_huber,
+    "log-cosh": _log_cosh,
+    "hinge": _hinge,
+}
+#: |l'''| <= R l'', as a function of the loss's parameter.
+SELF_CONCORDANT = {
+    "squared": lambda c: 0.0,
+    "poisson": lambda c: 1.0,
+    "gamma": lambda c: 1.0,
+    "pseudo-huber": lambda c: 1.5 / c,
+    "log-cosh": lambda c: 2.0,
+    "hinge": lambda c: 1.0 / c,
+}
+
+
+class Margin:
+    """The risk of a loss of one margin, with the interface of `Logistic`, in long double."""
+
+    K, gauge, dtype, unit = 1, LD(0), LD, UNIT
+    zero, one = LD(0), LD(1)
+
+    def __init__(self, kind, parameter, X, y, weight, alpha, intercept):
+        live = weight > 0
+        self.classes = np.zeros(1, np.int64)
+        self.A, self.s = with_intercept(X[live], intercept), np.asarray(weight[live], LD)
+        self.p = self.A.shape[1]
+        self.alpha = np.full(self.p, LD(alpha))
+        if intercept:
+            self.alpha[-1] = 0
+        self.t = np.asarray(y[live], LD)
+        self._loss, self._c = MARGIN[kind], parameter
+        self.R = SELF_CONCORDANT[kind](parameter)
+
+    def _pieces(self, W):
+        return self._loss((self.A @ W)[:, 0], self.t, self._c)
+
+    def value(self, W):
+        """F(W)."""
+        return (self.s * self._pieces(W)[0]).sum() + (self.alpha[:, None] * W**2).sum() / 2
+
+    def gradient(self, W):
+        """Gradient and a bound on its rounding."""
+        _, slope, curvature, size = self._pieces(W)
+        g = self.A.T @ (self.s * slope) + self.alpha * W[:, 0]
+        absA, n = np.abs(self.A), len(self.A)
+        margin = (self.p + 4) * UNIT * (absA @ np.abs(W))[:, 0]
+        error = 3 * margin * curvature + UNIT * ((n + 8) * np.abs(slope) + 32 * size)
+        return g, absA.T @ (self.s * error) + 8 * UNIT * self.alpha * np.abs(W[:, 0])
+
+    def hessian(self, W):
+        """Hessian and its diagonal."""
+        c = self._pieces(W)[2]
+        H = (self.A * (self.s * c)[:, None]).T @ self.A
+        H[np.diag_indices(self.p)] += self.alpha
+        return H, np.diag(H).copy()
+
+
+def optimum_of(kind, parameter, X, y, weight, alpha, intercept, start=None):
+    """The optimum under a loss of one margin; as `optimum`, in long double."""
+    f = Margin(kind, parameter, X, y, weight, alpha, intercept)
+    if start is None:
+        start = np.zeros((f.p, 1))
+        if kind in ("poisson", "gamma") and intercept:
+            start[-1] = np.log(float((f.s * f.t).sum() / f.s.sum()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _optimum(f, start, 300)

@@ -8,7 +8,8 @@ import certunlearn
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
     {"_version", "_validate", "_threads", "exceptions", "_rounding"},
-    {"losses", "rows", "weights", "bounds", "factor", "certificate"},
+    {"pointwise", "rows", "weights", "bounds", "factor", "certificate"},
+    {"losses"},
     {"sweeps", "tradeoff", "noise", "share"},
     {"objective"},
     {"orthogonal"},

@@ -108,7 +108,7 @@ def test_additions_within_the_last_block_copy_nothing():
         assert (rows.n, rows.blocks) == (129, 3) and rows.reads == 0
         held = np.asarray(rows._X).reshape(-1, 4)
         np.testing.assert_array_equal(held[:129, :3], np.vstack([X, X[:28], X[:1]]))
-        np.testing.assert_array_equal(rows.codes, np.r_[y, y[:28], y[:1]])
+        np.testing.assert_array_equal(rows.labels, np.r_[y, y[:28], y[:1]])
         assert not held[129:].any() and (held[:129, 3] == 1).all()
         rows.withdraw(29)
         held = np.asarray(rows._X).reshape(-1, 4)

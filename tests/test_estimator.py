@@ -462,8 +462,8 @@ def test_the_label_of_a_forgotten_row_is_overwritten():
     gone = np.flatnonzero(y == 2)[:3]
     model.forget(gone)
     rows = model._model.rows
-    assert not rows.codes[gone].any() and not np.asarray(rows._y).ravel()[gone].any()
-    assert (rows.codes[np.setdiff1d(np.arange(N), gone)] == np.delete(y, gone)).all()
+    assert not rows.labels[gone].any() and not np.asarray(rows._y).ravel()[gone].any()
+    assert (rows.labels[np.setdiff1d(np.arange(N), gone)] == np.delete(y, gone)).all()
 
 
 def test_exported_predictor_holds_neither_row_nor_secret():

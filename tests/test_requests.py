@@ -95,7 +95,7 @@ def snapshot(model):
         "forgotten": inner.forgotten,
         "X": np.asarray(rows._X),
         "y": np.asarray(rows._y),
-        "codes": rows.codes,
+        "codes": rows.labels,
         "scrubbed": rows.scrubbed,
         "hessian": inner.reached.model.curvature.matrix,
         "gram": inner.gram.curvature.matrix,

@@ -70,7 +70,7 @@ def test_rows_are_a_copy():
     rows = store(X, y)
     X[:], y[:] = np.nan, 0
     np.testing.assert_array_equal(rows.gather(np.arange(150))[:, :3], kept)
-    np.testing.assert_array_equal(rows.codes, codes)
+    np.testing.assert_array_equal(rows.labels, codes)
     out = rows.gather(np.array([4]))
     assert not out.flags.writeable or not np.shares_memory(out, np.asarray(rows._X))
 
@@ -121,7 +121,7 @@ def test_compact_is_the_store_of_the_rows_kept():
         )
         for a, b in zip(held(small), held(fresh), strict=True):
             np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(small.codes, y[keep])
+        np.testing.assert_array_equal(small.labels, y[keep])
         assert not small.scrubbed.any()
         # And is no view of it.
         rows.scrub(np.flatnonzero(keep)[:5])
@@ -137,11 +137,11 @@ def test_scrub_overwrites_these_rows_and_no_other(count):
     kept = np.setdiff1d(np.arange(150), gone)
     rows.scrub(gone)
     A, codes = held(rows)
-    assert not A[gone].any() and not codes[gone].any() and not rows.codes[gone].any()
+    assert not A[gone].any() and not codes[gone].any() and not rows.labels[gone].any()
     np.testing.assert_array_equal(A[kept, :3], X0[kept])
     assert (A[kept, 3] == 1).all()
     np.testing.assert_array_equal(codes[kept], y[kept])
-    np.testing.assert_array_equal(rows.codes[kept], y[kept])
+    np.testing.assert_array_equal(rows.labels[kept], y[kept])
     np.testing.assert_array_equal(np.flatnonzero(rows.scrubbed), np.sort(gone))
     np.testing.assert_array_equal(X, X0)
 
@@ -186,7 +186,7 @@ def test_pickle_holds_what_is_left():
         np.testing.assert_array_equal(a, b)
     assert again._X.dtype == np.float64
     np.testing.assert_array_equal(again.scrubbed, rows.scrubbed)
-    np.testing.assert_array_equal(again.codes, rows.codes)
+    np.testing.assert_array_equal(again.labels, rows.labels)
     assert (again.n, again.p, again.reads) == (rows.n, rows.p, rows.reads)
     again.scrub(np.array([5]))
     assert held(rows)[0][5].any() and not held(again)[0][5].any()

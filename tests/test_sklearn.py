@@ -1,4 +1,4 @@
-"""CertifiedLogReg as a scikit-learn estimator, judged by scikit-learn itself."""
+"""The estimators as scikit-learn estimators, judged by scikit-learn itself."""
 
 import warnings
 from contextlib import contextmanager
@@ -14,7 +14,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from certunlearn import CertifiedLogReg
+from certunlearn import (
+    CertifiedGammaRegressor,
+    CertifiedHuberRegressor,
+    CertifiedLinearSVC,
+    CertifiedLogReg,
+    CertifiedPoissonRegressor,
+    CertifiedRidge,
+    CertifiedRidgeClassifier,
+)
 from certunlearn.exceptions import SecretStateWarning
 
 ESTIMATORS = [
@@ -24,6 +32,13 @@ ESTIMATORS = [
     CertifiedLogReg(noise=0),
     CertifiedLogReg(view="transcript"),
     CertifiedLogReg(class_weight="balanced", C=10.0),
+    CertifiedRidge(),
+    CertifiedRidgeClassifier(),
+    CertifiedLinearSVC(),
+    CertifiedPoissonRegressor(),
+    CertifiedGammaRegressor(),
+    CertifiedHuberRegressor(),
+    CertifiedHuberRegressor(loss="log-cosh"),
 ]
 
 

@@ -58,8 +58,8 @@ class UnlearningEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         )
 
     @abstractmethod
-    def _codes(self, y: Any) -> NDArray[np.int64]:
-        """Check labels (m,) against those of the fit and encode them."""
+    def _codes(self, y: Any) -> NDArray[Any]:
+        """Check labels or targets (m,) against those of the fit and encode them."""
 
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from .. import _validate, unlearner
-from ..exceptions import ClassForgottenWarning
-from ..noise import MECHANISMS
-from ..solvers.choice import SOLVERS
-from ..tradeoff import VIEWS
-from ..unlearner import Model, Settings
-from ._addressing import RowNames
-from ._base import UnlearningEstimator
-from ._progress import shown
-
-Array = NDArray[np.float64]
+from .. import _validate
+from ..unlearner import Settings
+from ._classifier import LinearClassifier
+from ._linear import Array
 
 
-class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[misc]
+class CertifiedLogReg(LinearClassifier):
     """L2-regularised logistic regression with certified removal of training rows.
 
     The objective, and before noise the coefficients, are those of scikit-learn's
@@ -106,12 +94,6 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
     (True, 567)
     """
 
-    coef_: Array
-    intercept_: Array
-    classes_: NDArray[Any]
-    n_iter_: NDArray[np.int64]
-    _labels: NDArray[Any]
-
     def __init__(
         self,
         *,
@@ -143,63 +125,6 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
         self.view = view
         self.solver = solver
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        row_ids: Any = None,
-        groups: Any = None,
-        progress: Any = None,
-    ) -> Self:
-        """Train on the rows of positive weight and release.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Copied as float64, never written to.  A DataFrame's index names the rows.
-        y : array-like of shape (n_samples,)
-            Labels.
-        sample_weight : array-like of shape (n_samples,), optional
-            At least 0; a row of weight 0 is not in the training set.
-        row_ids : array-like of shape (n_samples,), optional
-            Names of the rows, instead of a DataFrame's index.
-        groups : array-like of shape (n_samples,), optional
-            Whom each row belongs to: `forget` can take all rows of a group.
-        progress : bool or callable, optional
-            True shows a line that changes, where rich is installed; a callable gets the number and
-            the decrement of every Newton step.
-
-        Returns
-        -------
-        CertifiedLogReg
-            Itself.
-
-        Raises
-        ------
-        NotCertifiedError
-            If the distance to the optimum that every fit promises cannot be shown.
-        ConvergenceError
-            If the optimum is not reached in ``max_iter`` steps.
-        AssumptionError
-            If fewer than two classes have positive weight.
-        """
-        with self._unchanged_on_error():
-            names_of = X
-            X, y = validate_data(self, X, y, dtype=np.float64, order="C")
-            check_classification_targets(y)
-            weight = self._weights(X, sample_weight)
-            labels, codes = np.unique(y, return_inverse=True)
-            names = RowNames.of(names_of, row_ids, groups, len(X))
-            settings = self._settings(labels)
-            with shown(progress, self.verbose) as callback:
-                model = unlearner.fit(
-                    X, codes.astype(np.int64), weight, settings, progress=callback
-                )
-            self._adopt(model, "fit", 0, _labels=labels, _names=names, history_=[])
-        return self
-
     def export_predictor(self) -> LogisticRegression:
         """Return a scikit-learn classifier with the released weights only.
 
@@ -208,24 +133,7 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
         check_is_fitted(self)
         out = LogisticRegression(C=self.C, fit_intercept=self.fit_intercept)
         out.classes_, out.n_iter_ = self.classes_.copy(), np.array([0], dtype=np.int32)
-        out.coef_, out.intercept_ = self.coef_.copy(), self.intercept_.copy()
-        out.n_features_in_ = self.n_features_in_
-        if hasattr(self, "feature_names_in_"):
-            out.feature_names_in_ = self.feature_names_in_.copy()
-        return out
-
-    def decision_function(self, X: Any) -> Array:
-        """Return the margins, shape (n_samples,) or (n_samples, n_classes)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        margins: Array = X @ self.coef_.T + self.intercept_
-        return margins[:, 0] if margins.shape[1] == 1 else margins
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the likeliest label of each row, shape (n_samples,)."""
-        margins = self.decision_function(X)
-        code = (margins > 0).astype(int) if margins.ndim == 1 else margins.argmax(axis=1)
-        out: NDArray[Any] = self.classes_[code]
+        self._copied_to(out)
         return out
 
     def predict_proba(self, X: Any) -> Array:
@@ -241,72 +149,8 @@ class CertifiedLogReg(ClassifierMixin, UnlearningEstimator):  # type: ignore[mis
         out: Array = np.log(self.predict_proba(X))
         return out
 
-    def _settings(self, labels: NDArray[Any]) -> Settings:
-        """Check the parameters and state them as the unlearner wants them."""
-        seed = None
-        if self.random_state is not None:
-            seed = self.random_state
-            if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-                seed = check_random_state(self.random_state).randint(2**63 - 1, dtype=np.int64)
-            seed = _validate.count("random_state", seed, low=0)
-        _validate.count("verbose", self.verbose, low=0)
-        return Settings(
-            C=_validate.real("C", self.C, low=0, closed="high"),
-            fit_intercept=_validate.flag("fit_intercept", self.fit_intercept),
-            class_weight=self._class_weight(labels),
-            epsilon=_validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
-            delta=_validate.real("delta", self.delta, low=0, high=1),
-            noise=_validate.real("noise", self.noise, low=0, closed="low"),
-            mechanism=_validate.choice("mechanism", self.mechanism, MECHANISMS),
-            tol=_validate.real("tol", self.tol, low=0, closed="low"),
-            max_iter=_validate.count("max_iter", self.max_iter, low=1),
-            seed=seed,
-            view=_validate.choice("view", self.view, VIEWS),
-            solver=_validate.choice("solver", self.solver, SOLVERS),
+    def _settings(self, known: dict[str, Any]) -> Settings:
+        C = _validate.real("C", self.C, low=0, closed="high")
+        return self._stated(
+            alpha=1.0 / C, loss=None, class_weight=self._class_weight(known["_labels"])
         )
-
-    def _class_weight(self, labels: NDArray[Any]) -> None | str | Array:
-        given = self.class_weight
-        if given is None or isinstance(given, str):
-            if given not in (None, "balanced"):
-                raise ValueError(f'class_weight must be "balanced", a dict or None, got {given!r}')
-            return given
-        if not isinstance(given, dict):
-            raise ValueError(f'class_weight must be "balanced", a dict or None, got {given!r}')
-        unknown = [key for key in given if key not in labels.tolist()]
-        if unknown:
-            raise ValueError(f"class_weight names labels that y does not hold: {unknown}")
-        return np.array(
-            [_validate.real("class_weight", given.get(v, 1.0), low=0) for v in labels.tolist()]
-        )
-
-    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
-        p = model.rows.p - int(model.settings.fit_intercept)
-        W, labels = model.released, more.get("_labels", getattr(self, "_labels", np.zeros(0)))
-        return {
-            "coef_": np.ascontiguousarray(W[:p].T),
-            "intercept_": W[p].copy() if len(W) > p else np.zeros(W.shape[1]),
-            "classes_": labels[model.classes],
-            "n_iter_": np.array([model.iterations], dtype=np.int32),
-        }
-
-    def _codes(self, y: Any) -> NDArray[np.int64]:
-        y = column_or_1d(y, dtype=None)
-        code = np.searchsorted(self._labels, y) if len(y) else np.zeros(0, dtype=np.int64)
-        known = self._labels[np.minimum(code, len(self._labels) - 1)] == y
-        if not known.all():
-            new = np.unique(np.asarray(y)[~known]).tolist()
-            raise ValueError(
-                f"labels that did not occur in the fit: {new}; fit anew to add classes"
-            )
-        return code.astype(np.int64)
-
-    def _notice(self, before: Model, after: Model) -> None:
-        lost = self._labels[np.setdiff1d(before.classes, after.classes)]
-        if len(lost):
-            warnings.warn(
-                f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
-                "classes_ and coef_ change shape, as retraining would have it",
-                ClassForgottenWarning,
-                stacklevel=4,
-            )

@@ -28,14 +28,16 @@ Array = NDArray[np.float64]
 MOST_REMOVED = 0.5
 #: Where ||.||_G <= CLOSE ||.||_H a leverage in H is taken from that in G.
 CLOSE = 8.0
+#: Beyond such gradients squares would overflow.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
 class Leverages:
     """Factors of H and G, and R max_i ||x_i|| in the norms of their inverses.
 
-    The maxima are over all rows since the factors were made, over pairs of classes where there
-    are several (so that ``R range(x_i V) <= in_gram ||V||_G``).
+    The maxima are over all rows since the factors were made, over pairs of classes where they
+    are coupled (so that ``R reach(x_i V) <= in_gram ||V||_G``).
     """
 
     hessian: Factor
@@ -88,7 +90,7 @@ class Ledger:
     gradient, allowance : ndarray of shape (q,)
         Of the present objective at ``base``.
     moved : float
-        At least R max_i range(x_i (base - W_ref)).
+        At least R max_i reach(x_i (base - W_ref)).
     curvature : Curvature
         B, the Hessian at W_ref of the present rows; ``inverse`` is near B^{-1}, and how near is
         measured at each use.
@@ -201,7 +203,12 @@ class Ledger:
         Proof: proofs/edited.md
         """
         f, g = self.origin.factor, self.gradient
-        W = self.base - folded(self.inverse @ g, len(self.base))
+        if not np.abs(g).max() < _LARGEST:
+            return self.base, math.inf
+        s = self.inverse @ g
+        # The inverse has drifted a little: one refinement leaves what rounding leaves.
+        s = s - self.inverse @ (self.curvature.matrix @ s - g)
+        W = self.base - folded(s, len(self.base))
         left = math.exp(-f.theta) * (1 - 1e-12) - self.removed
         if not left > 1 - MOST_REMOVED:
             return W, math.inf
@@ -314,7 +321,9 @@ class Ledger:
             self,
             gradient=self.gradient + pull,
             allowance=self.allowance + 2 * UNIT_ROUNDOFF * size,
-            curvature=within(c, np.diag(np.tile(change, K)), np.tile(more, K), 1, 0.0),
+            curvature=within(
+                c, np.diag(np.tile(change, K)), np.tile(more, K), 1, 4 * UNIT_ROUNDOFF
+            ),
             removed=up(self.removed + _trace(f, np.tile(less, K))),
             gram_removed=up(self.gram_removed + _trace(self.now.gram, less)),
             trace_removed=up(self.trace_removed + float(less.max())),

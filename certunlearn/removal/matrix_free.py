@@ -28,7 +28,7 @@ _TINY = 1e-290
 _GUARD = 1.0 + 1e-9
 
 
-def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> float:
+def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> tuple[float, float]:
     """Lower bound on the curvature that a shift of the margins alone meets at W.
 
     Parameters
@@ -40,39 +40,45 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
 
     Returns
     -------
-    float
-        mu such that the smallest eigenvalue of ``sum_i s_i (diag p_i - p_i p_i')`` on vectors
-        that sum to zero is at least mu; ``sum s l'' >= mu`` if K = 1; 0 if nothing can be shown.
+    mu : float
+        The smallest eigenvalue of ``sum_i s_i (diag p_i - p_i p_i')`` on vectors that sum to zero
+        is at least mu; ``sum s l'' >= mu`` for each column if they are not coupled; 0 if nothing
+        can be shown.
+    largest : float
+        At least the curvature of any row at W; kappa where that bounds it.
 
     Notes
     -----
     Guarantee: as stated.  Proof: proofs/intercept_curvature.md
     """
-    edges, error = objective.couplings(W)
+    edges, error, largest = objective.couplings(W)
+    largest = up(largest * (1.0 + error) * math.exp(min(margin_error, 600.0)) * _GUARD)
+    if objective.loss.bounded:
+        largest = objective.loss.kappa
     # What underflow rounded up comes off; what it rounded down errs on the safe side.
     edges = np.maximum(
         np.minimum(edges, edges.T) * (1.0 - error) - _TINY * objective.weight_sum, 0.0
     )
     if not margin_error < 600:
-        return 0.0
+        return 0.0, largest
     shrunk = math.exp(-margin_error * _GUARD) / _GUARD
     K = len(edges)
-    if K == 1:
-        return float(edges[0, 0]) * shrunk
+    if not objective.loss.coupled:
+        return float(np.diag(edges).min()) * shrunk, largest
     edges = edges - np.diag(np.diag(edges))
     laplacian = np.diag(edges.sum(axis=1)) - edges
     # A multiple of 1 1' leaves vectors that sum to zero alone, and makes it definite.
     pinned = laplacian + float(np.trace(laplacian)) / K**2
     if not np.trace(laplacian) > 0:
-        return 0.0
+        return 0.0, largest
     try:
         f = factorise(pinned, np.diag(pinned).copy(), gamma(K + 8))
     except np.linalg.LinAlgError:
-        return 0.0
+        return 0.0, largest
     if not f.theta < math.inf:
-        return 0.0
+        return 0.0, largest
     square = spectral_norm(f.inverse) ** 2
-    return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / _GUARD
+    return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / _GUARD, largest
 
 
 def curvature_floor(objective: Objective, gram: Curvature, W: Array, margin_error: float) -> Array:
@@ -93,8 +99,8 @@ def curvature_floor(objective: Objective, gram: Curvature, W: Array, margin_erro
         ``V' H(W) V >= sum_j D_j ||V_j||^2`` for every V of shape (p, K).  It is alpha where every
         coordinate is penalised.  With a free intercept it is alpha / 2 for the others, and
         ``mu / (1 + 2 lambda)`` for the intercept, mu as in `intercept_curvature` and lambda the
-        largest eigenvalue of the others' ``kappa sum s x x'`` relative to alpha.  Zero where
-        nothing can be shown.
+        largest eigenvalue of the others' ``c sum s x x'`` relative to alpha, c at least the
+        curvature of any row at W.  Zero where nothing can be shown.
 
     Notes
     -----
@@ -116,10 +122,10 @@ def curvature_floor(objective: Objective, gram: Curvature, W: Array, margin_erro
     wrong = (gram.error + 8 * UNIT_ROUNDOFF) * float(np.sum(gram.diagonal[:-1] / alpha[:-1]))
     total = up(largest_eigenvalue(scaled) + wrong * _GUARD) if len(root) else 1.0
     # The penalty itself is the identity in these units.
-    ratio = max(up(total - 1.0), 0.0)
-    mu = intercept_curvature(objective, W, margin_error)
+    mu, largest = intercept_curvature(objective, W, margin_error)
+    ratio = up(max(up(total - 1.0), 0.0) * max(largest / objective.loss.kappa, 0.0) * _GUARD)
     D[-1] = mu / (1.0 + 2.0 * ratio) / _GUARD
-    if objective.loss.columns > 1:
+    if objective.loss.coupled:
         # Along equal intercepts the gauge alone acts, rho K of it.
         D[-1] = min(D[-1], down(float(objective.gauge[-1]) * objective.loss.columns))
     return D
@@ -151,7 +157,7 @@ def matrix_free_distance(
     """Bound the distance to the exact optimum by a gradient and a diagonal below the Hessian.
 
     ``||W - W*||_A <= c r`` with r of Theorem 1 for ``nu = ||g||_{D^{-1}}`` and
-    ``L = R max ||x_i||_{D^{-1}}`` (over pairs of classes where there are several).
+    ``L = R max ||x_i||_{D^{-1}}`` (over pairs of classes where they are coupled).
 
     Parameters
     ----------
@@ -173,7 +179,7 @@ def matrix_free_distance(
     if not c < math.inf:
         return math.inf
     root = 1.0 / np.sqrt(D)
-    pairs = 1.0 if objective.loss.columns == 1 else math.sqrt(2.0)
+    pairs = math.sqrt(2.0) if objective.loss.coupled else 1.0
     L = objective.loss.R * pairs * norm(objective.rows.column_max * root) * _GUARD
     g, scale = np.abs(m.gradient), root[:, None]
     crude = norm((g + m.allowance) * scale) * _GUARD

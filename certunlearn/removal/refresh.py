@@ -94,4 +94,16 @@ def refresh(
             model = model_at(objective, s.W, s.measurement.margin_error)
         s = s._replace(model=model, measurement=s.measurement._replace(moved=0.0))
         bounded(s.W, s.measurement, model, True)
+        if goal.relative and math.isinf(reached[0]):
+            _demand_flat(s.measurement, objective, goal.tol)
     return Reached(s.W, reached[0], s.model, tier, s.W, s.measurement), s.iterations
+
+
+def _demand_flat(m: Measurement, objective: Objective, tol: float) -> None:
+    """Refuse a point about which nothing is known, where nothing will be claimed either."""
+    size = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+    if size > tol:
+        raise ConvergenceError(
+            f"no step lowers the objective (max |mean gradient| {size:.3g}): rescale the features "
+            "or the targets, take a smoother loss, or strengthen the penalty (lower C)"
+        )

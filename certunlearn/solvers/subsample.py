@@ -41,14 +41,17 @@ def subsampled_start(
     model : QuadraticModel
         Of all rows at W.
     """
-    if objective.rows.n < STRIDE * _ENOUGH * W.size:
+    loss = objective.loss
+    if objective.rows.n < STRIDE * _ENOUGH * W.size or loss.R == 0 or not loss.bounded:
+        # A quadratic takes one step anyway; without a bound on the curvature none is safe.
         return W
     rows, chosen = objective.rows.thinned(STRIDE)
     weight = chosen(objective.weight)
     total = float(weight.sum())
-    live = np.unique(objective.rows.codes[objective.weight > 0])
-    if len(np.unique(rows.codes[weight > 0])) < len(live):
-        return W
+    if rows.classed:
+        live = np.unique(objective.rows.labels[objective.weight > 0])
+        if len(np.unique(rows.labels[weight > 0])) < len(live):
+            return W
     scaled = Weights.of(weight * (objective.weight_sum / total))
     sample = replace(objective, rows=rows, weights=scaled)
 

@@ -1,0 +1,90 @@
+"""Linear classifiers: labels, class weights and decisions."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from .. import _validate
+from ..exceptions import ClassForgottenWarning
+from ..unlearner import Model
+from ._linear import Array, LinearEstimator
+
+
+class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
+    """A linear estimator whose targets are labels."""
+
+    classes_: NDArray[Any]
+    intercept_: Array
+    class_weight: Any
+    _labels: NDArray[Any]
+
+    def _encoded(self, y: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+        check_classification_targets(y)
+        labels, codes = np.unique(y, return_inverse=True)
+        return codes.astype(np.int64), {"_labels": labels}
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the margins, shape (n_samples,) or (n_samples, n_classes)."""
+        margins = self._margins(X)
+        return margins[:, 0] if margins.shape[1] == 1 else margins
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the likeliest label of each row, shape (n_samples,)."""
+        margins = self.decision_function(X)
+        code = (margins > 0).astype(int) if margins.ndim == 1 else margins.argmax(axis=1)
+        out: NDArray[Any] = self.classes_[code]
+        return out
+
+    def _class_weight(self, labels: NDArray[Any]) -> None | str | Array:
+        """Check the weights of the classes; one number a label where they are given."""
+        given = self.class_weight
+        if given is None or isinstance(given, str):
+            if given not in (None, "balanced"):
+                raise ValueError(f'class_weight must be "balanced", a dict or None, got {given!r}')
+            return given
+        if not isinstance(given, dict):
+            raise ValueError(f'class_weight must be "balanced", a dict or None, got {given!r}')
+        unknown = [key for key in given if key not in labels.tolist()]
+        if unknown:
+            raise ValueError(f"class_weight names labels that y does not hold: {unknown}")
+        return np.array(
+            [_validate.real("class_weight", given.get(v, 1.0), low=0) for v in labels.tolist()]
+        )
+
+    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
+        coef, intercept = self._released(model)
+        labels = more.get("_labels", getattr(self, "_labels", np.zeros(0)))
+        return {
+            "coef_": coef,
+            "intercept_": intercept,
+            "classes_": labels[model.classes],
+            "n_iter_": self._steps(model),
+        }
+
+    def _codes(self, y: Any) -> NDArray[np.int64]:
+        y = column_or_1d(y, dtype=None)
+        code = np.searchsorted(self._labels, y) if len(y) else np.zeros(0, dtype=np.int64)
+        known = self._labels[np.minimum(code, len(self._labels) - 1)] == y
+        if not known.all():
+            new = np.unique(np.asarray(y)[~known]).tolist()
+            raise ValueError(
+                f"labels that did not occur in the fit: {new}; fit anew to add classes"
+            )
+        return code.astype(np.int64)
+
+    def _notice(self, before: Model, after: Model) -> None:
+        lost = self._labels[np.setdiff1d(before.classes, after.classes)]
+        if len(lost):
+            warnings.warn(
+                f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
+                "classes_ and coef_ change shape, as retraining would have it",
+                ClassForgottenWarning,
+                stacklevel=4,
+            )

@@ -1,0 +1,172 @@
+"""What every estimator with coefficients and an intercept does alike: fit, and its settings."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import _validate, unlearner
+from ..noise import MECHANISMS
+from ..pointwise import Pointwise
+from ..solvers.choice import SOLVERS
+from ..tradeoff import VIEWS
+from ..unlearner import Model, Settings
+from ._addressing import RowNames
+from ._base import UnlearningEstimator
+from ._progress import shown
+
+Array = NDArray[np.float64]
+
+
+class LinearEstimator(UnlearningEstimator):
+    """Fits coefficients and an unpenalised intercept.
+
+    A subclass says in `_encoded` what it makes of targets and in `_settings` what it minimises.
+    """
+
+    coef_: Array
+    n_iter_: NDArray[np.int64]
+    fit_intercept: bool
+    tol: float
+    max_iter: int
+    random_state: Any
+    epsilon: float
+    delta: float
+    noise: float
+    mechanism: str
+    view: str
+    solver: str
+
+    #: How the targets are checked.
+    _targets: ClassVar[dict[str, bool]] = {}
+
+    @abstractmethod
+    def _encoded(self, y: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Return labels for the row store, and attributes to remember with them."""
+
+    @abstractmethod
+    def _settings(self, known: dict[str, Any]) -> Settings:
+        """Check the parameters and state them as the unlearner wants them."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        row_ids: Any = None,
+        groups: Any = None,
+        progress: Any = None,
+    ) -> Self:
+        """Train on the rows of positive weight and release.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Copied as float64, never written to.  A DataFrame's index names the rows.
+        y : array-like of shape (n_samples,)
+            Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
+        sample_weight : array-like of shape (n_samples,), optional
+            At least 0; a row of weight 0 is not in the training set.
+        row_ids : array-like of shape (n_samples,), optional
+            Names of the rows, instead of a DataFrame's index.
+        groups : array-like of shape (n_samples,), optional
+            Whom each row belongs to: `forget` can take all rows of a group.
+        progress : bool or callable, optional
+            True shows a line that changes, where rich is installed; a callable gets the number and
+            the decrement of every Newton step.
+
+        Returns
+        -------
+        self
+            Fitted.
+
+        Raises
+        ------
+        NotCertifiedError
+            If the distance to the optimum that every fit promises cannot be shown.
+        ConvergenceError
+            If the optimum is not reached in ``max_iter`` steps.
+        AssumptionError
+            If there is no optimum, such as with fewer than two classes of positive weight.
+        """
+        with self._unchanged_on_error():
+            names_of = X
+            X, y = validate_data(self, X, y, dtype=np.float64, order="C", **self._targets)
+            labels, known = self._encoded(y)
+            weight = self._weights(X, sample_weight)
+            names = RowNames.of(names_of, row_ids, groups, len(X))
+            settings = self._settings(known)
+            with shown(progress, self.verbose) as callback:
+                model = unlearner.fit(X, labels, weight, settings, progress=callback)
+            self._adopt(model, "fit", 0, _names=names, history_=[], **known)
+        return self
+
+    def _stated(
+        self,
+        *,
+        alpha: float,
+        loss: Pointwise | None = None,
+        per_weight: bool = False,
+        class_weight: None | str | Array = None,
+    ) -> Settings:
+        """Check the parameters that all estimators share and add what one has of its own."""
+        seed = None
+        if self.random_state is not None:
+            seed = self.random_state
+            if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+                seed = check_random_state(self.random_state).randint(2**63 - 1, dtype=np.int64)
+            seed = _validate.count("random_state", seed, low=0)
+        _validate.count("verbose", self.verbose, low=0)
+        return Settings(
+            alpha=alpha,
+            loss=loss,
+            per_weight=per_weight,
+            class_weight=class_weight,
+            fit_intercept=_validate.flag("fit_intercept", self.fit_intercept),
+            epsilon=_validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
+            delta=_validate.real("delta", self.delta, low=0, high=1),
+            noise=_validate.real("noise", self.noise, low=0, closed="low"),
+            mechanism=_validate.choice("mechanism", self.mechanism, MECHANISMS),
+            tol=_validate.real("tol", self.tol, low=0, closed="low"),
+            max_iter=_validate.count("max_iter", self.max_iter, low=1),
+            seed=seed,
+            view=_validate.choice("view", self.view, VIEWS),
+            solver=_validate.choice("solver", self.solver, SOLVERS),
+        )
+
+    def _alpha(self, alpha: Any) -> float:
+        """Check a penalty that may be zero."""
+        return _validate.real("alpha", alpha, low=0, closed="low")
+
+    def _released(self, model: Model) -> tuple[Array, Array]:
+        """Return the released coefficients (K, d) and intercepts (K,)."""
+        p = model.rows.p - int(model.settings.fit_intercept)
+        W = model.released
+        return np.ascontiguousarray(W[:p].T), W[p].copy() if len(W) > p else np.zeros(W.shape[1])
+
+    def _steps(self, model: Model) -> NDArray[np.int32]:
+        """Newton steps of the last fit or refresh, as scikit-learn shows them."""
+        return np.array([model.iterations], dtype=np.int32)
+
+    def _margins(self, X: Any) -> Array:
+        """Return X coef' + intercept for checked X, as coef_ is shaped."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        out: Array = X @ self.coef_.T + self.intercept_
+        return out
+
+    def _copied_to(self, out: Any) -> Any:
+        """Give a scikit-learn estimator the released weights and the names of the features."""
+        out.coef_, out.intercept_ = np.copy(self.coef_), np.copy(self.intercept_)
+        if np.ndim(self.intercept_) == 0:
+            out.intercept_ = float(out.intercept_)
+        out.n_features_in_ = self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            out.feature_names_in_ = self.feature_names_in_.copy()
+        return out

@@ -1,0 +1,258 @@
+"""Convex losses of one margin, with the constants their certificates need.
+
+Each gives value, slope and curvature in the margin z for a target t, elementwise, on NumPy and on
+JAX arrays alike.  R and kappa: ``|l'''| <= R l''``, and ``l'' <= kappa`` where ``bounded``;
+where the curvature has no bound kappa is 1, and only scales the noise.
+Proof: proofs/gsc_constants.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Pointwise(Protocol):
+    """What is needed of a loss of one margin.
+
+    ``wobble`` bounds the rounding of a computed slope at a given margin, in units of roundoff;
+    ``ulps`` that of a computed curvature, relatively.  ``at_zero`` is the curvature at z = 0 where
+    it is the same for every target, else 0.
+    """
+
+    @property
+    def R(self) -> float: ...
+
+    @property
+    def kappa(self) -> float: ...
+
+    @property
+    def bounded(self) -> bool: ...
+
+    @property
+    def ulps(self) -> float: ...
+
+    @property
+    def at_zero(self) -> float: ...
+
+    def value(self, z: Any, t: Any) -> Any: ...
+
+    def slope(self, z: Any, t: Any) -> Any: ...
+
+    def curvature(self, z: Any, t: Any) -> Any: ...
+
+    def wobble(self, z: Any, t: Any) -> Any: ...
+
+
+def namespace(z: Any) -> Any:
+    """Return the module whose functions take z: numpy or jax.numpy."""
+    if isinstance(z, np.ndarray | float):
+        return np
+    import jax.numpy as jnp
+
+    return jnp
+
+
+def sigmoid(z: Any) -> Any:
+    """Return 1 / (1 + exp(-z)), to a few units relatively, and without overflow."""
+    xp = namespace(z)
+    small = xp.exp(-xp.abs(z))
+    return xp.where(z >= 0, 1.0, small) / (1.0 + small)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """``log(1 + exp(-t z))``, t = 1 or -1."""
+
+    R: float = 1.0
+    kappa: float = 0.25
+    bounded: bool = True
+    ulps: float = 256.0
+    at_zero: float = 0.25
+
+    def value(self, z: Any, t: Any) -> Any:
+        return namespace(z).logaddexp(0.0, -t * z)
+
+    def slope(self, z: Any, t: Any) -> Any:
+        return -t * sigmoid(-t * z)
+
+    def curvature(self, z: Any, t: Any) -> Any:
+        return sigmoid(z) * sigmoid(-z)
+
+    def wobble(self, z: Any, t: Any) -> Any:
+        return 64.0 * namespace(z).abs(self.slope(z, t))
+
+
+@dataclass(frozen=True)
+class Squared:
+    """``(z - t)^2 / 2``."""
+
+    R: float = 0.0
+    kappa: float = 1.0
+    bounded: bool = True
+    ulps: float = 256.0
+    at_zero: float = 1.0
+
+    def value(self, z: Any, t: Any) -> Any:
+        return 0.5 * (z - t) ** 2
+
+    def slope(self, z: Any, t: Any) -> Any:
+        return z - t
+
+    def curvature(self, z: Any, t: Any) -> Any:
+        return namespace(z).ones_like(z)
+
+    def wobble(self, z: Any, t: Any) -> Any:
+        return 64.0 * namespace(z).abs(z - t)
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """``exp(z) - t z``, t >= 0: Poisson deviance with a log link, up to a constant, halved."""
+
+    R: float = 1.0
+    kappa: float = 1.0
+    bounded: bool = False
+    ulps: float = 256.0
+    at_zero: float = 1.0
+
+    def value(self, z: Any, t: Any) -> Any:
+        return namespace(z).exp(z) - t * z
+
+    def slope(self, z: Any, t: Any) -> Any:
+        return namespace(z).exp(z) - t
+
+    def curvature(self, z: Any, t: Any) -> Any:
+        return namespace(z).exp(z)
+
+    def wobble(self, z: Any, t: Any) -> Any:
+        return 64.0 * (namespace(z).exp(z) + t)
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """``z + t exp(-z)``, t > 0: Gamma deviance with a log link, up to a constant, halved."""
+
+    R: float = 1.0
+    kappa: float = 1.0
+    bounded: bool = False
+    ulps: float = 256.0
+    at_zero: float = 0.0
+
+    def value(self, z: Any, t: Any) -> Any:
+        return z + t * namespace(z).exp(-z)
+
+    def slope(self, z: Any, t: Any) -> Any:
+        return 1.0 - t * namespace(z).exp(-z)
+
+    def curvature(self, z: Any, t: Any) -> Any:
+        return t * namespace(z).exp(-z)
+
+    def wobble(self, z: Any, t: Any) -> Any:
+        return 64.0 * (1.0 + t * namespace(z).exp(-z))
+
+
+@dataclass(frozen=True)
+class PseudoHuber:
+    """``b^2 (sqrt(1 + (r / b)^2) - 1)``, r = z - t: quadratic near 0, slope at most b.
+
+    References
+    ----------
+    Charbonnier et al. (1994), Two deterministic half-quadratic regularization algorithms.
+    """
+
+    threshold: float = 1.0
+    kappa: float = 1.0
+    bounded: bool = True
+    ulps: float = 256.0
+    at_zero: float = 0.0
+
+    @property
+    def R(self) -> float:
+        return 1.5 / self.threshold
+
+    def _root(self, r: Any) -> Any:
+        return namespace(r).hypot(namespace(r).ones_like(r), r / self.threshold)
+
+    def value(self, z: Any, t: Any) -> Any:
+        r = z - t
+        return r * (r / (1.0 + self._root(r)))
+
+    def slope(self, z: Any, t: Any) -> Any:
+        r = z - t
+        return r / self._root(r)
+
+    def curvature(self, z: Any, t: Any) -> Any:
+        return self._root(z - t) ** -3.0
+
+    def wobble(self, z: Any, t: Any) -> Any:
+        return 64.0 * namespace(z).abs(self.slope(z, t))
+
+
+@dataclass(frozen=True)
+class LogCosh:
+    """``log cosh(z - t)``."""
+
+    R: float = 2.0
+    kappa: float = 1.0
+    bounded: bool = True
+    ulps: float = 4096.0
+    at_zero: float = 0.0
+
+    def value(self, z: Any, t: Any) -> Any:
+        xp, r = namespace(z), namespace(z).abs(z - t)
+        return r + xp.log1p(xp.exp(-2.0 * r)) - np.log(2.0)
+
+    def slope(self, z: Any, t: Any) -> Any:
+        return namespace(z).tanh(z - t)
+
+    def curvature(self, z: Any, t: Any) -> Any:
+        small = namespace(z).exp(-2.0 * namespace(z).abs(z - t))
+        return small * (2.0 / (1.0 + small)) ** 2
+
+    def wobble(self, z: Any, t: Any) -> Any:
+        return 64.0 * namespace(z).abs(self.slope(z, t))
+
+
+@dataclass(frozen=True)
+class SoftplusHinge:
+    """``T log(1 + exp((1 - t z) / T))``, t = 1 or -1: the hinge loss, smoothed at temperature T.
+
+    It is at most T log 2 above the hinge loss.
+    """
+
+    temperature: float = 0.5
+    bounded: bool = True
+    ulps: float = 4096.0
+
+    @property
+    def R(self) -> float:
+        return 1.0 / self.temperature
+
+    @property
+    def kappa(self) -> float:
+        return 0.25 / self.temperature
+
+    @property
+    def at_zero(self) -> float:
+        return float(self.curvature(0.0, 1.0))
+
+    def _lack(self, z: Any, t: Any) -> Any:
+        return (1.0 - t * z) / self.temperature
+
+    def value(self, z: Any, t: Any) -> Any:
+        return self.temperature * namespace(z).logaddexp(0.0, self._lack(z, t))
+
+    def slope(self, z: Any, t: Any) -> Any:
+        return -t * sigmoid(self._lack(z, t))
+
+    def curvature(self, z: Any, t: Any) -> Any:
+        lack = self._lack(z, t)
+        return sigmoid(lack) * sigmoid(-lack) / self.temperature
+
+    def wobble(self, z: Any, t: Any) -> Any:
+        lack = namespace(z).abs(self._lack(z, t))
+        pushed = 4.0 * lack * self.curvature(z, t) * self.temperature
+        return 64.0 * namespace(z).abs(self.slope(z, t)) + pushed
