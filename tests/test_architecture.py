@@ -7,10 +7,10 @@ import certunlearn
 
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
-    {"_version", "_validate", "_threads", "exceptions", "_rounding"},
-    {"losses", "rows", "weights", "bounds", "factor", "certificate"},
+    {"_version", "_validate", "_threads", "exceptions", "_rounding", "_style"},
+    {"losses", "rows", "weights", "bounds", "factor", "certificate", "_pages"},
     {"sweeps", "tradeoff", "noise", "share"},
-    {"objective"},
+    {"objective", "power"},
     {"orthogonal"},
     {"model", "gram"},
     {"solvers", "removal.distance"},
@@ -20,13 +20,14 @@ LAYERS = [
     {"editing"},
     {"unlearner"},
     {"estimators"},
+    {"report", "displays"},
     {"demo", "__init__"},
     {"cli"},
     {"__main__"},
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
 ALLOWED = {("rows", "sweeps")}
-CLAIMS = {"bounds", "factor", "tradeoff", "certificate", "noise"}
+CLAIMS = {"bounds", "factor", "tradeoff", "power", "certificate", "noise"}
 
 
 def room(path):
