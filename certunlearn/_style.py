@@ -78,18 +78,20 @@ pre {
   overflow-wrap: anywhere; font-size: 0.75rem; line-height: 1.5;
   font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
 }
-@media (max-width: 52rem) {
+@media screen and (max-width: 52rem) {
   main { padding-top: 2rem; }
   .pair, .drawn, dl div { grid-template-columns: minmax(0, 1fr); }
   .drawn figure { margin-bottom: 1.25rem; }
 }
 @media print {
   @page { margin: 18mm; }
-  body { font-size: 10pt; }
+  html { font-size: 9pt; }
+  body { line-height: 1.4; }
   main { max-width: none; padding: 0; }
-  section, .pair { margin-top: 1.4rem; }
+  section, .pair { margin-top: 1.6rem; }
   .pair { grid-template-columns: 1fr 1fr; }
-  .drawn { grid-template-columns: 8cm 1fr; }
+  .drawn { grid-template-columns: 7.5cm 1fr; }
+  dl div { padding: 0.2rem 0; }
   .pair section, .drawn, dl div, tr { break-inside: avoid; }
   h2 { break-after: avoid; }
   .pair section, pre, svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

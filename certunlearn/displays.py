@@ -227,13 +227,15 @@ class ForgettingCurveDisplay:
         self._label(ax, names)
         ax.set(xlabel="Request (0 is the fit)")
         ax.set(ylabel="Certified distance to exact retraining")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.set_title("How close each request came (owner's view)", loc="left", color=_INK)
         self.ax_, self.figure_ = ax, ax.figure  # type: ignore[assignment]
         return self
 
     def _label(self, ax: Axes, names: list[str]) -> None:
         """Write the target and the tiers at the right edge, at the height of their last point."""
+        from matplotlib.lines import Line2D
+
         last = {name: max(i for i, t in enumerate(self.tier) if t == name) for name in names}
         at = [(np.log10(self.target[-1]), "target", _INK, "_")]
         for name in names:
@@ -253,7 +255,8 @@ class ForgettingCurveDisplay:
             height = max(height, floor)
             floor = height + room
             y = (height - low) / (high - low)
-            (key,) = ax.plot([1.025], [y], marker=marker, color=colour, markersize=6)
-            key.set(transform=ax.transAxes, clip_on=False)
+            key = Line2D([1.025], [y], marker=marker, color=colour, markersize=6, clip_on=False)
+            key.set_transform(ax.transAxes)
+            ax.add_artist(key)
             # The text itself stays dark: yellow on white cannot be read.
             ax.annotate(text, (1.045, y), xycoords="axes fraction", va="center", color=_INK)

@@ -152,7 +152,7 @@ def _holds(c: Certificate, promise: Promise) -> Iterator[Text]:
     )
     if promise.advantage > _WEAK:
         yield Text("This is a weak promise: these figures are far from those of guessing.")
-    factor = upwards(math.exp(c.epsilon), 4) if c.epsilon <= 700 else "exp(epsilon)"
+    factor = upwards(math.exp(c.epsilon), 4) if c.epsilon <= 700 else "over 1e304"
     yield Text(
         "Formally: the probabilities of every set of outcomes, after the removal and after the "
         f"retraining, differ by at most a factor exp(epsilon) = {factor} and an addition "
