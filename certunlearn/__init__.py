@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from ._version import __version__
 from .certificate import Certificate
+from .displays import CertificateDisplay, ForgettingCurveDisplay
 from .estimators.glm import CertifiedGammaRegressor, CertifiedPoissonRegressor
 from .estimators.logistic import CertifiedLogReg
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
+from .report import certificate_report
 
 __all__ = [
     "Certificate",
+    "CertificateDisplay",
     "CertifiedGammaRegressor",
     "CertifiedHuberRegressor",
     "CertifiedLinearSVC",
@@ -19,5 +22,7 @@ __all__ = [
     "CertifiedPoissonRegressor",
     "CertifiedRidge",
     "CertifiedRidgeClassifier",
+    "ForgettingCurveDisplay",
     "__version__",
+    "certificate_report",
 ]

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ._version import __version__
+
+_SAID = {
+    "title": "heading of the page",
+    "who": "who carried the removal out",
+    "when": "when it was carried out",
+    "request": "what was asked, such as a case number",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +24,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="fit, forget and check on two real data sets")
     demo.add_argument("--seed", type=int, help="reproducible (not private) noise")
+    report = commands.add_parser("report", help="set a certificate as a page to be filed")
+    report.add_argument("certificate", type=Path, help="what Certificate.to_json wrote")
+    report.add_argument("-o", "--output", type=Path, help="file to write; standard output if none")
+    report.add_argument("--format", choices=("html", "markdown"), default="html")
+    for name, text in _SAID.items():
+        report.add_argument(f"--{name}", help=text)
     arguments = parser.parse_args(argv)
+    if arguments.command == "report":
+        return _report(arguments)
     from . import demo as story
 
     return story.main(arguments.seed)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    """Write the page of a certificate in a file."""
+    from .certificate import Certificate
+    from .report import certificate_report
+
+    said = {name: getattr(arguments, name) for name in _SAID}
+    try:
+        certificate = Certificate.from_json(arguments.certificate.read_text("utf-8"))
+        page = certificate_report(certificate, format=arguments.format, **said)
+        if arguments.output is None:
+            sys.stdout.write(page)
+        else:
+            arguments.output.write_text(page, "utf-8")
+    except (OSError, ValueError) as error:
+        print(f"certunlearn report: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -7,11 +7,11 @@ import certunlearn
 
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
-    {"_version", "_validate", "_threads", "exceptions", "_rounding"},
-    {"pointwise", "rows", "weights", "bounds", "factor", "certificate"},
+    {"_version", "_validate", "_threads", "exceptions", "_rounding", "_style"},
+    {"pointwise", "rows", "weights", "bounds", "factor", "certificate", "_pages"},
     {"losses"},
     {"sweeps", "tradeoff", "noise", "share"},
-    {"objective"},
+    {"objective", "power"},
     {"orthogonal"},
     {"model", "gram"},
     {"solvers", "removal.distance"},
@@ -21,13 +21,14 @@ LAYERS = [
     {"editing"},
     {"unlearner"},
     {"estimators"},
+    {"report", "displays"},
     {"demo", "__init__"},
     {"cli"},
     {"__main__"},
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
 ALLOWED = {("rows", "sweeps")}
-CLAIMS = {"bounds", "factor", "tradeoff", "certificate", "noise"}
+CLAIMS = {"bounds", "factor", "tradeoff", "power", "certificate", "noise"}
 
 
 def room(path):

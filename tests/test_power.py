@@ -1,0 +1,172 @@
+"""The best test's power: above the truth, not far above, and against an independent library."""
+
+import math
+from dataclasses import replace
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from certunlearn import CertifiedLogReg
+from certunlearn.certificate import Certificate
+from certunlearn.power import Promise, all_releases, one_release
+from certunlearn.tradeoff import calibrate, mu_from_epsilon_delta
+
+RATES = [0.0, 1e-300, 1e-12, 1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999999, 1.0]
+
+
+def exact(epsilon, delta, mu, a):
+    """Power of the best test, from epsilon and delta and from mu, to 50 digits."""
+    with mpmath.workdps(50):
+        e, d, mu, a = (mpmath.mpf(v) for v in (epsilon, delta, mu, a))
+        line = min(mpmath.mpf(1), mpmath.exp(e) * a + d, 1 - mpmath.exp(-e) * (1 - d - a))
+        if a in (0, 1):
+            return min(line, a)
+        # Phi^{-1}(a) by bisection: the inverse error function is no good in the tail.
+        low, high = mpmath.mpf(-40), mpmath.mpf(40)
+        for _ in range(150):
+            middle = (low + high) / 2
+            low, high = (middle, high) if mpmath.ncdf(middle) < a else (low, middle)
+        return min(line, mpmath.ncdf(low + mu))
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 0.1, 1.0, 5.0, 30.0])
+@pytest.mark.parametrize("delta", [1e-12, 1e-6, 1e-2])
+def test_true_positive_rate_is_at_least_the_truth_and_not_far_above(epsilon, delta):
+    mu = mu_from_epsilon_delta(epsilon, delta)
+    for a in RATES:
+        truth = exact(epsilon, delta, mu, a)
+        found = Promise(epsilon, delta, mu).true_positive_rate(a)
+        assert found >= truth
+        assert found <= float(truth) * (1 + 1e-9) + 2e-15
+
+
+@given(st.floats(0, 1), st.floats(1e-6, 10), st.floats(0, 0.1), st.floats(0, 5))
+def test_true_positive_rate_holds_whichever_law_is_the_hypothesis(a, epsilon, delta, mu):
+    promise = Promise(epsilon, delta, mu)
+    b = promise.true_positive_rate(a)
+    # The test that rejects where this one does not has level 1 - b, but for what was rounded up.
+    assert promise.true_positive_rate(min(1.0, 1 - b + 1e-10)) >= 1 - a - 1e-12
+    assert a <= b <= 1
+    assert b - a <= promise.advantage + 1e-11
+
+
+def test_rates_that_are_none_are_refused():
+    for a in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            Promise(1.0, 1e-6).true_positive_rate(a)
+
+
+@pytest.mark.parametrize("drift", [0.0, 1e-3, 0.5])
+def test_drift_is_charged_on_either_side(drift):
+    mu, a, tail = 0.4, 0.05, 1e-4
+    found = Promise(math.inf, 1.0, mu, drift, tail).true_positive_rate(a)
+    first = norm.cdf(norm.ppf(math.exp(drift) * a + tail) + mu)
+    second = math.exp(drift) * norm.cdf(norm.ppf(a) + mu) + tail
+    assert max(first, second) <= found <= max(first, second) * (1 + 1e-9)
+
+
+def test_drift_bound_holds_for_gaussians_whose_variances_differ():
+    # M ~ N(mu, 1), N12 ~ N(0, 1), N2 ~ N(0, s^2): the loss of the last two is at most log s on
+    # everything but a tail.
+    mu, s = 0.3, 1.01
+    edge = 3.5
+    drift = edge**2 / 2 * (1 - s**-2)
+    tail = 2 * norm.sf(edge / s)
+    promise = Promise(math.inf, 1.0, mu, drift, tail)
+    for cut in np.linspace(-3, 3, 25):
+        m, n = norm.sf(cut - mu), norm.sf(cut / s)
+        assert m <= promise.true_positive_rate(n)
+        assert n <= promise.true_positive_rate(m)
+
+
+@pytest.mark.parametrize("epsilon, delta", [(0.1, 1e-6), (1.0, 1e-6), (4.0, 1e-3)])
+def test_advantage_is_the_largest_gap(epsilon, delta):
+    for mu in (mu_from_epsilon_delta(epsilon, delta), math.inf):
+        promise = Promise(epsilon, delta, mu)
+        gaps = [promise.true_positive_rate(a) - a for a in np.linspace(0, 1, 2001)]
+        # Either is rounded up by itself.
+        assert max(gaps) <= promise.advantage + 1e-11 <= max(gaps) + 1e-3
+        assert promise.even_odds == pytest.approx(0.5 + promise.advantage / 2, rel=1e-12)
+
+
+def test_extremes_promise_nothing_or_everything():
+    assert Promise(math.inf, 1.0).true_positive_rate(0.01) == 1.0
+    assert Promise(1e300, 0.0).advantage == 1.0
+    nothing = Promise(1e-9, 0.0, 0.0)
+    assert 0.01 <= nothing.true_positive_rate(0.01) <= 0.01 * (1 + 2e-9)
+    assert nothing.advantage <= 1e-9
+
+
+def certificate(mechanism="gram", view="release", releases=1, dimension=5, **asked):
+    asked = {"epsilon": 1.0, "delta": 1e-6} | asked
+    drifts = mechanism != "isotropic"
+    budget = calibrate(**asked, sigma=0.1, dimension=dimension, drifts=drifts, view=view)
+    return budget, Certificate(
+        kind="gaussian",
+        **asked,
+        mu=budget.mu,
+        sigma=0.1,
+        mechanism=mechanism,
+        view=view,
+        distance_target=budget.distance_target,
+        fit_distance=budget.fit_distance,
+        joint_epsilon=budget.joint_epsilon(releases),
+        coefficient_deviation=(0.1, 0.1, 0.1),
+        reference="retraining",
+        n_retained=10,
+        library="certunlearn",
+    )
+
+
+@pytest.mark.parametrize("epsilon, delta", [(1e-3, 1e-9), (0.1, 1e-6), (1.0, 1e-6), (20.0, 1e-2)])
+def test_one_release_charges_the_drift_that_the_budget_does(epsilon, delta):
+    budget, c = certificate(epsilon=epsilon, delta=delta)
+    promise = one_release(c)
+    assert promise.drift_epsilon == budget.drift_epsilon > 0
+    # What calibrate leaves for the means is what is left of delta beside this tail.
+    tail = promise.drift_delta * math.exp(epsilon)
+    left = 0.999 * delta * math.exp(-budget.drift_epsilon)
+    assert tail == pytest.approx(1e-3 * delta)
+    expected = mu_from_epsilon_delta(epsilon - budget.drift_epsilon, left * (1 - 1e-12))
+    assert promise.mu == budget.mu == expected
+    isotropic = one_release(certificate("isotropic", epsilon=epsilon, delta=delta)[1])
+    assert isotropic.drift_epsilon == isotropic.drift_delta == 0
+
+
+@pytest.mark.parametrize("mechanism", ["gram", "isotropic", "objective"])
+@pytest.mark.parametrize("releases", [2, 3, 17, 100])
+@pytest.mark.parametrize("epsilon, delta", [(0.1, 1e-9), (1.0, 1e-6), (3.0, 1e-3)])
+def test_all_releases_count_at_least_as_many_as_there_are(mechanism, releases, epsilon, delta):
+    budget, c = certificate(mechanism, releases=releases, epsilon=epsilon, delta=delta)
+    joint = all_releases(c)
+    assert joint.epsilon == c.joint_epsilon
+    assert joint.mu >= budget.mu * math.sqrt(releases)
+    assert joint.mu <= budget.mu * math.sqrt(1.05 * releases + 1)
+    # Far below what epsilon and delta alone say.
+    if releases == 17:
+        assert joint.even_odds < Promise(joint.epsilon, delta).even_odds
+        assert joint.true_positive_rate(0.05) >= norm.cdf(norm.ppf(0.05) + joint.mu)
+
+
+def test_all_releases_are_one_release_where_the_view_says_so():
+    for view, releases in (("transcript", 40), ("release", 1)):
+        _, c = certificate(view=view, releases=releases)
+        assert all_releases(c) == one_release(c)
+
+
+def test_all_releases_fall_back_on_epsilon_and_delta():
+    _, c = certificate(releases=3)
+    for odd in ({"joint_epsilon": math.inf}, {"mu": 0.0}, {"mu": 1e-30}, {"delta": 0.9}):
+        joint = all_releases(replace(c, **odd))
+        assert joint.mu == math.inf and joint.epsilon == odd.get("joint_epsilon", c.joint_epsilon)
+
+
+def test_a_certificate_that_claims_nothing_promises_nothing():
+    model = CertifiedLogReg(noise=0).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+    for read in (one_release, all_releases):
+        with pytest.raises(ValueError, match="promises nothing"):
+            read(model.certificate_)
