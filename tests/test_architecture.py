@@ -9,7 +9,7 @@ ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
     {"_version", "_validate", "_threads", "exceptions", "_rounding"},
     {"losses", "rows", "weights", "bounds", "factor", "certificate"},
-    {"sweeps", "tradeoff", "noise", "share"},
+    {"sweeps", "tradeoff", "noise", "share", "lookalikes", "influence"},
     {"objective"},
     {"orthogonal"},
     {"model", "gram"},
@@ -19,6 +19,7 @@ LAYERS = [
     {"training"},
     {"editing"},
     {"unlearner"},
+    {"preview"},
     {"estimators"},
     {"demo", "__init__"},
     {"cli"},
