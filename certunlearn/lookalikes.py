@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv
+from scipy.linalg import eigvalsh
+from scipy.optimize import bisect
 
 from ._rounding import UNIT_ROUNDOFF
 
@@ -42,6 +43,8 @@ class Chunked(Protocol):
 class Neighbours:
     """What looks like the rows of a request, among the rows that would stay.
 
+    It depends on the rows, so it is for the owner's eyes.
+
     Attributes
     ----------
     targets : ndarray of int
@@ -55,8 +58,9 @@ class Neighbours:
         Rows of the training set with exactly a target's features, itself included.
     threshold : float
         In use.
-    dimension : float
-        Effective number of independent columns that the default threshold was chosen for.
+    chance : float
+        At least the expected number of pairs of unrelated rows within the threshold, were the data
+        Gaussian with these correlations.
     """
 
     targets: Positions
@@ -68,21 +72,20 @@ class Neighbours:
     borderline_distance: Array
     multiplicity: NDArray[np.int64]
     threshold: float
-    dimension: float
+    chance: float
 
     def moved(self, names: Positions) -> Neighbours:
-        """Return the same with every position replaced by ``names`` of it."""
-        return Neighbours(
-            names[self.targets],
-            names[self.rows],
-            names[self.nearest],
-            self.distance,
-            self.equal,
-            names[self.borderline],
-            self.borderline_distance,
-            self.multiplicity,
-            self.threshold,
-            self.dimension,
+        """Return the same with every position replaced by ``names`` of it, in their order."""
+        near, far = np.argsort(names[self.rows]), np.argsort(names[self.borderline])
+        return replace(
+            self,
+            targets=names[self.targets],
+            rows=names[self.rows][near],
+            nearest=names[self.nearest][near],
+            distance=self.distance[near],
+            equal=self.equal[near],
+            borderline=names[self.borderline][far],
+            borderline_distance=self.borderline_distance[far],
         )
 
     def __len__(self) -> int:
@@ -158,9 +161,10 @@ def neighbours(
     among : ndarray of bool, optional
         Rows of the training set, shape (n,); all by default.
     threshold : float, optional
-        Largest distance of a look-alike.  By default 0.05, or what keeps the expected number of
-        pairs of unrelated rows at 0.01 were the data Gaussian with these correlations, if that is
-        less.  With three columns and a million rows that is a lot less: then chance resembles.
+        Largest distance of a look-alike.  By default 0.05, five times what one per cent of noise
+        makes; or less, where otherwise more than 0.01 pairs of unrelated rows were expected had the
+        data been Gaussian with these correlations.  With three columns and a million rows that is a
+        lot less: what is so close is close by chance.
 
     Notes
     -----
@@ -172,22 +176,51 @@ def neighbours(
     targets = np.asarray(targets, dtype=np.int64)
     T, sample, unit, n = _first_pass(rows, targets, among)
     scale = _scaled(rows, targets, among, unit)
-    dimension = _dimension(scale.standard(sample))
+    spread, pairs = _spread(scale.standard(sample)), float(n) * len(targets)
     if threshold is None:
-        threshold = default_threshold(n, len(targets), dimension)
+        threshold = default_threshold(pairs, spread)
     if not (math.isfinite(threshold) and threshold >= 0):
         raise ValueError(f"threshold must be finite and at least 0, got {threshold!r}")
-    return _searched(rows, targets, T, among, scale, threshold, dimension)
+    out = _searched(rows, targets, T, among, scale, threshold)
+    return replace(out, chance=expected(pairs, spread, threshold))
 
 
-def default_threshold(n: int, m: int, dimension: float) -> float:
-    """Return the distance at which n m pairs of Gaussian rows list `CHANCE`; at most `THRESHOLD`.
+def default_threshold(pairs: float, spread: Array) -> float:
+    """Return the distance at which so many pairs of Gaussian rows list `CHANCE` at most.
 
-    ``dimension`` times half the squared distance is chi-squared with so many degrees of freedom.
+    At most `THRESHOLD`; ``spread`` are the eigenvalues of the covariance of a row.
     """
-    rare = min(1.0, CHANCE / max(1.0, float(n) * float(m)))
-    half = float(gammaincinv(dimension / 2.0, rare))
-    return min(THRESHOLD, math.sqrt(4.0 * half / dimension))
+    if expected(pairs, spread, THRESHOLD) <= CHANCE:
+        return THRESHOLD
+    # Expected numbers of zero have no logarithm; less than 1e-9 is rounding, not distance.
+    if expected(pairs, spread, 1e-9) > CHANCE:
+        return 0.0
+
+    def excess(log: float) -> float:
+        return math.log(expected(pairs, spread, math.exp(log)) / CHANCE)
+
+    return math.exp(float(bisect(excess, math.log(1e-9), math.log(THRESHOLD), xtol=1e-6)))
+
+
+def expected(pairs: float, spread: Array, distance: float) -> float:
+    """Bound the expected number of pairs of Gaussian rows within a distance.
+
+    The squared distance is ``sum_i w_i chi^2_1`` with ``w = 2 spread``, and by Chernoff's bound
+    ``log P(. <= t^2) <= theta t^2 - 1/2 sum_i log(1 + 2 theta w_i)`` for every theta >= 0.
+    """
+    w, square = 2.0 * spread[spread > 0], distance * distance
+    if not len(w) or square >= w.sum():
+        return pairs
+    if square == 0:
+        return 0.0
+
+    def slope(log: float) -> float:
+        return float(np.sum(w / (1.0 + 2.0 * math.exp(log) * w))) - square
+
+    # Between these the slope changes its sign: every term is at most 1 / (2 theta).
+    top = math.log(len(w) / square)
+    theta = math.exp(float(bisect(slope, top - 90.0, top))) if slope(top - 90.0) > 0 else 0.0
+    return pairs * math.exp(theta * square - 0.5 * float(np.sum(np.log1p(2.0 * theta * w))))
 
 
 def _live(among: NDArray[np.bool_] | None, first: int, count: int) -> NDArray[np.bool_]:
@@ -227,7 +260,7 @@ def _first_pass(
         # Rows at equal steps, whatever the chunks.
         sample.append(X[-n % stride :: stride].copy())
         n += len(X)
-    unit = np.ldexp(1.0, np.frexp(largest)[1])
+    unit = np.ldexp(1.0, np.frexp(largest)[1] - 1)
     return T, np.concatenate(sample), unit, n
 
 
@@ -251,14 +284,11 @@ def _scaled(
     return _Scale(unit, used, mean[used], deviation[used])
 
 
-def _dimension(Z: Array) -> float:
-    """Return (sum of eigenvalues)^2 / sum of their squares, of the sample's second moments."""
-    if not Z.size:
-        return 1.0
+def _spread(Z: Array) -> Array:
+    """Return the eigenvalues of the sample's second moments, as many as can differ from zero."""
     A = Z if Z.shape[1] <= len(Z) else Z.T
-    M = A.T @ A
-    size = float(np.sum(M * M))
-    return max(1.0, float(np.trace(M)) ** 2 / size) if size > 0 else 1.0
+    out: Array = np.maximum(eigvalsh(A.T @ A / max(1, len(Z))), 0.0) if Z.size else np.zeros(0)
+    return out
 
 
 def _searched(
@@ -268,7 +298,6 @@ def _searched(
     among: NDArray[np.bool_] | None,
     scale: _Scale,
     threshold: float,
-    dimension: float,
 ) -> Neighbours:
     far, found = BORDERLINE * threshold, []
     multiplicity = np.zeros(len(targets), dtype=np.int64)
@@ -298,7 +327,7 @@ def _searched(
         distance[~close],
         multiplicity,
         threshold,
-        dimension,
+        math.nan,
     )
 
 

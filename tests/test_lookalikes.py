@@ -54,11 +54,24 @@ def test_gaussian_data_give_no_false_positive(d, correlated):
 
 
 def test_threshold_is_lowered_where_chance_resembles():
-    assert default_threshold(10**6, 20, 30) == THRESHOLD
-    assert 0 < default_threshold(10**6, 20, 3) < 0.01
+    assert default_threshold(2e7, np.full(30, 1 / 30)) == THRESHOLD
+    assert 0 < default_threshold(2e7, np.full(3, 1 / 3)) < 0.01
+    # Columns that hardly vary by themselves still tell rows apart.
+    few = np.r_[np.full(4, 0.2), np.full(26, 0.2 / 26)]
+    assert default_threshold(2e7, few) > default_threshold(2e7, np.full(4, 0.25))
     X = np.random.default_rng(0).normal(size=(3000, 2))
     assert neighbours(X, np.arange(5)).threshold < 0.01
     assert neighbours(X, np.arange(5), threshold=0.2).threshold == 0.2
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_chance_is_bounded_and_not_by_far(d):
+    X = np.random.default_rng(d).normal(size=(4000, d))
+    for threshold in (0.05, 0.2):
+        found = neighbours(X, np.arange(0, 4000, 2), threshold=threshold)
+        pairs = sum(len(neighbours(X, np.array([i]), threshold=threshold)) for i in range(50)) * 40
+        assert pairs <= 1.3 * found.chance and found.chance <= 8 * pairs + 200
+    assert neighbours(X, np.array([0]), threshold=0.0).chance == 0.0
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7])
@@ -90,7 +103,7 @@ def test_only_rows_of_the_training_set_are_listed():
 
 def test_cancellation_and_scale_hide_nothing():
     # Far from the origin, and with an outlier that dwarfs all differences, in units far from one.
-    for size in (1e-200, 1.0, 1e150):
+    for size in (1e-200, 1.0, 1e150, 1e300):
         X = gaussian(300, 6) * 1e-3
         X = np.column_stack([X, np.linspace(0, 1, 300)])
         X = X / X.std(axis=0)

@@ -142,4 +142,11 @@ class Foresight:
         lost: dict[Any, int] = {}
         for name in groups.values[positions].tolist():
             lost[name] = lost.get(name, 0) + 1
-        return tuple(Lost(name, m, len(groups.live(name)) - m) for name, m in lost.items())
+        return tuple(
+            Lost(
+                name.item() if isinstance(name, np.generic) else name,
+                m,
+                len(groups.live(name)) - m,
+            )
+            for name, m in lost.items()
+        )
