@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ._rounding import UNIT_ROUNDOFF
-from .exceptions import ConvergenceError
+from .exceptions import ConvergenceError, NotCertifiedError
 from .gram import gram_of
 from .model import QuadraticModel
 from .objective import Curvature, Objective, within, without
 from .removal.chord import chord
 from .removal.distance import Reached, Ruler
-from .removal.downdate import MOST_REMOVED
+from .removal.downdate import MOST_REMOVED, Ledger
 from .share import Share
 from .state import Array, Members, Positions, Progress, State, effective, goal_of
 from .tradeoff import Caps
 from .training import gauged, opened
-from .weights import Weights
+from .weights import NO_ROWS, Weights
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,80 @@ class Edit:
     new: Positions
 
 
+class Foreseen(NamedTuple):
+    """What an edit would do.
+
+    ``distance`` is what one step without a pass would leave, against ``target``, and ``W`` where it
+    would lead; ``nan`` and None where no such step is known.
+    """
+
+    tier: str
+    distance: float
+    target: float
+    W: Array | None
+
+
+def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
+    """Do the arithmetic of an edit up to the first pass over rows that stay, and no further.
+
+    ``tier`` is "downdate" if, and only if, `edited` needs no pass; between "chord" and "refresh" it
+    says what `edited` tries first.  Where G has drifted it is accumulated afresh, as there.
+
+    Raises
+    ------
+    NotCertifiedError
+        If the noise cannot be drawn.
+    """
+    quadratic, ledger = state.reached.quadratic, state.ledger
+    caps = None if state.budget is None else state.budget.caps(t)
+    target = math.nan if caps is None else caps.target
+    if not len(edit.gone) and (caps is None or state.reached.distance <= target):
+        return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
+    if ledger is None:
+        return Foreseen("refresh" if quadratic is None else "chord", math.nan, target, None)
+    after = _changed(state, edit, caps)[0] if len(edit.gone) else state
+    return _tried(after, caps)
+
+
+def rehearsed(state: State, positions: Positions, *, since: int) -> int:
+    """Count how many rows could go one after the other, in this order, before the first pass.
+
+    ``since`` releases have been drawn since the oldest removal.
+    """
+    if state.ledger is None:
+        return 0
+    for count in range(len(positions)):
+        gone, reads = positions[count : count + 1], state.rows.reads
+        caps = None if state.budget is None else state.budget.caps(since + count + 1)
+        members = state.members.without(state.rows, gone)
+        try:
+            state, _ = _changed(state, Edit(members, gone, NO_ROWS), caps)
+        except NotCertifiedError:
+            return count
+        # A Gram matrix that has drifted was accumulated afresh, which is a pass as well.
+        if _tried(state, caps).tier != "downdate" or state.rows.passes_since(reads):
+            return count
+    return len(positions)
+
+
+def worn(state: State, *, t: int) -> bool:
+    """Whether a fresh Hessian would have paid for itself since the last."""
+    caps = None if state.budget is None else state.budget.caps(t)
+    price, saved = _rent(state, state.ledger, _target(state, caps))
+    return saved >= price
+
+
+def _tried(state: State, caps: Caps | None) -> Foreseen:
+    """Try the step without a pass from where the state's ledger stands."""
+    ledger = state.ledger
+    assert ledger is not None
+    target = _target(state, caps)
+    W, distance = ledger.step(state.gram.geometry)
+    price, saved = _rent(state, ledger, target)
+    tier = "downdate" if distance <= target else "chord" if saved < price else "refresh"
+    return Foreseen(tier, distance, target, W if ledger.removed < MOST_REMOVED else None)
+
+
 def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -> State:
     """Take rows out and put others in.
 
@@ -54,11 +129,17 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
     NotCertifiedError, ConvergenceError
         If the distance cannot be shown.
     """
+    caps = None if state.budget is None else state.budget.caps(t)
+    after, model = _changed(state, edit, caps)
+    return _settled(after, model, caps, progress)
+
+
+def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, QuadraticModel | None]:
+    """Change the training set and all sums over it, and leave the iterate where it is."""
     settings, before, ledger = state.settings, state.objective, state.ledger
     alpha = settings.penalty(state.rows.p, edit.members.mass)
     objective = replace(before, weights=_weights(state, edit), alpha=alpha)
     penalty = alpha - before.alpha if settings.per_weight else None
-    caps = None if state.budget is None else state.budget.caps(t)
     W = state.reached.W
     at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
     removed = before.share(edit.gone, at, ref)
@@ -85,7 +166,7 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
         gram=gram_of(settings.mechanism, objective, caps, was),
         ledger=None if ledger is None else ledger.edited(removed, added, penalty),
     )
-    return _settled(state, model, caps, progress)
+    return state, model
 
 
 def tightened(state: State, *, t: int, progress: Progress = None) -> State:
@@ -159,12 +240,12 @@ def _settled(
     state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
 ) -> State:
     """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
-    objective, gram, ledger = state.objective, state.gram, state.ledger
-    W, goal = state.reached.W, goal_of(state.settings, caps)
+    gram, ledger, W = state.gram, state.ledger, state.reached.W
     if state.reached.quadratic is None:
         return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
-    target = goal.distance * (gram.geometry.norm(W) if goal.relative else 1.0)
-    price, saved, spent, plan = _passes_worth_a_refresh(objective), 0.0, 0, ""
+    target = _target(state, caps)
+    price, saved = _rent(state, ledger, target)
+    spent, plan = 0, ""
     if ledger is not None:
         stepped, distance = ledger.step(gram.geometry)
         plan = f"without a pass {distance:.2g} against {target:.2g}"
@@ -173,9 +254,7 @@ def _settled(
             return replace(state, reached=reached, plan=plan)
         # Where the step may be trusted it is a better start, even if no bound follows for it.
         W = stepped if ledger.removed < MOST_REMOVED else W
-        # Rent until renting has cost the price: at most twice the passes of a clairvoyant.
         spent = ledger.spent
-        saved = spent * (1.0 - 1.0 / max(ledger.capacity(target), 1.0))
         plan += f"; of {spent} passes a fresh Hessian, worth {price}, would have saved {saved:.1f}"
     state = replace(state, plan=plan)
     if saved < price:
@@ -188,6 +267,23 @@ def _settled(
         W = out
         state = replace(state, plan=f"{plan}; chord steps did not get there")
     return _refreshed(state, W, caps, progress)
+
+
+def _target(state: State, caps: Caps | None) -> float:
+    """Return the distance to reach from where the iterate stands."""
+    goal = goal_of(state.settings, caps)
+    return goal.distance * (state.gram.geometry.norm(state.reached.W) if goal.relative else 1.0)
+
+
+def _rent(state: State, ledger: Ledger | None, target: float) -> tuple[int, float]:
+    """Return the passes that a fresh Hessian is worth and those that it would have saved by now.
+
+    Rent until renting has cost the price: at most twice the passes of a clairvoyant.
+    """
+    price = _passes_worth_a_refresh(state.objective)
+    if ledger is None:
+        return price, 0.0
+    return price, ledger.spent * (1.0 - 1.0 / max(ledger.capacity(target), 1.0))
 
 
 def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -170,6 +170,24 @@ class DenseRows:
             return np.zeros((0, self.p))
         return np.asarray(sweeps.gather(self._X, _to_power_of_two(positions)))[: len(positions)]
 
+    def chunks(self, numbers: int) -> Iterator[tuple[int, Array]]:
+        """Yield (position, features (m, d)) in order, about so many ``numbers`` at a time.
+
+        Of slices, never of the whole store: what numpy has seen whole cannot be overwritten in
+        place any more.
+        """
+        import jax
+
+        step = min(self.blocks, max(1, numbers // (self.block * self.p)))
+        for first in range(0, -(-self.n // self.block), step):
+            # The last chunk overlaps the one before, so that all have one shape.
+            start = min(first, self.blocks - step)
+            part = jax.lax.dynamic_slice_in_dim(self._X, start, step)
+            X = np.asarray(part).reshape(-1, self.p)[(first - start) * self.block :]
+            at = first * self.block
+            self.reads += min(len(X), self.n - at)
+            yield at, X[: self.n - at, : self.p - int(self.intercept)]
+
     @property
     def column_max(self) -> Array:
         """At least the largest |x_ij| of each column, a power of two at most twice it, shape (p,).
@@ -198,6 +216,13 @@ class DenseRows:
         out._labels = np.asarray(out._y).reshape(out.n, *self._labels.shape[1:])
         out.reads = 0
         return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
+
+    def view(self) -> DenseRows:
+        """Return the same rows with a count of reads of their own; for reading only."""
+        out = object.__new__(DenseRows)
+        out.__dict__.update(self.__dict__)
+        out.reads = 0
+        return out
 
     def append(self, X: Array, labels: NDArray[Any]) -> None:
         """Put rows (m, d) after those there are.

@@ -112,6 +112,10 @@ class RowNames:
         """Return where rows lie in the store."""
         return positions if self.places is None else self.places[positions]
 
+    def called(self, n: int) -> NDArray[np.int64]:
+        """Return the position of the row at each of ``n`` places in the store."""
+        return np.arange(n) if self.places is None else self._positions_at
+
     def forget(self, named: NDArray[np.int64]) -> None:
         """Make what named the rows that lay at ``named`` in the store unreadable."""
         if self.places is not None:

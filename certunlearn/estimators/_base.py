@@ -20,12 +20,13 @@ from ..exceptions import RowError, SecretStateWarning
 from ..unlearner import Model
 from ..weights import NO_ROWS
 from ._addressing import Asked, RowNames
+from ._foresight import Foresight
 from ._progress import shown
 
 Array = NDArray[np.float64]
 
 
-class UnlearningEstimator(BaseEstimator, ABC):  # type: ignore[misc]
+class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     """A fitted model of the unlearner behind scikit-learn's names.
 
     A subclass fits and calls `_adopt`; it says in `_attributes` how a release is shown, and in
@@ -72,6 +73,7 @@ class UnlearningEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         rows: Any = None,
         row_ids: Any = None,
         groups: Any = None,
+        expand: str | None = None,
         progress: Any = None,
     ) -> Self:
         """Remove rows from the training set and release anew.
@@ -86,6 +88,8 @@ class UnlearningEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             Names given at fit.
         groups : label or sequence of labels
             All rows of these groups, as given at fit, that are still there.
+        expand : {"near"}, optional
+            "near" takes along the rows that `neighbours` finds: one request, one certificate.
         progress : bool or callable, optional
             As in `fit`.
 
@@ -110,8 +114,13 @@ class UnlearningEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         with self._unchanged_on_error():
             positions = self._positions(Asked(which, rows, row_ids, groups))
+            more, asked = {}, len(positions)
+            if expand is not None:
+                positions = self._expanded(positions, expand)
+                more["look_alikes"] = len(positions) - asked
             before, gone = self._model, np.sort(self._names.store(positions))
             self._carry_out("forget", len(gone), progress, partial(unlearner.forget, before, gone))
+            self.history_[-1].update(more)
         self._scrub()
         return self
 

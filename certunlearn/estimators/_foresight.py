@@ -1,0 +1,152 @@
+"""What an operator sees before a request: look-alikes, previews, and how worn the state is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _validate, preview
+from ..lookalikes import Neighbours
+from ..preview import Lost, Preview
+from ..unlearner import Model
+from ._addressing import Asked, RowNames
+
+
+class Foresight:
+    """Verbs that change nothing; what they return depends on the rows and is for the owner."""
+
+    _model: Model
+    _names: RowNames
+    _labels: NDArray[Any]
+
+    @abstractmethod
+    def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
+        """Return the positions a request names."""
+
+    def neighbours(
+        self,
+        which: Any = None,
+        /,
+        *,
+        rows: Any = None,
+        row_ids: Any = None,
+        groups: Any = None,
+        threshold: float | None = None,
+    ) -> Neighbours:
+        """Find the rows that look like those of a request and would stay.  Changes nothing.
+
+        Parameters
+        ----------
+        which, rows, row_ids, groups
+            As in `forget`.
+        threshold : float, optional
+            Largest distance of a look-alike, as a root mean square over columns in units of their
+            standard deviation; 0 for equal rows alone.  By default 0.05, or less where chance would
+            bring unrelated rows so close.
+
+        Returns
+        -------
+        Neighbours
+            Positions and distances; labels are not compared.
+
+        Notes
+        -----
+        The search is exact and costs a product of all rows with those of the request.
+        """
+        check_is_fitted(self)
+        positions = self._positions(Asked(which, rows, row_ids, groups))
+        return self._near(positions, threshold)
+
+    def preview(
+        self,
+        which: Any = None,
+        /,
+        *,
+        rows: Any = None,
+        row_ids: Any = None,
+        groups: Any = None,
+        threshold: float | None = None,
+        full: bool = False,
+    ) -> Preview:
+        """Say what forgetting rows would do, without doing it.
+
+        Parameters
+        ----------
+        which, rows, row_ids, groups
+            As in `forget`.
+        threshold : float, optional
+            As in `neighbours`.
+        full : bool
+            Carry the removal out to its end on a copy of the state, at what it costs: then tier and
+            distance are its own.  Otherwise no row that stays is read but by the search for
+            look-alikes, and "downdate" alone is certain.
+
+        Returns
+        -------
+        Preview
+            Influence and memorisation of each row, tier, distance and cost, classes and groups
+            that are nearly emptied, and look-alikes that would stay.
+
+        Raises
+        ------
+        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
+            If the request does not name rows properly.
+        """
+        check_is_fitted(self)
+        positions = self._positions(Asked(which, rows, row_ids, groups))
+        return preview.preview(
+            self._model,
+            self._names.store(positions),
+            names=self._names.called(len(self._model.members.weights)),
+            labels=getattr(self, "_labels", np.zeros(0)),
+            groups=self._groups_lost(positions),
+            threshold=threshold,
+            full=_validate.flag("full", full),
+        )
+
+    def capacity(self, *, most: int = 1000) -> int:
+        """Return how many typical single removals fit before the next pass over the rows.
+
+        Retained rows, drawn always alike, are taken out one after the other of a copy of the
+        state's sums until the distance can no longer be shown; at most ``most`` of them, and at
+        most half of all.  0 where every removal makes a pass.
+        """
+        check_is_fitted(self)
+        return preview.capacity(self._model, _validate.count("most", most, low=1))
+
+    @property
+    def should_refresh(self) -> bool:
+        """Whether most single removals would need a pass now, or a fresh Hessian pays by now."""
+        check_is_fitted(self)
+        return preview.should_refresh(self._model)
+
+    def _near(self, positions: NDArray[np.int64], threshold: float | None = None) -> Neighbours:
+        names = self._names.called(len(self._model.members.weights))
+        found = preview.look_alikes(self._model, self._names.store(positions), threshold)
+        return found.moved(names)
+
+    def _expanded(self, positions: NDArray[np.int64], expand: Any) -> NDArray[np.int64]:
+        """Return a request with its look-alikes, checked as if it had named them."""
+        _validate.choice("expand", expand, ("near",))
+        near = self._near(positions).rows
+        return self._positions(Asked(rows=np.concatenate([positions, near])))
+
+    def _groups_lost(self, positions: NDArray[np.int64]) -> tuple[Lost, ...]:
+        groups = self._names.groups
+        if groups is None:
+            return ()
+        lost: dict[Any, int] = {}
+        for name in groups.values[positions].tolist():
+            lost[name] = lost.get(name, 0) + 1
+        return tuple(
+            Lost(
+                name.item() if isinstance(name, np.generic) else name,
+                m,
+                len(groups.live(name)) - m,
+            )
+            for name, m in lost.items()
+        )
