@@ -47,7 +47,9 @@ def _power_above(x: Array) -> Array:
 
 
 class DenseRows:
-    """Rows held once, as float64 on the device, always a copy of what the caller gave.
+    """Rows held once on the device, always a copy of what the caller gave.
+
+    Features given as float32 are held so and widened block by block, which is exact.
 
     Call its methods inside ``jax.enable_x64(True)``.
 
@@ -66,10 +68,11 @@ class DenseRows:
         Rows read so far, by sweeps and by position.
     """
 
-    def __init__(self, X: Array, labels: NDArray[Any], *, intercept: bool) -> None:
+    def __init__(self, X: NDArray[Any], labels: NDArray[Any], *, intercept: bool) -> None:
         self.n, d = X.shape
         self.p = d + int(intercept)
         self.intercept = intercept
+        self.dtype = np.float32 if X.dtype == np.float32 else np.float64
         self.blocks, self.block = self._shape
         self._labels = self._on_host(labels)
         self._scrubbed = self._on_host(np.zeros(0, dtype=bool))
@@ -133,16 +136,17 @@ class DenseRows:
             if step == self.blocks:
                 store = jnp.array(part, copy=True)
             else:
-                store = jnp.zeros((self.blocks, *part.shape[1:])) if store is None else store
+                if store is None:
+                    store = jnp.zeros((self.blocks, *part.shape[1:]), self.dtype)
                 store = sweeps.put(store, part, first)
         self._X: Any = store
-        if self._X.dtype != np.float64:
+        if self._X.dtype != self.dtype or jnp.zeros(1).dtype != np.float64:
             raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
         self._column_max: Array | None = None
 
     def _padded(self, X: Array, blocks: int) -> Array:
         """Return rows as whole blocks, with the column of ones where there is an intercept."""
-        out = np.zeros((blocks * self.block, self.p))
+        out = np.zeros((blocks * self.block, self.p), dtype=self.dtype)
         out[: len(X), : X.shape[1]] = X
         if self.intercept:
             out[: len(X), -1] = 1.0
@@ -168,7 +172,8 @@ class DenseRows:
         self.reads += len(positions)
         if not len(positions):
             return np.zeros((0, self.p))
-        return np.asarray(sweeps.gather(self._X, _to_power_of_two(positions)))[: len(positions)]
+        found = sweeps.gather(self._X, _to_power_of_two(positions))
+        return np.asarray(found).astype(np.float64)[: len(positions)]
 
     def chunks(self, numbers: int) -> Iterator[tuple[int, Array]]:
         """Yield (position, features (m, d)) in order, about so many ``numbers`` at a time.
@@ -183,7 +188,11 @@ class DenseRows:
             # The last chunk overlaps the one before, so that all have one shape.
             start = min(first, self.blocks - step)
             part = jax.lax.dynamic_slice_in_dim(self._X, start, step)
-            X = np.asarray(part).reshape(-1, self.p)[(first - start) * self.block :]
+            X = (
+                np.asarray(part)
+                .astype(np.float64)
+                .reshape(-1, self.p)[(first - start) * self.block :]
+            )
             at = first * self.block
             self.reads += min(len(X), self.n - at)
             yield at, X[: self.n - at, : self.p - int(self.intercept)]
@@ -198,13 +207,14 @@ class DenseRows:
             from . import sweeps
 
             self.reads += self.n
-            self._column_max = _power_above(np.asarray(sweeps.column_max(self._X)))
+            largest = np.asarray(sweeps.column_max(self._X)).astype(np.float64)
+            self._column_max = _power_above(largest)
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
         """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
         kept = np.flatnonzero(keep)
-        X, d = self.gather(kept), self.p - int(self.intercept)
+        X, d = self.gather(kept).astype(self.dtype), self.p - int(self.intercept)
         return DenseRows(X[:, :d], self.labels[kept], intercept=self.intercept)
 
     def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
@@ -232,6 +242,9 @@ class DenseRows:
         from . import sweeps
 
         positions = np.arange(self.n, self.n + len(X))
+        if self.dtype == np.float32 and not np.array_equal(X, X.astype(np.float32)):
+            self.dtype = np.float64
+            self._X = self._X.astype(np.float64)
         needed = -(-(self.n + len(X)) // self.block)
         if needed > self.blocks:
             self._grow(max(needed, self.blocks + self.blocks // 8))
@@ -243,7 +256,8 @@ class DenseRows:
         self._X, self._y = sweeps.write(self._X, self._y, where, *new)
         self._labels[positions], self._scrubbed[positions] = labels, False
         if self._column_max is not None:
-            self._column_max = np.maximum(self._column_max, _power_above(np.abs(part).max(axis=0)))
+            most = np.abs(part).max(axis=0).astype(np.float64)
+            self._column_max = np.maximum(self._column_max, _power_above(most))
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""

@@ -3,6 +3,7 @@
 Arrays come blocked: X (blocks, block, p), y and s (blocks, block); real targets of several columns
 are (blocks, block, K).  Padding rows have s = 0.  ``table`` maps a row's original class to its
 column (0 for classes no longer there, whose rows weigh nothing); it is None for real targets.
+X may be float32; all arithmetic is in float64.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ import jax.numpy as jnp
 from .losses import Loss, Softmax
 
 _TINY = 1e-290
+
+
+def _wide(block: Any) -> Any:
+    """Return a block with its rows as float64, which is exact."""
+    return block[0].astype(jnp.float64), *block[1:]
 
 
 def _label(table: Any, y: Any) -> Any:
@@ -53,7 +59,7 @@ def measure(
 
     def body(carry: Any, block: Any) -> Any:
         value, grad, wrong, shaken, moved, worst = carry
-        Xb, yb, sb = block
+        Xb, yb, sb = _wide(block)
         code, absX = _label(table, yb), jnp.abs(Xb)
         Z = _margins_of(loss, Xb, sb, W)
         slope, curvature = loss.slope(Z, code), loss.diagonal(Z, code)
@@ -84,7 +90,7 @@ def risk(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
     """Value and gradient of the data term, without their errors."""
 
     def body(carry: Any, block: Any) -> Any:
-        Xb, yb, sb = block
+        Xb, yb, sb = _wide(block)
         code, Z = _label(table, yb), _margins_of(loss, Xb, sb, W)
         value = carry[0] + jnp.sum(sb * loss.value(Z, code))
         return (value, carry[1] + _combined(Xb, sb[:, None] * loss.slope(Z, code))), None
@@ -100,7 +106,7 @@ def hessian(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
 
     def body(carry: Any, block: Any) -> Any:
         first, cross = carry
-        Xb, yb, sb = block
+        Xb, yb, sb = _wide(block)
         Z = _margins_of(loss, Xb, sb, W)
         c = loss.diagonal(Z, _label(table, yb)) * sb[:, None]
         first = first + jnp.stack([(Xb * c[:, k : k + 1]).T @ Xb for k in range(K)])
@@ -120,7 +126,7 @@ def hvp(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, V: Any) -> Any:
     """Hessian-vector product of the data term, shape of V."""
 
     def body(carry: Any, block: Any) -> Any:
-        Xb, yb, sb = block
+        Xb, yb, sb = _wide(block)
         U = loss.curve(_margins_of(loss, Xb, sb, W), _label(table, yb), _margins(Xb, V))
         return carry + _combined(Xb, sb[:, None] * U), None
 
@@ -135,7 +141,7 @@ def couplings(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
 
     def body(carry: Any, block: Any) -> Any:
         total, largest = carry
-        Xb, yb, sb = block
+        Xb, yb, sb = _wide(block)
         Z = _margins_of(loss, Xb, sb, W)
         if isinstance(loss, Softmax):
             P = loss.probability(Z)
@@ -153,11 +159,11 @@ def gram(X: Any, s: Any) -> Any:
     """Sum of s x x', shape (p, p)."""
 
     def body(carry: Any, block: Any) -> Any:
-        Xb, sb = block
+        Xb, sb = _wide(block)
         return carry + (Xb * sb[:, None]).T @ Xb, None
 
     p = X.shape[2]
-    return jax.lax.scan(body, jnp.zeros((p, p), X.dtype), (X, s))[0]
+    return jax.lax.scan(body, jnp.zeros((p, p), s.dtype), (X, s))[0]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -165,13 +171,13 @@ def leverage(pairs: int, X: Any, s: Any, inverses: Any) -> Any:
     """Largest sum over rows of the ``pairs`` largest ||inverses[k] x||^2."""
 
     def body(carry: Any, block: Any) -> Any:
-        Xb, sb = block
+        Xb, sb = _wide(block)
         alive = (sb > 0).astype(Xb.dtype)
         squares = [alive * jnp.sum((Xb @ inverses[k].T) ** 2, axis=1) for k in range(len(inverses))]
         top = jnp.sort(jnp.stack(squares), axis=0)[-pairs:]
         return jnp.maximum(carry, jnp.max(jnp.sum(top, axis=0))), None
 
-    return jax.lax.scan(body, jnp.zeros((), X.dtype), (X, s))[0]
+    return jax.lax.scan(body, jnp.zeros((), s.dtype), (X, s))[0]
 
 
 @jax.jit

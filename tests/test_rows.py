@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from certunlearn import CertifiedLogReg
 from certunlearn.rows import LARGEST_BLOCK, SMALLEST_BLOCK, DenseRows, block_shape
 
 
@@ -209,3 +210,28 @@ def test_thinned_is_part_of_every_block_with_its_weights():
         else:
             assert not a.any()
     assert rows.n == 300 and rows.reads == reads and held(rows)[0].shape == (rows.blocks * 64, 4)
+
+
+def test_float32_rows_are_held_so_and_give_the_same_numbers():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5000, 7)).astype(np.float32)
+    y = (X[:, 0] + rng.normal(size=5000) > 0).astype(int)
+    narrow = CertifiedLogReg(random_state=0).fit(X, y)
+    wide = CertifiedLogReg(random_state=0).fit(X.astype(np.float64), y)
+    rows = narrow._model.rows
+    assert rows._X.dtype == np.float32 and wide._model.rows._X.dtype == np.float64
+    gone = np.arange(0, 300, 7)
+    for model in (narrow, wide):
+        model.forget(gone)
+    np.testing.assert_array_equal(narrow._model.W, wide._model.W)
+    np.testing.assert_array_equal(narrow.coef_, wide.coef_)
+    assert narrow.certificate_.distance == wide.certificate_.distance
+    # A row that float32 cannot hold widens the store, and nothing is rounded.
+    narrow.learn(X[:1].astype(np.float64), y[:1])
+    assert rows._X.dtype == np.float32
+    new = np.full((1, 7), 0.1)
+    for model in (narrow, wide):
+        model.learn(new, [1])
+    assert rows._X.dtype == np.float64
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(rows.gather(np.array([rows.n - 1]))[:, :7], new)

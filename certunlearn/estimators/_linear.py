@@ -68,7 +68,8 @@ class LinearEstimator(UnlearningEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Copied as float64, never written to.  A DataFrame's index names the rows.
+            Copied, never written to; float32 is held as such and computed with as float64.  A
+            DataFrame's index names the rows.
         y : array-like of shape (n_samples,)
             Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
         sample_weight : array-like of shape (n_samples,), optional
@@ -97,7 +98,8 @@ class LinearEstimator(UnlearningEstimator):
         """
         with self._unchanged_on_error():
             names_of = X
-            X, y = validate_data(self, X, y, dtype=np.float64, order="C", **self._targets)
+            kinds = [np.float64, np.float32]
+            X, y = validate_data(self, X, y, dtype=kinds, order="C", **self._targets)
             labels, known = self._encoded(y)
             weight = self._weights(X, sample_weight)
             names = RowNames.of(names_of, row_ids, groups, len(X))
