@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import AlreadyForgottenError, AmbiguousRowError, RowError, UnknownRowError
 from ._labels import Labels
+from ._metadata import Metadata
 
 _SHOWN = 5
 
@@ -50,6 +51,17 @@ class Asked(NamedTuple):
     rows: Any = None
     row_ids: Any = None
     groups: Any = None
+    where: Any = None
+
+
+def _static(mask: Any, n: int) -> NDArray[np.bool_] | None:
+    """Check which of n rows may never be asked for; None where all may."""
+    if mask is None:
+        return None
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape != (n,):
+        raise RowError(f"static must be {n} booleans, got {array.dtype} of shape {array.shape}")
+    return array.copy()
 
 
 def _labels(name: str, values: Any, n: int) -> Labels | None:
@@ -88,20 +100,34 @@ class RowNames:
         Identifiers, from a DataFrame's index or ``row_ids``; and whom a row belongs to.
     places : ndarray of int or None
         Where the row of each position lies in the store; None where at the position itself.
+    metadata : Metadata or None
+        A table that ``where=`` looks at.
+    static : ndarray of bool or None
+        Rows that no request may name.
     """
 
     n: int
     labels: Labels | None
     groups: Labels | None = None
     places: NDArray[np.int64] | None = None
+    metadata: Metadata | None = None
+    static: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, X: Any, row_ids: Any, groups: Any, n: int) -> RowNames:
+    def of(
+        cls, X: Any, row_ids: Any, groups: Any, n: int, metadata: Any = None, static: Any = None
+    ) -> RowNames:
         """Name the rows by ``row_ids``, else by a DataFrame's index, else by position alone."""
         ids = row_ids
         if ids is None and _is_pandas(X, "DataFrame"):
             ids = X.index
-        return cls(n, _labels("row_ids", ids, n), _labels("groups", groups, n))
+        return cls(
+            n,
+            _labels("row_ids", ids, n),
+            _labels("groups", groups, n),
+            metadata=Metadata.of(metadata, n),
+            static=_static(static, n),
+        )
 
     @property
     def positional(self) -> bool:
@@ -122,9 +148,9 @@ class RowNames:
             named = self._positions_at[named]
             # Places that a correction has left have no position, and what lay there has none.
             named = named[named >= 0]
-        for labels in (self.labels, self.groups):
-            if labels is not None:
-                labels.forget(named)
+        for known in (self.labels, self.groups, self.metadata):
+            if known is not None:
+                known.forget(named)
 
     @cached_property
     def _positions_at(self) -> NDArray[np.int64]:
@@ -138,7 +164,15 @@ class RowNames:
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_positions_at"}
 
-    def extended(self, X: Any, row_ids: Any, groups: Any, places: NDArray[np.int64]) -> RowNames:
+    def extended(
+        self,
+        X: Any,
+        row_ids: Any,
+        groups: Any,
+        places: NDArray[np.int64],
+        metadata: Any = None,
+        static: Any = None,
+    ) -> RowNames:
         """Return the names with those of rows that come, which lie at ``places``."""
         m, ids = len(places), row_ids
         if ids is None and self.labels is not None:
@@ -152,6 +186,14 @@ class RowNames:
             raise RowError("the rows were fitted without identifiers: these can have none either")
         if (groups is None) != (self.groups is None):
             raise RowError("give groups= to learn if, and only if, fit was given groups=")
+        table, fixed = Metadata.of(metadata, m), _static(static, m)
+        if (table is None) != (self.metadata is None):
+            raise RowError("give metadata= to learn if, and only if, fit was given metadata=")
+        if table is not None and self.metadata is not None:
+            table = self.metadata.extended(table, self.n)
+        if fixed is not None or self.static is not None:
+            parts = (self.static, self.n), (fixed, m)
+            fixed = np.concatenate([np.zeros(k, bool) if a is None else a for a, k in parts])
         labels, owners = _labels("row_ids", ids, m), _labels("groups", groups, m)
         known = np.arange(self.n) if self.places is None else self.places
         where = np.concatenate([known, places])
@@ -160,6 +202,8 @@ class RowNames:
             _joined(self.labels, labels),
             _joined(self.groups, owners),
             None if np.array_equal(where, np.arange(self.n + m)) else where,
+            table,
+            fixed,
         )
 
     def moved(self, positions: NDArray[np.int64], places: NDArray[np.int64]) -> RowNames:
@@ -178,9 +222,14 @@ class RowNames:
         """
         if sum(v is not None for v in asked) != 1:
             raise RowError(
-                "name the rows in exactly one way: forget(which), rows=, row_ids= or groups="
+                "name the rows in exactly one way: forget(which), rows=, row_ids=, groups= or "
+                "where="
             )
-        if asked.groups is not None:
+        if asked.where is not None:
+            if self.metadata is None:
+                raise UnknownRowError("the rows were fitted without metadata: pass it to fit")
+            found = self.metadata.where(asked.where)
+        elif asked.groups is not None:
             found = self._grouped(asked.groups)
         elif asked.row_ids is not None:
             found = self._labelled(asked.row_ids)
@@ -197,6 +246,11 @@ class RowNames:
         lost = forgotten[self.store(values)]
         if lost.any():
             raise AlreadyForgottenError(f"rows already forgotten: {_some(values[lost])}")
+        if self.static is not None and self.static[values].any():
+            raise RowError(
+                f"rows fitted as static, which are never to be removed or changed: "
+                f"{_some(values[self.static[values]])}"
+            )
         if not left > len(values):
             raise RowError(
                 "the request names every row that is left: a model of no rows is no model, "

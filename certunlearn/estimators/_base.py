@@ -73,6 +73,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         rows: Any = None,
         row_ids: Any = None,
         groups: Any = None,
+        where: Any = None,
         expand: str | None = None,
         progress: Any = None,
     ) -> Self:
@@ -88,6 +89,9 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             Names given at fit.
         groups : label or sequence of labels
             All rows of these groups, as given at fit, that are still there.
+        where : str or callable
+            A pandas query on the metadata given at fit, or a function of that DataFrame which
+            returns one boolean a line; rows that have gone are no longer in it.
         expand : {"near"}, optional
             "near" takes along the rows that `neighbours` finds: one request, one certificate.
         progress : bool or callable, optional
@@ -113,7 +117,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         """
         check_is_fitted(self)
         with self._unchanged_on_error():
-            positions = self._positions(Asked(which, rows, row_ids, groups))
+            positions = self._positions(Asked(which, rows, row_ids, groups, where))
             more, asked = {}, len(positions)
             if expand is not None:
                 positions = self._expanded(positions, expand)
@@ -132,13 +136,15 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         *,
         row_ids: Any = None,
         groups: Any = None,
+        metadata: Any = None,
+        static: Any = None,
         progress: Any = None,
     ) -> Self:
         """Add rows to the training set and release anew; their positions follow those there are.
 
         Parameters
         ----------
-        X, y, sample_weight, row_ids, groups, progress
+        X, y, sample_weight, row_ids, groups, metadata, static, progress
             As in `fit`, for the new rows.  Labels in y must have occurred in the fit.
 
         Returns
@@ -167,7 +173,8 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
                 raise ValueError(f"X has {len(X)} rows, y has {len(codes)}")
             weight = self._weights(X, sample_weight)
             first = len(before.members.weights)
-            names = self._names.extended(named, row_ids, groups, first + np.arange(len(X)))
+            places = first + np.arange(len(X))
+            names = self._names.extended(named, row_ids, groups, places, metadata, static)
             edit = partial(unlearner.edit, before, NO_ROWS, X, codes, weight)
             self._carry_out("learn", len(X), progress, edit, _names=names)
         return self

@@ -35,13 +35,14 @@ class Foresight:
         rows: Any = None,
         row_ids: Any = None,
         groups: Any = None,
+        where: Any = None,
         threshold: float | None = None,
     ) -> Neighbours:
         """Find the rows that look like those of a request and would stay.  Changes nothing.
 
         Parameters
         ----------
-        which, rows, row_ids, groups
+        which, rows, row_ids, groups, where
             As in `forget`.
         threshold : float, optional
             Largest distance of a look-alike, as a root mean square over columns in units of their
@@ -58,7 +59,7 @@ class Foresight:
         The search is exact and costs a product of all rows with those of the request.
         """
         check_is_fitted(self)
-        positions = self._positions(Asked(which, rows, row_ids, groups))
+        positions = self._positions(Asked(which, rows, row_ids, groups, where))
         return self._near(positions, threshold)
 
     def preview(
@@ -69,6 +70,7 @@ class Foresight:
         rows: Any = None,
         row_ids: Any = None,
         groups: Any = None,
+        where: Any = None,
         threshold: float | None = None,
         full: bool = False,
     ) -> Preview:
@@ -76,7 +78,7 @@ class Foresight:
 
         Parameters
         ----------
-        which, rows, row_ids, groups
+        which, rows, row_ids, groups, where
             As in `forget`.
         threshold : float, optional
             As in `neighbours`.
@@ -97,7 +99,7 @@ class Foresight:
             If the request does not name rows properly.
         """
         check_is_fitted(self)
-        positions = self._positions(Asked(which, rows, row_ids, groups))
+        positions = self._positions(Asked(which, rows, row_ids, groups, where))
         return preview.preview(
             self._model,
             self._names.store(positions),
@@ -133,6 +135,8 @@ class Foresight:
         """Return a request with its look-alikes, checked as if it had named them."""
         _validate.choice("expand", expand, ("near",))
         near = self._near(positions).rows
+        if self._names.static is not None:
+            near = near[~self._names.static[near]]
         return self._positions(Asked(rows=np.concatenate([positions, near])))
 
     def _groups_lost(self, positions: NDArray[np.int64]) -> tuple[Lost, ...]:

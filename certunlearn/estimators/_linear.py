@@ -61,6 +61,8 @@ class LinearEstimator(UnlearningEstimator):
         *,
         row_ids: Any = None,
         groups: Any = None,
+        metadata: Any = None,
+        static: Any = None,
         progress: Any = None,
     ) -> Self:
         """Train on the rows of positive weight and release.
@@ -78,6 +80,10 @@ class LinearEstimator(UnlearningEstimator):
             Names of the rows, instead of a DataFrame's index.
         groups : array-like of shape (n_samples,), optional
             Whom each row belongs to: `forget` can take all rows of a group.
+        metadata : DataFrame of n_samples lines, optional
+            What ``forget(where=...)`` looks at; the model does not.
+        static : array-like of bool, shape (n_samples,), optional
+            Rows that no request may remove or change, such as public ones.
         progress : bool or callable, optional
             True shows a line that changes, where rich is installed; a callable gets the number and
             the decrement of every Newton step.
@@ -102,7 +108,7 @@ class LinearEstimator(UnlearningEstimator):
             X, y = validate_data(self, X, y, dtype=kinds, order="C", **self._targets)
             labels, known = self._encoded(y)
             weight = self._weights(X, sample_weight)
-            names = RowNames.of(names_of, row_ids, groups, len(X))
+            names = RowNames.of(names_of, row_ids, groups, len(X), metadata, static)
             settings = self._settings(known)
             with shown(progress, self.verbose) as callback:
                 model = unlearner.fit(X, labels, weight, settings, progress=callback)
