@@ -5,5 +5,6 @@ from __future__ import annotations
 from ._version import __version__
 from .certificate import Certificate
 from .estimators.logistic import CertifiedLogReg
+from .pipeline import ForgettingPipeline, forgetting
 
-__all__ = ["Certificate", "CertifiedLogReg", "__version__"]
+__all__ = ["Certificate", "CertifiedLogReg", "ForgettingPipeline", "__version__", "forgetting"]

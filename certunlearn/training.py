@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .exceptions import ConvergenceError, NotCertifiedError
 from .gram import Gram, gram_of
@@ -36,7 +37,7 @@ def solved(
     Parameters
     ----------
     before : State, optional
-        What to start from, trained on a set with other classes.
+        What to start from, trained on a set with other classes or with other features.
     t : int
         Which release since the oldest removal this is for.
 
@@ -61,16 +62,25 @@ def solved(
     budget = budget_of(settings, max(rows.p * K, widest))
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
-    W = np.zeros((rows.p, K))
-    if before is not None and K > 1 and np.isin(classes, before.classes).all():
-        W = before.reached.W[:, np.isin(before.classes, classes)]
-        W = W - W.mean(axis=1, keepdims=True)
+    W = _start(before, classes, rows.p, K)
     goal = goal_of(settings, caps, fit=before is None)
     objective, reached, iterations = gauged(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
     return opened(state, None)
+
+
+def _start(before: State | None, classes: NDArray[np.int64], p: int, K: int) -> Array:
+    """Return where to start from, shape (p, K): where another state stands, if that is known."""
+    if before is not None and len(before.reached.W) == p:
+        if np.array_equal(classes, before.classes):
+            return before.reached.W
+        if K > 1 and np.isin(classes, before.classes).all():
+            W = before.reached.W[:, np.isin(before.classes, classes)]
+            W -= W.mean(axis=1, keepdims=True)
+            return W
+    return np.zeros((p, K))
 
 
 def gauged(

@@ -20,6 +20,7 @@ LAYERS = [
     {"editing"},
     {"unlearner"},
     {"estimators"},
+    {"pipeline"},
     {"demo", "__init__"},
     {"cli"},
     {"__main__"},
