@@ -354,6 +354,17 @@ def test_rows_that_move_no_step_take_the_ordinary_way():
     sound(pipe, X, y, np.setdiff1d(np.arange(N), [0, 50, 51]))
 
 
+def test_nothing_of_the_old_rows_stays_in_the_head():
+    X, y = numbers()
+    pipe = piped(StandardScaler()).fit(X, y)
+    before = pipe[-1]._model
+    pipe.forget([0])
+    assert not np.asarray(before.rows._X).any()
+    after = pipe[-1]._model.rows
+    assert after.scrubbed.tolist() == [True] + [False] * (N - 1)
+    assert not np.asarray(after._X).reshape(-1, 5)[0].any()
+
+
 def test_weights_and_balanced_classes():
     X, y = numbers()
     weight = np.random.default_rng(0).uniform(0.5, 2, size=N)

@@ -47,14 +47,14 @@ class Kept:
     conditions : tuple of str
         What the certificate lists on account of the steps.
     mark : tuple of int
-        Rows and requests the head had seen when the pipeline last left it.
+        Rows ever given to the head, and rows forgotten, as the pipeline knows it.
     """
 
     first: int
     raw: Any
     at: Positions
     conditions: tuple[str, ...]
-    mark: tuple[int, int] = (0, 0)
+    mark: tuple[int, int]
 
 
 class ForgettingPipeline(DensePredictions):
@@ -210,11 +210,11 @@ class ForgettingPipeline(DensePredictions):
         )
         full = _features.laid_out(Xt, at, n)
         row_ids = _features.index_of(X) if row_ids is None else row_ids
-        kept = Kept(first, raw if first < len(self.steps) - 1 else None, at, conditions)
+        raw = raw if first < len(self.steps) - 1 else None
         with self._unchanged_unless_taken():
+            self._kept = Kept(first, raw, at, conditions, (n, 0))
             self.steps = [*done, *more, self.steps[-1]]
             self.head.fit(full, y, row_ids=row_ids, groups=groups, progress=progress, **given)
-        self._kept = replace(kept, mark=_mark(self.head))
         return self
 
     def forget(
@@ -263,12 +263,13 @@ class ForgettingPipeline(DensePredictions):
         if not len(stay):
             raise AssumptionError("the request leaves no row of positive weight")
         last, steps, full = len(self.steps) - 1, self.steps, None
-        left = replace(kept, at=kept.at[stay])
+        n, forgotten = kept.mark
+        left = replace(kept, at=kept.at[stay], mark=(n, forgotten + len(positions)))
         if kept.first < last and len(stay) < len(kept.at):
             left = replace(left, raw=_features.taken(kept.raw, stay))
             given = _features.taken(left.raw, np.arange(len(stay)))
             Xt, moved = fitted_through(steps[kept.first : last], given, self._frozen)
-            full = _features.laid_out(Xt, left.at, kept.mark[0])
+            full = _features.laid_out(Xt, left.at, n)
             steps = [*steps[: kept.first], *moved, steps[-1]]
             if _features.held(head, left.at, full):
                 full = None
@@ -278,7 +279,6 @@ class ForgettingPipeline(DensePredictions):
                 head.forget(rows=positions, progress=progress)
             else:
                 head._refit(positions, full, progress)
-        self._kept = replace(left, mark=_mark(head))
         if left.raw is not kept.raw:
             _features.overwrite(kept.raw)
         return self
@@ -383,5 +383,5 @@ def forgetting(pipe: Pipeline, *, frozen: Mapping[str, str] | None = None) -> Fo
 
 
 def _mark(head: UnlearningEstimator) -> tuple[int, int]:
-    """Rows ever held by the head, and requests for rows that it has had."""
+    """Rows ever given to the head, and rows forgotten, as the head knows it."""
     return len(head._model.members.weights), head._model.requests.forgotten
