@@ -10,6 +10,7 @@ from .estimators.logistic import CertifiedLogReg
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
+from .pipeline import ForgettingPipeline, forgetting
 from .report import certificate_report
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "CertifiedRidge",
     "CertifiedRidgeClassifier",
     "ForgettingCurveDisplay",
+    "ForgettingPipeline",
     "__version__",
     "certificate_report",
+    "forgetting",
 ]

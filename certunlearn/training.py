@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .exceptions import ConvergenceError, NotCertifiedError
 from .factor import Factor
@@ -30,6 +31,7 @@ def solved(
     members: Members,
     *,
     before: State | None = None,
+    warm: bool = True,
     t: int = 1,
     progress: Progress = None,
 ) -> State:
@@ -38,7 +40,9 @@ def solved(
     Parameters
     ----------
     before : State, optional
-        What to start from, trained on a set with other classes.
+        What there was, trained on a set with other classes or with other features.
+    warm : bool
+        Whether to start from where that stands.
     t : int
         Which release since the oldest removal this is for.
 
@@ -62,10 +66,7 @@ def solved(
     budget = budget_of(settings, max(rows.p * K, widest))
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
-    W = _start(objective, gram.geometry.gram)
-    if before is not None and K > 1 and np.isin(classes, before.classes).all():
-        W = before.reached.W[:, np.isin(before.classes, classes)]
-        W = W - W.mean(axis=1, keepdims=True) if loss.coupled else W
+    W = _start(objective, gram.geometry.gram, before if warm else None, classes)
     goal = goal_of(settings, caps, fit=before is None)
     objective, reached, iterations = gauged(
         settings, objective, gram, W, goal, solver, before is None, progress
@@ -74,13 +75,21 @@ def solved(
     return opened(state, None)
 
 
-def _start(objective: Objective, gram: Factor) -> Array:
-    """Return where to start: zero, the mean's logarithm, or least squares.
+def _start(
+    objective: Objective, gram: Factor, before: State | None, classes: NDArray[np.int64]
+) -> Array:
+    """Return where to start: where another state stands, if that is known; else afresh.
 
-    Where the curvature has no bound margins are logarithms; robust losses are flat far from their
-    targets, and sharp hinges at zero.
+    Afresh is zero, the mean's logarithm, or least squares: where the curvature has no bound margins
+    are logarithms; robust losses are flat far from their targets, and sharp hinges at zero.
     """
     rows, loss = objective.rows, objective.loss
+    if before is not None and len(before.reached.W) == rows.p:
+        if np.array_equal(classes, before.classes):
+            return before.reached.W
+        if loss.columns > 1 and np.isin(classes, before.classes).all():
+            W = before.reached.W[:, np.isin(before.classes, classes)]
+            return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
     W = np.zeros((rows.p, loss.columns))
     if loss.R == 0 or (rows.classed and loss.R <= 1):
         return W

@@ -4,9 +4,10 @@ Guarantee
 ---------
 Let S be the retained rows and A(S) the training mechanism: any point within ``fit_distance`` of
 the exact optimum of F_S in the norm of the noise, plus ``sigma A^{-1/2} z``.  Every `Model`
-returned by `fit`, `forget`, `edit` or `release` was released by ``W + sigma A^{-1/2} z`` with z
-fresh and independent of W, where ``||W - W*_S||_A <= distance_target`` was shown on the data at
-hand.  So for every measurable set T of outcomes, in both directions,
+returned by `fit`, `forget`, `edit`, `refit` or `release` was released by
+``W + sigma A^{-1/2} z`` with z fresh and independent of W, where
+``||W - W*_S||_A <= distance_target`` was shown on the data at hand.  So for every
+measurable set T of outcomes, in both directions,
 
     P(release in T) <= exp(epsilon) P(A(S) in T) + delta.
 
@@ -29,7 +30,7 @@ from . import certificate as claims
 from ._threads import blas_threads
 from ._version import __version__
 from .certificate import Certificate
-from .editing import Edit, edited, tightened
+from .editing import Edit, edited, refitted, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
 from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
@@ -38,7 +39,18 @@ from .state import Array, Members, Positions, Progress, Settings, State
 from .training import solved
 from .weights import NO_ROWS
 
-__all__ = ["Model", "Settings", "edit", "fit", "forget", "held", "rebased", "release"]
+__all__ = [
+    "Model",
+    "Settings",
+    "edit",
+    "erase",
+    "fit",
+    "forget",
+    "held",
+    "rebased",
+    "refit",
+    "release",
+]
 
 
 @contextmanager
@@ -246,20 +258,59 @@ def _edited(
         members = members.without(rows, gone)
         state, t = model.state, requests.since_removal
 
-        def afresh() -> State:
-            return solved(model.settings, rows, members, before=state, t=t, progress=progress)
+        def afresh(warm: bool) -> State:
+            return solved(
+                model.settings, rows, members, before=state, warm=warm, t=t, progress=progress
+            )
 
         if not np.array_equal(members.classes, model.classes):
-            state = afresh()
+            state = afresh(warm=True)
         elif len(gone) or len(new):
             try:
                 state = edited(state, Edit(members, gone, new), t=t, progress=progress)
             except AssumptionError:
                 # Rows that come may overflow the loss where the model stood.
-                state = afresh()
+                state = afresh(warm=False)
         else:
             state = tightened(replace(state, members=members), t=t, progress=progress)
         return _released(state, requests, clock, reads)
+
+
+def refit(model: Model, positions: Positions, X: Array, *, progress: Progress = None) -> Model:
+    """Return the model without the rows at ``positions``, all others having other features.
+
+    ``model`` itself is not changed.  Once the new model has been taken over `erase` the old one.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Features of all rows in the store; anything finite for rows outside the training set.
+
+    Raises
+    ------
+    NotCertifiedError
+        If the distance target cannot be reached, or the number of coefficients has grown beyond
+        what the releases since the oldest removal were counted for.
+
+    Notes
+    -----
+    Guarantee: that of this module, with the features of ``X``.  Proof: proofs/pipeline.md
+    """
+    clock = time.perf_counter()
+    requests = model.requests.followed_by(positions, model.rows.scrubbed)
+    with _numerics(X.shape[1]):
+        gone = np.union1d(np.flatnonzero(model.forgotten), positions)
+        t = requests.since_removal
+        state = refitted(model.state, gone, X, t=t, progress=progress)
+        return _released(state, requests, clock, 0)
+
+
+def erase(model: Model) -> None:
+    """Overwrite all rows of a model that another one has taken the place of."""
+    import jax
+
+    with jax.enable_x64(True):
+        model.rows.scrub(np.arange(model.rows.n))
 
 
 def release(model: Model) -> Model:

@@ -22,6 +22,7 @@ LAYERS = [
     {"unlearner"},
     {"preview"},
     {"estimators"},
+    {"pipeline"},
     {"report", "displays"},
     {"demo", "__init__"},
     {"cli"},

@@ -157,7 +157,12 @@ FORGET = [
     ("labelled", dict(row_ids=[]), RowError, "names no row"),
     ("plain", dict(which=[[1, 2]]), RowError, r"one-dimensional, got shape \(1, 2\)"),
     ("plain", dict(rows=np.zeros((N, 1), bool)), RowError, r"one-dimensional.*\(60, 1\)"),
-    ("plain", dict(), RowError, "exactly one way: forget.which., rows=, row_ids=, groups= or where="),
+    (
+        "plain",
+        dict(),
+        RowError,
+        "exactly one way: forget.which., rows=, row_ids=, groups= or where=",
+    ),
     ("plain", dict(which=[1], rows=[2]), RowError, "exactly one way"),
     ("labelled", dict(rows=[1], row_ids=[40]), RowError, "exactly one way"),
     (

@@ -254,6 +254,26 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             self._adopt(unlearner.release(self._model), "release", 0)
         return self
 
+    def _refit(self, positions: NDArray[np.int64], X: Any, progress: Any = None) -> None:
+        """Remove rows while all others get other features, and release anew.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Rows that go, as `_positions` returns them.
+        X : array-like of shape (n, n_features)
+            Features of all rows of the fit, those outside the training set being anything finite.
+        progress : bool or callable, optional
+            As in `fit`.
+        """
+        with self._unchanged_on_error():
+            X = validate_data(self, X, dtype=np.float64, order="C")
+            before, gone = self._model, np.sort(self._names.store(positions))
+            action = partial(unlearner.refit, before, gone, X)
+            self._carry_out("forget", len(gone), progress, action)
+        self._scrub()
+        unlearner.erase(before)
+
     def _carry_out(
         self, event: str, asked: int, progress: Any, action: Callable[..., Model], **more: Any
     ) -> None:

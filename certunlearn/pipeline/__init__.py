@@ -1,0 +1,7 @@
+"""Pipelines that forget: every step as a fit on the rows that stay would leave it."""
+
+from __future__ import annotations
+
+from ._pipeline import ForgettingPipeline, forgetting
+
+__all__ = ["ForgettingPipeline", "forgetting"]

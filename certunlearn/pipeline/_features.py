@@ -1,0 +1,90 @@
+"""Rows of whatever kind the steps take: copied, laid out for the head, overwritten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
+
+from .. import unlearner
+from ..estimators._addressing import _is_pandas
+from ..estimators._base import UnlearningEstimator
+from ..exceptions import AssumptionError
+
+Positions = NDArray[np.int64]
+#: Entries that a sparse result may have once it is written out, about 1.6 GB.
+MOST_ENTRIES = 200_000_000
+
+
+def taken(X: Any, at: Positions) -> Any:
+    """Return a copy of the rows of ``X`` at positions, of the same kind."""
+    if sp.issparse(X):
+        return X.tocsr()[at]
+    return _safe_indexing(X, at)
+
+
+def index_of(X: Any) -> Any:
+    """Return the index of a DataFrame or Series, which names its rows; None for anything else."""
+    return X.index if _is_pandas(X, "DataFrame") or _is_pandas(X, "Series") else None
+
+
+def written_out(X: Any) -> Any:
+    """Return sparse rows as an array, anything else as it is.
+
+    The head takes dense rows only: this is the one place that writes sparse ones out.
+
+    Raises
+    ------
+    AssumptionError
+        If they are too many to be written out.
+    """
+    if not sp.issparse(X):
+        return X
+    n, d = X.shape
+    if n * d > MOST_ENTRIES:
+        raise AssumptionError(
+            f"the steps give sparse rows, {n} x {d}, and the model takes dense ones: more than "
+            f"{MOST_ENTRIES:.0e} numbers are not written out. Make fewer columns: max_features= "
+            "or min_df= of a vectorizer, min_frequency= of an encoder, n_features= of a hasher; "
+            "predict fewer rows at a time"
+        )
+    return X.toarray()
+
+
+def laid_out(X: Any, at: Positions, n: int) -> Any:
+    """Lay transformed rows out at their positions among n, zeros elsewhere.
+
+    A DataFrame stays one, so that the head knows its columns.
+    """
+    X = written_out(X)
+    values = np.asarray(X)
+    if values.ndim != 2:
+        raise AssumptionError(f"the steps give an array of shape {values.shape}, not a table")
+    if not np.array_equal(at, np.arange(n)):
+        full = np.zeros((n, values.shape[1]), dtype=np.float64)
+        full[at] = values
+        values = full
+    if not _is_pandas(X, "DataFrame"):
+        return values
+    return type(X)(values, columns=X.columns)
+
+
+def held(head: UnlearningEstimator, at: Positions, full: Any) -> bool:
+    """Whether the head holds exactly these rows at the positions, under the same names."""
+    if _is_pandas(full, "DataFrame"):
+        if list(getattr(head, "feature_names_in_", ())) != list(full.columns):
+            return False
+    values = np.asarray(full, dtype=np.float64)
+    if values.shape[1] != head.n_features_in_:
+        return False
+    return np.array_equal(unlearner.held(head._model, at)[0], values[at])
+
+
+def overwrite(X: Any) -> None:
+    """Overwrite what is left of a copy of rows, as far as numbers in memory can be."""
+    for part in (X.data,) if sp.issparse(X) else (X,):
+        if isinstance(part, np.ndarray) and part.flags.writeable:
+            part.fill(0)

@@ -1,0 +1,65 @@
+"""Predictions of a head that takes dense rows only, whatever the steps give it.
+
+Nothing else is here: once heads take sparse rows, scikit-learn's own methods will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from . import _features
+
+Array = NDArray[np.float64]
+
+
+def _head_has(name: str) -> Callable[[Any], bool]:
+    return lambda pipe: hasattr(pipe.steps[-1][1], name)
+
+
+class DensePredictions(Pipeline):  # type: ignore[misc]
+    """A Pipeline that writes sparse rows out before the last step sees them."""
+
+    @available_if(_head_has("decision_function"))  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> Array:
+        """Return the head's margins for raw rows."""
+        out: Array = self.steps[-1][1].decision_function(self._transformed(X))
+        return out
+
+    @available_if(_head_has("predict"))  # type: ignore[untyped-decorator]
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the head's prediction for raw rows."""
+        out: NDArray[Any] = self.steps[-1][1].predict(self._transformed(X))
+        return out
+
+    @available_if(_head_has("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Array:
+        """Return the head's probabilities for raw rows."""
+        out: Array = self.steps[-1][1].predict_proba(self._transformed(X))
+        return out
+
+    @available_if(_head_has("predict_log_proba"))  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of `predict_proba`."""
+        out: Array = self.steps[-1][1].predict_log_proba(self._transformed(X))
+        return out
+
+    @available_if(_head_has("score"))  # type: ignore[untyped-decorator]
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the head's score on raw rows."""
+        more = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(self.steps[-1][1].score(self._transformed(X), y, **more))
+
+    def _transformed(self, X: Any) -> Any:
+        """Return what the head is given for raw rows."""
+        check_is_fitted(self)
+        for _, step in self.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+        return _features.written_out(X)
