@@ -5,5 +5,6 @@ from __future__ import annotations
 from ._version import __version__
 from .certificate import Certificate
 from .estimators.logistic import CertifiedLogReg
+from .estimators.min_norm import CertifiedMinNorm
 
-__all__ = ["Certificate", "CertifiedLogReg", "__version__"]
+__all__ = ["Certificate", "CertifiedLogReg", "CertifiedMinNorm", "__version__"]

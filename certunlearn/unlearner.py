@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,6 +34,7 @@ from .editing import rebased as rebased_state
 from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
 from .rows import DenseRows
 from .state import Array, Members, Positions, Progress, Settings, State
+from .tradeoff import Budget
 from .training import solved
 from .weights import NO_ROWS
 
@@ -277,18 +278,32 @@ def rebased(model: Model) -> Model:
     return replace(model, **_values(state))
 
 
-def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
-    """Draw a release and write its certificate."""
-    settings, W = state.settings, state.reached.W
+def drawn(W: Array, settings: Settings, colour: Callable[[Array], Array], index: int) -> Array:
+    """Return W with fresh noise, rounded: release ``index`` of a model, and all that may leave it.
+
+    ``colour`` turns standard normal numbers of W's shape into noise of unit scale.
+    """
+    if settings.noise == 0:
+        return W
     source: Source = OperatingSystem()
     if settings.seed is not None:
-        source = Stream(settings.seed, requests.releases - 1)
-    weights = W
-    if settings.noise > 0:
-        noise = state.gram.geometry.noise(standard_normal(source, W.shape))
-        weights = rounded(W + settings.noise * noise)
+        source = Stream(settings.seed, index)
+    return rounded(W + settings.noise * colour(standard_normal(source, W.shape)))
+
+
+def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
+    """Draw a release and write its certificate."""
+    settings, geometry = state.settings, state.gram.geometry
+    weights = drawn(state.reached.W, settings, geometry.noise, requests.releases - 1)
     certificate = replace(
-        _promise(state, requests.since_removal),
+        promised(
+            settings,
+            state.budget,
+            requests.since_removal,
+            state.members.weights.kept,
+            geometry.deviations(settings.noise),
+            same_program=state.gram.same_program,
+        ),
         distance=state.reached.distance,
         tier=state.reached.tier,
         n_forgotten=requests.forgotten,
@@ -298,17 +313,26 @@ def _released(state: State, requests: Requests, clock: float, reads: int) -> Mod
     return Model(**_values(state), requests=requests, released=weights, certificate=certificate)
 
 
-def _promise(state: State, since: int) -> Certificate:
-    """Write the part of the certificate that does not depend on the removed rows."""
-    settings, budget = state.settings, state.budget
+def promised(
+    settings: Settings,
+    budget: Budget | None,
+    since: int,
+    kept: int,
+    spread: Array,
+    *,
+    same_program: bool = False,
+) -> Certificate:
+    """Write the part of the certificate that does not depend on the removed rows.
+
+    ``since`` releases have been made since the oldest removal, ``kept`` rows are in the training
+    set, ``spread`` holds the standard deviations of the noise.
+    """
     caps = None if budget is None else budget.caps(since)
-    kept = state.members.weights.kept
     conditions: tuple[str, ...] = claims.CONDITIONS
-    if state.gram.same_program:
+    if same_program:
         conditions += (claims.SAME_PROGRAM,)
     if settings.seed is not None:
         conditions += (claims.SEEDED,)
-    spread = state.gram.geometry.deviations(settings.noise)
     return Certificate(
         kind="none" if budget is None else "gaussian",
         epsilon=math.inf if budget is None else budget.epsilon,

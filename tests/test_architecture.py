@@ -8,8 +8,8 @@ import certunlearn
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
     {"_version", "_validate", "_threads", "exceptions", "_rounding"},
-    {"losses", "rows", "weights", "bounds", "factor", "certificate"},
-    {"sweeps", "tradeoff", "noise", "share"},
+    {"losses", "rows", "scaled", "weights", "bounds", "factor", "certificate"},
+    {"sweeps", "tradeoff", "noise", "share", "rank"},
     {"objective"},
     {"orthogonal"},
     {"model", "gram"},
@@ -19,6 +19,7 @@ LAYERS = [
     {"training"},
     {"editing"},
     {"unlearner"},
+    {"interpolation"},
     {"estimators"},
     {"demo", "__init__"},
     {"cli"},
@@ -26,7 +27,7 @@ LAYERS = [
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
 ALLOWED = {("rows", "sweeps")}
-CLAIMS = {"bounds", "factor", "tradeoff", "certificate", "noise"}
+CLAIMS = {"bounds", "factor", "rank", "tradeoff", "certificate", "noise"}
 
 
 def room(path):
