@@ -90,15 +90,13 @@ def appended_floor(floor: float, c: Array, left: Array, against: Array) -> float
     kappa = norm(c) + (inside + wrong) / floor * _GUARD
     p, q = 1.0 / floor, 1.0 / rho
     half = 0.5 * (p * p + kappa * kappa * q * q - q * q)
-    largest = half + q * q + math.sqrt(half * half + (kappa * q * q) ** 2)
+    largest = half + q * q + math.hypot(half, kappa * q * q)
     # half may be negative: what cancels is at most q^2, a part of the result.
     out = 1.0 / (math.sqrt(largest) * _GUARD)
     return out if math.isfinite(largest) else 0.0
 
 
-def min_norm_distance(
-    W: Array, c: Array, residual: Array, wrong: Array, floor: float, terms: int
-) -> float:
+def min_norm_distance(W: Array, c: Array, residual: Array, wrong: Array, floor: float) -> float:
     """Upper bound on the distance of W to the shortest interpolant of ``A w = b``.
 
     Parameters
@@ -113,8 +111,6 @@ def min_norm_distance(
         How far the computed targets b may be from those meant, entrywise.
     floor : float
         At most the smallest singular value of A (r, d), rows at most one long.
-    terms : int
-        Most terms of a sum in ``A' c``.
 
     Returns
     -------
@@ -130,7 +126,7 @@ def min_norm_distance(
     if not floor > 0:
         return math.inf
     # W is A' c up to rounding, so hardly anything of it lies outside of the rows' span.
-    outside = gamma(terms + 2) * norm(np.sum(np.abs(c), axis=0)) * _GUARD + _TINY
+    outside = gamma(len(c) + 2) * norm(np.sum(np.abs(c), axis=0)) * _GUARD + _TINY
     rounding = math.sqrt(len(c)) * gamma(W.shape[0] + 2) * norm(W) + norm(wrong) + _TINY
     inside = (norm(residual) + rounding) * _GUARD / floor
     distance = up(math.hypot(outside, inside) * _GUARD)

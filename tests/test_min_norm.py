@@ -1,4 +1,4 @@
-"""Minimum-norm least squares: what is claimed against exact arithmetic, and what forgetting leaves."""
+"""Minimum-norm least squares: claims against exact arithmetic, and what forgetting leaves."""
 
 import pickle
 import warnings
@@ -194,7 +194,7 @@ def test_nine_tenths_of_min_norm_distance_is_too_little():
         c = (1 + 1e-3) * b / 0.75**2
         W = A.T @ c
         floor = singular_floor(A, 0.75 * np.eye(r, order="F"))
-        claimed = min_norm_distance(W, c, b - A @ W, np.zeros_like(b), floor, r)
+        claimed = min_norm_distance(W, c, b - A @ W, np.zeros_like(b), floor)
         truth = apart(W, exact(A, b))
         assert truth <= claimed
         assert 0.9 * claimed < truth

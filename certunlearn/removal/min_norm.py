@@ -32,6 +32,8 @@ _FEW = 4
 _SHARE = 32
 #: A floor that has fallen by this factor since it was measured is measured anew.
 _WORN = 1.0 / 32
+#: Exponent of the shortest weighted column that is accepted.
+_SMALLEST = -900
 _DEPENDENT = (
     "the distinct rows are linearly dependent, or too nearly so for float64: the least squares "
     "solution of minimum norm jumps there, and nothing can be shown; use CertifiedRidge, whose "
@@ -220,7 +222,7 @@ def _interpolant(
     for step in range(_MOST_STEPS):
         W = rows.combined(basis.places, c)
         residual = b - rows.products(basis.places, W)
-        distance = min_norm_distance(W, c, residual, wrong, basis.floor, rows.n)
+        distance = min_norm_distance(W, c, residual, wrong, basis.floor)
         if best is None or distance < best.distance:
             best = Solution(W, distance, group, basis, tier, plan)
         if step and distance <= goal:
@@ -251,20 +253,24 @@ def _targets(
             continue
         b[at] = share @ values / share.sum()
         wrong[at] = gamma(2 * len(equal) + 8) * (share @ np.abs(values)) / share.sum()
+        # Weights may be too far apart for their quotient.
+        wrong[at] += 1e-300 * np.max(np.abs(values), axis=0)
     return b, wrong
 
 
 def _overdetermined(rows: ScaledRows, live: Positions, weight: Array) -> tuple[Array, float]:
     """Solve ordinary least squares, and measure how far off it is."""
     X, y = rows.held(live)
-    root = np.sqrt(weight / weight.max())[:, None]
+    root = np.sqrt(weight)[:, None]
     B, b = X * root, y * root
-    used = np.flatnonzero(B.any(axis=0))
+    used = np.flatnonzero(X.any(axis=0))
     # Columns are scaled like rows elsewhere; a column of zeros has a coefficient of zero.
     exponent = np.array([np.frexp(norm(B[:, j]) * (1 + 1e-9))[1] for j in used], dtype=np.int64)
     B = np.ldexp(B[:, used], -exponent)
     upper = _triangle(B) if len(used) <= len(B) else np.zeros((0, 0))
-    floor = singular_floor(B.T, upper) if len(upper) and np.isfinite(B).all() else 0.0
+    # Columns that come near the smallest numbers have lost digits to the weights.
+    sound = len(upper) and np.isfinite(B).all() and exponent.min() > _SMALLEST
+    floor = singular_floor(B.T, upper) if sound else 0.0
     if not floor > 0:
         raise AssumptionError(_DEPENDENT)
     stretch = float(np.ldexp(1.0, -exponent.min()))
