@@ -498,3 +498,11 @@ def test_a_gradient_step_after_removal_does_nothing_to_an_interpolating_model():
     gradient = X[1:].T @ (X[1:] @ W - y[1:])
     assert np.abs(gradient).max() < 1e-12
     assert np.linalg.norm(W - np.linalg.pinv(X[1:]) @ y[1:]) > 1e-2
+
+
+def test_a_column_of_zeros_has_no_coefficient():
+    X, y = problem(9, 4)
+    X[:, 2] = 0.0
+    model = quiet().fit(X, y).forget(3)
+    assert model.solver_ == "least squares" and not model._model.W[2].any()
+    assert error(model, X, y, np.setdiff1d(np.arange(9), [3])) < 1e-10
