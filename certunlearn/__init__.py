@@ -7,6 +7,7 @@ from .certificate import Certificate
 from .displays import CertificateDisplay, ForgettingCurveDisplay
 from .estimators.glm import CertifiedGammaRegressor, CertifiedPoissonRegressor
 from .estimators.logistic import CertifiedLogReg
+from .estimators.min_norm import CertifiedMinNorm
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
@@ -20,6 +21,7 @@ __all__ = [
     "CertifiedHuberRegressor",
     "CertifiedLinearSVC",
     "CertifiedLogReg",
+    "CertifiedMinNorm",
     "CertifiedPoissonRegressor",
     "CertifiedRidge",
     "CertifiedRidgeClassifier",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .exceptions import NotCertifiedError
+from .exceptions import AssumptionError, NotCertifiedError
 from .factor import Factor, factorise
 from .noise import Geometry
 from .objective import Curvature, Objective
@@ -63,6 +63,14 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
             return replace(by_rows, error=math.inf)
     except np.linalg.LinAlgError:
         pass
+    kept, free = objective.weights.kept, int(np.count_nonzero(objective.alpha == 0))
+    if kept < free:
+        raise AssumptionError(
+            f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "
+            "not unique: the gradient of an interpolating model is zero with any of its rows taken "
+            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use a "
+            "finite C, or CertifiedMinNorm for least squares"
+        )
     raise NotCertifiedError(
         "the Gram matrix of the retained rows is not numerically positive definite, so its "
         "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",

@@ -16,7 +16,6 @@ Assumes: the conditions listed in the certificate.  Proof: proofs/certified_remo
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,14 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import certificate as claims
 from ._threads import blas_threads
-from ._version import __version__
 from .certificate import Certificate
 from .editing import Edit, edited, refitted, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
-from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
+from .release import drawn, promised
 from .rows import DenseRows
 from .state import Array, Members, Positions, Progress, Settings, State
 from .training import solved
@@ -339,16 +336,17 @@ def rebased(model: Model) -> Model:
 
 def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
-    settings, W = state.settings, state.reached.W
-    source: Source = OperatingSystem()
-    if settings.seed is not None:
-        source = Stream(settings.seed, requests.releases - 1)
-    weights = W
-    if settings.noise > 0:
-        noise = state.gram.geometry.noise(standard_normal(source, W.shape))
-        weights = rounded(W + settings.noise * noise)
+    settings, geometry = state.settings, state.gram.geometry
+    weights = drawn(state.reached.W, settings, geometry.noise, requests.releases - 1)
     certificate = replace(
-        _promise(state, requests.since_removal),
+        promised(
+            settings,
+            state.budget,
+            requests.since_removal,
+            state.members.weights.kept,
+            geometry.deviations(settings.noise),
+            same_program=state.gram.same_program,
+        ),
         distance=state.reached.distance,
         tier=state.reached.tier,
         n_forgotten=requests.forgotten,
@@ -356,41 +354,3 @@ def _released(state: State, requests: Requests, clock: float, reads: int) -> Mod
         seconds=time.perf_counter() - clock,
     )
     return Model(**_values(state), requests=requests, released=weights, certificate=certificate)
-
-
-def _promise(state: State, since: int) -> Certificate:
-    """Write the part of the certificate that does not depend on the removed rows."""
-    settings, budget = state.settings, state.budget
-    caps = None if budget is None else budget.caps(since)
-    kept = state.members.weights.kept
-    conditions: tuple[str, ...] = claims.CONDITIONS
-    if state.gram.same_program:
-        conditions += (claims.SAME_PROGRAM,)
-    if settings.seed is not None:
-        conditions += (claims.SEEDED,)
-    spread = state.gram.geometry.deviations(settings.noise)
-    return Certificate(
-        kind="none" if budget is None else "gaussian",
-        epsilon=math.inf if budget is None else budget.epsilon,
-        delta=1.0 if budget is None else budget.delta,
-        mu=math.inf if budget is None else budget.mu,
-        sigma=settings.noise,
-        mechanism=settings.mechanism,
-        view=settings.view,
-        distance_target=0.0 if caps is None else caps.target,
-        fit_distance=0.0 if caps is None else caps.fit,
-        joint_epsilon=math.inf if budget is None else budget.joint_epsilon(since),
-        # Two digits: the last bits of a downdated matrix would tell which world it is.
-        coefficient_deviation=(
-            float(f"{spread.min():.1e}"),
-            float(f"{np.median(spread):.1e}"),
-            float(f"{spread.max():.1e}"),
-        ),
-        reference=(
-            "retraining by the same estimator to within the fit distance, same "
-            f"hyper-parameters, on the {kept} retained rows"
-        ),
-        n_retained=kept,
-        library=f"certunlearn {__version__}",
-        conditions=conditions,
-    )

@@ -8,9 +8,9 @@ import certunlearn
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
     {"_version", "_validate", "_threads", "exceptions", "_rounding", "_style"},
-    {"pointwise", "rows", "weights", "bounds", "factor", "certificate", "_pages"},
+    {"pointwise", "rows", "scaled", "weights", "bounds", "factor", "certificate", "_pages"},
     {"losses"},
-    {"sweeps", "tradeoff", "noise", "share", "lookalikes", "influence"},
+    {"sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},
     {"objective", "power"},
     {"orthogonal"},
     {"model", "gram"},
@@ -19,8 +19,9 @@ LAYERS = [
     {"state"},
     {"training"},
     {"editing"},
+    {"release"},
     {"unlearner"},
-    {"preview"},
+    {"preview", "interpolation"},
     {"estimators"},
     {"pipeline"},
     {"report", "displays"},
@@ -30,7 +31,7 @@ LAYERS = [
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
 ALLOWED = {("rows", "sweeps")}
-CLAIMS = {"bounds", "factor", "tradeoff", "power", "certificate", "noise"}
+CLAIMS = {"bounds", "factor", "rank", "tradeoff", "power", "certificate", "noise"}
 
 
 def room(path):

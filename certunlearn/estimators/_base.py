@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     _model: Model
     _names: RowNames
     verbose: int
+    #: What carries the verbs out: `unlearner`, or a module with the same functions.
+    _unlearner: ClassVar[Any] = unlearner
 
     @abstractmethod
     def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
@@ -123,7 +125,9 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
                 positions = self._expanded(positions, expand)
                 more["look_alikes"] = len(positions) - asked
             before, gone = self._model, np.sort(self._names.store(positions))
-            self._carry_out("forget", len(gone), progress, partial(unlearner.forget, before, gone))
+            self._carry_out(
+                "forget", len(gone), progress, partial(self._unlearner.forget, before, gone)
+            )
             self.history_[-1].update(more)
         self._scrub()
         return self
@@ -175,7 +179,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             first = len(before.members.weights)
             places = first + np.arange(len(X))
             names = self._names.extended(named, row_ids, groups, places, metadata, static)
-            edit = partial(unlearner.edit, before, NO_ROWS, X, codes, weight)
+            edit = partial(self._unlearner.edit, before, NO_ROWS, X, codes, weight)
             self._carry_out("learn", len(X), progress, edit, _names=names)
         return self
 
@@ -228,7 +232,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             # All rows may be corrected at once: they stay.
             positions = self._positions(Asked(which, rows, row_ids), staying=True)
             before, gone = self._model, self._names.store(positions)
-            held, codes, weight = unlearner.held(before, gone)
+            held, codes, weight = self._unlearner.held(before, gone)
             new = held if X is None else self._features(X)
             codes = codes if y is None else self._codes(y)
             for name, values in (("X", new), ("y", codes)):
@@ -236,7 +240,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
                     raise ValueError(f"{name} has {len(values)} rows, the request {len(gone)}")
             first = len(before.members.weights)
             names = self._names.moved(positions, first + np.arange(len(gone)))
-            edit = partial(unlearner.edit, before, gone, new, codes, weight)
+            edit = partial(self._unlearner.edit, before, gone, new, codes, weight)
             self._carry_out("correct", len(gone), progress, edit, _names=names)
         self._scrub()
         return self
@@ -251,7 +255,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         """Draw a fresh release of the current state into ``coef_``; the joint view counts it."""
         check_is_fitted(self)
         with self._unchanged_on_error():
-            self._adopt(unlearner.release(self._model), "release", 0)
+            self._adopt(self._unlearner.release(self._model), "release", 0)
         return self
 
     def _refit(self, positions: NDArray[np.int64], X: Any, progress: Any = None) -> None:
@@ -330,7 +334,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "_model"):
             self._scrub()
-            self._model = unlearner.rebased(self._model)
+            self._model = self._unlearner.rebased(self._model)
             warnings.warn(
                 "this pickle holds the retained rows and the secret iterate: keep it as you keep "
                 "the data, and deploy export_predictor() instead",

@@ -23,6 +23,10 @@ class Foresight:
     _names: RowNames
     _labels: NDArray[Any]
 
+    def _foreseeable(self) -> None:
+        """Refuse where nothing can be foreseen."""
+        check_is_fitted(self)
+
     @abstractmethod
     def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
         """Return the positions a request names."""
@@ -58,7 +62,7 @@ class Foresight:
         -----
         The search is exact and costs a product of all rows with those of the request.
         """
-        check_is_fitted(self)
+        self._foreseeable()
         positions = self._positions(Asked(which, rows, row_ids, groups, where))
         return self._near(positions, threshold)
 
@@ -98,7 +102,7 @@ class Foresight:
         UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
             If the request does not name rows properly.
         """
-        check_is_fitted(self)
+        self._foreseeable()
         positions = self._positions(Asked(which, rows, row_ids, groups, where))
         return preview.preview(
             self._model,
@@ -117,13 +121,13 @@ class Foresight:
         state's sums until the distance can no longer be shown; at most ``most`` of them, and at
         most half of all.  0 where every removal makes a pass.
         """
-        check_is_fitted(self)
+        self._foreseeable()
         return preview.capacity(self._model, _validate.count("most", most, low=1))
 
     @property
     def should_refresh(self) -> bool:
         """Whether most single removals would need a pass now, or a fresh Hessian pays by now."""
-        check_is_fitted(self)
+        self._foreseeable()
         return preview.should_refresh(self._model)
 
     def _near(self, positions: NDArray[np.int64], threshold: float | None = None) -> Neighbours:
@@ -134,6 +138,7 @@ class Foresight:
     def _expanded(self, positions: NDArray[np.int64], expand: Any) -> NDArray[np.int64]:
         """Return a request with its look-alikes, checked as if it had named them."""
         _validate.choice("expand", expand, ("near",))
+        self._foreseeable()
         near = self._near(positions).rows
         if self._names.static is not None:
             near = near[~self._names.static[near]]

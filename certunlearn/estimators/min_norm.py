@@ -1,0 +1,224 @@
+"""Least squares of minimum norm that can forget, with a certificate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.linear_model import LinearRegression
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import _validate, interpolation
+from ..exceptions import AssumptionError
+from ..state import Settings
+from ..tradeoff import VIEWS
+from ._addressing import RowNames
+from ._base import UnlearningEstimator
+from ._progress import shown
+
+Array = NDArray[np.float64]
+
+
+class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  # type: ignore[misc]
+    """Least squares of minimum norm without an intercept, with certified removal of training rows.
+
+    Before noise the coefficients are ``pinv(X) @ y``.  With fewer distinct rows than features the
+    model interpolates, and forgetting projects the coefficients on the span of the rows that stay;
+    otherwise it is ordinary least squares, solved afresh at every request.  ``coef_`` is a noisy
+    release; the exact optimum is never published.
+
+    Parameters
+    ----------
+    epsilon, delta : float
+        What every removal is certified for; 0 < epsilon <= 700, 0 < delta < 1.
+    view : {"release", "transcript"}
+        Whether epsilon and delta are meant for each release alone, or for all releases since the
+        oldest removal together, however many: release t is then certified to a distance that
+        falls like 1 / t.
+    noise : float
+        Standard deviation of the noise in every coefficient, the only geometry there is: the Gram
+        matrix is singular.  0 releases the optimum and claims nothing.
+    random_state : int, RandomState or None
+        None draws noise from the operating system's generator.  A seed makes releases
+        reproducible, hence not private; the certificate says so.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        The release.
+    intercept_ : float
+        0: centring depends on the rows and would have to be forgotten as well.
+    solver_ : str
+        "interpolation" or "least squares".
+    certificate_ : Certificate
+        What holds for this release.
+    n_retained_, n_forgotten_ : int
+        Rows in the training set (of positive weight), and rows forgotten.
+    history_ : list of dict
+        One entry an operation; depends on the removed rows, for the owner's log only.
+
+    Notes
+    -----
+    Guarantee: see `certunlearn.interpolation`.  A pickle holds the retained rows and the secret
+    iterate (a warning says so); deploy `export_predictor` instead.
+
+    Weights of rows matter only where equal rows have different targets, which count as one row
+    with their weighted mean, and with more rows than features.  Rows that are linearly dependent
+    otherwise are refused, since the optimum jumps there: use CertifiedRidge.
+
+    References
+    ----------
+    Block, Mokhtari & Shakkottai (2025), Theorem 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(20, 60))
+    >>> model = CertifiedMinNorm(random_state=0).fit(X, X[:, 0]).forget([3, 5])
+    >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
+    (True, 18)
+    """
+
+    coef_: Array
+    intercept_: float
+    verbose: int = 0
+    _flat: bool
+    _unlearner: ClassVar[Any] = interpolation
+
+    def __init__(
+        self,
+        *,
+        epsilon: float = 1.0,
+        delta: float = 1e-6,
+        view: str = "release",
+        noise: float = 0.1,
+        random_state: Any = None,
+    ) -> None:
+        self.epsilon = epsilon
+        self.delta = delta
+        self.view = view
+        self.noise = noise
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        row_ids: Any = None,
+        groups: Any = None,
+        progress: Any = None,
+    ) -> Self:
+        """Train on the rows of positive weight and release.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Copied as float64, never written to.  A DataFrame's index names the rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            At least 0; a row of weight 0 is not in the training set.
+        row_ids : array-like of shape (n_samples,), optional
+            Names of the rows, instead of a DataFrame's index.
+        groups : array-like of shape (n_samples,), optional
+            Whom each row belongs to: `forget` can take all rows of a group.
+        progress : bool or callable, optional
+            True shows a line that changes, where rich is installed; a callable gets a number and
+            the distance shown.
+
+        Returns
+        -------
+        CertifiedMinNorm
+            Itself.
+
+        Raises
+        ------
+        NotCertifiedError
+            If the distance to the optimum that every fit promises cannot be shown.
+        AssumptionError
+            If the distinct rows are linearly dependent, or no row has positive weight.
+        """
+        with self._unchanged_on_error():
+            names_of = X
+            X, y = validate_data(
+                self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
+            )
+            weight = self._weights(X, sample_weight)
+            names = RowNames.of(names_of, row_ids, groups, len(X))
+            flat = y.ndim == 1
+            targets = np.array(y, dtype=np.float64).reshape(len(X), -1)
+            settings = self._settings()
+            if not (weight > 0).any():
+                raise AssumptionError("no row has positive weight: there is nothing to train on")
+            with shown(progress, self.verbose) as callback:
+                model = interpolation.fit(X, targets, weight, settings, progress=callback)
+            self._adopt(model, "fit", 0, _flat=flat, _names=names, history_=[])  # type: ignore[arg-type]
+        return self
+
+    def export_predictor(self) -> LinearRegression:
+        """Return a scikit-learn regressor with the released weights only.
+
+        It holds no row, no identifier, no secret iterate and no certificate.
+        """
+        check_is_fitted(self)
+        out = LinearRegression(fit_intercept=False)
+        out.coef_, out.intercept_ = self.coef_.copy(), self.intercept_
+        out.n_features_in_ = self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            out.feature_names_in_ = self.feature_names_in_.copy()
+        return out
+
+    def predict(self, X: Any) -> Array:
+        """Return the predictions, shape (n_samples,) or (n_samples, n_targets)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        out: Array = X @ self.coef_.T
+        return out
+
+    def _settings(self) -> Settings:
+        """Check every parameter; nothing but an epsilon, a delta and a noise matters here."""
+        seed = None
+        if self.random_state is not None:
+            seed = self.random_state
+            if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+                seed = check_random_state(self.random_state).randint(2**63 - 1, dtype=np.int64)
+            seed = _validate.count("random_state", seed, low=0)
+        return Settings(
+            alpha=0.0,
+            fit_intercept=False,
+            class_weight=None,
+            epsilon=_validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
+            delta=_validate.real("delta", self.delta, low=0, high=1),
+            noise=_validate.real("noise", self.noise, low=0, closed="low"),
+            mechanism="isotropic",
+            tol=math.inf,
+            max_iter=1,
+            seed=seed,
+            view=_validate.choice("view", self.view, VIEWS),
+        )
+
+    def _foreseeable(self) -> None:
+        raise AssumptionError(
+            "previews and look-alikes are not offered for least squares of minimum norm"
+        )
+
+    def _attributes(self, model: Any, **more: Any) -> dict[str, Any]:
+        W, flat = model.released, more.get("_flat", getattr(self, "_flat", False))
+        coef = W[:, 0].copy() if flat else np.ascontiguousarray(W.T)
+        return {"coef_": coef, "intercept_": 0.0}
+
+    def _codes(self, y: Any) -> Any:
+        """Check targets (m,) or (m, n_targets) against those of the fit."""
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        width = self._model.W.shape[1]
+        flat = y.ndim == 1
+        if flat != self._flat or not (flat or (y.ndim == 2 and y.shape[1] == width)):
+            shape = "(m,)" if self._flat else f"(m, {width})"
+            raise ValueError(f"y must be of shape {shape} as in the fit, got {y.shape}")
+        return y.reshape(len(y), -1)

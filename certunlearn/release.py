@@ -1,0 +1,75 @@
+"""A release and its certificate: the noise that is drawn, and what is promised for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from . import certificate as claims
+from ._version import __version__
+from .certificate import Certificate
+from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
+from .state import Array, Settings
+from .tradeoff import Budget
+
+
+def drawn(W: Array, settings: Settings, colour: Callable[[Array], Array], index: int) -> Array:
+    """Return W with fresh noise, rounded: release ``index`` of a model, and all that may leave it.
+
+    ``colour`` turns standard normal numbers of W's shape into noise of unit scale.
+    """
+    if settings.noise == 0:
+        return W
+    source: Source = OperatingSystem()
+    if settings.seed is not None:
+        source = Stream(settings.seed, index)
+    return rounded(W + settings.noise * colour(standard_normal(source, W.shape)))
+
+
+def promised(
+    settings: Settings,
+    budget: Budget | None,
+    since: int,
+    kept: int,
+    spread: Array,
+    *,
+    same_program: bool = False,
+) -> Certificate:
+    """Write the part of the certificate that does not depend on the removed rows.
+
+    ``since`` releases have been made since the oldest removal, ``kept`` rows are in the training
+    set, ``spread`` holds the standard deviations of the noise.
+    """
+    caps = None if budget is None else budget.caps(since)
+    conditions: tuple[str, ...] = claims.CONDITIONS
+    if same_program:
+        conditions += (claims.SAME_PROGRAM,)
+    if settings.seed is not None:
+        conditions += (claims.SEEDED,)
+    return Certificate(
+        kind="none" if budget is None else "gaussian",
+        epsilon=math.inf if budget is None else budget.epsilon,
+        delta=1.0 if budget is None else budget.delta,
+        mu=math.inf if budget is None else budget.mu,
+        sigma=settings.noise,
+        mechanism=settings.mechanism,
+        view=settings.view,
+        distance_target=0.0 if caps is None else caps.target,
+        fit_distance=0.0 if caps is None else caps.fit,
+        joint_epsilon=math.inf if budget is None else budget.joint_epsilon(since),
+        # Two digits: the last bits of a downdated matrix would tell which world it is.
+        coefficient_deviation=(
+            float(f"{spread.min():.1e}"),
+            float(f"{np.median(spread):.1e}"),
+            float(f"{spread.max():.1e}"),
+        ),
+        reference=(
+            "retraining by the same estimator to within the fit distance, same "
+            f"hyper-parameters, on the {kept} retained rows"
+        ),
+        n_retained=kept,
+        library=f"certunlearn {__version__}",
+        conditions=conditions,
+    )
