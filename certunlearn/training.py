@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .diagonal import Diagonal
 from .exceptions import ConvergenceError, NotCertifiedError
 from .factor import Factor
 from .gram import Gram, gram_of
@@ -18,15 +19,16 @@ from .removal.distance import Reached
 from .removal.downdate import Ledger, Leverages
 from .removal.minimise import minimised
 from .removal.refresh import Goal
-from .rows import DenseRows
 from .solvers.choice import chosen
+from .solvers.newton_cg import newton_cg
 from .solvers.subsample import subsampled_start
+from .sparse_rows import Rows
 from .state import Array, Members, Progress, Settings, State, budget_of, effective, goal_of
 
 
 def solved(
     settings: Settings,
-    rows: DenseRows,
+    rows: Rows,
     members: Members,
     *,
     before: State | None = None,
@@ -50,7 +52,7 @@ def solved(
     classes = members.classes
     loss = _loss(settings, rows, len(classes))
     K, table = loss.columns, None
-    solver = chosen(settings.solver, rows.p * K)
+    solver = chosen(settings.solver, rows.p * K, sparse=rows.sparse)
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
@@ -62,7 +64,7 @@ def solved(
     budget = budget_of(settings, max(rows.p * K, widest))
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
-    W = _start(objective, gram.geometry.gram)
+    W = _start(objective, gram.geometry.known)
     if before is not None and K > 1 and np.isin(classes, before.classes).all():
         W = before.reached.W[:, np.isin(before.classes, classes)]
         W = W - W.mean(axis=1, keepdims=True) if loss.coupled else W
@@ -74,7 +76,7 @@ def solved(
     return opened(state, None)
 
 
-def _start(objective: Objective, gram: Factor) -> Array:
+def _start(objective: Objective, gram: Factor | Diagonal) -> Array:
     """Return where to start: zero, the mean's logarithm, or least squares.
 
     Where the curvature has no bound margins are logarithms; robust losses are flat far from their
@@ -87,6 +89,8 @@ def _start(objective: Objective, gram: Factor) -> Array:
     if loss.bounded:
         squared = Columnwise(Squared(), loss.columns, coded=rows.classed)
         squares = replace(objective, loss=squared)
+        if isinstance(gram, Diagonal):
+            return newton_cg(squares, W, gram, lambda *_: False, max_iter=1).W
         # G counts every row kappa times.
         return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
     if rows.intercept:
@@ -95,7 +99,7 @@ def _start(objective: Objective, gram: Factor) -> Array:
     return W
 
 
-def _loss(settings: Settings, rows: DenseRows, classes: int) -> Loss:
+def _loss(settings: Settings, rows: Rows, classes: int) -> Loss:
     """Return the loss of a row: of as many columns as there are targets, or classes to tell."""
     if not rows.classed:
         columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]
@@ -120,9 +124,7 @@ def gauged(
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
     dense = solver == "newton-cholesky"
     for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
-        gauge = gauge_weights(
-            objective.alpha, objective.loss, gram.curvature, everywhere=everywhere
-        )
+        gauge = gauge_weights(objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere)
         gauged, start, near = replace(objective, gauge=gauge), None, W
         if dense and not W.any():
             start = _model_at_zero(gauged, gram, W)

@@ -8,11 +8,11 @@ import certunlearn
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
     {"_version", "_validate", "_threads", "exceptions", "_rounding", "_style"},
-    {"pointwise", "rows", "weights", "bounds", "factor", "certificate", "_pages"},
-    {"losses"},
-    {"sweeps", "tradeoff", "noise", "share", "lookalikes", "influence"},
+    {"pointwise", "rows", "weights", "bounds", "factor", "diagonal", "certificate", "_pages"},
+    {"losses", "sparse_rows"},
+    {"sweeps", "host_sweeps", "tradeoff", "noise", "share", "lookalikes", "influence"},
     {"objective", "power"},
-    {"orthogonal"},
+    {"orthogonal", "unfactored"},
     {"model", "gram"},
     {"solvers", "removal.distance"},
     {"removal"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"__main__"},
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
-ALLOWED = {("rows", "sweeps")}
+ALLOWED = {("rows", "sweeps"), ("sparse_rows", "host_sweeps")}
 CLAIMS = {"bounds", "factor", "tradeoff", "power", "certificate", "noise"}
 
 
