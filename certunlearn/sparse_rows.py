@@ -103,7 +103,7 @@ class SparseRows:
     @property
     def chain(self) -> int:
         """Longest chain of additions of a sum over rows, here or in a fit on any part of them."""
-        return BLOCK + -(-self.n // BLOCK)
+        return min(BLOCK, self.n) + -(-self.n // BLOCK)
 
     @property
     def nnz(self) -> int:
