@@ -29,6 +29,7 @@ from certunlearn import (
 from certunlearn.exceptions import AssumptionError, NotCertifiedError, SecretStateWarning
 from certunlearn.losses import Logistic
 from certunlearn.objective import Objective
+from certunlearn.removal.matrix_free import curvature_floor
 from certunlearn.rows import DenseRows
 from certunlearn.sparse_rows import MOST_WRITTEN_OUT, SparseRows, canonical
 from certunlearn.unfactored import largest_relative
@@ -548,6 +549,28 @@ def test_the_size_of_an_unformed_gram_matrix_is_an_upper_bound(kind):
         assert max(sharp) < 1 + 1e-2 and 0.9 * max(sharp) < 1
     else:
         assert max(sharp) < 8
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_floor_without_a_gram_matrix_is_below_the_hessian(K, unformed):
+    twin = 0
+    for seed in range(10):
+        X, codes, weight = problem(("plain", "text")[seed % 2], K, seed)
+        settings = settings_of("unformed", C=10.0)
+        model = unlearner.fit(X, codes, np.ones(len(codes)), replace(settings, noise=10.0))
+        o = model.objective
+        D = curvature_floor(o, model.gram.known, model.W, 1e-10)
+        with jax.enable_x64(True):
+            dense = replace(o, rows=DenseRows(X.toarray(), codes, intercept=True))
+            H = dense.hessian(model.W).matrix
+        size = np.abs(H).max()
+        full = np.diag(np.tile(D, model.W.shape[1]))
+        assert (D > 0).all() and np.linalg.eigvalsh(H - full)[0] >= -1e-9 * size
+        # The twin: without the data's size the intercept would be given too much.
+        none = replace(model.gram.known, largest=0.0)
+        wrong = np.diag(np.tile(curvature_floor(o, none, model.W, 1e-10), model.W.shape[1]))
+        twin += np.linalg.eigvalsh(H - wrong)[0] < -1e-9 * size
+    assert twin
 
 
 def test_the_bound_survives_extreme_scales():
