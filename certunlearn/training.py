@@ -25,6 +25,9 @@ from .solvers.subsample import subsampled_start
 from .sparse_rows import Rows
 from .state import Array, Members, Progress, Settings, State, budget_of, effective, goal_of
 
+#: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
+_STEPS_TO_START = 5
+
 
 def solved(
     settings: Settings,
@@ -90,7 +93,8 @@ def _start(objective: Objective, gram: Factor | Diagonal) -> Array:
         squared = Columnwise(Squared(), loss.columns, coded=rows.classed)
         squares = replace(objective, loss=squared)
         if isinstance(gram, Diagonal):
-            return newton_cg(squares, W, gram, lambda *_: False, max_iter=1).W
+            # No factor solves this at once; a few steps get as near as a start needs.
+            return newton_cg(squares, W, gram, lambda *_: False, max_iter=_STEPS_TO_START).W
         # G counts every row kappa times.
         return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
     if rows.intercept:

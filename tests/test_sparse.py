@@ -278,6 +278,22 @@ def test_every_estimator_takes_sparse_rows(estimator, index, unformed):
         np.testing.assert_array_equal(getattr(X, part), getattr(before, part))
 
 
+@pytest.mark.parametrize("loss", ["pseudo-huber", "log-cosh"])
+def test_robust_losses_start_near_targets_that_are_far_away(loss, unformed):
+    X, _, _ = problem("signed", 2, n=60, d=80)
+    y = 100 * np.random.default_rng(0).normal(size=60)
+    model = CertifiedHuberRegressor(loss=loss, mechanism="isotropic", alpha=0.01, noise=1.0)
+    model.fit(X, y).forget([3])
+    assert model.certificate_.distance <= model.certificate_.distance_target
+
+
+def test_without_a_penalty_nothing_is_certified_and_the_way_out_is_named(unformed):
+    X, y, _ = problem("plain", 2)
+    with pytest.raises(AssumptionError, match="finite C or noise=0"):
+        CertifiedRidge(alpha=0, mechanism="isotropic").fit(X, y)
+    CertifiedRidge(alpha=0, noise=0, mechanism="isotropic").fit(X, y).forget([1])
+
+
 # The store.
 
 

@@ -233,9 +233,10 @@ def refresh_matrix_free(
     """
     free = objective.alpha == 0
     if not goal.relative and (free[:-1].any() or (free[-1] and not objective.rows.intercept)):
+        factored = "" if objective.rows.sparse else ', solver="newton-cholesky"'
         raise AssumptionError(
             'solver="newton-cg" certifies distances by the penalty, and C=inf leaves none: '
-            'use a finite C, solver="newton-cholesky" or noise=0'
+            f"use a finite C{factored} or noise=0"
         )
     geometry, reached = gram.geometry, [math.inf]
 
