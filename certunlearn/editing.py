@@ -143,10 +143,12 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
     penalty = alpha - before.alpha if settings.per_weight else None
     W = state.reached.W
     at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
-    removed = before.share(edit.gone, at, ref)
-    added = objective.share(edit.new, at, ref) if len(edit.new) else None
-    was = None
-    if not isinstance(settings.class_weight, str):
+    removed = added = was = None
+    if not state.rows.sparse:
+        # Of sparse rows every sum is made afresh: each removal makes passes in any case.
+        removed = before.share(edit.gone, at, ref)
+        added = objective.share(edit.new, at, ref) if len(edit.new) else None
+    if removed is not None and not isinstance(settings.class_weight, str):
         was = _regrouped(state.gram.curvature, removed, added, penalty)
     model = None
     same_penalty = penalty is None or not penalty.any()
@@ -165,7 +167,9 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         members=edit.members,
         objective=objective,
         gram=gram_of(settings.mechanism, objective, caps, was),
-        ledger=None if ledger is None else ledger.edited(removed, added, penalty),
+        ledger=None
+        if ledger is None or removed is None
+        else ledger.edited(removed, added, penalty),
     )
     return state, model
 
@@ -256,6 +260,9 @@ def rebased(state: State, *, t: int) -> State:
     NotCertifiedError, ConvergenceError
         If the distance cannot be shown.
     """
+    if state.rows.sparse:
+        # Nothing is ever downdated there.
+        return state
     c = state.gram.curvature
     if np.array_equal(c.diagonal, np.diag(c.matrix)) and _fresh(state):
         return state

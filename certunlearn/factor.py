@@ -64,6 +64,21 @@ class Factor:
     theta: float
     diagonal_root: Array
 
+    @property
+    def size(self) -> int:
+        """q."""
+        return len(self.lower)
+
+    def white(self, V: Array) -> Array:
+        """Return an approximation of L^{-1} V."""
+        out: Array = self.inverse @ V
+        return out
+
+    def white_size(self, V: Array) -> Array:
+        """Return |X| V, for V >= 0 whose signs are not known."""
+        out: Array = np.abs(self.inverse) @ V
+        return out
+
     def whitened(self, v: Array, allowance: Array | float = 0.0) -> float:
         """Upper bound on ``||L^{-1} u||_2`` over all u with ``|u - v| <= allowance``.
 

@@ -6,23 +6,47 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .diagonal import Diagonal
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import Factor, factorise
 from .noise import Geometry
 from .objective import Curvature, Objective
 from .orthogonal import gram_factor
 from .tradeoff import Caps
+from .unfactored import diagonal_of
 from .weights import Weights
+
+Array = NDArray[np.float64]
+#: Of sparse rows with more coefficients a class the Gram matrix is not formed.
+MOST_FORMED = 3_000
 
 
 @dataclass(frozen=True)
 class Gram:
-    """The Gram matrix of the retained rows and how it came about."""
+    """The Gram matrix of the retained rows and how it came about.
 
-    curvature: Curvature
+    ``known`` is the matrix, or its diagonal where sparse rows have too many columns to form it.
+    """
+
+    known: Curvature | Diagonal
     geometry: Geometry
     same_program: bool
+
+    @property
+    def curvature(self) -> Curvature:
+        """The matrix, where there is one."""
+        if isinstance(self.known, Diagonal):
+            raise RuntimeError("of this Gram matrix only the diagonal is known")
+        return self.known
+
+    @property
+    def diagonal(self) -> Array:
+        """The diagonal of G as it is now, shape (p,)."""
+        if isinstance(self.known, Diagonal):
+            return self.known.diagonal
+        return np.diag(self.known.matrix)
 
 
 def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvature | None) -> Gram:
@@ -35,6 +59,15 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvat
     def charged(geometry: Geometry) -> bool:
         return caps is None or geometry.drift(objective.gram_error) <= caps.drift
 
+    rows = objective.rows
+    if rows.sparse and rows.p > MOST_FORMED:
+        if mechanism != "isotropic":
+            raise AssumptionError(
+                f'mechanism="{mechanism}" needs the Gram matrix, which for sparse rows is formed '
+                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="isotropic"'
+            )
+        diagonal = diagonal_of(objective)
+        return Gram(diagonal, Geometry(mechanism, diagonal), False)
     if was is not None:
         try:
             downdated = Geometry(mechanism, factorise(was.matrix, was.diagonal, was.error))

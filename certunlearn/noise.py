@@ -20,6 +20,7 @@ from scipy.linalg import lapack
 from scipy.special import ndtri
 
 from ._rounding import gamma, up
+from .diagonal import Diagonal
 from .factor import Factor, norm, spectral_norm
 
 Array = NDArray[np.float64]
@@ -90,12 +91,20 @@ class Geometry:
     ----------
     mechanism : {"gram", "isotropic", "objective"}
         Which A.
-    gram : Factor
-        Of G, shape (p, p); A is made of its computed factor, exactly.
+    known : Factor or Diagonal
+        Of G, shape (p, p); A is made of its computed factor, exactly.  Its diagonal is enough for
+        "isotropic".
     """
 
     mechanism: str
-    gram: Factor
+    known: Factor | Diagonal
+
+    @property
+    def gram(self) -> Factor:
+        """The factor of G, where there is one."""
+        if isinstance(self.known, Diagonal):
+            raise RuntimeError("of this Gram matrix only the diagonal is known")
+        return self.known
 
     @property
     def half(self) -> Array:
@@ -144,7 +153,7 @@ class Geometry:
     def deviations(self, sigma: float) -> Array:
         """Return the standard deviation of the noise in each row of W, shape (p,)."""
         if self.mechanism == "isotropic":
-            return np.full(len(self.gram.lower), sigma)
+            return np.full(self.known.size, sigma)
         columns = self.gram.inverse.T
         if self.mechanism == "objective":
             columns = columns @ self.gram.inverse

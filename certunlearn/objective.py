@@ -13,6 +13,7 @@ and the optimum whose other rows do so too is the only one with a gauge.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -23,8 +24,8 @@ from numpy.typing import NDArray
 from ._rounding import UNIT_ROUNDOFF, gamma
 from .exceptions import AssumptionError
 from .losses import Loss
-from .rows import DenseRows
 from .share import Share
+from .sparse_rows import Rows
 from .weights import Weights
 
 Array = NDArray[np.float64]
@@ -104,7 +105,7 @@ class Objective:
 
     Parameters
     ----------
-    rows : DenseRows
+    rows : DenseRows or SparseRows
         Where the rows live.
     loss : Columnwise or Softmax
         Of a row's margins.
@@ -116,7 +117,7 @@ class Objective:
         L2 penalty and rho of each coordinate.
     """
 
-    rows: DenseRows
+    rows: Rows
     loss: Loss
     table: NDArray[np.int64] | None
     weights: Weights
@@ -155,12 +156,10 @@ class Objective:
         Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
         Proof: proofs/measure.md
         """
-        from . import sweeps
-
         X, y = self.rows.sweep()
         step, unit = W - W_ref, gamma(self.rows.p + 4)
         units = unit, gamma(self.sum_length + W.shape[1] + 8)
-        out = sweeps.measure(self.loss, X, y, self.table, self.blocked, W, step, units)
+        out = self.rows.sweeps.measure(self.loss, X, y, self.table, self.blocked, W, step, units)
         if any(a.dtype != np.float64 for a in out):
             raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
         value, grad, wrong, shaken, moved, worst = (np.asarray(a) for a in out)
@@ -194,10 +193,10 @@ class Objective:
         -----
         Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
         """
-        from . import sweeps
-
         X, _ = self.rows.sweep()
-        G = self.loss.kappa * np.asarray(sweeps.gram(X, self.blocked)) + np.diag(self.alpha)
+        G = self.loss.kappa * np.asarray(self.rows.sweeps.gram(X, self.blocked)) + np.diag(
+            self.alpha
+        )
         if not np.isfinite(G).all():
             raise AssumptionError(f"the Gram matrix {_OVERFLOW}")
         return Curvature(0.5 * (G + G.T), np.diag(G).copy(), self.gram_error)
@@ -214,10 +213,8 @@ class Objective:
         -----
         Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
         """
-        from . import sweeps
-
         X, y = self.rows.sweep()
-        out = sweeps.hessian(self.loss, X, y, self.table, self.blocked, W)
+        out = self.rows.sweeps.hessian(self.loss, X, y, self.table, self.blocked, W)
         first, cross = (np.asarray(a) for a in out)
         return self._assembled(first, cross, gamma(self.sum_length + 8) + self._ulps)
 
@@ -272,10 +269,8 @@ class Objective:
 
     def hvp(self, W: Array, V: Array) -> Array:
         """Return the Hessian at W applied to V, shape (p, K), without forming it."""
-        from . import sweeps
-
         X, y = self.rows.sweep()
-        out = np.asarray(sweeps.hvp(self.loss, X, y, self.table, self.blocked, W, V))
+        out = np.asarray(self.rows.sweeps.hvp(self.loss, X, y, self.table, self.blocked, W, V))
         total: Array = out + self.alpha[:, None] * V + (self.gauge * V.sum(axis=1))[:, None]
         return total
 
@@ -298,10 +293,8 @@ class Objective:
         -----
         Guarantee: as stated.  Proof: proofs/intercept_curvature.md
         """
-        from . import sweeps
-
         X, y = self.rows.sweep()
-        out = sweeps.couplings(self.loss, X, y, self.table, self.blocked, W)
+        out = self.rows.sweeps.couplings(self.loss, X, y, self.table, self.blocked, W)
         error = gamma(self.sum_length + 2 * self.loss.columns + int(self.loss.ulps) + 4096)
         return np.asarray(out[0]), error, float(out[1])
 
@@ -341,18 +334,36 @@ class Objective:
         -----
         Guarantee: as `box_leverage`.  Proof: proofs/leverage.md
         """
-        from . import sweeps
-
         X, _ = self.rows.sweep()
         p, pairs = self.rows.p, self._pairs
         pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
-        top = float(np.sqrt(pairs * float(sweeps.leverage(pairs, X, self.blocked, pieces))))
+        found = float(self.rows.sweeps.leverage(pairs, X, self.blocked, pieces))
+        top = float(np.sqrt(pairs * found))
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
+    def longest(self, root: Array) -> float:
+        """Upper bound on R max_i ||x_i|| in the norm of diag(root)^2, from one sweep.
 
-def gauge_weights(alpha: Array, loss: Loss, gram: Curvature, *, everywhere: bool) -> Array:
+        Over pairs of classes where they are coupled, as in `box_leverage`.
+
+        Notes
+        -----
+        Guarantee: as stated, of roots right to eight units.  Proof: proofs/leverage.md
+        """
+        X, _ = self.rows.sweep()
+        square = float(self.rows.sweeps.length(X, self.blocked, root)) + _TINY
+        return (
+            self.loss.R
+            * math.sqrt(self._pairs * square * (1 + gamma(self.rows.p + 40)))
+            * (1 + 1e-9)
+        )
+
+
+def gauge_weights(alpha: Array, loss: Loss, gram: Array, *, everywhere: bool) -> Array:
     """Return the gauge rho, (p,): of the curvature's size where it acts, zero elsewhere.
+
+    ``gram`` is the diagonal of G.
 
     It has to act where nothing is penalised.  ``everywhere`` lets it act on every coordinate:
     classes moved together meet no curvature but the penalty, which would make the Hessian look
@@ -360,5 +371,5 @@ def gauge_weights(alpha: Array, loss: Loss, gram: Curvature, *, everywhere: bool
     """
     if not loss.coupled:
         return np.zeros_like(alpha)
-    size = (np.diag(gram.matrix) - alpha) / (loss.kappa * loss.columns**2)
+    size = (gram - alpha) / (loss.kappa * loss.columns**2)
     return np.where((alpha > 0) & (not everywhere), 0.0, np.maximum(size, 1e-300))

@@ -68,6 +68,8 @@ class DenseRows:
         Rows read so far, by sweeps and by position.
     """
 
+    sparse = False
+
     def __init__(self, X: NDArray[Any], labels: NDArray[Any], *, intercept: bool) -> None:
         self.n, d = X.shape
         self.p = d + int(intercept)
@@ -84,6 +86,13 @@ class DenseRows:
         out = np.zeros((self.blocks * self.block, *values.shape[1:]), dtype=values.dtype)
         out[: len(values)] = values
         return out
+
+    @property
+    def sweeps(self) -> Any:
+        """The sums over these rows, as functions."""
+        from . import sweeps
+
+        return sweeps
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -174,6 +183,10 @@ class DenseRows:
             return np.zeros((0, self.p))
         found = sweeps.gather(self._X, _to_power_of_two(positions))
         return np.asarray(found).astype(np.float64)[: len(positions)]
+
+    def features(self, positions: NDArray[np.int64]) -> Array:
+        """Return a copy of the features of rows, without the column of ones, shape (m, d)."""
+        return np.ascontiguousarray(self.gather(positions)[:, : self.p - int(self.intercept)])
 
     def chunks(self, numbers: int) -> Iterator[tuple[int, Array]]:
         """Yield (position, features (m, d)) in order, about so many ``numbers`` at a time.

@@ -19,8 +19,8 @@ from .pointwise import Pointwise
 from .removal.distance import Reached
 from .removal.downdate import Ledger
 from .removal.refresh import Goal
-from .rows import DenseRows
 from .solvers.choice import chosen
+from .sparse_rows import Rows
 from .tradeoff import Budget, Caps, calibrate
 from .weights import Weights, exact_sum
 
@@ -65,7 +65,7 @@ class Settings:
         return out
 
 
-def _counts(rows: DenseRows, positions: Any, least: int = 0) -> NDArray[np.int64]:
+def _counts(rows: Rows, positions: Any, least: int = 0) -> NDArray[np.int64]:
     """Count the rows of each class code; of all together where labels are targets."""
     if rows.classed:
         return np.bincount(rows.labels[positions], minlength=least)
@@ -94,7 +94,7 @@ class Members:
     classed: bool = True
 
     @classmethod
-    def of(cls, rows: DenseRows, weight: Array) -> Members:
+    def of(cls, rows: Rows, weight: Array) -> Members:
         """Count an array of weights (n,), which must not be written to afterwards."""
         counts = _counts(rows, weight > 0)
         return cls(Weights.of(weight), counts, exact_sum(weight), rows.classed)
@@ -121,7 +121,7 @@ class Members:
             )
         return live
 
-    def without(self, rows: DenseRows, gone: Positions) -> Members:
+    def without(self, rows: Rows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
         lost = _counts(rows, gone, len(self.counts))
         mass = self.mass - exact_sum(self.weights.at(gone))
@@ -129,7 +129,7 @@ class Members:
             self, weights=self.weights.without(gone), counts=self.counts - lost, mass=mass
         )
 
-    def extended(self, rows: DenseRows, weight: Array) -> Members:
+    def extended(self, rows: Rows, weight: Array) -> Members:
         """Return the training set with the store's last rows in it, weighted so."""
         new = len(self.weights) + np.flatnonzero(weight > 0)
         counts = _counts(rows, new, len(self.counts))
@@ -146,7 +146,7 @@ class State:
     ----------
     settings : Settings
         What the user chose.
-    rows : DenseRows
+    rows : DenseRows or SparseRows
         The store, which later and earlier states share.
     members : Members
         The training set.
@@ -169,7 +169,7 @@ class State:
     """
 
     settings: Settings
-    rows: DenseRows
+    rows: Rows
     members: Members
     classes: NDArray[np.int64]
     objective: Objective
@@ -183,7 +183,8 @@ class State:
     @property
     def solver(self) -> str:
         """What fits, refreshes and removals use."""
-        return chosen(self.settings.solver, self.rows.p * self.objective.loss.columns)
+        coefficients = self.rows.p * self.objective.loss.columns
+        return chosen(self.settings.solver, coefficients, sparse=self.rows.sparse)
 
     @property
     def sample_weight(self) -> Array:
@@ -191,7 +192,7 @@ class State:
         return self.members.weights.array
 
 
-def effective(settings: Settings, rows: DenseRows, members: Members) -> Weights:
+def effective(settings: Settings, rows: Rows, members: Members) -> Weights:
     """Return s_i = sample weight times class weight, "balanced" over the training set."""
     if settings.class_weight is None:
         return members.weights

@@ -181,6 +181,18 @@ def leverage(pairs: int, X: Any, s: Any, inverses: Any) -> Any:
 
 
 @jax.jit
+def length(X: Any, s: Any, root: Any) -> Any:
+    """Largest sum of (x_j root_j)^2 of a row of positive weight."""
+
+    def body(carry: Any, block: Any) -> Any:
+        Xb, sb = _wide(block)
+        squares = jnp.sum((Xb * root) ** 2, axis=1)
+        return jnp.maximum(carry, jnp.max(jnp.where(sb > 0, squares, 0.0))), None
+
+    return jax.lax.scan(body, jnp.zeros((), s.dtype), (X, s))[0]
+
+
+@jax.jit
 def column_max(X: Any) -> Any:
     """Largest |x_ij| of each column, shape (p,)."""
     return jnp.max(jnp.abs(X), axis=(0, 1))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .diagonal import Diagonal
 from .exceptions import ConvergenceError, NotCertifiedError
 from .factor import Factor
 from .gram import Gram, gram_of
@@ -19,15 +20,19 @@ from .removal.distance import Reached
 from .removal.downdate import Ledger, Leverages
 from .removal.minimise import minimised
 from .removal.refresh import Goal
-from .rows import DenseRows
 from .solvers.choice import chosen
+from .solvers.newton_cg import newton_cg
 from .solvers.subsample import subsampled_start
+from .sparse_rows import Rows
 from .state import Array, Members, Progress, Settings, State, budget_of, effective, goal_of
+
+#: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
+_STEPS_TO_START = 5
 
 
 def solved(
     settings: Settings,
-    rows: DenseRows,
+    rows: Rows,
     members: Members,
     *,
     before: State | None = None,
@@ -54,7 +59,7 @@ def solved(
     classes = members.classes
     loss = _loss(settings, rows, len(classes))
     K, table = loss.columns, None
-    solver = chosen(settings.solver, rows.p * K)
+    solver = chosen(settings.solver, rows.p * K, sparse=rows.sparse)
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
@@ -66,7 +71,7 @@ def solved(
     budget = budget_of(settings, max(rows.p * K, widest))
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
-    W = _start(objective, gram.geometry.gram, before if warm else None, classes)
+    W = _start(objective, gram.geometry.known, before if warm else None, classes)
     goal = goal_of(settings, caps, fit=before is None)
     objective, reached, iterations = gauged(
         settings, objective, gram, W, goal, solver, before is None, progress
@@ -76,7 +81,10 @@ def solved(
 
 
 def _start(
-    objective: Objective, gram: Factor, before: State | None, classes: NDArray[np.int64]
+    objective: Objective,
+    gram: Factor | Diagonal,
+    before: State | None,
+    classes: NDArray[np.int64],
 ) -> Array:
     """Return where to start: where another state stands, if that is known; else afresh.
 
@@ -96,6 +104,9 @@ def _start(
     if loss.bounded:
         squared = Columnwise(Squared(), loss.columns, coded=rows.classed)
         squares = replace(objective, loss=squared)
+        if isinstance(gram, Diagonal):
+            # No factor solves this at once; a few steps get as near as a start needs.
+            return newton_cg(squares, W, gram, lambda *_: False, max_iter=_STEPS_TO_START).W
         # G counts every row kappa times.
         return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
     if rows.intercept:
@@ -104,7 +115,7 @@ def _start(
     return W
 
 
-def _loss(settings: Settings, rows: DenseRows, classes: int) -> Loss:
+def _loss(settings: Settings, rows: Rows, classes: int) -> Loss:
     """Return the loss of a row: of as many columns as there are targets, or classes to tell."""
     if not rows.classed:
         columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]
@@ -129,9 +140,7 @@ def gauged(
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
     dense = solver == "newton-cholesky"
     for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
-        gauge = gauge_weights(
-            objective.alpha, objective.loss, gram.curvature, everywhere=everywhere
-        )
+        gauge = gauge_weights(objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere)
         gauged, start, near = replace(objective, gauge=gauge), None, W
         if dense and not W.any():
             start = _model_at_zero(gauged, gram, W)

@@ -31,7 +31,7 @@ from .editing import Edit, edited, refitted, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
 from .release import drawn, promised
-from .rows import DenseRows
+from .sparse_rows import stored
 from .state import Array, Members, Positions, Progress, Settings, State
 from .training import solved
 from .weights import NO_ROWS
@@ -152,7 +152,7 @@ class Model(State):
 
 
 def fit(
-    X: Array,
+    X: Any,
     labels: NDArray[Any],
     sample_weight: Array,
     settings: Settings,
@@ -170,7 +170,7 @@ def fit(
     """
     clock = time.perf_counter()
     with _numerics(X.shape[1]):
-        rows = DenseRows(X, labels, intercept=settings.fit_intercept)
+        rows = stored(X, labels, intercept=settings.fit_intercept)
         members = Members.of(rows, np.array(sample_weight, dtype=np.float64))
         state = solved(settings, rows, members, progress=progress)
         return _released(state, Requests(), clock, 0)
@@ -192,7 +192,7 @@ def forget(model: Model, positions: Positions, *, progress: Progress = None) -> 
 def edit(
     model: Model,
     positions: Positions,
-    X: Array,
+    X: Any,
     labels: NDArray[Any],
     sample_weight: Array,
     *,
@@ -216,28 +216,29 @@ def edit(
     """
     import jax
 
-    rows, first = model.rows, len(model.members.weights)
+    rows, first, added = model.rows, len(model.members.weights), len(labels)
     with jax.enable_x64(True):
         if rows.n > first:
             # Rows of an edit that was never taken over.
             rows.withdraw(rows.n - first)
         rows.append(X, labels)
         try:
-            return _edited(model, positions, len(X), sample_weight, progress)
+            return _edited(model, positions, added, sample_weight, progress)
         except BaseException:
-            rows.withdraw(len(X))
+            rows.withdraw(added)
             raise
 
 
-def held(model: Model, positions: Positions) -> tuple[Array, NDArray[Any], Array]:
-    """Return copies of the features (m, d), labels and weights of rows in the store."""
+def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
+    """Return copies of the features (m, d), labels and weights of rows in the store.
+
+    Features come as sparse or dense as the store is.
+    """
     import jax
 
     with jax.enable_x64(True):
-        X = model.rows.gather(positions)
-    d = model.rows.p - int(model.settings.fit_intercept)
-    labels = model.rows.labels[positions]
-    return np.ascontiguousarray(X[:, :d]), labels, model.members.weights.at(positions)
+        X = model.rows.features(positions)
+    return X, model.rows.labels[positions], model.members.weights.at(positions)
 
 
 def _edited(

@@ -8,11 +8,21 @@ import certunlearn
 ROOT = Path(certunlearn.__file__).parent
 LAYERS = [
     {"_version", "_validate", "_threads", "exceptions", "_rounding", "_style"},
-    {"pointwise", "rows", "scaled", "weights", "bounds", "factor", "certificate", "_pages"},
-    {"losses"},
-    {"sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},
+    {
+        "pointwise",
+        "rows",
+        "scaled",
+        "weights",
+        "bounds",
+        "factor",
+        "diagonal",
+        "certificate",
+        "_pages",
+    },
+    {"losses", "sparse_rows"},
+    {"sweeps", "host_sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},
     {"objective", "power"},
-    {"orthogonal"},
+    {"orthogonal", "unfactored"},
     {"model", "gram"},
     {"solvers", "removal.distance"},
     {"removal"},
@@ -30,7 +40,7 @@ LAYERS = [
     {"__main__"},
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
-ALLOWED = {("rows", "sweeps")}
+ALLOWED = {("rows", "sweeps"), ("sparse_rows", "host_sweeps")}
 CLAIMS = {"bounds", "factor", "rank", "tradeoff", "power", "certificate", "noise"}
 
 

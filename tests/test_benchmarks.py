@@ -19,6 +19,7 @@ from tests.benchmarks import (
     report,
     sequence,
     softmax,
+    sparse,
 )
 from tests.benchmarks.objective import Objective
 
@@ -99,6 +100,14 @@ def test_matrix_free(tmp_path):
     (rows,) = contents(matrix_free, tmp_path).values()
     found = {row[""]: row["value"] for row in rows}
     assert found["certified"] and found["forget distance"] <= found["target"]
+
+
+def test_sparse(tmp_path):
+    (rows,) = contents(sparse, tmp_path).values()
+    found = {row[""]: row["value"] for row in rows}
+    assert found["certified"] and found["forget distance"] <= found["target"]
+    assert 0 <= found["peak over data"] < found["dense over data"] / 5
+    assert found["forget passes"] <= found["fit passes"]
 
 
 def test_memory(tmp_path):

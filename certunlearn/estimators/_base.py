@@ -48,11 +48,17 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
         """Return what shows a release; ``more`` is what is about to be set with it."""
 
-    def _features(self, X: Any) -> Array:
-        """Check features (m, d) against those of the fit."""
-        return np.asarray(validate_data(self, X, dtype=np.float64, order="C", reset=False))
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
-    def _weights(self, X: Array, sample_weight: Any) -> Array:
+    def _features(self, X: Any) -> Any:
+        """Check features (m, d) against those of the fit: sparse ones only if those were."""
+        kind = "csr" if self._model.rows.sparse else False
+        return validate_data(self, X, dtype=np.float64, order="C", accept_sparse=kind, reset=False)
+
+    def _weights(self, X: Any, sample_weight: Any) -> Array:
         """Return a checked copy of the weights of rows, ones where none are given."""
         return np.asarray(
             _check_sample_weight(
@@ -173,14 +179,15 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         with self._unchanged_on_error():
             named, before = X, self._model
             X, codes = self._features(X), self._codes(y)
-            if len(X) != len(codes):
-                raise ValueError(f"X has {len(X)} rows, y has {len(codes)}")
+            m = X.shape[0]
+            if m != len(codes):
+                raise ValueError(f"X has {m} rows, y has {len(codes)}")
             weight = self._weights(X, sample_weight)
             first = len(before.members.weights)
-            places = first + np.arange(len(X))
+            places = first + np.arange(m)
             names = self._names.extended(named, row_ids, groups, places, metadata, static)
             edit = partial(self._unlearner.edit, before, NO_ROWS, X, codes, weight)
-            self._carry_out("learn", len(X), progress, edit, _names=names)
+            self._carry_out("learn", m, progress, edit, _names=names)
         return self
 
     def correct(
@@ -236,8 +243,9 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             new = held if X is None else self._features(X)
             codes = codes if y is None else self._codes(y)
             for name, values in (("X", new), ("y", codes)):
-                if len(values) != len(gone):
-                    raise ValueError(f"{name} has {len(values)} rows, the request {len(gone)}")
+                m = values.shape[0]
+                if m != len(gone):
+                    raise ValueError(f"{name} has {m} rows, the request {len(gone)}")
             first = len(before.members.weights)
             names = self._names.moved(positions, first + np.arange(len(gone)))
             edit = partial(self._unlearner.edit, before, gone, new, codes, weight)

@@ -69,9 +69,10 @@ class LinearEstimator(UnlearningEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse of shape (n_samples, n_features)
             Copied, never written to; float32 is held as such and computed with as float64.  A
-            DataFrame's index names the rows.
+            DataFrame's index names the rows.  Sparse features stay so: only "newton-cg" fits them,
+            and beyond 3 000 columns with mechanism="isotropic" alone.
         y : array-like of shape (n_samples,)
             Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
         sample_weight : array-like of shape (n_samples,), optional
@@ -104,11 +105,11 @@ class LinearEstimator(UnlearningEstimator):
         """
         with self._unchanged_on_error():
             names_of = X
-            kinds = [np.float64, np.float32]
-            X, y = validate_data(self, X, y, dtype=kinds, order="C", **self._targets)
+            checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": "csr"}
+            X, y = validate_data(self, X, y, **checks, **self._targets)
             labels, known = self._encoded(y)
             weight = self._weights(X, sample_weight)
-            names = RowNames.of(names_of, row_ids, groups, len(X), metadata, static)
+            names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
             settings = self._settings(known)
             with shown(progress, self.verbose) as callback:
                 model = unlearner.fit(X, labels, weight, settings, progress=callback)
@@ -165,7 +166,7 @@ class LinearEstimator(UnlearningEstimator):
     def _margins(self, X: Any) -> Array:
         """Return X coef' + intercept for checked X, as coef_ is shaped."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)
         out: Array = X @ self.coef_.T + self.intercept_
         return out
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from .._rounding import UNIT_ROUNDOFF, down, gamma, up
 from ..bounds import distance_from_decrement
+from ..diagonal import Diagonal
 from ..exceptions import AssumptionError, ConvergenceError
 from ..factor import factorise, largest_eigenvalue, norm, spectral_norm
 from ..gram import Gram
@@ -81,13 +82,15 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / _GUARD, largest
 
 
-def curvature_floor(objective: Objective, gram: Curvature, W: Array, margin_error: float) -> Array:
+def curvature_floor(
+    objective: Objective, gram: Curvature | Diagonal, W: Array, margin_error: float
+) -> Array:
     """Diagonal lower bound on the Hessian at W, gauge included.
 
     Parameters
     ----------
-    gram : Curvature
-        G of the same rows.
+    gram : Curvature or Diagonal
+        G of the same rows, or its diagonal with a bound on its size.
     W : ndarray of shape (p, K)
         Where.
     margin_error : float
@@ -116,19 +119,34 @@ def curvature_floor(objective: Objective, gram: Curvature, W: Array, margin_erro
     D = np.where(free, 0.0, alpha / 2.0)
     if free[:-1].any() or not objective.rows.intercept:
         return D
-    root = np.sqrt(alpha[:-1])
-    scaled = gram.matrix[:-1, :-1] / np.outer(root, root)
-    # Every entry is off by at most error * g_i g_j / (root_i root_j): a matrix of rank one.
-    wrong = (gram.error + 8 * UNIT_ROUNDOFF) * float(np.sum(gram.diagonal[:-1] / alpha[:-1]))
-    total = up(largest_eigenvalue(scaled) + wrong * _GUARD) if len(root) else 1.0
-    # The penalty itself is the identity in these units.
     mu, largest = intercept_curvature(objective, W, margin_error)
-    ratio = up(max(up(total - 1.0), 0.0) * max(largest / objective.loss.kappa, 0.0) * _GUARD)
+    size = _relative_size(gram, alpha[:-1])
+    ratio = up(size * max(largest / objective.loss.kappa, 0.0) * _GUARD)
     D[-1] = mu / (1.0 + 2.0 * ratio) / _GUARD
     if objective.loss.coupled:
         # Along equal intercepts the gauge alone acts, rho K of it.
         D[-1] = min(D[-1], down(float(objective.gauge[-1]) * objective.loss.columns))
     return D
+
+
+def _relative_size(gram: Curvature | Diagonal, alpha: Array) -> float:
+    """Upper bound on the largest eigenvalue of G less the penalty alpha, relative to it.
+
+    The last row and column of G, which are the intercept's, are left out.
+
+    Notes
+    -----
+    Guarantee: as stated.  Proof: proofs/curvature_floor.md
+    """
+    if isinstance(gram, Diagonal):
+        return gram.largest
+    root = np.sqrt(alpha)
+    scaled = gram.matrix[:-1, :-1] / np.outer(root, root)
+    # Every entry is off by at most error * g_i g_j / (root_i root_j): a matrix of rank one.
+    wrong = (gram.error + 8 * UNIT_ROUNDOFF) * float(np.sum(gram.diagonal[:-1] / alpha))
+    total = up(largest_eigenvalue(scaled) + wrong * _GUARD) if len(root) else 1.0
+    # The penalty itself is the identity in these units.
+    return max(up(total - 1.0), 0.0)
 
 
 def transfer(geometry: Geometry, D: Array) -> float:
@@ -187,7 +205,7 @@ def matrix_free_distance(
     along = up(m.slope_error * _GUARD)
     nu = min(crude, up(norm((g + m.rounding) * scale) * _GUARD + along))
     if not nu * L < 0.5:
-        L = min(L, objective.leverage(np.diag(root), 8 * UNIT_ROUNDOFF))
+        L = min(L, objective.longest(root))
     return up(c * distance_from_decrement(nu, up(L))[0])
 
 
@@ -215,24 +233,25 @@ def refresh_matrix_free(
     """
     free = objective.alpha == 0
     if not goal.relative and (free[:-1].any() or (free[-1] and not objective.rows.intercept)):
+        factored = "" if objective.rows.sparse else ', solver="newton-cholesky"'
         raise AssumptionError(
             'solver="newton-cg" certifies distances by the penalty, and C=inf leaves none: '
-            'use a finite C, solver="newton-cholesky" or noise=0'
+            f"use a finite C{factored} or noise=0"
         )
     geometry, reached = gram.geometry, [math.inf]
 
     def measured(W: Array, m: Measurement) -> float:
-        D = curvature_floor(objective, gram.curvature, W, m.margin_error)
+        D = curvature_floor(objective, gram.known, W, m.margin_error)
         reached[0] = matrix_free_distance(objective, geometry, D, m)
         return reached[0]
 
     def accept(W: Array, m: Measurement) -> bool:
         flat_enough = np.max(np.abs(m.gradient)) <= goal.tol * objective.weight_sum
-        if not (flat_enough or at_floor(geometry.gram, m)):
+        if not (flat_enough or at_floor(geometry.known, m)):
             return False
         return measured(W, m) <= goal.distance * (geometry.norm(W) if goal.relative else 1.0)
 
-    s = newton_cg(objective, W, geometry.gram, accept, max_iter=max_iter, progress=progress)
+    s = newton_cg(objective, W, geometry.known, accept, max_iter=max_iter, progress=progress)
     if s.reason == "max_iter":
         raise ConvergenceError(
             f"no convergence in {max_iter} Newton steps (max |mean gradient| "

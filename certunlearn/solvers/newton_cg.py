@@ -1,7 +1,7 @@
 """Damped Newton by conjugate gradients: Hessian-vector products only, nothing of size (p K)^2.
 
 The Gram matrix G, which dominates the Hessian's block of every class, is the preconditioner: one
-p x p factor serves every class.
+p x p factor serves every class.  Where that is too large, its diagonal does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..diagonal import Diagonal
 from ..factor import Factor, norm
 from ..objective import Measurement, Objective
 from .newton import backtracked
@@ -32,16 +33,15 @@ class Stop(NamedTuple):
     reason: str  # "accepted", "floor", "stuck" or "max_iter"
 
 
-def at_floor(gram: Factor, m: Measurement) -> bool:
+def at_floor(gram: Factor | Diagonal, m: Measurement) -> bool:
     """Whether the gradient is indistinguishable from its own rounding."""
-    X = gram.inverse
-    return norm(X @ m.gradient) <= norm(np.abs(X) @ m.allowance)
+    return norm(gram.white(m.gradient)) <= norm(gram.white_size(m.allowance))
 
 
 def newton_cg(
     objective: Objective,
     W: Array,
-    gram: Factor,
+    gram: Factor | Diagonal,
     accept: Callable[[Array, Measurement], bool],
     *,
     max_iter: int,
@@ -55,7 +55,7 @@ def newton_cg(
         What to minimise.
     W : ndarray of shape (p, K)
         Start.
-    gram : Factor
+    gram : Factor or Diagonal
         Of G, shape (p, p): preconditions every class, and measures gradients.
     accept : callable
         ``accept(W, measurement)`` says whether to stop.
@@ -70,7 +70,7 @@ def newton_cg(
     """
 
     def size(gradient: Array) -> float:
-        return norm(gram.inverse @ gradient)
+        return norm(gram.white(gradient))
 
     m, forcing = objective.measure(W, W), _LOOSEST
     for iteration in range(max_iter + 1):
@@ -93,7 +93,9 @@ def newton_cg(
     return Stop(W, m, max_iter, "max_iter")
 
 
-def _step(objective: Objective, W: Array, gradient: Array, gram: Factor, forcing: float) -> Array:
+def _step(
+    objective: Objective, W: Array, gradient: Array, gram: Factor | Diagonal, forcing: float
+) -> Array:
     """Solve ``H v = -gradient`` to a relative residual of ``forcing`` in the norm of G^{-1}.
 
     Every iterate of conjugate gradients from zero is a direction of descent.
