@@ -35,10 +35,10 @@ UNNOISED = 1e-9
 class Settings:
     """What the user chose.
 
-    ``alpha`` is the L2 penalty of every coefficient, for each unit of weight in the training set
-    if ``per_weight``; so is ``l1``, the L1 penalty.  ``loss`` is that of each margin; None stands for the logistic loss, or
-    softmax where there are more than two classes.  ``class_weight`` is None, "balanced" or one
-    number a class code.
+    ``alpha`` is the L2 penalty of every coefficient and ``l1`` the L1 penalty, for each unit of
+    weight in the training set if ``per_weight``.  ``loss`` is that of each margin; None stands for
+    the logistic loss, or softmax where there are more than two classes.  ``class_weight`` is None,
+    "balanced" or one number a class code.
     """
 
     alpha: float

@@ -109,8 +109,6 @@ class CertifiedElasticNet(LinearRegressor):
         Coefficients smaller than ``threshold`` become zero: post-processing, which costs nothing.
         """
         check_is_fitted(self)
-        out = ElasticNet(
-            alpha=self.alpha, l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept
-        )
+        out = ElasticNet(alpha=self.alpha, l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept)
         copied: ElasticNet = self._copied_to(out, threshold)
         return copied
