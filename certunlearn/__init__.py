@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._version import __version__
 from .certificate import Certificate
 from .displays import CertificateDisplay, ForgettingCurveDisplay
+from .estimators.elastic import CertifiedElasticNet
 from .estimators.glm import CertifiedGammaRegressor, CertifiedPoissonRegressor
 from .estimators.logistic import CertifiedLogReg
 from .estimators.min_norm import CertifiedMinNorm
@@ -17,6 +18,7 @@ from .report import certificate_report
 __all__ = [
     "Certificate",
     "CertificateDisplay",
+    "CertifiedElasticNet",
     "CertifiedGammaRegressor",
     "CertifiedHuberRegressor",
     "CertifiedLinearSVC",

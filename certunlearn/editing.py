@@ -139,7 +139,8 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
     """Change the training set and all sums over it, and leave the iterate where it is."""
     settings, before, ledger = state.settings, state.objective, state.ledger
     alpha = settings.penalty(state.rows.p, edit.members.mass)
-    objective = replace(before, weights=_weights(state, edit), alpha=alpha)
+    l1 = settings.lasso(state.rows.p, edit.members.mass)
+    objective = replace(before, weights=_weights(state, edit), alpha=alpha, l1=l1)
     penalty = alpha - before.alpha if settings.per_weight else None
     W = state.reached.W
     at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
@@ -305,6 +306,7 @@ def _settled(
     """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
     gram, ledger, W = state.gram, state.ledger, state.reached.W
     if state.reached.quadratic is None:
+        # Large problems and L1 penalties: every edit minimises afresh, from where it stands.
         return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
     target = _target(state, caps)
     price, saved = _rent(state, ledger, target)

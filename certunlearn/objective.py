@@ -115,6 +115,8 @@ class Objective:
         Effective weights s_i of this training set (0 for rows outside it).
     alpha, gauge : ndarray of shape (p,)
         L2 penalty and rho of each coordinate.
+    l1 : ndarray of shape (p,) or None
+        L1 penalty of each coordinate, which no method here counts: F is the smooth part alone.
     """
 
     rows: Rows
@@ -123,6 +125,7 @@ class Objective:
     weights: Weights
     alpha: Array
     gauge: Array
+    l1: Array | None = None
 
     @property
     def weight(self) -> Array:

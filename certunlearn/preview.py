@@ -225,8 +225,9 @@ def preview(
         each = together = None
         inverse = _inverse_hessian(state)
         if inverse is None:
+            keeper = state.solver if state.objective.l1 is None else "an L1 penalty"
             unavailable.append(
-                f"influence and memorisation: {state.solver} keeps no factor of the Hessian"
+                f"influence and memorisation: {keeper} keeps no factor of the Hessian"
             )
         else:
             weight = state.objective.weights.at(positions)

@@ -35,10 +35,10 @@ UNNOISED = 1e-9
 class Settings:
     """What the user chose.
 
-    ``alpha`` is the L2 penalty of every coefficient, for each unit of weight in the training set
-    if ``per_weight``.  ``loss`` is that of each margin; None stands for the logistic loss, or
-    softmax where there are more than two classes.  ``class_weight`` is None, "balanced" or one
-    number a class code.
+    ``alpha`` is the L2 penalty of every coefficient and ``l1`` the L1 penalty, for each unit of
+    weight in the training set if ``per_weight``.  ``loss`` is that of each margin; None stands for
+    the logistic loss, or softmax where there are more than two classes.  ``class_weight`` is None,
+    "balanced" or one number a class code.
     """
 
     alpha: float
@@ -55,11 +55,18 @@ class Settings:
     solver: str = "auto"
     loss: Pointwise | None = None
     per_weight: bool = False
+    l1: float = 0.0
 
     def penalty(self, p: int, mass: Fraction) -> Array:
         """Return the L2 penalty of each coordinate, (p,): a function of the training set alone."""
-        alpha = self.alpha * float(mass) if self.per_weight else self.alpha
-        out = np.full(p, alpha)
+        return self._spread(self.alpha, p, mass)
+
+    def lasso(self, p: int, mass: Fraction) -> Array | None:
+        """Return the L1 penalty of each coordinate, (p,); None if there is none."""
+        return self._spread(self.l1, p, mass) if self.l1 else None
+
+    def _spread(self, size: float, p: int, mass: Fraction) -> Array:
+        out = np.full(p, size * float(mass) if self.per_weight else size)
         if self.fit_intercept:
             out[-1] = 0.0
         return out

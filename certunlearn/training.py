@@ -65,7 +65,8 @@ def solved(
         table[classes] = np.arange(len(classes))
     alpha = settings.penalty(rows.p, members.mass)
     weights = effective(settings, rows, members)
-    objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha))
+    l1 = settings.lasso(rows.p, members.mass)
+    objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
     # A larger dimension means smaller caps: earlier releases with more classes count as well.
     widest = 0 if before is None or before.budget is None else before.budget.dimension
     budget = budget_of(settings, max(rows.p * K, widest))
@@ -138,7 +139,8 @@ def gauged(
     progress: Progress,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
-    dense = solver == "newton-cholesky"
+    # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
+    dense = solver == "newton-cholesky" and objective.l1 is None
     for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
         gauge = gauge_weights(objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere)
         gauged, start, near = replace(objective, gauge=gauge), None, W
@@ -182,7 +184,7 @@ def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:
     """Open the ledger of tier 1, which the next edit starts from."""
     if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
-        # anything without a factor of the Hessian.
+        # anything without a factor of the Hessian, as under an L1 penalty.
         return replace(state, ledger=None)
     ledger = Ledger.opened(state.objective, state.gram.geometry, state.reached, refreshed, spent)
     return replace(state, ledger=ledger)

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from certunlearn import (
+    CertifiedElasticNet,
     CertifiedGammaRegressor,
     CertifiedHuberRegressor,
     CertifiedLinearSVC,
@@ -32,6 +33,8 @@ ESTIMATORS = [
     CertifiedLogReg(noise=0),
     CertifiedLogReg(view="transcript"),
     CertifiedLogReg(class_weight="balanced", C=10.0),
+    CertifiedLogReg(l1_ratio=0.5),
+    CertifiedElasticNet(),
     CertifiedRidge(),
     CertifiedRidgeClassifier(),
     CertifiedLinearSVC(),

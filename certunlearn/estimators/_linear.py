@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _validate, unlearner
+from ..exceptions import AssumptionError
 from ..noise import MECHANISMS
 from ..pointwise import Pointwise
 from ..solvers.choice import SOLVERS
@@ -120,6 +121,7 @@ class LinearEstimator(UnlearningEstimator):
         self,
         *,
         alpha: float,
+        l1: float = 0.0,
         loss: Pointwise | None = None,
         per_weight: bool = False,
         class_weight: None | str | Array = None,
@@ -134,6 +136,7 @@ class LinearEstimator(UnlearningEstimator):
         _validate.count("verbose", self.verbose, low=0)
         return Settings(
             alpha=alpha,
+            l1=l1,
             loss=loss,
             per_weight=per_weight,
             class_weight=class_weight,
@@ -153,6 +156,16 @@ class LinearEstimator(UnlearningEstimator):
         """Check a penalty that may be zero."""
         return _validate.real("alpha", alpha, low=0, closed="low")
 
+    def _mixed(self, total: float, l1_ratio: Any) -> tuple[float, float]:
+        """Divide a penalty into L2 and L1, as scikit-learn does."""
+        ratio = _validate.real("l1_ratio", l1_ratio, low=0, high=1, closed="both")
+        if ratio == 1:
+            raise AssumptionError(
+                "l1_ratio=1 is a pure L1 penalty, which is not strongly convex: the optimum may "
+                "not be unique and its distance cannot be bounded; use l1_ratio < 1"
+            )
+        return total * (1.0 - ratio), total * ratio
+
     def _released(self, model: Model) -> tuple[Array, Array]:
         """Return the released coefficients (K, d) and intercepts (K,)."""
         p = model.rows.p - int(model.settings.fit_intercept)
@@ -170,9 +183,15 @@ class LinearEstimator(UnlearningEstimator):
         out: Array = X @ self.coef_.T + self.intercept_
         return out
 
-    def _copied_to(self, out: Any) -> Any:
-        """Give a scikit-learn estimator the released weights and the names of the features."""
+    def _copied_to(self, out: Any, threshold: Any = 0.0) -> Any:
+        """Give a scikit-learn estimator the released weights and the names of the features.
+
+        Coefficients smaller than ``threshold`` become zero.
+        """
+        threshold = _validate.real("threshold", threshold, low=0, closed="low")
         out.coef_, out.intercept_ = np.copy(self.coef_), np.copy(self.intercept_)
+        if threshold:
+            out.coef_[np.abs(out.coef_) < threshold] = 0.0
         if np.ndim(self.intercept_) == 0:
             out.intercept_ = float(out.intercept_)
         out.n_features_in_ = self.n_features_in_

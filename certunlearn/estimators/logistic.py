@@ -16,16 +16,22 @@ from ._linear import Array
 
 
 class CertifiedLogReg(LinearClassifier):
-    """L2-regularised logistic regression with certified removal of training rows.
+    """Logistic regression, L2 or elastic net, with certified removal of training rows.
 
     The objective, and before noise the coefficients, are those of scikit-learn's
-    `LogisticRegression`: ``sum_i s_i log-loss_i + ||coef||^2 / (2 C)``, intercept unpenalised.
+    `LogisticRegression`: ``sum_i s_i log-loss_i + ||coef||^2 / (2 C)``, intercept unpenalised;
+    with an ``l1_ratio`` r it is ``(r ||coef||_1 + (1 - r) ||coef||^2 / 2) / C`` instead.
     ``coef_`` is a noisy release; the exact optimum is never published.
 
     Parameters
     ----------
     C : float
-        Inverse L2 penalty, > 0; ``inf`` for none, where an optimum exists.
+        Inverse penalty, > 0; ``inf`` for none, where an optimum exists.
+    l1_ratio : float
+        Share of the penalty that is L1, in [0, 1).  The secret iterate then has exact zeros and
+        the release has none: noise is added to every coefficient.  See `export_predictor`.  Every
+        removal minimises afresh.  A pure L1 penalty is refused: nothing bounds the distance to
+        its optimum, which may not even be unique.
     fit_intercept : bool
         Whether an unpenalised intercept is fitted.
     class_weight : dict, "balanced" or None
@@ -98,6 +104,7 @@ class CertifiedLogReg(LinearClassifier):
         self,
         *,
         C: float = 1.0,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Any = None,
         tol: float = 1e-4,
@@ -112,6 +119,7 @@ class CertifiedLogReg(LinearClassifier):
         solver: str = "auto",
     ) -> None:
         self.C = C
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.tol = tol
@@ -125,15 +133,18 @@ class CertifiedLogReg(LinearClassifier):
         self.view = view
         self.solver = solver
 
-    def export_predictor(self) -> LogisticRegression:
+    def export_predictor(self, *, threshold: float = 0.0) -> LogisticRegression:
         """Return a scikit-learn classifier with the released weights only.
 
-        It holds no row, no identifier, no secret iterate and no certificate.
+        It holds no row, no identifier, no secret iterate and no certificate.  Released
+        coefficients smaller than ``threshold`` become zero: post-processing, which costs nothing.
         """
         check_is_fitted(self)
         out = LogisticRegression(C=self.C, fit_intercept=self.fit_intercept)
+        if self.l1_ratio:
+            out.set_params(l1_ratio=self.l1_ratio, solver="saga")
         out.classes_, out.n_iter_ = self.classes_.copy(), np.array([0], dtype=np.int32)
-        self._copied_to(out)
+        self._copied_to(out, threshold)
         return out
 
     def predict_proba(self, X: Any) -> Array:
@@ -151,6 +162,7 @@ class CertifiedLogReg(LinearClassifier):
 
     def _settings(self, known: dict[str, Any]) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
+        alpha, l1 = self._mixed(1.0 / C, self.l1_ratio)
         return self._stated(
-            alpha=1.0 / C, loss=None, class_weight=self._class_weight(known["_labels"])
+            alpha=alpha, l1=l1, loss=None, class_weight=self._class_weight(known["_labels"])
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..exceptions import NotCertifiedError
+from ..exceptions import AssumptionError, NotCertifiedError
 from ..gram import Gram
 from ..model import QuadraticModel
 from ..objective import Objective
+from .composite import refresh_composite
 from .distance import Array, Reached
 from .matrix_free import refresh_matrix_free
 from .refresh import Goal, refresh
@@ -43,7 +44,17 @@ def minimised(
         If there is nothing to converge to, or nothing to show the distance with.
     """
     tier = "fit" if fit else "refresh"
-    if solver != "newton-cholesky":
+    if objective.l1 is not None:
+        # An L1 penalty has a path of its own, whatever the tier.
+        if solver != "newton-cholesky":
+            raise AssumptionError(
+                'an L1 penalty needs a factored Hessian: use solver="newton-cholesky", or '
+                "l1_ratio=0"
+            )
+        reached, iterations = refresh_composite(
+            objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
+        )
+    elif solver != "newton-cholesky":
         if solver == "lbfgs":
             from ..solvers.lbfgs import lbfgs
 
