@@ -58,6 +58,8 @@ class ScaledRows:
         Rows read so far.
     """
 
+    sparse = False
+
     def __init__(self, X: Array, y: Array) -> None:
         self._A, self._b, self._exponent = scaled(X, y)
         self.scrubbed = np.zeros(len(X), dtype=bool)

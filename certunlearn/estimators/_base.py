@@ -41,6 +41,8 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     _model: Model
     _names: RowNames
     verbose: int
+    #: Whether features may be sparse.
+    _takes_sparse: bool = True
     #: What carries the verbs out: `unlearner`, or a module with the same functions.
     _unlearner: ClassVar[Any] = unlearner
 
@@ -50,7 +52,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self._takes_sparse
         return tags
 
     def _features(self, X: Any) -> Any:

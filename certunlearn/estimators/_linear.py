@@ -106,7 +106,8 @@ class LinearEstimator(UnlearningEstimator):
         """
         with self._unchanged_on_error():
             names_of = X
-            checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": "csr"}
+            kind = "csr" if self._takes_sparse else False
+            checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
             X, y = validate_data(self, X, y, **checks, **self._targets)
             labels, known = self._encoded(y)
             weight = self._weights(X, sample_weight)

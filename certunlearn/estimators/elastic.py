@@ -62,6 +62,8 @@ class CertifiedElasticNet(LinearRegressor):
 
     _targets = {"y_numeric": True, "multi_output": True}
 
+    _takes_sparse = False
+
     def __init__(
         self,
         *,

@@ -160,6 +160,11 @@ class CertifiedLogReg(LinearClassifier):
         out: Array = np.log(self.predict_proba(X))
         return out
 
+    @property
+    def _takes_sparse(self) -> bool:  # type: ignore[override]
+        # An L1 penalty needs a factored Hessian.
+        return not self.l1_ratio
+
     def _settings(self, known: dict[str, Any]) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
         alpha, l1 = self._mixed(1.0 / C, self.l1_ratio)

@@ -89,6 +89,8 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     _flat: bool
     _unlearner: ClassVar[Any] = interpolation
 
+    _takes_sparse = False
+
     def __init__(
         self,
         *,
