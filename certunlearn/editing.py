@@ -152,15 +152,10 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
     if removed is not None and not isinstance(settings.class_weight, str):
         was = _regrouped(state.gram.curvature, removed, added, penalty)
     model = None
-    same_penalty = penalty is None or not penalty.any()
-    if (
-        ledger is None
-        and state.reached.quadratic is not None
-        and not len(edit.new)
-        and same_penalty
-    ):
+    quadratic = state.reached.quadratic
+    if ledger is None and quadratic is not None and penalty is None and not len(edit.new):
         try:
-            model = state.reached.quadratic.without(before, edit.gone)
+            model = quadratic.without(before, edit.gone)
         except np.linalg.LinAlgError:
             pass
     state = replace(
@@ -195,7 +190,7 @@ def refitted(state: State, gone: Positions, X: Array, *, t: int, progress: Progr
     n = len(weight)
     rows = DenseRows(X[:n], state.rows.labels[:n], intercept=settings.fit_intercept)
     rows.scrub(gone)
-    members = Members.of(rows, weight)
+    members = Members.of(rows, weight, massed=settings.per_weight)
     before = replace(state, budget=_roomy(state, rows.p, len(members.classes), t))
 
     def found(warm: bool) -> State:

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, dia_array
 
-from .losses import Loss, Softmax
+from .losses import TINY, Loss, Softmax, counted, slopes
 
 Array = NDArray[np.float64]
-_TINY = 1e-290
 
 
 def _blocks(X: Any, y: Any, table: Any, s: Array) -> Iterator[tuple[Any, Any, Array]]:
@@ -35,12 +34,6 @@ def _margins(X: Any, part: Any, W: Array) -> Array:
     """Return X W, (m, K), the intercept included."""
     Z: Array = part @ W[: X.d]
     return Z + W[-1] if X.intercept else Z
-
-
-def _margins_of(loss: Loss, X: Any, part: Any, s: Array, W: Array) -> Array:
-    """Return X W; zero for rows outside the training set where they might overflow the loss."""
-    Z = _margins(X, part, W)
-    return Z if loss.bounded else np.where(s[:, None] > 0, Z, 0.0)
 
 
 def _combined(X: Any, part: Any, c: Array) -> Array:
@@ -69,20 +62,14 @@ def measure(
     grad, wrong = np.zeros_like(W), np.zeros((len(W), 2 * K))
     for part, code, sb in _blocks(X, y, table, s):
         absX, s1 = _magnitudes(part), sb[:, None]
-        Z = _margins_of(loss, X, part, sb, W)
-        slope, curvature = loss.slope(Z, code), loss.diagonal(Z, code)
-        error = units[0] * _margins(X, absX, np.abs(W))
-        rho = 2 * np.max(error, axis=1, keepdims=True) if loss.coupled else error
-        evaluated = units[1] * np.abs(slope) + 2.0**-53 * loss.wobble(Z, code)
-        dslope = np.exp(loss.R * rho) * rho * (curvature + _TINY)
+        Z = counted(loss, _margins(X, part, W), sb)
+        found = slopes(loss, Z, code, units[0] * _margins(X, absX, np.abs(W)), units[1])
+        both = np.concatenate([found.evaluated, found.pushed], axis=1)
         value = value + np.sum(sb * loss.value(Z, code))
-        grad += _combined(X, part, s1 * slope)
-        wrong += _combined(X, absX, s1 * np.concatenate([evaluated, dslope], axis=1))
-        spread = np.sum(curvature, axis=1) * (0.5 if loss.coupled else 1.0)
-        most = np.max(rho, axis=1)
-        pushed = np.sqrt(sb * (spread + _TINY)) * most * np.exp(loss.R * most)
-        shaken = shaken + np.sum(pushed)
-        worst = np.maximum(worst, _largest(most, sb))
+        grad += _combined(X, part, s1 * found.slope)
+        wrong += _combined(X, absX, s1 * both)
+        shaken = shaken + np.sum(found.along(loss, sb))
+        worst = np.maximum(worst, _largest(found.reach, sb))
         if moving:
             moved = np.maximum(moved, _largest(loss.reach(_margins(X, part, step)), sb))
     return value, grad, wrong, shaken, moved, worst
@@ -93,7 +80,7 @@ def hvp(loss: Loss, X: Any, y: Any, table: Any, s: Array, W: Array, V: Array) ->
     """Hessian-vector product of the data term, shape of V."""
     out = np.zeros_like(V)
     for part, code, sb in _blocks(X, y, table, s):
-        Z = _margins_of(loss, X, part, sb, W)
+        Z = counted(loss, _margins(X, part, W), sb)
         U = loss.curve(Z, code, _margins(X, part, V))
         out += _combined(X, part, sb[:, None] * U)
     return out
@@ -110,7 +97,7 @@ def couplings(loss: Loss, X: Any, y: Any, table: Any, s: Array, W: Array) -> tup
     total = np.zeros((loss.columns, loss.columns))
     largest = loss.kappa if loss.coupled else 0.0
     for part, code, sb in _blocks(X, y, table, s):
-        Z = _margins_of(loss, X, part, sb, W)
+        Z = counted(loss, _margins(X, part, W), sb)
         if isinstance(loss, Softmax):
             P = loss.probability(Z)
             total += (P * sb[:, None]).T @ P
@@ -158,8 +145,8 @@ def magnified(X: Any, s: Array, u: Array) -> Array:
     total = np.zeros(X.d)
     for here, part in X.parts():
         absX = _magnitudes(part)
-        total += absX.T @ (s[here] * (absX @ u + _TINY) + _TINY)
-    return total + _TINY
+        total += absX.T @ (s[here] * (absX @ u + TINY) + TINY)
+    return total + TINY
 
 
 @np.errstate(all="ignore")

@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ from .release import drawn, promised
 from .removal import min_norm
 from .removal.min_norm import Solution
 from .scaled import ScaledRows
-from .state import UNNOISED, Array, Members, Positions, Progress, Settings, budget_of
+from .state import UNNOISED, Array, Members, Positions, Progress, Settings, appended, budget_of
 from .tradeoff import Budget
 from .unlearner import Requests
 from .weights import NO_ROWS, Weights
@@ -100,8 +99,7 @@ class Model:
 
     def scrub(self) -> None:
         """Overwrite whatever rows this model no longer holds; safe to call again."""
-        named = self.requests.named
-        self.rows.scrub(named[~self.rows.scrubbed[named]])
+        self.rows.scrub(self.requests.pending(self.rows.scrubbed))
 
 
 def fit(
@@ -158,16 +156,8 @@ def edit(
     NotCertifiedError, AssumptionError
         As `fit`; the new rows are overwritten.
     """
-    rows, first = model.rows, len(model.members.weights)
-    if rows.n > first:
-        # Rows of an edit that was never taken over.
-        rows.withdraw(rows.n - first)
-    rows.append(X, y)
-    try:
+    with appended(model.rows, len(model.members.weights), X, y):
         return _edited(model, positions, sample_weight, progress)
-    except BaseException:
-        rows.withdraw(len(X))
-        raise
 
 
 def held(model: Model, positions: Positions) -> tuple[Array, Array, Array]:
@@ -208,7 +198,7 @@ def rebased(model: Model) -> Model:
 
 def _members(weights: Weights) -> Members:
     """Return the training set; targets that are numbers have no classes."""
-    return Members(weights, NO_ROWS, Fraction(0), classed=False)
+    return Members(weights, NO_ROWS, classed=False)
 
 
 def _edited(model: Model, positions: Positions, weight: Array, progress: Progress) -> Model:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .exceptions import ConvergenceError
 from .factor import Factor, factorise
 from .objective import Curvature, Objective, without
 from .orthogonal import hessian_factor
@@ -122,3 +123,10 @@ def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticMo
     if model is None:
         raise np.linalg.LinAlgError("the Hessian is not numerically positive definite")
     return model
+
+
+def unfactored(error: np.linalg.LinAlgError) -> ConvergenceError:
+    """Return what to raise where no Hessian can be factored."""
+    return ConvergenceError(
+        f"the Hessian cannot be factored ({error}): rescale the features or lower C"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,50 @@ def _power_above(x: Array) -> Array:
     return out
 
 
-class DenseRows:
+class Store:
+    """What every store of rows knows alike.
+
+    Attributes
+    ----------
+    n : int
+        Rows held, overwritten ones included.
+    reads : int
+        Rows read so far, by sweeps and by position.
+    """
+
+    n: int
+    reads: int
+    _labels: NDArray[Any]
+    _scrubbed: NDArray[np.bool_]
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Class codes or targets, shape (n,) or (n, K)."""
+        return self._labels[: self.n]
+
+    @property
+    def classed(self) -> bool:
+        """Whether the labels are class codes."""
+        return self._labels.dtype == np.int64
+
+    @property
+    def scrubbed(self) -> NDArray[np.bool_]:
+        """Rows that have been overwritten, shape (n,)."""
+        return self._scrubbed[: self.n]
+
+    def passes_since(self, reads: int) -> int:
+        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
+        return int(round((self.reads - reads) / self.n))
+
+    def view(self) -> Self:
+        """Return the same rows with a count of reads of their own; for reading only."""
+        out = object.__new__(type(self))
+        out.__dict__.update(self.__dict__)
+        out.reads = 0
+        return out
+
+
+class DenseRows(Store):
     """Rows held once on the device, always a copy of what the caller gave.
 
     Features given as float32 are held so and widened block by block, which is exact.
@@ -93,21 +136,6 @@ class DenseRows:
         from . import sweeps
 
         return sweeps
-
-    @property
-    def labels(self) -> NDArray[Any]:
-        """Class codes or targets, shape (n,) or (n, K)."""
-        return self._labels[: self.n]
-
-    @property
-    def classed(self) -> bool:
-        """Whether the labels are class codes."""
-        return self._labels.dtype == np.int64
-
-    @property
-    def scrubbed(self) -> NDArray[np.bool_]:
-        """Rows that have been overwritten, shape (n,)."""
-        return self._scrubbed[: self.n]
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -169,10 +197,6 @@ class DenseRows:
         """Return (X, labels) as blocked device arrays, counting so many reads of every row."""
         self.reads += times * self.n
         return self._X, self._y
-
-    def passes_since(self, reads: int) -> int:
-        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
-        return int(round((self.reads - reads) / self.n))
 
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions`` on the host, shape (m, p)."""
@@ -239,13 +263,6 @@ class DenseRows:
         out._labels = np.asarray(out._y).reshape(out.n, *self._labels.shape[1:])
         out.reads = 0
         return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
-
-    def view(self) -> DenseRows:
-        """Return the same rows with a count of reads of their own; for reading only."""
-        out = object.__new__(DenseRows)
-        out.__dict__.update(self.__dict__)
-        out.reads = 0
-        return out
 
     def append(self, X: Array, labels: NDArray[Any]) -> None:
         """Put rows (m, d) after those there are.

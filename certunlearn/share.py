@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from ._rounding import UNIT_ROUNDOFF, gamma
 from .factor import Factor, spectral_norm, whitened_norm
-from .losses import Loss, Softmax
+from .losses import TINY, Loss, Softmax, slopes
 
 Array = NDArray[np.float64]
-_TINY = 1e-290
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,8 @@ class Share:
         absX = np.abs(X)
         with np.errstate(over="ignore"):
             Z, reference = X @ W, X @ W_ref
-            slope, curvature = loss.slope(Z, y), loss.diagonal(Z, y)
-            rho = unit * (absX @ np.abs(W))
-            if loss.coupled:
-                rho = 2 * rho.max(axis=1, keepdims=True)
-            wrong = np.exp(loss.R * rho) * rho * (curvature + _TINY)
-            wrong = wrong + UNIT_ROUNDOFF * loss.wobble(Z, y)
-        wrong = wrong + gamma(len(X) + 8) * np.abs(slope)
+            found = slopes(loss, Z, y, unit * (absX @ np.abs(W)), gamma(len(X) + 8))
+            wrong = found.evaluated + found.pushed
         s = weight[:, None]
         margin = unit * (absX @ np.abs(W_ref))
         worst = loss.R * float(margin.max(initial=0.0)) * (2 if loss.coupled else 1)
@@ -90,8 +84,8 @@ class Share:
             X,
             weight,
             loss,
-            X.T @ (s * slope),
-            1.001 * (absX.T @ (s * wrong)) + _TINY,
+            X.T @ (s * found.slope),
+            1.001 * (absX.T @ (s * wrong)) + TINY,
             y,
             reference,
             _diagonal(loss, X, y, weight, reference),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from .exceptions import AssumptionError
-from .rows import CHUNK, DenseRows, _power_above
+from .rows import CHUNK, DenseRows, Store, _power_above
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -35,7 +35,7 @@ def canonical(X: Any) -> Any:
     return out
 
 
-class SparseRows:
+class SparseRows(Store):
     """Rows held once as CSR on the host, always a copy; the column of ones is not stored.
 
     It has the interface of `DenseRows` as far as fits and removals without a factored Hessian use
@@ -81,21 +81,6 @@ class SparseRows:
         return host_sweeps
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """Class codes or targets, shape (n,) or (n, K)."""
-        return self._labels
-
-    @property
-    def classed(self) -> bool:
-        """Whether the labels are class codes."""
-        return self._labels.dtype == np.int64
-
-    @property
-    def scrubbed(self) -> NDArray[np.bool_]:
-        """Rows that have been overwritten, shape (n,)."""
-        return self._scrubbed
-
-    @property
     def blocks(self) -> int:
         """Length of what `blocked` returns."""
         return self.n
@@ -133,10 +118,6 @@ class SparseRows:
         parts = self._data[here], self._indices[here], pointers
         return csr_array(parts, shape=(last - first, self.d))
 
-    def passes_since(self, reads: int) -> int:
-        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
-        return int(round((self.reads - reads) / self.n))
-
     def features(self, positions: Positions) -> Any:
         """Return a CSR copy of the features of rows, without the column of ones, (m, d)."""
         self.reads += len(positions)
@@ -164,13 +145,6 @@ class SparseRows:
         """Return new rows holding only ``keep`` (n,)."""
         kept = np.flatnonzero(keep)
         return SparseRows(self.features(kept), self._labels[kept], intercept=self.intercept)
-
-    def view(self) -> SparseRows:
-        """Return the same rows with a count of reads of their own; for reading only."""
-        out = object.__new__(SparseRows)
-        out.__dict__.update(self.__dict__)
-        out.reads = 0
-        return out
 
     def chunks(self, numbers: int) -> Iterator[tuple[int, Array]]:
         """Refuse: a search for look-alikes would write the rows out."""

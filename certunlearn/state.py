@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -57,16 +58,16 @@ class Settings:
     per_weight: bool = False
     l1: float = 0.0
 
-    def penalty(self, p: int, mass: Fraction) -> Array:
+    def penalty(self, p: int, mass: Fraction | None) -> Array:
         """Return the L2 penalty of each coordinate, (p,): a function of the training set alone."""
         return self._spread(self.alpha, p, mass)
 
-    def lasso(self, p: int, mass: Fraction) -> Array | None:
+    def lasso(self, p: int, mass: Fraction | None) -> Array | None:
         """Return the L1 penalty of each coordinate, (p,); None if there is none."""
         return self._spread(self.l1, p, mass) if self.l1 else None
 
-    def _spread(self, size: float, p: int, mass: Fraction) -> Array:
-        out = np.full(p, size * float(mass) if self.per_weight else size)
+    def _spread(self, size: float, p: int, mass: Fraction | None) -> Array:
+        out = np.full(p, size if mass is None else size * float(mass))
         if self.fit_intercept:
             out[-1] = 0.0
         return out
@@ -89,22 +90,23 @@ class Members:
         Sample weights; 0 for rows outside the training set.
     counts : ndarray of int
         Rows of positive weight of each class code; of all where labels are targets.
-    mass : Fraction
-        The sum of the weights, exactly: the same whatever was removed on the way.
+    mass : Fraction or None
+        The sum of the weights, exactly: the same whatever was removed on the way.  None where no
+        penalty depends on it.
     classed : bool
         Whether labels are class codes.
     """
 
     weights: Weights
     counts: NDArray[np.int64]
-    mass: Fraction
+    mass: Fraction | None = None
     classed: bool = True
 
     @classmethod
-    def of(cls, rows: Rows, weight: Array) -> Members:
+    def of(cls, rows: Rows, weight: Array, *, massed: bool = False) -> Members:
         """Count an array of weights (n,), which must not be written to afterwards."""
-        counts = _counts(rows, weight > 0)
-        return cls(Weights.of(weight), counts, exact_sum(weight), rows.classed)
+        counts, mass = _counts(rows, weight > 0), exact_sum(weight) if massed else None
+        return cls(Weights.of(weight), counts, mass, rows.classed)
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -131,7 +133,7 @@ class Members:
     def without(self, rows: Rows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
         lost = _counts(rows, gone, len(self.counts))
-        mass = self.mass - exact_sum(self.weights.at(gone))
+        mass = None if self.mass is None else self.mass - exact_sum(self.weights.at(gone))
         return replace(
             self, weights=self.weights.without(gone), counts=self.counts - lost, mass=mass
         )
@@ -141,7 +143,7 @@ class Members:
         new = len(self.weights) + np.flatnonzero(weight > 0)
         counts = _counts(rows, new, len(self.counts))
         counts[: len(self.counts)] += self.counts
-        mass = self.mass + exact_sum(weight)
+        mass = None if self.mass is None else self.mass + exact_sum(weight)
         return replace(self, weights=self.weights.extended(weight), counts=counts, mass=mass)
 
 
@@ -236,3 +238,17 @@ def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal
     if caps is None:
         return Goal(UNNOISED, True, settings.tol)
     return Goal(caps.fit if fit else caps.target, False, settings.tol)
+
+
+@contextmanager
+def appended(rows: Any, known: int, X: Any, labels: NDArray[Any]) -> Iterator[None]:
+    """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
+    if rows.n > known:
+        # Rows of an edit that was never taken over.
+        rows.withdraw(rows.n - known)
+    rows.append(X, labels)
+    try:
+        yield
+    except BaseException:
+        rows.withdraw(len(labels))
+        raise

@@ -14,9 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .losses import Loss, Softmax
-
-_TINY = 1e-290
+from .losses import Loss, Softmax, counted, slopes
 
 
 def _wide(block: Any) -> Any:
@@ -27,12 +25,6 @@ def _wide(block: Any) -> Any:
 def _label(table: Any, y: Any) -> Any:
     """Return what the loss takes as labels."""
     return y if table is None else jnp.take(table, y)
-
-
-def _margins_of(loss: Loss, X: Any, s: Any, W: Any) -> Any:
-    """Return X W; zero for rows outside the training set where they might overflow the loss."""
-    Z = _margins(X, W)
-    return Z if loss.bounded else jnp.where(s[:, None] > 0, Z, 0.0)
 
 
 def _margins(X: Any, W: Any) -> Any:
@@ -61,23 +53,16 @@ def measure(
         value, grad, wrong, shaken, moved, worst = carry
         Xb, yb, sb = _wide(block)
         code, absX = _label(table, yb), jnp.abs(Xb)
-        Z = _margins_of(loss, Xb, sb, W)
-        slope, curvature = loss.slope(Z, code), loss.diagonal(Z, code)
-        error = units[0] * _margins(absX, jnp.abs(W))
-        rho = 2 * jnp.max(error, axis=1, keepdims=True) if loss.coupled else error
-        evaluated = units[1] * jnp.abs(slope) + 2.0**-53 * loss.wobble(Z, code)
-        grown = jnp.exp(loss.R * rho)
-        dslope = grown * rho * (curvature + _TINY)
-        both = jnp.concatenate([evaluated, dslope], axis=1)
+        Z = counted(loss, _margins(Xb, W), sb)
+        found = slopes(loss, Z, code, units[0] * _margins(absX, jnp.abs(W)), units[1])
+        both = jnp.concatenate([found.evaluated, found.pushed], axis=1)
         s1, alive = sb[:, None], (sb > 0).astype(W.dtype)
         value = value + jnp.sum(sb * loss.value(Z, code))
-        grad = grad + _combined(Xb, s1 * slope)
+        grad = grad + _combined(Xb, s1 * found.slope)
         wrong = wrong + absX.T @ (s1 * both)
-        spread = jnp.sum(curvature, axis=1) * (0.5 if loss.coupled else 1.0)
-        most = jnp.max(rho, axis=1)
-        shaken = shaken + jnp.sum(jnp.sqrt(sb * (spread + _TINY)) * most * jnp.exp(loss.R * most))
+        shaken = shaken + jnp.sum(found.along(loss, sb))
         moved = jnp.maximum(moved, jnp.max(alive * loss.reach(_margins(Xb, step))))
-        worst = jnp.maximum(worst, jnp.max(alive * jnp.max(rho, axis=1)))
+        worst = jnp.maximum(worst, jnp.max(alive * found.reach))
         return (value, grad, wrong, shaken, moved, worst), None
 
     zero = jnp.zeros((), W.dtype)
@@ -91,7 +76,7 @@ def risk(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
 
     def body(carry: Any, block: Any) -> Any:
         Xb, yb, sb = _wide(block)
-        code, Z = _label(table, yb), _margins_of(loss, Xb, sb, W)
+        code, Z = _label(table, yb), counted(loss, _margins(Xb, W), sb)
         value = carry[0] + jnp.sum(sb * loss.value(Z, code))
         return (value, carry[1] + _combined(Xb, sb[:, None] * loss.slope(Z, code))), None
 
@@ -107,7 +92,7 @@ def hessian(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
     def body(carry: Any, block: Any) -> Any:
         first, cross = carry
         Xb, yb, sb = _wide(block)
-        Z = _margins_of(loss, Xb, sb, W)
+        Z = counted(loss, _margins(Xb, W), sb)
         c = loss.diagonal(Z, _label(table, yb)) * sb[:, None]
         first = first + jnp.stack([(Xb * c[:, k : k + 1]).T @ Xb for k in range(K)])
         if not isinstance(loss, Softmax):
@@ -127,7 +112,7 @@ def hvp(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, V: Any) -> Any:
 
     def body(carry: Any, block: Any) -> Any:
         Xb, yb, sb = _wide(block)
-        U = loss.curve(_margins_of(loss, Xb, sb, W), _label(table, yb), _margins(Xb, V))
+        U = loss.curve(counted(loss, _margins(Xb, W), sb), _label(table, yb), _margins(Xb, V))
         return carry + _combined(Xb, sb[:, None] * U), None
 
     return jax.lax.scan(body, jnp.zeros_like(V), (X, y, s))[0]
@@ -142,7 +127,7 @@ def couplings(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
     def body(carry: Any, block: Any) -> Any:
         total, largest = carry
         Xb, yb, sb = _wide(block)
-        Z = _margins_of(loss, Xb, sb, W)
+        Z = counted(loss, _margins(Xb, W), sb)
         if isinstance(loss, Softmax):
             P = loss.probability(Z)
             return (total + (P * sb[:, None]).T @ P, largest), None

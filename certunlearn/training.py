@@ -13,7 +13,7 @@ from .exceptions import ConvergenceError, NotCertifiedError
 from .factor import Factor
 from .gram import Gram, gram_of
 from .losses import Columnwise, Logistic, Loss, Softmax
-from .model import QuadraticModel, model_of
+from .model import QuadraticModel, model_of, unfactored
 from .objective import Objective, gauge_weights
 from .pointwise import Squared
 from .removal.distance import Reached
@@ -175,9 +175,7 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
     try:
         return model_of(objective, W, 0.0, curvature)
     except np.linalg.LinAlgError as error:
-        raise ConvergenceError(
-            f"the Hessian cannot be factored ({error}): rescale the features or lower C"
-        ) from error
+        raise unfactored(error) from error
 
 
 def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:

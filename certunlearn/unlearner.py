@@ -32,7 +32,7 @@ from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
 from .release import drawn, promised
 from .sparse_rows import stored
-from .state import Array, Members, Positions, Progress, Settings, State
+from .state import Array, Members, Positions, Progress, Settings, State, appended
 from .training import solved
 from .weights import NO_ROWS
 
@@ -89,8 +89,13 @@ class Requests:
             self.releases + 1,
             self.since_removal + 1,
             self.forgotten + len(positions),
-            np.concatenate([self.named[~scrubbed[self.named]], positions]),
+            np.concatenate([self.pending(scrubbed), positions]),
         )
+
+    def pending(self, scrubbed: NDArray[np.bool_]) -> Positions:
+        """Return the rows named that have still not been overwritten."""
+        out: Positions = self.named[~scrubbed[self.named]]
+        return out
 
     def released_again(self) -> Requests:
         """Count one more release without a request."""
@@ -126,16 +131,10 @@ class Model(State):
     @property
     def forgotten(self) -> NDArray[np.bool_]:
         """Rows that a request has named, shape (n,); not to be written to."""
-        if not len(self._unscrubbed):
+        if not len(self.requests.pending(self.rows.scrubbed)):
             return self.rows.scrubbed
         out = self.rows.scrubbed.copy()
         out[self.requests.named] = True
-        return out
-
-    @property
-    def _unscrubbed(self) -> Positions:
-        named = self.requests.named
-        out: Positions = named[~self.rows.scrubbed[named]]
         return out
 
     @property
@@ -148,7 +147,7 @@ class Model(State):
         import jax
 
         with jax.enable_x64(True):
-            self.rows.scrub(self._unscrubbed)
+            self.rows.scrub(self.requests.pending(self.rows.scrubbed))
 
 
 def fit(
@@ -171,7 +170,8 @@ def fit(
     clock = time.perf_counter()
     with _numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
-        members = Members.of(rows, np.array(sample_weight, dtype=np.float64))
+        weight = np.array(sample_weight, dtype=np.float64)
+        members = Members.of(rows, weight, massed=settings.per_weight)
         state = solved(settings, rows, members, progress=progress)
         return _released(state, Requests(), clock, 0)
 
@@ -216,17 +216,8 @@ def edit(
     """
     import jax
 
-    rows, first, added = model.rows, len(model.members.weights), len(labels)
-    with jax.enable_x64(True):
-        if rows.n > first:
-            # Rows of an edit that was never taken over.
-            rows.withdraw(rows.n - first)
-        rows.append(X, labels)
-        try:
-            return _edited(model, positions, added, sample_weight, progress)
-        except BaseException:
-            rows.withdraw(added)
-            raise
+    with jax.enable_x64(True), appended(model.rows, len(model.members.weights), X, labels):
+        return _edited(model, positions, len(labels), sample_weight, progress)
 
 
 def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:

@@ -12,11 +12,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .. import unlearner
+from .. import _validate, unlearner
 from ..certificate import Certificate
 from ..exceptions import RowError, SecretStateWarning
+from ..tradeoff import VIEWS
 from ..unlearner import Model
 from ..weights import NO_ROWS
 from ._addressing import Asked, RowNames
@@ -41,6 +43,11 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     _model: Model
     _names: RowNames
     verbose: int
+    random_state: Any
+    epsilon: float
+    delta: float
+    noise: float
+    view: str
     #: Whether features may be sparse.
     _takes_sparse: bool = True
     #: What carries the verbs out: `unlearner`, or a module with the same functions.
@@ -54,6 +61,21 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self._takes_sparse
         return tags
+
+    def _promise(self) -> dict[str, Any]:
+        """Check what a certificate is to promise, and the seed; as fields of the settings."""
+        seed = self.random_state
+        if seed is not None:
+            if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+                seed = check_random_state(seed).randint(2**63 - 1, dtype=np.int64)
+            seed = _validate.count("random_state", seed, low=0)
+        return {
+            "epsilon": _validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
+            "delta": _validate.real("delta", self.delta, low=0, high=1),
+            "noise": _validate.real("noise", self.noise, low=0, closed="low"),
+            "seed": seed,
+            "view": _validate.choice("view", self.view, VIEWS),
+        }
 
     def _features(self, X: Any) -> Any:
         """Check features (m, d) against those of the fit: sparse ones only if those were."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _validate, unlearner
@@ -15,7 +14,6 @@ from ..exceptions import AssumptionError
 from ..noise import MECHANISMS
 from ..pointwise import Pointwise
 from ..solvers.choice import SOLVERS
-from ..tradeoff import VIEWS
 from ..unlearner import Model, Settings
 from ._addressing import RowNames
 from ._base import UnlearningEstimator
@@ -35,12 +33,7 @@ class LinearEstimator(UnlearningEstimator):
     fit_intercept: bool
     tol: float
     max_iter: int
-    random_state: Any
-    epsilon: float
-    delta: float
-    noise: float
     mechanism: str
-    view: str
     solver: str
 
     #: How the targets are checked.
@@ -128,12 +121,6 @@ class LinearEstimator(UnlearningEstimator):
         class_weight: None | str | Array = None,
     ) -> Settings:
         """Check the parameters that all estimators share and add what one has of its own."""
-        seed = None
-        if self.random_state is not None:
-            seed = self.random_state
-            if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-                seed = check_random_state(self.random_state).randint(2**63 - 1, dtype=np.int64)
-            seed = _validate.count("random_state", seed, low=0)
         _validate.count("verbose", self.verbose, low=0)
         return Settings(
             alpha=alpha,
@@ -142,15 +129,11 @@ class LinearEstimator(UnlearningEstimator):
             per_weight=per_weight,
             class_weight=class_weight,
             fit_intercept=_validate.flag("fit_intercept", self.fit_intercept),
-            epsilon=_validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
-            delta=_validate.real("delta", self.delta, low=0, high=1),
-            noise=_validate.real("noise", self.noise, low=0, closed="low"),
             mechanism=_validate.choice("mechanism", self.mechanism, MECHANISMS),
             tol=_validate.real("tol", self.tol, low=0, closed="low"),
             max_iter=_validate.count("max_iter", self.max_iter, low=1),
-            seed=seed,
-            view=_validate.choice("view", self.view, VIEWS),
             solver=_validate.choice("solver", self.solver, SOLVERS),
+            **self._promise(),
         )
 
     def _alpha(self, alpha: Any) -> float:

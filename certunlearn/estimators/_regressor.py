@@ -17,9 +17,44 @@ from ._linear import Array, LinearEstimator
 class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     """A linear estimator whose targets are numbers."""
 
+    alpha: float
     intercept_: float | Array
     _targets = {"y_numeric": True}
     _several: bool = False
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        fit_intercept: bool = True,
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        random_state: Any = None,
+        verbose: int = 0,
+        epsilon: float = 1.0,
+        delta: float = 1e-6,
+        noise: float = 0.1,
+        mechanism: str = "gram",
+        view: str = "release",
+        solver: str = "auto",
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.delta = delta
+        self.noise = noise
+        self.mechanism = mechanism
+        self.view = view
+        self.solver = solver
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self._targets.get("multi_output", False)
+        return tags
 
     def _checked(self, y: Array) -> Array:
         """Refuse targets outside the loss's domain."""

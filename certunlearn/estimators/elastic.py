@@ -95,11 +95,6 @@ class CertifiedElasticNet(LinearRegressor):
         self.view = view
         self.solver = solver
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
     def _settings(self, known: dict[str, Any]) -> Settings:
         # scikit-learn's loss is a mean: times the rows' weight, so are its penalties.
         alpha, l1 = self._mixed(self._alpha(self.alpha), self.l1_ratio)

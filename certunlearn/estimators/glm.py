@@ -18,7 +18,6 @@ from ._regressor import LinearRegressor, refuse_negative
 class _LogLink(LinearRegressor):
     """A regression whose prediction is the exponential of the margin."""
 
-    alpha: float
     _loss: Pointwise
     _power: int
     _twin: Any
@@ -96,35 +95,6 @@ class CertifiedPoissonRegressor(_LogLink):
 
     _loss, _power, _twin = Poisson(), 1, PoissonRegressor
 
-    def __init__(
-        self,
-        *,
-        alpha: float = 1.0,
-        fit_intercept: bool = True,
-        tol: float = 1e-4,
-        max_iter: int = 100,
-        random_state: Any = None,
-        verbose: int = 0,
-        epsilon: float = 1.0,
-        delta: float = 1e-6,
-        noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
-        solver: str = "auto",
-    ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.verbose = verbose
-        self.epsilon = epsilon
-        self.delta = delta
-        self.noise = noise
-        self.mechanism = mechanism
-        self.view = view
-        self.solver = solver
-
     def _checked(self, y: Array) -> Array:
         return refuse_negative(y, zero=True, loss="Poisson regression")
 
@@ -173,35 +143,6 @@ class CertifiedGammaRegressor(_LogLink):
     """
 
     _loss, _power, _twin = Gamma(), 2, GammaRegressor
-
-    def __init__(
-        self,
-        *,
-        alpha: float = 1.0,
-        fit_intercept: bool = True,
-        tol: float = 1e-4,
-        max_iter: int = 100,
-        random_state: Any = None,
-        verbose: int = 0,
-        epsilon: float = 1.0,
-        delta: float = 1e-6,
-        noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
-        solver: str = "auto",
-    ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.verbose = verbose
-        self.epsilon = epsilon
-        self.delta = delta
-        self.noise = noise
-        self.mechanism = mechanism
-        self.view = view
-        self.solver = solver
 
     def _checked(self, y: Array) -> Array:
         return refuse_negative(y, zero=False, loss="Gamma regression")

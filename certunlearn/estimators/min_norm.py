@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.linear_model import LinearRegression
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import _validate, interpolation
+from .. import interpolation
 from ..exceptions import AssumptionError
 from ..state import Settings
-from ..tradeoff import VIEWS
 from ._addressing import RowNames
 from ._base import UnlearningEstimator
 from ._progress import shown
@@ -185,24 +184,14 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
 
     def _settings(self) -> Settings:
         """Check every parameter; nothing but an epsilon, a delta and a noise matters here."""
-        seed = None
-        if self.random_state is not None:
-            seed = self.random_state
-            if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-                seed = check_random_state(self.random_state).randint(2**63 - 1, dtype=np.int64)
-            seed = _validate.count("random_state", seed, low=0)
         return Settings(
             alpha=0.0,
             fit_intercept=False,
             class_weight=None,
-            epsilon=_validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
-            delta=_validate.real("delta", self.delta, low=0, high=1),
-            noise=_validate.real("noise", self.noise, low=0, closed="low"),
             mechanism="isotropic",
             tol=math.inf,
             max_iter=1,
-            seed=seed,
-            view=_validate.choice("view", self.view, VIEWS),
+            **self._promise(),
         )
 
     def _foreseeable(self) -> None:

@@ -58,40 +58,6 @@ class CertifiedRidge(LinearRegressor):
 
     _targets = {"y_numeric": True, "multi_output": True}
 
-    def __init__(
-        self,
-        *,
-        alpha: float = 1.0,
-        fit_intercept: bool = True,
-        tol: float = 1e-4,
-        max_iter: int = 100,
-        random_state: Any = None,
-        verbose: int = 0,
-        epsilon: float = 1.0,
-        delta: float = 1e-6,
-        noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
-        solver: str = "auto",
-    ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.verbose = verbose
-        self.epsilon = epsilon
-        self.delta = delta
-        self.noise = noise
-        self.mechanism = mechanism
-        self.view = view
-        self.solver = solver
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
     def _settings(self, known: dict[str, Any]) -> Settings:
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared())
 

@@ -34,7 +34,8 @@ def index_of(X: Any) -> Any:
 def written_out(X: Any) -> Any:
     """Return sparse rows as an array, anything else as it is.
 
-    The head takes dense rows only: this is the one place that writes sparse ones out.
+    A head fitted on dense rows has every solver and tier, which one on sparse rows has not, and
+    not every head takes them.  This is the one place that writes sparse ones out.
 
     Raises
     ------

@@ -1,7 +1,4 @@
-"""Predictions of a head that takes dense rows only, whatever the steps give it.
-
-Nothing else is here: once heads take sparse rows, scikit-learn's own methods will do.
-"""
+"""Predictions from dense rows, which the head was fitted on, whatever the steps give it."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ import numpy as np
 from .._rounding import UNIT_ROUNDOFF, up
 from ..bounds import distance_remainder
 from ..exceptions import AssumptionError, ConvergenceError
-from ..model import QuadraticModel, model_at
+from ..model import QuadraticModel, model_at, unfactored
 from ..noise import Geometry
 from ..objective import Measurement, Objective, flat
 from ..solvers.proximal import least_subgradient, proximal_newton
-from .distance import Array, Reached, Ruler
+from .distance import Array, Reached, Ruler, Rulers
 from .refresh import Goal
 
 
@@ -80,9 +80,7 @@ def composite_distance(ruler: Ruler, W: Array, m: Measurement, lam: Array) -> fl
         v, wrong = subgradient_within(m.gradient, allowance, W, lam)
         return f.whitened(flat(v), flat(wrong))
 
-    # The margins' errors push along rows, where the Hessian has those rows' curvature.
-    along = up(math.exp(min(T, 100.0) / 2) * m.slope_error * (1 + 1e-12))
-    nu = min(decrement(m.allowance), up(decrement(m.rounding) + along))
+    nu = min(decrement(m.allowance), up(decrement(m.rounding) + ruler.along(T, m)))
     return up(ruler.transfer.c * distance_remainder(nu, ruler.leverage, T)[1])
 
 
@@ -115,13 +113,10 @@ def refresh_composite(
             "a pure L1 penalty is not strongly convex: the optimum may not be unique and its "
             "distance cannot be bounded; use l1_ratio < 1"
         )
-    reached, rulers = [math.inf], dict[int, Ruler]()
+    reached, rulers = [math.inf], Rulers(objective, geometry)
 
     def bounded(W: Array, m: Measurement, model: QuadraticModel, sweep: bool = False) -> float:
-        if id(model) not in rulers or sweep:
-            rulers.clear()
-            rulers[id(model)] = Ruler.of(objective, geometry, model, sweep=sweep)
-        reached[0] = composite_distance(rulers[id(model)], W, m, lam)
+        reached[0] = composite_distance(rulers.of(model, sweep=sweep), W, m, lam)
         return reached[0]
 
     def accept(W: Array, m: Measurement, model: QuadraticModel) -> bool:
@@ -140,9 +135,7 @@ def refresh_composite(
                 model = model_at(objective, s.W, s.measurement.margin_error)
             bounded(s.W, s.measurement._replace(moved=0.0), model, True)
     except np.linalg.LinAlgError as error:
-        raise ConvergenceError(
-            f"the Hessian cannot be factored ({error}): rescale the features or lower C"
-        ) from error
+        raise unfactored(error) from error
     if s.reason == "max_iter" or (goal.relative and math.isinf(reached[0])):
         raise ConvergenceError(
             f"no convergence in {s.iterations} steps: rescale the features, raise max_iter or "

@@ -98,6 +98,13 @@ class Ruler:
             L = min(L, objective.leverage(factor.inverse, factor.slack))
         return cls(objective, geometry, model, transfer, L, leverages[1])
 
+    def along(self, T: float, m: Measurement) -> float:
+        """Length, in the norm of the model's inverse, of what the margins' errors do to a gradient.
+
+        They push along rows, where the Hessian has those rows' curvature.
+        """
+        return up(math.exp(min(T, 100.0) / 2) * m.slope_error * (1 + 1e-12))
+
     def distance(self, W: Array, m: Measurement) -> Distance:
         """Bound the distance of W, and of the next chord step, to the exact optimum.
 
@@ -111,8 +118,7 @@ class Ruler:
         f, c, g = self.model.factor, self.transfer.c, flat(m.gradient)
         s, size, error = self.transfer.step(g, flat(m.allowance))
         nu = f.whitened(g, flat(m.allowance))
-        # The margins' errors push along rows, where the Hessian has those rows' curvature.
-        along = up(math.exp(min(T, 100.0) / 2) * m.slope_error * (1 + 1e-12))
+        along = self.along(T, m)
         shaken = up(f.whitened(g, flat(m.rounding)) + along)
         if shaken < nu:
             nu = shaken
@@ -132,3 +138,18 @@ class Ruler:
             up(here - (size - error), 8),
             size <= 2 * error,
         )
+
+
+@dataclass
+class Rulers:
+    """The ruler of the model in use; a new model, or a sweep for the leverage, makes a new one."""
+
+    objective: Objective
+    geometry: Geometry
+    last: Ruler | None = None
+
+    def of(self, model: QuadraticModel, *, sweep: bool = False) -> Ruler:
+        """Return a ruler with ``model``; with ``sweep`` the leverage is measured over the rows."""
+        if self.last is None or self.last.model is not model or sweep:
+            self.last = Ruler.of(self.objective, self.geometry, model, sweep=sweep)
+        return self.last

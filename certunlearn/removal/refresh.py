@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..exceptions import ConvergenceError
-from ..model import QuadraticModel, model_at
+from ..model import QuadraticModel, model_at, unfactored
 from ..noise import Geometry
 from ..objective import Measurement, Objective
 from ..solvers.newton import Verdict, at_floor, newton
-from .distance import Array, Distance, Reached, Ruler
+from .distance import Array, Distance, Reached, Rulers
 
 #: The unmeasured part of the bound may be this share of the measured one, so that the bound is at
 #: most (1 + 0.19) / (1 - 0.19) < 1.5 times the truth.
@@ -49,18 +49,13 @@ def refresh(
     ConvergenceError
         If the curvature cannot be factored or the steps run out.
     """
-    rulers: dict[int, Ruler] = {}
-    reached: list[float] = [math.inf]
+    rulers, reached = Rulers(objective, geometry), [math.inf]
 
     def target(W: Array) -> float:
         return goal.distance * geometry.norm(W) if goal.relative else goal.distance
 
     def bounded(W: Array, m: Measurement, model: QuadraticModel, sweep: bool) -> Distance:
-        key = id(model)
-        if key not in rulers or sweep:
-            rulers.clear()
-            rulers[key] = Ruler.of(objective, geometry, model, sweep=sweep)
-        d = rulers[key].distance(W, m)
+        d = rulers.of(model, sweep=sweep).distance(W, m)
         reached[0] = d.here
         return d
 
@@ -78,9 +73,7 @@ def refresh(
     try:
         s = newton(objective, W, model, judge, max_iter=max_iter, progress=progress)
     except np.linalg.LinAlgError as error:
-        raise ConvergenceError(
-            f"the Hessian cannot be factored ({error}): rescale the features or lower C"
-        ) from error
+        raise unfactored(error) from error
     if s.reason == "max_iter":
         raise ConvergenceError(
             f"no convergence in {max_iter} Newton steps (max |mean gradient| "
