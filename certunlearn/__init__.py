@@ -12,6 +12,7 @@ from .estimators.min_norm import CertifiedMinNorm
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
+from .mixing import mix
 from .pipeline import ForgettingPipeline, forgetting
 from .report import certificate_report
 
@@ -32,4 +33,5 @@ __all__ = [
     "__version__",
     "certificate_report",
     "forgetting",
+    "mix",
 ]

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 
 def real(name: str, value: Any, *, low: float, high: float = math.inf, closed: str = "") -> float:
@@ -46,3 +47,12 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     return str(value)
+
+
+def seed(name: str, value: Any) -> int | None:
+    """Return a seed of at least 0, None, or one drawn from a RandomState."""
+    if value is None:
+        return None
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        value = check_random_state(value).randint(2**63 - 1, dtype=np.int64)
+    return count(name, value, low=0)

@@ -44,6 +44,7 @@ __all__ = [
     "fit",
     "forget",
     "held",
+    "numerics",
     "rebased",
     "refit",
     "release",
@@ -51,7 +52,7 @@ __all__ = [
 
 
 @contextmanager
-def _numerics(size: int) -> Iterator[None]:
+def numerics(size: int) -> Iterator[None]:
     """Set what linear algebra on matrices of ``size`` rows needs, and set it back."""
     import jax
 
@@ -168,7 +169,7 @@ def fit(
         If there is nothing to converge to.
     """
     clock = time.perf_counter()
-    with _numerics(X.shape[1]):
+    with numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
         weight = np.array(sample_weight, dtype=np.float64)
         members = Members.of(rows, weight, massed=settings.per_weight)
@@ -238,7 +239,7 @@ def _edited(
     """Edit the training set; the rows that come are the store's last ``added``."""
     clock, reads, rows = time.perf_counter(), model.rows.reads, model.rows
     requests = model.requests.followed_by(positions, rows.scrubbed)
-    with _numerics(model.W.size):
+    with numerics(model.W.size):
         gone = positions[model.members.weights.at(positions) > 0]
         members = model.members
         if added:
@@ -287,7 +288,7 @@ def refit(model: Model, positions: Positions, X: Array, *, progress: Progress = 
     """
     clock = time.perf_counter()
     requests = model.requests.followed_by(positions, model.rows.scrubbed)
-    with _numerics(X.shape[1]):
+    with numerics(X.shape[1]):
         gone = np.union1d(np.flatnonzero(model.forgotten), positions)
         t = requests.since_removal
         state = refitted(model.state, gone, X, t=t, progress=progress)
@@ -307,7 +308,7 @@ def release(model: Model) -> Model:
     requests = model.requests.released_again()
     clock, reads = time.perf_counter(), model.rows.reads
     state = model.state
-    with _numerics(model.W.size):
+    with numerics(model.W.size):
         if requests.since_removal:
             state = tightened(state, t=requests.since_removal)
         return _released(state, requests, clock, reads)
@@ -321,7 +322,7 @@ def rebased(model: Model) -> Model:
     NotCertifiedError, ConvergenceError
         If the distance cannot be shown; wait for a request that makes a pass.
     """
-    with _numerics(model.W.size):
+    with numerics(model.W.size):
         state = rebased_state(model.state, t=model.requests.since_removal)
     return replace(model, **_values(state))
 

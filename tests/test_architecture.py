@@ -33,7 +33,7 @@ LAYERS = [
     {"unlearner"},
     {"preview", "interpolation"},
     {"estimators"},
-    {"pipeline"},
+    {"pipeline", "mixing"},
     {"report", "displays"},
     {"demo", "__init__"},
     {"cli"},

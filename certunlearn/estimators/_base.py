@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import _validate, unlearner
@@ -64,16 +63,11 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
 
     def _promise(self) -> dict[str, Any]:
         """Check what a certificate is to promise, and the seed; as fields of the settings."""
-        seed = self.random_state
-        if seed is not None:
-            if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-                seed = check_random_state(seed).randint(2**63 - 1, dtype=np.int64)
-            seed = _validate.count("random_state", seed, low=0)
         return {
             "epsilon": _validate.real("epsilon", self.epsilon, low=0, high=700, closed="high"),
             "delta": _validate.real("delta", self.delta, low=0, high=1),
             "noise": _validate.real("noise", self.noise, low=0, closed="low"),
-            "seed": seed,
+            "seed": _validate.seed("random_state", self.random_state),
             "view": _validate.choice("view", self.view, VIEWS),
         }
 

@@ -1,0 +1,215 @@
+"""Mixtures: distances against mixed long double optima, refusals, and what is released."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from certunlearn import (
+    Certificate,
+    CertifiedLinearSVC,
+    CertifiedLogReg,
+    CertifiedMinNorm,
+    CertifiedRidge,
+    mix,
+    mixing,
+    unlearner,
+)
+from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from certunlearn.tradeoff import epsilon_from_delta
+
+from . import problems, reference, strategies
+
+LD = np.longdouble
+X, Y = load_breast_cancer(return_X_y=True)
+GONE = [17, 42, 100]
+SHARES = [0.25, 0.75]
+
+
+def logistic(C, gone=GONE, **more):
+    return CertifiedLogReg(C=C, random_state=0, **more).fit(X, Y).forget(gone)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return [logistic(0.1), logistic(1.0)]
+
+
+@pytest.mark.parametrize("regime", strategies.REGIMES)
+def test_no_certified_distance_is_below_the_truth(regime):
+    checked = 0
+    for seed in range(6):
+        rng = np.random.default_rng([seed, 77])
+        n, d, K = (9, 12, 2) if regime == "wide" else strategies.SHAPES[[3, 7][seed % 2]]
+        rows, codes, weight = strategies.REGIMES[regime](rng, n, d, K)
+        Cs, shares = 10.0 ** rng.uniform(-3, 3, 3), rng.dirichlet(np.ones(3))
+        gone, intercept = rng.choice(n, 2, replace=False), bool(rng.integers(2))
+        made = []
+        try:
+            for C in Cs:
+                settings = problems.settings(
+                    C=C, fit_intercept=intercept, mechanism=("gram", "isotropic")[seed % 2]
+                )
+                model = unlearner.fit(rows, codes, weight, settings)
+                made.append(unlearner.forget(model, np.sort(gone)))
+        except (NotCertifiedError, ConvergenceError, AssumptionError):
+            continue
+        base = min(made, key=lambda m: m.settings.alpha)
+        W, distance = mixing._mean(made, shares, base.gram.geometry)
+        left = weight.copy()
+        left[gone] = 0.0
+        half, error, away = problems.half_of(base.gram.geometry), 0.0, W.astype(LD)
+        for C, share in zip(Cs, shares, strict=True):
+            exact = reference.optimum(rows, codes, left, C, intercept)
+            away = away - share * exact.W
+            error += share * exact.error(half)
+        truth = reference.norm_of(half, away)
+        if error < 0.01 * distance:
+            checked += 1
+            assert truth <= distance + error
+    assert checked >= 2
+
+
+def test_the_sharper_norm_would_need_its_constant():
+    # Where the penalty is all there is, a norm is ten times another and no distance carries over.
+    rows, codes = np.array([[1e-3], [-1e-3]]), np.array([1, 0])
+    settings = [problems.settings(C=C, fit_intercept=False) for C in (1.0, 0.01)]
+    flat, sharp = (unlearner.fit(rows, codes, np.ones(2), s) for s in settings)
+    by = 1e-3
+    moved = []
+    for model in (flat, sharp):
+        size = model.gram.geometry.norm(np.array([[by]]))
+        reached = model.reached._replace(W=model.W + by, distance=size)
+        moved.append(replace(model, reached=reached))
+    for base in (flat, sharp):
+        _, distance = mixing._mean(moved, np.array(SHARES), base.gram.geometry)
+        truth = base.gram.geometry.norm(np.array([[by]]))
+        assert truth <= distance * (1 + 1e-12)
+    without = sum(w * m.reached.distance for w, m in zip(SHARES, moved, strict=True))
+    assert truth > 1.2 * without
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_without_noise_it_is_the_mean_of_refits(K):
+    features, y = load_iris(return_X_y=True)
+    features, y = features[y < K], y[y < K]
+    Cs = (0.3, 3.0)
+    made = [CertifiedLogReg(C=C, noise=0).fit(features, y).forget([3, 60]) for C in Cs]
+    mixed = mix(made, SHARES)
+    kept = np.setdiff1d(np.arange(len(y)), [3, 60])
+    refits = [
+        LogisticRegression(C=C, tol=1e-12, solver="newton-cholesky").fit(features[kept], y[kept])
+        for C in Cs
+    ]
+    for name in ("coef_", "intercept_"):
+        wanted = sum(w * getattr(r, name) for w, r in zip(SHARES, refits, strict=True))
+        np.testing.assert_allclose(getattr(mixed, name), wanted, rtol=1e-6, atol=1e-7)
+    assert mixed.certificate_.kind == "none"
+    assert mixed.predict(features).shape == y.shape
+
+
+def test_ridge_with_several_targets():
+    features, y = load_diabetes(return_X_y=True)
+    targets = np.c_[y, y**2 / 100]
+    made = [CertifiedRidge(alpha=a, noise=0).fit(features, targets).forget(5) for a in (0.1, 1.0)]
+    mixed = mix(made)
+    kept = np.arange(len(y)) != 5
+    refits = [Ridge(alpha=a, solver="svd").fit(features[kept], targets[kept]) for a in (0.1, 1.0)]
+    wanted = (refits[0].coef_ + refits[1].coef_) / 2
+    np.testing.assert_allclose(mixed.coef_, wanted, rtol=1e-7)
+    np.testing.assert_allclose(
+        mixed.predict(features), (refits[0].predict(features) + refits[1].predict(features)) / 2
+    )
+
+
+def test_what_is_claimed(models):
+    mixed = mix(models, SHARES, random_state=3)
+    c = mixed.certificate_
+    assert c.check(1.0, 1e-6) and c.tier == "mixture" and c.n_retained == len(Y) - 3
+    assert 0 < c.distance <= c.distance_target
+    assert "weights 0.25, 0.75" in c.reference
+    assert mixing.CHOSEN in c.conditions and "reproducible noise: not private" in c.conditions
+    assert Certificate.from_json(c.to_json()) == c
+    # One release of each model since its removal, and the mixture: three together.
+    budget = models[0]._model.budget
+    assert c.joint_epsilon == budget.joint_epsilon(3) > budget.joint_epsilon(2)
+    assert c.joint_epsilon >= epsilon_from_delta(1e-6, budget.mu * np.sqrt(3))
+
+
+def test_the_noise_is_fresh_and_of_the_size_stated(models):
+    secret = sum(w * m._model.W for w, m in zip(SHARES, models, strict=True))[:-1, 0]
+    spread = models[1]._model.gram.geometry.deviations(0.1)[:-1]
+    draws = np.array([mix(models, SHARES).coef_[0] - secret for _ in range(400)]) / spread
+    assert len(np.unique(draws)) == draws.size
+    # Standard deviation of 400 draws: 3.5 % of itself, 30 coefficients.
+    np.testing.assert_allclose(draws.std(axis=0), 1.0, atol=0.17)
+    seeded = [mix(models, SHARES, random_state=0).coef_ for _ in range(2)]
+    assert np.array_equal(*seeded)
+    # Not the noise that the models with the same seed have drawn.
+    own = (models[1].coef_[0] - models[1]._model.W[:-1, 0]) / spread
+    assert not np.allclose((seeded[0][0] - secret) / spread, own, atol=1e-3)
+
+
+def test_models_are_as_they_were_and_nothing_secret_leaves(models):
+    before = [(m.coef_.copy(), m._model, len(m.history_)) for m in models]
+    data = pickle.dumps(mix(models))
+    for m, (coef, model, events) in zip(models, before, strict=True):
+        assert np.array_equal(m.coef_, coef) and m._model is model and len(m.history_) == events
+        assert m._model.W.tobytes()[:64] not in data
+    assert not any(row.tobytes() in data for row in X[:20])
+
+
+def test_a_mixture_of_fits_is_the_reference(models):
+    fits = [CertifiedLogReg(C=C, random_state=0).fit(X, Y) for C in (0.1, 1.0)]
+    c = mix(fits).certificate_
+    assert c.joint_epsilon == c.epsilon and c.distance <= c.fit_distance
+    worse = fits[0]._model.reached._replace(distance=c.distance_target)
+    fits[0]._model = replace(fits[0]._model, reached=worse)
+    with pytest.raises(NotCertifiedError, match="smaller tol"):
+        mix(fits)
+
+
+def test_requests_may_have_come_in_any_order(models):
+    other = CertifiedLogReg(C=10.0, random_state=1).fit(X, Y).forget(100).forget([42, 17])
+    assert mix([*models, other]).certificate_.check(1.0, 1e-6)
+
+
+@pytest.mark.parametrize(
+    "other, match",
+    [
+        (lambda: logistic(1.0, gone=[17]), "same rows"),
+        (lambda: CertifiedLogReg().fit(np.delete(X, GONE, 0), 1 - np.delete(Y, GONE)), "same rows"),
+        (lambda: CertifiedLogReg().fit(X, Y, np.full(len(Y), 2.0)).forget(GONE), "same rows"),
+        (lambda: CertifiedLogReg().fit(2 * X, Y).forget(GONE), "same rows"),
+        (lambda: logistic(1.0, epsilon=2.0), "epsilon"),
+        (lambda: logistic(1.0, mechanism="isotropic", noise=0.01), "noise, mechanism"),
+        (lambda: CertifiedLinearSVC().fit(X, Y).forget(GONE), "no common scale"),
+        (lambda: CertifiedMinNorm().fit(np.eye(3), np.arange(3.0)), "with a penalty"),
+    ],
+)
+def test_others_are_refused(models, other, match):
+    with pytest.raises(AssumptionError, match=match):
+        mix([models[0], other()])
+
+
+@pytest.mark.parametrize("setting", [{"mechanism": "objective"}, {"view": "transcript"}])
+def test_what_is_not_accounted_for_is_refused(setting):
+    made = [logistic(C, **setting) for C in (0.1, 1.0)]
+    with pytest.raises(AssumptionError, match="a mixture is certified with"):
+        mix(made)
+
+
+@pytest.mark.parametrize("shares", [[0.5], [0.5, 0.6], [-0.5, 1.5], [np.nan, 1.0], [[0.5, 0.5]]])
+def test_weights_are_checked(models, shares):
+    with pytest.raises(ValueError, match="weights"):
+        mix(models, shares)
+
+
+def test_nothing_to_mix():
+    with pytest.raises(ValueError, match="no model"):
+        mix([])
