@@ -27,6 +27,8 @@ _SUBJECT = {
     "release": "this one release can tell it",
     "transcript": "all releases since the oldest removal together can tell them",
 }
+#: What a certificate that is read back may say.
+_ALLOWED = {"kind": ("gaussian", "none"), "view": tuple(_SUBJECT), "goal": ("untraining",)}
 
 
 def _read(name: str, value: Any, kind: Any) -> Any:
@@ -139,6 +141,10 @@ class Certificate:
         hints = get_type_hints(cls)
         for key, value in values.items():
             values[key] = _read(key, value, hints[key])
+            if key in _ALLOWED and value not in _ALLOWED[key]:
+                raise ValueError(f"{key} of a certificate cannot be {reprlib.repr(value)}")
+        if values["delta"] > 1:
+            raise ValueError(f"delta of a certificate cannot be {values['delta']}")
         return cls(**values)
 
     def __str__(self) -> str:

@@ -89,6 +89,15 @@ def test_other_versions_and_fields_are_refused(certificate, changes, message):
     assert Certificate.from_json(altered(certificate)) == certificate
 
 
+@pytest.mark.parametrize(
+    "changes", [dict(kind="total"), dict(view="all"), dict(goal="suppression"), dict(delta=1.5)]
+)
+def test_claims_of_another_kind_are_refused(certificate, changes):
+    (field,) = changes
+    with pytest.raises(ValueError, match=f"^{field} of a certificate cannot be"):
+        Certificate.from_json(altered(certificate, **changes))
+
+
 @pytest.mark.parametrize("text", ["[]", "1", '"certificate"', "null", "{}", "", "{"])
 def test_what_is_no_certificate_is_refused(text):
     with pytest.raises(ValueError):

@@ -303,6 +303,10 @@ class RowNames:
         return np.flatnonzero(mask.to_numpy())
 
     def _numbered(self, rows: Any) -> NDArray[np.int64]:
+        listed = rows if isinstance(rows, list | tuple) else ()
+        if len({isinstance(v, bool | np.bool_) for v in listed}) > 1:
+            # As an array they would all be integers.
+            raise RowError("rows mixes positions with True or False: pass one or the other")
         array = np.atleast_1d(np.asarray(rows))
         if array.ndim != 1:
             raise RowError(f"rows must be one-dimensional, got shape {array.shape}")
