@@ -27,7 +27,7 @@ LAYERS = [
     {"solvers", "removal.distance"},
     {"removal"},
     {"state"},
-    {"training"},
+    {"training", "confirmation"},
     {"editing"},
     {"release"},
     {"unlearner"},
