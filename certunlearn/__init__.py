@@ -13,6 +13,7 @@ from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
 from .pipeline import ForgettingPipeline, forgetting
+from .queue import ForgetQueue
 from .report import certificate_report
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "CertifiedPoissonRegressor",
     "CertifiedRidge",
     "CertifiedRidgeClassifier",
+    "ForgetQueue",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
     "__version__",

@@ -72,6 +72,21 @@ class ConfirmationNeededError(CertunlearnError, ValueError):
         return type(self), (self.reasons,)
 
 
+class BatchRefusedError(CertunlearnError):
+    """A batch of requests that cannot be carried out together; the cause says why.
+
+    Attributes
+    ----------
+    reference : str or None
+        The first request with which those before it cannot be carried out; None if no single one
+        could be told.
+    """
+
+    def __init__(self, message: str, *, reference: str | None = None) -> None:
+        super().__init__(message)
+        self.reference = reference
+
+
 class AssumptionError(CertunlearnError, ValueError):
     """The mathematics does not apply: non-finite input, one class left, no strong convexity."""
 
