@@ -15,6 +15,7 @@ from .estimators.svm import CertifiedLinearSVC
 from .pipeline import ForgettingPipeline, forgetting
 from .queue import ForgetQueue
 from .report import certificate_report
+from .suppression import SuppressedPredictor
 
 __all__ = [
     "Certificate",
@@ -31,6 +32,7 @@ __all__ = [
     "ForgetQueue",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
+    "SuppressedPredictor",
     "__version__",
     "certificate_report",
     "forgetting",

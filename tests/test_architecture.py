@@ -31,7 +31,7 @@ LAYERS = [
     {"editing"},
     {"release"},
     {"unlearner"},
-    {"preview", "interpolation"},
+    {"preview", "interpolation", "suppression"},
     {"estimators"},
     {"pipeline"},
     {"report", "displays", "requested"},
