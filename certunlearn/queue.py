@@ -206,8 +206,12 @@ class ForgetQueue:
         if len(union):
             try:
                 self.model.forget(rows=union, confirm=confirm, progress=progress, **more)
-            except ConfirmationNeededError:
-                raise
+            except ConfirmationNeededError as question:
+                i = _first(live, lambda rows: not self._head._taken(rows).questions)
+                since = f" (from request {waiting[i].reference!r} on)"
+                raise ConfirmationNeededError(
+                    tuple(reason + since for reason in question.reasons)
+                ) from None
             except CertunlearnError as error:
                 raise self._refused(waiting, live, error) from error
         done, certificate = self.now(), self.model.certificate_.public()
@@ -338,18 +342,12 @@ class ForgetQueue:
     def _refused(
         self, waiting: list[Request], live: list[Positions], error: CertunlearnError
     ) -> BatchRefusedError:
-        """Say which request is the first that cannot go with those before it: by bisection."""
-        able, unable = 0, len(waiting)
+        """Say which request is the first that cannot go with those before it."""
         if self._possible(_union(live)):
             return BatchRefusedError(f"the batch is refused, no one request for it: {error}")
-        while unable - able > 1:
-            middle = (able + unable) // 2
-            if self._possible(_union(live[:middle])):
-                able = middle
-            else:
-                unable = middle
-        reference = waiting[able].reference
-        those = f" together with the {counted(able, 'request')} before it" if able else ""
+        i = _first(live, self._possible)
+        reference = waiting[i].reference
+        those = f" together with the {counted(i, 'request')} before it" if i else ""
         return BatchRefusedError(
             f"request {reference!r} cannot be carried out{those}: {error}. Nothing has been "
             f"changed; withdraw({reference!r}) lets the others go on",
@@ -377,6 +375,21 @@ class ForgetQueue:
 
     def _repr_html_(self) -> str:
         return table(repr(self), list(self))
+
+
+def _first(parts: list[Positions], good: Callable[[Positions], bool]) -> int:
+    """Return an i such that the union of ``parts[:i]`` is good and that of ``parts[: i + 1]`` not.
+
+    That of no parts is taken to be good, and that of all not to be; by bisection.
+    """
+    able, unable = 0, len(parts)
+    while unable - able > 1:
+        middle = (able + unable) // 2
+        if good(_union(parts[:middle])):
+            able = middle
+        else:
+            unable = middle
+    return able
 
 
 def _union(parts: list[Positions]) -> Positions:

@@ -295,11 +295,14 @@ def test_a_batch_that_takes_very_much_asks():
     queue, _ = queued()
     queue.add(rows=np.arange(100), reference="a")
     queue.add(rows=np.arange(60, 130), reference="b")
+    queue.add(rows=[200], reference="c")
     before = held(queue)
-    with pytest.raises(ConfirmationNeededError, match="takes 54%"):
+    with pytest.raises(
+        ConfirmationNeededError, match="takes 55% of the training set .from request 'b' on."
+    ):
         queue.run()
     unchanged(before, queue)
-    assert len(queue.run(confirm=True)) == 2 and queue.model.n_retained_ == 110
+    assert len(queue.run(confirm=True)) == 3 and queue.model.n_retained_ == 109
 
 
 def test_look_alikes_are_taken_along():
