@@ -20,8 +20,8 @@ class SuppressedPredictor(LogisticRegression):  # type: ignore[misc]
 
     Made by `CertifiedLogReg.suppress`; it predicts as scikit-learn's `LogisticRegression` does, and
     is not fitted again.  Nothing is certified: the rows are still in the training set and have
-    shaped these weights.  As a rule a few labelled rows of a suppressed class are enough for a probe
-    on the margins to find it again.  To remove rows, use `forget`.
+    shaped these weights.  As a rule a few labelled rows of a suppressed class are enough for a
+    probe on the margins to find it again.  To remove rows, use `forget`.
 
     Attributes
     ----------
