@@ -27,10 +27,12 @@ from .requested import (
     Request,
     counted,
     day,
+    first,
     phrased,
     read,
     span,
     table,
+    union,
     written,
     zoned,
 )
@@ -60,9 +62,10 @@ class ForgetQueue:
     What a batch means: its rows leave in one removal, with one release and one certificate, which
     compares that release with training without any of them, whosever they were.  Carried out one
     by one, k requests make k releases, and all releases since the oldest removal together are
-    covered by a ``joint_epsilon`` that grows with their number.  The releases before and after a
-    removal, which no certificate covers, differ by one request's rows then, and by those of all
-    in a batch.  The price is the delay: until the run the model is what it was with these rows.
+    covered by a ``joint_epsilon`` that grows with their number (in the transcript view the distance
+    that each must be certified to shrinks instead).  The releases before and after a removal, which
+    no certificate covers, differ by one request's rows then, and by those of all in a batch.  The
+    price is the delay: until the run the model is what it was with these rows.
 
     Names that a request was phrased in stay readable in the queue until it has been carried out,
     and in receipts the reference does.
@@ -164,9 +167,11 @@ class ForgetQueue:
 
         Raises
         ------
-        KeyError
+        UnknownRowError
             If none of this reference waits.
         """
+        if reference not in self._waiting:
+            raise UnknownRowError(f"no request with reference {reference!r} waits")
         return self._waiting.pop(reference)
 
     def run(
@@ -194,7 +199,8 @@ class ForgetQueue:
 
         Notes
         -----
-        A run that raises leaves the queue and the model as they were.
+        A run that raises leaves the queue and the model as they were.  Should it be interrupted once
+        the removal is done, the receipts of the next run tell the rows as forgotten before.
         """
         waiting, live, gone = list(self), [], []
         self.now()
@@ -202,16 +208,12 @@ class ForgetQueue:
             here, lost = self._current(request)
             live.append(here)
             gone.append(lost)
-        union, more = _union(live), {} if expand is None else {"expand": expand}
-        if len(union):
+        everything, more = union(live), {} if expand is None else {"expand": expand}
+        if len(everything):
             try:
-                self.model.forget(rows=union, confirm=confirm, progress=progress, **more)
+                self.model.forget(rows=everything, confirm=confirm, progress=progress, **more)
             except ConfirmationNeededError as question:
-                i = _first(live, lambda rows: not self._head._taken(rows).questions)
-                since = f" (from request {waiting[i].reference!r} on)"
-                raise ConfirmationNeededError(
-                    tuple(reason + since for reason in question.reasons)
-                ) from None
+                raise self._asking(waiting, live, question) from None
             except CertunlearnError as error:
                 raise self._refused(waiting, live, error) from error
         done, certificate = self.now(), self.model.certificate_.public()
@@ -252,7 +254,7 @@ class ForgetQueue:
     @property
     def rows(self) -> Positions:
         """Positions in the fit of all rows that would go now, increasing."""
-        return _union([self._current(request)[0] for request in self])
+        return union([self._current(request)[0] for request in self])
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -339,13 +341,26 @@ class ForgetQueue:
         lost = self._head._model.forgotten[names.store(found)]
         return found[~lost], found[lost]
 
+    def _asking(
+        self, waiting: list[Request], live: list[Positions], question: ConfirmationNeededError
+    ) -> ConfirmationNeededError:
+        """Say from which request on a batch asks; not where look-alikes alone make it."""
+
+        def silent(rows: Positions) -> bool:
+            return not self._head._taken(rows).questions
+
+        if silent(union(live)):
+            return question
+        since = f" (from request {waiting[first(live, silent)].reference!r} on)"
+        return ConfirmationNeededError(tuple(reason + since for reason in question.reasons))
+
     def _refused(
         self, waiting: list[Request], live: list[Positions], error: CertunlearnError
     ) -> BatchRefusedError:
         """Say which request is the first that cannot go with those before it."""
-        if self._possible(_union(live)):
+        if self._possible(union(live)):
             return BatchRefusedError(f"the batch is refused, no one request for it: {error}")
-        i = _first(live, self._possible)
+        i = first(live, self._possible)
         reference = waiting[i].reference
         those = f" together with the {counted(i, 'request')} before it" if i else ""
         return BatchRefusedError(
@@ -368,30 +383,10 @@ class ForgetQueue:
 
     def __repr__(self) -> str:
         times = [request.deadline for request in self if request.deadline is not None]
-        first = f", first deadline {day(min(times))}" if times else ""
-        rows = len(_union([request.rows for request in self]))
+        soonest = f", first deadline {day(min(times))}" if times else ""
+        rows = len(union([request.rows for request in self]))
         waiting = f"{counted(len(self), 'request')}, {counted(rows, 'row')}"
-        return f"{type(self).__name__}({waiting}{first})"
+        return f"{type(self).__name__}({waiting}{soonest})"
 
     def _repr_html_(self) -> str:
         return table(repr(self), list(self))
-
-
-def _first(parts: list[Positions], good: Callable[[Positions], bool]) -> int:
-    """Return an i such that the union of ``parts[:i]`` is good and that of ``parts[: i + 1]`` not.
-
-    That of no parts is taken to be good, and that of all not to be; by bisection.
-    """
-    able, unable = 0, len(parts)
-    while unable - able > 1:
-        middle = (able + unable) // 2
-        if good(_union(parts[:middle])):
-            able = middle
-        else:
-            unable = middle
-    return able
-
-
-def _union(parts: list[Positions]) -> Positions:
-    """Return the positions in any of ``parts``, increasing."""
-    return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import escape
@@ -108,8 +109,8 @@ class Request:
         named = named if kind == "where" else tuple(named)
         read = cls(
             values["reference"],
-            zoned("received", datetime.fromisoformat(values["received"])),
-            None if deadline is None else zoned("deadline", datetime.fromisoformat(deadline)),
+            _time("received", values["received"]),
+            None if deadline is None else _time("deadline", deadline),
             kind,
             named,
             np.zeros(0, dtype=np.int64),
@@ -216,6 +217,26 @@ def phrased(asked: Asked, found: Positions) -> tuple[str, Any]:
     return "rows", tuple(found.tolist())
 
 
+def first(parts: list[Positions], good: Callable[[Positions], bool]) -> int:
+    """Return an i such that the union of ``parts[:i]`` is good and that of ``parts[: i + 1]`` not.
+
+    That of no parts is taken to be good, and that of all not to be; by bisection.
+    """
+    able, unable = 0, len(parts)
+    while unable - able > 1:
+        middle = (able + unable) // 2
+        if good(union(parts[:middle])):
+            able = middle
+        else:
+            unable = middle
+    return able
+
+
+def union(parts: list[Positions]) -> Positions:
+    """Return the positions in any of ``parts``, increasing."""
+    return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
+
+
 def table(caption: str, requests: list[Request]) -> str:
     """Return HTML with a line a request."""
 
@@ -239,6 +260,13 @@ def zoned(name: str, value: Any) -> datetime:
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise ValueError(f"{name} must be a datetime with a time zone, got {value!r}")
     return value
+
+
+def _time(name: str, text: Any) -> datetime:
+    """Read a time with a zone."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name} of a request cannot be {text!r}")
+    return zoned(name, datetime.fromisoformat(text))
 
 
 def span(name: str, value: Any) -> timedelta:

@@ -218,7 +218,7 @@ def test_the_request_that_cannot_go_is_named_and_the_others_can():
     unchanged(before, queue)
     assert queue.withdraw("the rest").reference == "the rest"
     assert [r.reference for r in queue.run()] == ["a", "b", "c"]
-    with pytest.raises(KeyError):
+    with pytest.raises(UnknownRowError, match="no request with reference 'the rest' waits"):
         queue.withdraw("the rest")
 
 
@@ -310,8 +310,18 @@ def test_look_alikes_are_taken_along():
     A[200:203] = A[0]
     queue, _ = queued(CertifiedLogReg(random_state=3).fit(A, Y))
     queue.add([0], reference="a")
-    (receipt,) = queue.run(expand="near")
-    assert receipt.rows == (0,) and queue.model.n_forgotten_ == 4
+    queue.add([9], reference="b")
+    assert [r.rows for r in queue.run(expand="near")] == [(0,), (9,)]
+    assert queue.model.n_forgotten_ == 5
+    # Where they alone make the batch large, no request is to blame.
+    A[:150] = A[0]
+    queue, _ = queued(CertifiedLogReg(random_state=3).fit(A, Y))
+    queue.add([0], reference="a")
+    before = held(queue)
+    with pytest.raises(ConfirmationNeededError, match="takes 64%") as caught:
+        queue.run(expand="near")
+    assert "'a'" not in str(caught.value)
+    unchanged(before, queue)
 
 
 def test_deadlines_and_sizes_make_it_ready():
@@ -470,6 +480,8 @@ def test_what_json_would_not_give_back_is_refused():
         '{"version": 1, "fit": "", "requests": 3}',
         '{"version": 1, "fit": "", "requests": [3]}',
         '{"version": 1, "fit": "", "requests": [{"reference": "a", "rows": [1]}]}',
+        '{"version": 1, "fit": "", "requests": [{"reference": "a", "received": 3, '
+        '"deadline": null, "groups": ["user 1"]}]}',
         '{"version": 1, "fit": "", "requests": [{"reference": "a", "received": "2026-01-01", '
         '"deadline": null, "groups": ["user 1"]}]}',
         '{"version": 1, "fit": "", "requests": [{"reference": "a", "received": '
@@ -497,6 +509,12 @@ def test_a_pipeline_forgets_with_its_steps():
         queue.run()
     assert caught.value.reference == "all 0"
     assert (queue.model.certificate_, list(queue), list(pipe.steps)) == before
+    queue.withdraw("all 0")
+    queue.add(rows=[30], reference="c")
+    pipe.head.forget(rows=[31])
+    with pytest.raises(BatchRefusedError, match="without the pipeline") as caught:
+        queue.run()
+    assert caught.value.reference is None and len(queue) == 1
 
 
 def test_what_is_shown_is_escaped_and_a_pickle_warns():
