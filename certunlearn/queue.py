@@ -199,8 +199,8 @@ class ForgetQueue:
 
         Notes
         -----
-        A run that raises leaves the queue and the model as they were.  Should it be interrupted once
-        the removal is done, the receipts of the next run tell the rows as forgotten before.
+        A run that raises leaves the queue and the model as they were.  Should it be interrupted
+        once the removal is done, receipts of the next run say that the rows were forgotten before.
         """
         waiting, live, gone = list(self), [], []
         self.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any, Self
@@ -115,8 +115,7 @@ class Request:
             named,
             np.zeros(0, dtype=np.int64),
         )
-        object.__setattr__(read, "rows", names.known(read.asked))
-        return read
+        return replace(read, rows=names.known(read.asked))
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,8 @@ class Receipt:
     gone : tuple of int
         Positions of those that had been forgotten before, by other means.
     certificate : Certificate
-        The public part of what holds for the release: it covers every row removed so far.
+        The public part of what holds for the release, which `certificate_report` makes a page of:
+        it covers every row removed so far.
     """
 
     reference: str

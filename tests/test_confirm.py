@@ -167,6 +167,37 @@ def test_confirming_changes_nothing_but_the_question():
         fitted().forget([3], confirm="yes")
 
 
+def test_what_is_counted_is_what_is_there_whatever_came_before():
+    rng, weight = np.random.default_rng(8), np.where(np.arange(N) % 7 == 0, 0.0, 1.0)
+    model = CertifiedLogReg(random_state=0).fit(X, Y, weight, groups=USERS)
+    y, users, there = Y.copy(), USERS.copy(), np.ones(N, dtype=bool)
+    for step in range(12):
+        rows = rng.choice(np.flatnonzero(there), 3, replace=False)
+        if step % 3 == 0:
+            model.forget(rows=rows)
+            there[rows] = False
+        elif step % 3 == 1:
+            y[rows] = rng.choice(["a", "b", "c"], 3)
+            model.correct(rows=rows, y=y[rows])
+        else:
+            new = rng.choice(["a", "b", "c"], 3)
+            model.learn(X[rows], new, groups=[3, 4, 99])
+            y, users = np.append(y, new), np.append(users, [3, 4, 99])
+            there, weight = np.append(there, [True] * 3), np.append(weight, np.ones(3))
+        asked = rng.choice(np.flatnonzero(there), 40, replace=False)
+        counts, left = there & (weight > 0), there.copy()
+        left[asked] = False
+        taken = model._taken(asked)
+        assert (taken.rows, taken.of) == (counts[asked].sum(), counts.sum())
+        assert taken.classes == tuple(
+            (c, (counts & ~left & (y == c)).sum(), (counts & left & (y == c)).sum()) for c in "abc"
+        )
+        assert {g.name: g[1:] for g in taken.groups} == {
+            u: ((there & ~left & (users == u)).sum(), (left & (users == u)).sum())
+            for u in users[asked]
+        }
+
+
 def test_the_error_can_be_sent_elsewhere():
     error = asked(fitted(), None, B)
     again = pickle.loads(pickle.dumps(error))
