@@ -76,30 +76,33 @@ def test_it_is_the_optimum_with_uniform_targets(rows, weight):
 def test_two_classes_and_weights_of_classes():
     y = (Y == "a").astype(int)
     rows = np.arange(40)
-    model = CertifiedLogReg(C=0.5, class_weight={0: 1.0, 1: 3.0}, random_state=0).fit(X, y)
+    weights = {0: 1.0, 1: 3.0}
+    model = CertifiedLogReg(C=0.5, class_weight=weights, fit_intercept=False, random_state=0)
+    model.fit(X, y)
     predictor = model.suppress(rows)
     # Half the difference for each of two classes costs half of what the difference alone costs.
-    coef, intercept = soft_optimum(X, soft(y, rows, [0, 1]), np.where(y == 1, 3.0, 1.0), C=0.25)
+    targets, s = soft(y, rows, [0, 1]), np.where(y == 1, 3.0, 1.0)
+    coef, _ = soft_optimum(X, targets, s, C=0.25, intercept=False)
     np.testing.assert_allclose(predictor.coef_[0], coef[1] - coef[0], atol=1e-5)
-    assert predictor.intercept_[0] == pytest.approx(intercept[1] - intercept[0], abs=1e-5)
+    assert predictor.intercept_ == 0.0
     probabilities = predictor.predict_proba(X)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
-    # A class that is suppressed as a whole: even odds at best, where it had been recognised.
+    # A class that is suppressed as a whole has even odds where it had been recognised.
     silent = model.suppress(y == 1)
     assert model.predict_proba(X)[y == 1, 1].mean() > 0.7
-    assert silent.predict_proba(X)[y == 1, 1].mean() < 0.5 and (silent.predict(X) == 0).mean() > 0.9
+    assert abs(silent.predict_proba(X)[y == 1, 1].mean() - 0.5) < 0.05
 
 
 def test_balanced_weights_are_those_of_the_rows_own_labels():
-    model = CertifiedLogReg(class_weight="balanced", fit_intercept=False, random_state=0)
-    model.fit(X, Y).forget(np.arange(100, 110))
-    predictor = model.suppress(rows=B[:20])
-    kept = np.setdiff1d(np.arange(N), np.arange(100, 110))
+    model = CertifiedLogReg(class_weight="balanced", random_state=0).fit(X, Y)
+    gone = np.arange(100, 110)
+    rows, kept = np.setdiff1d(B, gone), np.setdiff1d(np.arange(N), gone)
+    predictor = model.forget(gone).suppress(rows=rows)
     s = np.ones(N)
     for label in "abc":
         s[Y == label] = len(kept) / (3 * (Y[kept] == label).sum())
-    targets = soft(Y, B[:20], ["a", "b", "c"])
-    close(predictor, *soft_optimum(X[kept], targets[kept], s[kept], intercept=False))
+    targets = soft(Y, rows, ["a", "b", "c"])
+    close(predictor, *soft_optimum(X[kept], targets[kept], s[kept]))
 
 
 def test_sparse_features_stay_so():
