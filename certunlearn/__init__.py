@@ -14,7 +14,9 @@ from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
 from .mixing import mix
 from .pipeline import ForgettingPipeline, forgetting
+from .queue import ForgetQueue
 from .report import certificate_report
+from .suppression import SuppressedPredictor
 
 __all__ = [
     "Certificate",
@@ -28,8 +30,10 @@ __all__ = [
     "CertifiedPoissonRegressor",
     "CertifiedRidge",
     "CertifiedRidgeClassifier",
+    "ForgetQueue",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
+    "SuppressedPredictor",
     "__version__",
     "certificate_report",
     "forgetting",

@@ -65,7 +65,7 @@ def story(X: Array, y: NDArray[Any], seed: int | None = None) -> tuple[Certified
         clock = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ClassForgottenWarning)
-            model.forget(positions)
+            model.forget(positions, confirm=True)
         seconds = time.perf_counter() - clock
         kept[positions] = False
         truth, refit_seconds = _refit(X[kept], y[kept])

@@ -52,6 +52,41 @@ class AmbiguousRowError(RowError):
     """Integers that could be positions or labels."""
 
 
+class ConfirmationNeededError(CertunlearnError, ValueError):
+    """A request that takes so much that it is only carried out with ``confirm=True``.
+
+    Attributes
+    ----------
+    reasons : tuple of str
+        What would be lost.
+    """
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{'; '.join(reasons)}. Nothing has been changed: if that is meant, pass confirm=True; "
+            "preview() of the same request shows more"
+        )
+        self.reasons = reasons
+
+    def __reduce__(self) -> tuple[type[ConfirmationNeededError], tuple[tuple[str, ...]]]:
+        return type(self), (self.reasons,)
+
+
+class BatchRefusedError(CertunlearnError):
+    """A batch of requests that cannot be carried out together; the cause says why.
+
+    Attributes
+    ----------
+    reference : str or None
+        The first request with which those before it cannot be carried out; None if no single one
+        could be told.
+    """
+
+    def __init__(self, message: str, *, reference: str | None = None) -> None:
+        super().__init__(message)
+        self.reference = reference
+
+
 class AssumptionError(CertunlearnError, ValueError):
     """The mathematics does not apply: non-finite input, one class left, no strong convexity."""
 

@@ -8,41 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from ._threads import blas_threads
+from .confirmation import Lost, Taken
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
 from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from .influence import LeftOut, has_odds, left_out, standing
 from .lookalikes import Neighbours, neighbours
-from .state import Array, Members, Positions, State
+from .state import Array, Positions, State
 from .training import solved
 from .unlearner import Model
 from .weights import NO_ROWS, Weights
 
-#: A request beyond this share of the training set deserves a second look.
-LARGE = 0.2
-#: Of a class or group beyond this share lost, the same.
-NEARLY = 0.5
 _SHOWN = 5
 _SAMPLED = 9
-
-
-class Lost(NamedTuple):
-    """How many rows a class or group loses, and how many it keeps."""
-
-    name: Any
-    lost: int
-    left: int
-
-    @property
-    def share(self) -> float:
-        """Lost out of what there was."""
-        return self.lost / (self.lost + self.left)
 
 
 @dataclass(frozen=True)
@@ -53,8 +37,8 @@ class Preview:
     ----------
     rows : ndarray of int
         Positions of the rows asked for.
-    n_retained : int
-        Rows in the training set before.
+    taken : Taken
+        Share of the training set, and of its classes and groups, that would go.
     tier : str
         "downdate" (as will be), "chord" or "refresh" (as will be tried first); "refused" where the
         removal would be.
@@ -69,8 +53,6 @@ class Preview:
         Influence and memorisation of each row, in closed form.
     together : ndarray or None
         Probability of each row's own label once all of them have gone, to first order.
-    classes, groups : tuple of Lost
-        Those that lose rows.
     neighbours : Neighbours
         Look-alikes that would stay.
     unavailable : tuple of str
@@ -78,7 +60,7 @@ class Preview:
     """
 
     rows: Positions
-    n_retained: int
+    taken: Taken
     tier: str
     distance: float
     target: float
@@ -86,29 +68,39 @@ class Preview:
     seconds: float
     each: LeftOut | None
     together: Array | None
-    classes: tuple[Lost, ...]
-    groups: tuple[Lost, ...]
     neighbours: Neighbours
     unavailable: tuple[str, ...] = ()
 
     @property
+    def n_retained(self) -> int:
+        """Rows in the training set before."""
+        return self.taken.of
+
+    @property
+    def classes(self) -> tuple[Lost, ...]:
+        """Classes that lose rows."""
+        return self.taken.classes
+
+    @property
+    def groups(self) -> tuple[Lost, ...]:
+        """Groups that lose rows."""
+        return self.taken.groups
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What to think twice about."""
-        out, share = [], len(self.rows) / max(1, self.n_retained)
-        if share > LARGE:
-            out.append(f"the request takes {share:.0%} of the training set")
-        for kind, some in (("class", self.classes), ("group", self.groups)):
-            out += [
-                f"{kind} {lost.name!r} loses {lost.lost} of its {lost.lost + lost.left} rows"
-                for lost in some
-                if lost.share > NEARLY and (kind == "class" or lost.left)
-            ]
+        out = self.taken.warnings
         if len(self.neighbours):
-            out.append(
+            out += (
                 f"{len(self.neighbours)} look-alikes would stay and keep their influence: "
-                'expand="near" takes them along'
+                'expand="near" takes them along',
             )
-        return tuple(out)
+        return out
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Why `forget` would ask for ``confirm=True``; empty if it would not."""
+        return self.taken.questions
 
     def _lines(self) -> list[tuple[str, str]]:
         """Return what there is to say, as pairs of a heading and a text."""
@@ -132,6 +124,8 @@ class Preview:
         if copies:
             lines.append(("copies", f"{copies} rows occur more than once, feature for feature"))
         lines += [("careful", text) for text in self.warnings]
+        if self.questions:
+            lines.append(("asks", "forget does this with confirm=True only"))
         lines += [("not known", text) for text in self.unavailable]
         return lines
 
@@ -241,7 +235,7 @@ def preview(
         unavailable.append('what "balanced" makes of the other rows\' weights is left out')
     return Preview(
         names[positions],
-        model.members.weights.kept,
+        Taken.by(model, positions, labels, groups),
         seen.tier,
         seen.distance,
         seen.target,
@@ -249,8 +243,6 @@ def preview(
         seconds,
         each,
         together,
-        _classes(state.members, state.rows.labels[_weighty(state, positions)], labels),
-        groups,
         near,
         tuple(unavailable),
     )
@@ -325,16 +317,6 @@ def _inverse_hessian(state: State) -> Array | None:
         return None
     X = state.reached.quadratic.factor.inverse
     return X.T @ X
-
-
-def _classes(members: Members, codes: NDArray[np.int64], labels: NDArray[Any]) -> tuple[Lost, ...]:
-    if not members.classed:
-        return ()
-    lost = np.bincount(codes, minlength=len(members.counts))
-    return tuple(
-        Lost(labels[code].item(), int(lost[code]), int(members.counts[code] - lost[code]))
-        for code in np.flatnonzero(lost)
-    )
 
 
 def _cost(tier: str, m: int, n: int, seconds: float) -> str:

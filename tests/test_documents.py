@@ -23,7 +23,8 @@ def test_readme_blocks_run(capsys):
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_examples_run(path, capsys):
+def test_examples_run(path, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     source = path.read_text()
     assert "assert " in source
     runpy.run_path(str(path), run_name="__main__")

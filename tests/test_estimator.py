@@ -147,10 +147,10 @@ def test_a_class_that_is_emptied_goes(classes, class_weight):
     names = np.array(["ant", "bee", "cow", "dog"])[y]
     model = exact(class_weight=class_weight).fit(X, names)
     last = np.flatnonzero(names == "bee")[0]
-    model.forget(np.setdiff1d(np.flatnonzero(names == "bee"), [last]))
+    model.forget(np.setdiff1d(np.flatnonzero(names == "bee"), [last]), confirm=True)
     assert "bee" in model.classes_
     with pytest.warns(ClassForgottenWarning, match="labelled 'bee'.*shape"):
-        model.forget(last)
+        model.forget(last, confirm=True)
     kept = names != "bee"
     reference = optimum(X[kept], names[kept], class_weight=class_weight)
     # Three classes to two: one row of weights, the binary optimum.
@@ -179,7 +179,7 @@ def test_two_classes_at_once_and_the_last_one_stays(mechanism):
     X, y = problem(4)
     model = CertifiedLogReg(random_state=SEED, mechanism=mechanism).fit(X, y)
     with pytest.warns(ClassForgottenWarning, match="labelled 1, 3"):
-        model.forget(np.isin(y, [1, 3]))
+        model.forget(np.isin(y, [1, 3]), confirm=True)
     np.testing.assert_array_equal(model.classes_, [0, 2])
     assert model.certificate_.check(1.0, 1e-6) and model.coef_.shape == (1, D)
     coef = model.coef_.copy()

@@ -219,7 +219,7 @@ def test_a_class_that_comes_back():
     model = CertifiedLogReg(random_state=0).fit(X[:N], y[:N])
     gone = np.flatnonzero(y[:N] == 2)
     with pytest.warns(match="no retained row is labelled 2"):
-        model.forget(gone)
+        model.forget(gone, confirm=True)
     assert model.classes_.tolist() == [0, 1]
     model.learn(X[gone], y[gone])
     assert model.classes_.tolist() == [0, 1, 2]

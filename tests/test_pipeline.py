@@ -389,7 +389,7 @@ def test_a_class_that_goes():
     y[[10, 11]] = 2
     pipe = piped(StandardScaler()).fit(X, y)
     with pytest.warns(UserWarning, match="no retained row is labelled"):
-        pipe.forget([10, 11])
+        pipe.forget([10, 11], confirm=True)
     assert pipe.classes_.tolist() == [0, 1] and pipe[-1].coef_.shape == (1, 4)
     sound(pipe, X, y, np.setdiff1d(np.arange(N), [10, 11]))
 
@@ -610,7 +610,7 @@ def test_a_warning_made_an_error_leaves_everything_as_it_was():
     before = photograph(pipe)
     with warnings.catch_warnings(), pytest.raises(UserWarning, match="labelled 2"):
         warnings.simplefilter("error")
-        pipe.forget([10])
+        pipe.forget([10], confirm=True)
     assert photograph(pipe) == before
 
 

@@ -184,7 +184,7 @@ def test_lost_classes_are_told(full):
     assert p.classes == (("b", int((y == 1).sum()), 0),) and p.classes[0].share == 1.0
     assert any("class 'b' loses" in w for w in p.warnings)
     with pytest.warns(ClassForgottenWarning):
-        model.forget(np.flatnonzero(y == 1))
+        model.forget(np.flatnonzero(y == 1), confirm=True)
     assert p.tier == model.certificate_.tier == "refresh"
     refused = model.preview(np.flatnonzero(y == 2), full=full)
     assert refused.tier == "refused" and "class" in refused.cost

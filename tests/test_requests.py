@@ -401,7 +401,7 @@ def test_interrupt_at_every_sweep_changes_nothing(monkeypatch, name, sweep):
     original, calls = getattr(sweeps, sweep), 0
 
     def act(m):
-        return m.forget(gone) if gone else m.fit(X * 1.5, Y)
+        return m.forget(gone, confirm=True) if gone else m.fit(X * 1.5, Y)
 
     def interrupting(limit):
         count = 0
@@ -483,7 +483,7 @@ def test_interrupt_while_scrubbing_is_made_good_later(monkeypatch):
 def test_warning_turned_into_an_error_changes_nothing(fitted):
     model, twin = fitted("three_classes")
     gone = [i for i in range(N) if i % 3 == 1]
-    said = unchanged_by(lambda m: m.forget(gone), model, twin, ClassForgottenWarning)
+    said = unchanged_by(lambda m: m.forget(gone, confirm=True), model, twin, ClassForgottenWarning)
     assert "labelled 1" in said
 
 

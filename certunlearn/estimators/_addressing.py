@@ -14,6 +14,8 @@ from ..exceptions import AlreadyForgottenError, AmbiguousRowError, RowError, Unk
 from ._labels import Labels
 from ._metadata import Metadata
 
+#: A tuple is one group, as pandas would name it.
+GROUP = (str, bytes, tuple)
 _SHOWN = 5
 
 
@@ -31,15 +33,18 @@ def _is_pandas(value: Any, name: str) -> bool:
     )
 
 
+def listed(asked: Any, single: tuple[type, ...] = (str, bytes)) -> list[Any]:
+    """Return the labels asked for, of which there may be just one: what is of a ``single`` type."""
+    one = isinstance(asked, single) or not hasattr(asked, "__iter__")
+    return [asked] if one else list(asked)
+
+
 def _looked_up(
     name: str, asked: Any, find: Callable[[Any], list[int]]
 ) -> list[tuple[Any, list[int]]]:
-    """Return every label asked for, of which there may be just one, with what is found for it."""
-    if isinstance(asked, (str, bytes)) or not hasattr(asked, "__iter__"):
-        asked = [asked]
-    labels = list(asked)
+    """Return every label asked for with what is found for it."""
     try:
-        return [(label, find(label)) for label in labels]
+        return [(label, find(label)) for label in listed(asked)]
     except TypeError as error:
         raise RowError(f"{name} must be hashable: {error}") from None
 
@@ -226,9 +231,7 @@ class RowNames:
                 "where="
             )
         if asked.where is not None:
-            if self.metadata is None:
-                raise UnknownRowError("the rows were fitted without metadata: pass it to fit")
-            found = self.metadata.where(asked.where)
+            found = self._met(asked.where)
         elif asked.groups is not None:
             found = self._grouped(asked.groups)
         elif asked.row_ids is not None:
@@ -258,19 +261,36 @@ class RowNames:
             )
         return found
 
-    def _grouped(self, groups: Any) -> NDArray[np.int64]:
+    def known(self, asked: Asked) -> NDArray[np.int64]:
+        """Return the positions that ``rows``, ``row_ids``, ``groups`` or ``where`` mean by now.
+
+        Unlike `positions` it may return none, and forgotten rows as far as names still tell them.
+        """
+        if asked.where is not None:
+            return self._met(asked.where)
+        if asked.groups is not None:
+            return self._grouped(asked.groups, gone=True)
+        if asked.row_ids is not None:
+            return self._labelled(asked.row_ids)
+        return self._numbered(asked.rows)
+
+    def _met(self, condition: Any) -> NDArray[np.int64]:
+        if self.metadata is None:
+            raise UnknownRowError("the rows were fitted without metadata: pass it to fit")
+        return self.metadata.where(condition)
+
+    def _grouped(self, groups: Any, *, gone: bool = False) -> NDArray[np.int64]:
         if self.groups is None:
             raise UnknownRowError("the rows were fitted without groups: pass groups= to fit")
-        # A tuple is one group, as pandas would name it.
-        groups = [groups] if isinstance(groups, tuple) else groups
-        live = _looked_up("groups", groups, self.groups.live)
-        empty = [group for group, rows in live if not rows]
+        find = self.groups.find if gone else self.groups.live
+        found = _looked_up("groups", listed(groups, GROUP), find)
+        empty = [group for group, rows in found if not rows]
         unknown = [group for group in empty if not self.groups.gone(group)]
         if unknown:
             raise UnknownRowError(f"no row was fitted in group {_some(unknown)}")
         if empty:
             raise AlreadyForgottenError(f"groups already forgotten: {_some(empty)}")
-        return np.array([row for _, rows in live for row in rows], dtype=np.int64)
+        return np.array([row for _, rows in found for row in rows], dtype=np.int64)
 
     def _meant(self, which: Any) -> NDArray[np.int64]:
         if _is_pandas(which, "Index"):

@@ -101,6 +101,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         groups: Any = None,
         where: Any = None,
         expand: str | None = None,
+        confirm: bool = False,
         progress: Any = None,
     ) -> Self:
         """Remove rows from the training set and release anew.
@@ -120,6 +121,9 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             returns one boolean a line; rows that have gone are no longer in it.
         expand : {"near"}, optional
             "near" takes along the rows that `neighbours` finds: one request, one certificate.
+        confirm : bool
+            Whether the rows may be more than half of the training set, more than nine in ten of a
+            class (or all of it), or as much of a group and yet not all of it.
         progress : bool or callable, optional
             As in `fit`.
 
@@ -132,6 +136,8 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         ------
         UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
             If the request does not name rows properly.
+        ConfirmationNeededError
+            If it takes so much that ``confirm=True`` is needed.
         NotCertifiedError
             If the removal cannot be certified.
         AssumptionError
@@ -148,6 +154,7 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             if expand is not None:
                 positions = self._expanded(positions, expand)
                 more["look_alikes"] = len(positions) - asked
+            self._taken(positions).confirmed(confirm)
             before, gone = self._model, np.sort(self._names.store(positions))
             self._carry_out(
                 "forget", len(gone), progress, partial(self._unlearner.forget, before, gone)

@@ -152,8 +152,11 @@ class LinearEstimator(UnlearningEstimator):
 
     def _released(self, model: Model) -> tuple[Array, Array]:
         """Return the released coefficients (K, d) and intercepts (K,)."""
-        p = model.rows.p - int(model.settings.fit_intercept)
-        W = model.released
+        return self._arranged(model.released)
+
+    def _arranged(self, W: Array) -> tuple[Array, Array]:
+        """Return weights (p, K) as coefficients (K, d) and intercepts (K,)."""
+        p = self.n_features_in_
         return np.ascontiguousarray(W[:p].T), W[p].copy() if len(W) > p else np.zeros(W.shape[1])
 
     def _steps(self, model: Model) -> NDArray[np.int32]:

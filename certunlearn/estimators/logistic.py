@@ -10,9 +10,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from ..suppression import SuppressedPredictor, maximum_entropy
 from ..unlearner import Settings
+from ._addressing import Asked
 from ._classifier import LinearClassifier
 from ._linear import Array
+from ._progress import shown
 
 
 class CertifiedLogReg(LinearClassifier):
@@ -145,6 +148,74 @@ class CertifiedLogReg(LinearClassifier):
             out.set_params(l1_ratio=self.l1_ratio, solver="saga")
         out.classes_, out.n_iter_ = self.classes_.copy(), np.array([0], dtype=np.int32)
         self._copied_to(out, threshold)
+        return out
+
+    def suppress(
+        self,
+        which: Any = None,
+        /,
+        *,
+        rows: Any = None,
+        row_ids: Any = None,
+        groups: Any = None,
+        where: Any = None,
+        weight: float = 1.0,
+        progress: Any = None,
+    ) -> SuppressedPredictor:
+        """Return a classifier that has no opinion on some rows: suppression, not removal.
+
+        The rows stay in the training set, with targets that are uniform over all classes, the
+        distribution of largest entropy; all else is minimised as before.  This model, its
+        certificate and its state are not changed.
+
+        Parameters
+        ----------
+        which, rows, row_ids, groups, where
+            As in `forget`.
+        weight : float
+            > 0: how much a suppressed row counts beside one that is not.
+        progress : bool or callable, optional
+            As in `fit`.
+
+        Returns
+        -------
+        SuppressedPredictor
+            With a ``certificate_`` of None.
+
+        Raises
+        ------
+        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
+            If the request does not name rows properly, or no row of positive weight.
+        ConvergenceError, NotCertifiedError
+            If the optimum is not reached.
+
+        Notes
+        -----
+        It is an optimum on the retained rows without noise, found afresh: rows forgotten before
+        have no part in it, and nothing bounds what it tells of those retained.  Should they be
+        forgotten later, it is one of the releases made before, which no certificate covers.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> model = CertifiedLogReg(random_state=0).fit(X, y)
+        >>> silent = model.suppress(y == 0)
+        >>> said = [bool((m.predict(X)[y == 0] == 0).mean() > 0.5) for m in (model, silent)]
+        >>> silent.goal_, silent.certificate_, said
+        ('suppression, not removal', None, [True, False])
+        """
+        check_is_fitted(self)
+        positions = self._positions(Asked(which, rows, row_ids, groups, where))
+        with shown(progress, self.verbose) as callback:
+            W, suppressed = maximum_entropy(
+                self._model, self._names.store(positions), weight, callback
+            )
+        out = SuppressedPredictor(C=self.C, fit_intercept=self.fit_intercept)
+        self._copied_to(out)
+        out.coef_, out.intercept_ = self._arranged(W)
+        out.classes_, out.n_iter_ = self.classes_.copy(), np.array([0], dtype=np.int32)
+        out.n_suppressed_ = suppressed
         return out
 
     def predict_proba(self, X: Any) -> Array:

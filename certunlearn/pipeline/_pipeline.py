@@ -225,13 +225,14 @@ class ForgettingPipeline(DensePredictions):
         rows: Any = None,
         row_ids: Any = None,
         groups: Any = None,
+        confirm: bool = False,
         progress: Any = None,
     ) -> Self:
         """Remove rows from the training set of every step and of the head, and release anew.
 
         Parameters
         ----------
-        which, rows, row_ids, groups, progress
+        which, rows, row_ids, groups, confirm, progress
             As in `CertifiedLogReg.forget`.
 
         Returns
@@ -243,6 +244,8 @@ class ForgettingPipeline(DensePredictions):
         ------
         UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
             If the request does not name rows properly.
+        ConfirmationNeededError
+            If it takes so much that ``confirm=True`` is needed.
         NotCertifiedError, ConvergenceError
             If the removal cannot be certified.
         AssumptionError
@@ -259,6 +262,7 @@ class ForgettingPipeline(DensePredictions):
                 "the steps before it know other rows than it does; fit the pipeline anew"
             )
         positions = head._positions(Asked(which, rows, row_ids, groups))
+        head._taken(positions).confirmed(confirm)
         stay = np.flatnonzero(~np.isin(kept.at, positions))
         if not len(stay):
             raise AssumptionError("the request leaves no row of positive weight")
@@ -276,7 +280,7 @@ class ForgettingPipeline(DensePredictions):
         with self._unchanged_unless_taken():
             self.steps, self._kept = steps, left
             if full is None:
-                head.forget(rows=positions, progress=progress)
+                head.forget(rows=positions, confirm=True, progress=progress)
             else:
                 head._refit(positions, full, progress)
         if left.raw is not kept.raw:

@@ -1,0 +1,293 @@
+"""A request that waits, and the receipt for it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .certificate import Certificate
+from .estimators._addressing import GROUP, Asked, RowNames, _is_pandas, listed
+from .exceptions import RowError
+
+Positions = NDArray[np.int64]
+VERSION = 1
+_KINDS = ("rows", "row_ids", "groups", "where")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that waits.
+
+    Attributes
+    ----------
+    reference : str
+        Who asked, or a case number.
+    received : datetime
+        When it came in, with a time zone.
+    deadline : datetime or None
+        When it must have been carried out.
+    kind : {"rows", "row_ids", "groups", "where"}
+        How it names its rows.
+    named : tuple or str or callable
+        The names; for "rows" positions in the fit.
+    rows : ndarray of int
+        Positions in the fit that these meant when it came in.
+    """
+
+    reference: str
+    received: datetime
+    deadline: datetime | None
+    kind: str
+    named: Any = field(repr=False)
+    rows: Positions = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.reference, str) and self.reference.strip()):
+            raise RowError(
+                f"reference must be a text that says who asked, or a case number, got "
+                f"{self.reference!r}"
+            )
+
+    @property
+    def asked(self) -> Asked:
+        """The request as a model takes it."""
+        named = list(self.named) if isinstance(self.named, tuple) else self.named
+        return Asked(**{self.kind: named})
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The request as JSON takes it.
+
+        Raises
+        ------
+        RowError
+            If a name is no text, number, truth value or None, or a condition is a function.
+        """
+        named = self.named
+        if isinstance(named, tuple):
+            named = [v.item() if isinstance(v, np.generic) else v for v in named]
+        odd = [v for v in (named if isinstance(named, list) else [named]) if not _plain(v)]
+        if odd:
+            raise RowError(
+                f"request {self.reference!r} cannot be written as JSON: it names its rows by "
+                f"{odd[0]!r}, and only texts, finite numbers, True, False and None come back as "
+                "they were"
+            )
+        return {
+            "reference": self.reference,
+            "received": self.received.isoformat(),
+            "deadline": None if self.deadline is None else self.deadline.isoformat(),
+            self.kind: named,
+        }
+
+    @classmethod
+    def of_values(cls, values: Any, names: RowNames) -> Self:
+        """Read what `values` returned; forgotten rows may be named.
+
+        Raises
+        ------
+        ValueError
+            If it is nothing of the kind.
+        RowError, UnknownRowError, AmbiguousRowError
+            If the names mean nothing to the model.
+        """
+        kind = next((k for k in _KINDS if isinstance(values, dict) and k in values), "")
+        expected = {"reference", "received", "deadline", kind}
+        if not kind or set(values) != expected:
+            raise ValueError(f"not a request: {values!r}")
+        named, deadline = values[kind], values["deadline"]
+        if not isinstance(named, str if kind == "where" else list):
+            raise ValueError(f"not the {kind} of a request: {named!r}")
+        named = named if kind == "where" else tuple(named)
+        read = cls(
+            values["reference"],
+            _time("received", values["received"]),
+            None if deadline is None else _time("deadline", deadline),
+            kind,
+            named,
+            np.zeros(0, dtype=np.int64),
+        )
+        return replace(read, rows=names.known(read.asked))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a request.
+
+    Attributes
+    ----------
+    reference, received, deadline
+        As in `Request`.
+    done : datetime
+        When the batch was finished.
+    rows : tuple of int
+        Positions of the rows that the batch removed for it.
+    gone : tuple of int
+        Positions of those that had been forgotten before, by other means.
+    certificate : Certificate
+        The public part of what holds for the release, which `certificate_report` makes a page of:
+        it covers every row removed so far.
+    """
+
+    reference: str
+    received: datetime
+    deadline: datetime | None
+    done: datetime
+    rows: tuple[int, ...]
+    gone: tuple[int, ...]
+    certificate: Certificate = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        done: datetime,
+        rows: Positions,
+        gone: Positions,
+        certificate: Certificate,
+    ) -> Self:
+        """Say what became of ``request``."""
+        asked = request.reference, request.received, request.deadline
+        return cls(*asked, done, tuple(rows.tolist()), tuple(gone.tolist()), certificate)
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline had passed."""
+        return self.deadline is not None and self.done > self.deadline
+
+    def __str__(self) -> str:
+        """A short statement in plain language."""
+        parts = [f"{counted(len(self.rows), 'row')} removed"] if self.rows else []
+        if self.gone:
+            parts.append(f"{counted(len(self.gone), 'row')} forgotten before")
+        what, late = ", ".join(parts) or "no row left to remove", " LATE" if self.late else ""
+        return (
+            f"{self.reference}: {what}; received {day(self.received)}, done {day(self.done)}{late}"
+        )
+
+
+def written(requests: list[Request], mark: str) -> str:
+    """Write requests to the fit that ``mark`` stands for as JSON."""
+    values = [request.values for request in requests]
+    return json.dumps({"version": VERSION, "fit": mark, "requests": values})
+
+
+def read(text: str, names: RowNames, mark: str | None) -> list[Request]:
+    """Read what `written` wrote, for the fit that ``mark`` stands for; None for any.
+
+    Raises
+    ------
+    ValueError, RowError
+        As `Request.of_values`; and if positions in another fit are named.
+    """
+    values = json.loads(text)
+    if not isinstance(values, dict) or values.get("version") != VERSION:
+        raise ValueError(f"not requests of version {VERSION}")
+    if set(values) != {"version", "fit", "requests"} or not isinstance(values["requests"], list):
+        raise ValueError(f"not requests: fields are {sorted(values)}")
+    requests = [Request.of_values(value, names) for value in values["requests"]]
+    for request in requests:
+        if request.kind == "rows" and mark not in (None, values["fit"]):
+            raise RowError(
+                f"request {request.reference!r} names positions in another fit: name rows by "
+                "row_ids= or groups=, which any fit knows, or say same_rows=True if this "
+                "model was fitted on the same rows in the same order"
+            )
+    return requests
+
+
+def phrased(asked: Asked, found: Positions) -> tuple[str, Any]:
+    """Return how a request names its rows, and the names; ``found`` are its positions."""
+    if asked.where is not None:
+        return "where", asked.where
+    if asked.groups is not None:
+        return "groups", tuple(listed(asked.groups, GROUP))
+    if asked.row_ids is not None:
+        return "row_ids", tuple(listed(asked.row_ids))
+    if _is_pandas(asked.which, "Index"):
+        return "row_ids", tuple(asked.which)
+    return "rows", tuple(found.tolist())
+
+
+def first(parts: list[Positions], good: Callable[[Positions], bool]) -> int:
+    """Return an i such that the union of ``parts[:i]`` is good and that of ``parts[: i + 1]`` not.
+
+    That of no parts is taken to be good, and that of all not to be; by bisection.
+    """
+    able, unable = 0, len(parts)
+    while unable - able > 1:
+        middle = (able + unable) // 2
+        if good(union(parts[:middle])):
+            able = middle
+        else:
+            unable = middle
+    return able
+
+
+def union(parts: list[Positions]) -> Positions:
+    """Return the positions in any of ``parts``, increasing."""
+    return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
+
+
+def table(caption: str, requests: list[Request]) -> str:
+    """Return HTML with a line a request."""
+
+    def line(tag: str, *texts: str) -> str:
+        cells = (f'<{tag} style="text-align:left">{escape(text)}</{tag}>' for text in texts)
+        return f"<tr>{''.join(cells)}</tr>"
+
+    lines = [
+        line("td", r.reference, day(r.received), day(r.deadline), str(len(r.rows)), r.kind)
+        for r in requests
+    ]
+    head = line("th", "reference", "received", "deadline", "rows", "named by")
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead>{head}</thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def zoned(name: str, value: Any) -> datetime:
+    """Return a time if it has a zone."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise ValueError(f"{name} must be a datetime with a time zone, got {value!r}")
+    return value
+
+
+def _time(name: str, text: Any) -> datetime:
+    """Read a time with a zone."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name} of a request cannot be {text!r}")
+    return zoned(name, datetime.fromisoformat(text))
+
+
+def span(name: str, value: Any) -> timedelta:
+    """Return a duration that is not negative."""
+    if not isinstance(value, timedelta) or value < timedelta(0):
+        raise ValueError(f"{name} must be a timedelta of at least 0, got {value!r}")
+    return value
+
+
+def counted(n: int, noun: str) -> str:
+    """Say how many."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def day(time: datetime | None) -> str:
+    """Say when, to the minute."""
+    return "none" if time is None else time.isoformat(" ", timespec="minutes")
+
+
+def _plain(value: Any) -> bool:
+    """Whether JSON gives a name back as it was."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (str, bool, int))
