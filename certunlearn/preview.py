@@ -17,8 +17,9 @@ from scipy.special import expit
 from ._threads import blas_threads
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
 from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from .influence import LeftOut, has_odds, left_out, standing
+from .influence import LeftOut, has_odds, left_out, pulled, standing
 from .lookalikes import Neighbours, neighbours
+from .solvers.newton_cg import solve
 from .state import Array, Members, Positions, State
 from .training import solved
 from .unlearner import Model
@@ -28,8 +29,11 @@ from .weights import NO_ROWS, Weights
 LARGE = 0.2
 #: Of a class or group beyond this share lost, the same.
 NEARLY = 0.5
+#: Rows left out by conjugate gradients, one system each, where the Hessian has no factor.
+MOST_SOLVED = 64
 _SHOWN = 5
 _SAMPLED = 9
+_FORCING = 1e-6
 
 
 class Lost(NamedTuple):
@@ -169,21 +173,24 @@ def _reading(model: Model) -> Iterator[State]:
     """Give a state that reads the same rows without leaving a trace in the model."""
     import jax
 
-    rows, w = model.rows.view(), model.members.weights
+    rows = model.rows.view()
     # Weights are written out where they are looked at: here, not there.
-    members = replace(model.members, weights=Weights(w.base, w.gone, w.tail, w.kept))
+    members = replace(model.members, weights=_apart(model.members.weights))
+    objective = replace(model.objective, rows=rows)
     with jax.enable_x64(True), blas_threads(model.W.size):
-        yield replace(
-            model.state, rows=rows, members=members, objective=replace(model.objective, rows=rows)
-        )
+        yield replace(model.state, rows=rows, members=members, objective=objective)
+
+
+def _apart(w: Weights) -> Weights:
+    """Return the same weights as an object of their own."""
+    return Weights(w.base, w.gone, w.tail, w.kept)
 
 
 def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:
     """Find the rows of the training set that look like those at ``positions`` in the store."""
     import jax
 
-    w = model.members.weights
-    among = Weights(w.base, w.gone, w.tail, w.kept).array > 0
+    among = _apart(model.members.weights).array > 0
     with jax.enable_x64(True):
         return neighbours(model.rows.view(), positions, among=among, threshold=threshold)
 
@@ -221,20 +228,16 @@ def preview(
         clock = time.perf_counter()
         seen, why = _dry_run(state, positions, model.requests.since_removal + 1, full)
         seconds = time.perf_counter() - clock
-        X, y = _live(state, positions)
-        each = together = None
-        inverse = _inverse_hessian(state)
-        if inverse is None:
-            keeper = state.solver if state.objective.l1 is None else "an L1 penalty"
-            unavailable.append(
-                f"influence and memorisation: {keeper} keeps no factor of the Hessian"
-            )
-        else:
-            weight = state.objective.weights.at(positions)
-            each = left_out(state.objective.loss, X, y, weight, state.reached.W, inverse)
-        odds = has_odds(state.objective.loss)
-        if odds and seen.W is not None and seen.W.shape == state.reached.W.shape:
-            together = expit(standing(state.objective.loss, X @ seen.W, y))
+        try:
+            each = _influences(state, positions)
+        except AssumptionError as error:
+            each = None
+            unavailable.append(f"influence and memorisation: {error}")
+        loss, W = state.objective.loss, state.reached.W
+        together = None
+        if has_odds(loss) and seen.W is not None and seen.W.shape == W.shape:
+            y = state.objective.labels(positions)
+            together = expit(standing(loss, _margins(state, positions, seen.W), y))
     if seen.tier == "chord" and not full:
         unavailable.append("whether chord steps get there or a refresh must follow: full=True")
     if isinstance(state.settings.class_weight, str):
@@ -312,19 +315,65 @@ def _weighty(state: State, positions: Positions) -> Positions:
     return out
 
 
-def _live(state: State, positions: Positions) -> tuple[Array, NDArray[Any]]:
-    """Return rows with their intercept column, and what the loss takes as their labels."""
-    return state.rows.gather(positions), state.objective.labels(positions)
+def _margins(state: State, positions: Positions, W: Array) -> Array:
+    """Return the margins of rows at W, shape (m, K)."""
+    rows = state.rows
+    X: Any = rows.features(positions)
+    out: Array = X @ W[: rows.p - int(rows.intercept)]
+    return out + W[-1] if rows.intercept else out
 
 
-def _inverse_hessian(state: State) -> Array | None:
-    """Return an inverse of the Hessian of the training set as it is, or nearly so."""
+def influences(model: Model, positions: Positions) -> LeftOut:
+    """Return influence and memorisation of the rows at ``positions``; ``model`` stays as it is.
+
+    Raises
+    ------
+    AssumptionError
+        If there is no closed form, or too many rows without a factor of the Hessian.
+    """
+    with _reading(model) as state:
+        return _influences(state, positions)
+
+
+def _influences(state: State, positions: Positions) -> LeftOut:
+    objective, W, quadratic = state.objective, state.reached.W, state.reached.quadratic
+    if objective.l1 is not None:
+        raise AssumptionError(
+            "with an L1 penalty coefficients may reach zero or leave it, and there is no closed "
+            "form: compare with a fit without the row, or fit with l1_ratio=0"
+        )
+    y, Z, leverage = objective.labels(positions), _margins(state, positions, W), None
     if state.ledger is not None:
-        return state.ledger.inverse
-    if state.reached.quadratic is None:
-        return None
-    X = state.reached.quadratic.factor.inverse
-    return X.T @ X
+        inverse = state.ledger.inverse
+    elif quadratic is not None:
+        inverse = quadratic.factor.inverse.T @ quadratic.factor.inverse
+    else:
+        return left_out(objective.loss, Z, y, _solved(state, positions, Z, y))
+    X, weight = state.rows.gather(positions), objective.weights.at(positions)
+    moved, leverage = pulled(objective.loss, X, y, weight, W, inverse)
+    return left_out(objective.loss, Z, y, moved, leverage)
+
+
+def _solved(state: State, positions: Positions, Z: Array, y: NDArray[Any]) -> Array:
+    """Return how the margins Z of each row move by a Newton step without it, shape (m, K).
+
+    The Hessian without the row is met in products only, one system a row.
+    """
+    if len(positions) > MOST_SOLVED:
+        raise AssumptionError(
+            f"{state.solver} keeps no factor of the Hessian, so that every row takes a system of "
+            f"its own: ask for at most {MOST_SOLVED} rows at a time, not {len(positions)}"
+        )
+    objective, W, known = state.objective, state.reached.W, state.gram.geometry.known
+    weights = _apart(objective.weights)
+    X = state.rows.gather(positions)
+    slope = weights.at(positions)[:, None] * objective.loss.slope(Z, y)
+    moved = np.empty_like(Z)
+    for i in range(len(positions)):
+        without = replace(objective, weights=weights.without(positions[i : i + 1]))
+        target = X[i][:, None] * slope[i]
+        moved[i] = X[i] @ solve(without, W, target, known, _FORCING)
+    return moved
 
 
 def _classes(members: Members, codes: NDArray[np.int64], labels: NDArray[Any]) -> tuple[Lost, ...]:

@@ -19,7 +19,7 @@ LAYERS = [
         "certificate",
         "_pages",
     },
-    {"losses", "sparse_rows"},
+    {"losses", "sparse_rows", "sparse_columns"},
     {"sweeps", "host_sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},
     {"objective", "power"},
     {"orthogonal", "unfactored"},

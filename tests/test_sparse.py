@@ -454,12 +454,6 @@ def test_bad_input_leaves_all_unchanged():
         (lambda: model.correct([1, 2], X=bad), "NaN"),
     ):
         unchanged_by(model, act, ValueError, match)
-    for act in (
-        lambda: model.neighbours([1]),
-        lambda: model.preview([1]),
-        lambda: model.forget([1], expand="near"),
-    ):
-        unchanged_by(model, act, AssumptionError, "dense")
     assert model.capacity() == 0 and not model.should_refresh
     dense = CertifiedLogReg(random_state=0).fit(X.toarray(), y)
     with pytest.raises(TypeError, match="[Ss]parse"):
