@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
 from .losses import Columnwise, Loss, Softmax
-from .pointwise import Logistic
+from .pointwise import Gamma, Logistic, Poisson
 
 Array = NDArray[np.float64]
 #: Numbers held at a time.
@@ -160,6 +160,15 @@ def has_odds(loss: Loss) -> bool:
     return isinstance(loss, Softmax) or (
         isinstance(loss, Columnwise) and isinstance(loss.each, Logistic)
     )
+
+
+def unit_of(loss: Loss) -> str:
+    """Return what margins are measured in."""
+    if has_odds(loss):
+        return "log odds"
+    if isinstance(loss, Columnwise) and isinstance(loss.each, Poisson | Gamma):
+        return "log of the mean"
+    return "margin" if isinstance(loss, Columnwise) and loss.coded else "units of y"
 
 
 def standing(loss: Loss, Z: Array, y: NDArray[Any]) -> Array:

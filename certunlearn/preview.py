@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
@@ -14,26 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ._threads import blas_threads
+from .attribution import influences_of, margins, members_of, reading
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
 from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from .influence import LeftOut, has_odds, left_out, pulled, standing
+from .influence import LeftOut, has_odds, standing
 from .lookalikes import Neighbours, neighbours
-from .solvers.newton_cg import solve
 from .state import Array, Members, Positions, State
 from .training import solved
 from .unlearner import Model
-from .weights import NO_ROWS, Weights
+from .weights import NO_ROWS
 
 #: A request beyond this share of the training set deserves a second look.
 LARGE = 0.2
 #: Of a class or group beyond this share lost, the same.
 NEARLY = 0.5
-#: Rows left out by conjugate gradients, one system each, where the Hessian has no factor.
-MOST_SOLVED = 64
 _SHOWN = 5
 _SAMPLED = 9
-_FORCING = 1e-6
 
 
 class Lost(NamedTuple):
@@ -168,29 +162,11 @@ class Preview:
         )
 
 
-@contextmanager
-def _reading(model: Model) -> Iterator[State]:
-    """Give a state that reads the same rows without leaving a trace in the model."""
-    import jax
-
-    rows = model.rows.view()
-    # Weights are written out where they are looked at: here, not there.
-    members = replace(model.members, weights=_apart(model.members.weights))
-    objective = replace(model.objective, rows=rows)
-    with jax.enable_x64(True), blas_threads(model.W.size):
-        yield replace(model.state, rows=rows, members=members, objective=objective)
-
-
-def _apart(w: Weights) -> Weights:
-    """Return the same weights as an object of their own."""
-    return Weights(w.base, w.gone, w.tail, w.kept)
-
-
 def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:
     """Find the rows of the training set that look like those at ``positions`` in the store."""
     import jax
 
-    among = _apart(model.members.weights).array > 0
+    among = members_of(model)
     with jax.enable_x64(True):
         return neighbours(model.rows.view(), positions, among=among, threshold=threshold)
 
@@ -224,12 +200,12 @@ def preview(
     """
     near = look_alikes(model, positions, threshold).moved(names)
     unavailable: list[str] = []
-    with _reading(model) as state:
+    with reading(model) as state:
         clock = time.perf_counter()
         seen, why = _dry_run(state, positions, model.requests.since_removal + 1, full)
         seconds = time.perf_counter() - clock
         try:
-            each = _influences(state, positions)
+            each = influences_of(state, positions)
         except AssumptionError as error:
             each = None
             unavailable.append(f"influence and memorisation: {error}")
@@ -237,7 +213,7 @@ def preview(
         together = None
         if has_odds(loss) and seen.W is not None and seen.W.shape == W.shape:
             y = state.objective.labels(positions)
-            together = expit(standing(loss, _margins(state, positions, seen.W), y))
+            together = expit(standing(loss, margins(state, positions, seen.W), y))
     if seen.tier == "chord" and not full:
         unavailable.append("whether chord steps get there or a refresh must follow: full=True")
     if isinstance(state.settings.class_weight, str):
@@ -261,14 +237,14 @@ def preview(
 
 def capacity(model: Model, most: int) -> int:
     """Count how many single rows, drawn at random, could go before the next pass."""
-    with _reading(model) as state:
+    with reading(model) as state:
         since = model.requests.since_removal
         return rehearsed(state, _drawn(state, most), since=since)
 
 
 def should_refresh(model: Model) -> bool:
     """Whether the state is worn: a fresh Hessian pays, or most single rows would need a pass."""
-    with _reading(model) as state:
+    with reading(model) as state:
         since = model.requests.since_removal
         if state.ledger is None:
             return False
@@ -313,67 +289,6 @@ def _dry_run(state: State, positions: Positions, t: int, full: bool) -> tuple[Fo
 def _weighty(state: State, positions: Positions) -> Positions:
     out: Positions = positions[state.members.weights.at(positions) > 0]
     return out
-
-
-def _margins(state: State, positions: Positions, W: Array) -> Array:
-    """Return the margins of rows at W, shape (m, K)."""
-    rows = state.rows
-    X: Any = rows.features(positions)
-    out: Array = X @ W[: rows.p - int(rows.intercept)]
-    return out + W[-1] if rows.intercept else out
-
-
-def influences(model: Model, positions: Positions) -> LeftOut:
-    """Return influence and memorisation of the rows at ``positions``; ``model`` stays as it is.
-
-    Raises
-    ------
-    AssumptionError
-        If there is no closed form, or too many rows without a factor of the Hessian.
-    """
-    with _reading(model) as state:
-        return _influences(state, positions)
-
-
-def _influences(state: State, positions: Positions) -> LeftOut:
-    objective, W, quadratic = state.objective, state.reached.W, state.reached.quadratic
-    if objective.l1 is not None:
-        raise AssumptionError(
-            "with an L1 penalty coefficients may reach zero or leave it, and there is no closed "
-            "form: compare with a fit without the row, or fit with l1_ratio=0"
-        )
-    y, Z, leverage = objective.labels(positions), _margins(state, positions, W), None
-    if state.ledger is not None:
-        inverse = state.ledger.inverse
-    elif quadratic is not None:
-        inverse = quadratic.factor.inverse.T @ quadratic.factor.inverse
-    else:
-        return left_out(objective.loss, Z, y, _solved(state, positions, Z, y))
-    X, weight = state.rows.gather(positions), objective.weights.at(positions)
-    moved, leverage = pulled(objective.loss, X, y, weight, W, inverse)
-    return left_out(objective.loss, Z, y, moved, leverage)
-
-
-def _solved(state: State, positions: Positions, Z: Array, y: NDArray[Any]) -> Array:
-    """Return how the margins Z of each row move by a Newton step without it, shape (m, K).
-
-    The Hessian without the row is met in products only, one system a row.
-    """
-    if len(positions) > MOST_SOLVED:
-        raise AssumptionError(
-            f"{state.solver} keeps no factor of the Hessian, so that every row takes a system of "
-            f"its own: ask for at most {MOST_SOLVED} rows at a time, not {len(positions)}"
-        )
-    objective, W, known = state.objective, state.reached.W, state.gram.geometry.known
-    weights = _apart(objective.weights)
-    X = state.rows.gather(positions)
-    slope = weights.at(positions)[:, None] * objective.loss.slope(Z, y)
-    moved = np.empty_like(Z)
-    for i in range(len(positions)):
-        without = replace(objective, weights=weights.without(positions[i : i + 1]))
-        target = X[i][:, None] * slope[i]
-        moved[i] = X[i] @ solve(without, W, target, known, _FORCING)
-    return moved
 
 
 def _classes(members: Members, codes: NDArray[np.int64], labels: NDArray[Any]) -> tuple[Lost, ...]:

@@ -31,6 +31,7 @@ LAYERS = [
     {"editing"},
     {"release"},
     {"unlearner"},
+    {"attribution"},
     {"preview", "interpolation"},
     {"estimators"},
     {"pipeline"},

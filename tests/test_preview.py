@@ -20,8 +20,9 @@ from certunlearn import (
     CertifiedRidge,
     CertifiedRidgeClassifier,
 )
+from certunlearn.attribution import MOST_SOLVED
 from certunlearn.exceptions import AlreadyForgottenError, ClassForgottenWarning, RowError
-from certunlearn.preview import MOST_SOLVED, preview
+from certunlearn.preview import preview
 
 N = 150
 

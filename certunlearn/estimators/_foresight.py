@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _validate, preview
+from .. import _validate, attribution, preview
+from ..influence import LeftOut, unit_of
 from ..lookalikes import Neighbours
 from ..preview import Lost, Preview
 from ..unlearner import Model
@@ -129,6 +130,18 @@ class Foresight:
         """Whether most single removals would need a pass now, or a fresh Hessian pays by now."""
         self._foreseeable()
         return preview.should_refresh(self._model)
+
+    def _owed(self, asked: Asked) -> tuple[NDArray[np.int64], LeftOut, str]:
+        """Return positions of rows, what they owe to themselves, and what in; of all if unnamed."""
+        self._foreseeable()
+        model = self._model
+        if all(v is None for v in asked):
+            named = np.flatnonzero(attribution.members_of(model))
+        else:
+            named = self._names.store(self._positions(asked))
+        each = attribution.influences(model, named)
+        names = self._names.called(len(model.members.weights))
+        return names[named], each, unit_of(model.objective.loss)
 
     def _near(self, positions: NDArray[np.int64], threshold: float | None = None) -> Neighbours:
         names = self._names.called(len(self._model.members.weights))
