@@ -215,6 +215,40 @@ def test_expand_equals_forgetting_the_group():
     assert [e["event"] for e in model.history_] == ["fit", "forget"]
 
 
+def test_the_certificate_counts_look_alikes_that_stay():
+    X, y, model = fitted()
+    assert model.forget([0]).certificate_.look_alikes is None
+    c = model.forget([3], expand="count").certificate_
+    assert c.look_alikes == 20 and model.n_retained_ == 598
+    entry = model.history_[-1]
+    assert (entry["rows"], entry["look_alikes"]) == (1, 0)
+    assert "20 rows that look like the removed ones stay" in str(c)
+    # It is the owner's: what is published does not depend on the removed rows.
+    assert c.public().look_alikes is None and "look like" not in str(c.public())
+    assert model._model.certificate is c
+    # Of a later release it is not known.
+    assert model.release().certificate_.look_alikes is None
+    c = model.forget([580], expand="near").certificate_
+    assert c.look_alikes == 0 and "look like" not in str(c) and model.n_retained_ == 578
+
+
+def test_static_look_alikes_stay_and_are_counted():
+    X, y, _ = fitted()
+    static = np.arange(len(X)) >= 595
+    model = CertifiedLogReg(random_state=0).fit(X, y, static=static)
+    c = model.forget([3], expand="near").certificate_
+    assert (c.look_alikes, model.n_retained_) == (5, 584)
+    assert model.history_[-1]["look_alikes"] == 15
+
+
+def test_counting_gives_the_release_of_a_plain_removal():
+    counted, plain = fitted()[2], fitted()[2]
+    np.testing.assert_array_equal(
+        counted.forget([3], expand="count").coef_, plain.forget([3]).coef_
+    )
+    assert counted.certificate_.public() == plain.certificate_.public()
+
+
 def test_sparse_rows_expand_as_dense_ones_do():
     X, y, dense = fitted(solver="newton-cg", mechanism="isotropic")
     _, _, other = fitted(solver="newton-cg", mechanism="isotropic", kind=csr_array)

@@ -259,6 +259,8 @@ class InfluenceDisplay:
 
     def _call(self, ax: Axes, top: NDArray[np.int64]) -> None:
         """Write the names of rows beside their points, pushed apart where they would meet."""
+        from matplotlib.patheffects import withStroke
+
         ax.figure.canvas.draw()
         points = np.column_stack([self.leverage[top], self._height(self.residual[top])])
         pixels, frame = ax.transData.transform(points), ax.get_window_extent()
@@ -283,6 +285,7 @@ class InfluenceDisplay:
                 color=INK,
                 fontsize="small",
                 zorder=4,
+                path_effects=[withStroke(linewidth=2.5, foreground="white")],
                 arrowprops=thread if abs(height[i] - y) > 2 else None,
             )
 

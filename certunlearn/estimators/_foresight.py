@@ -148,14 +148,18 @@ class Foresight:
         found = preview.look_alikes(self._model, self._names.store(positions), threshold)
         return found.moved(names)
 
-    def _expanded(self, positions: NDArray[np.int64], expand: Any) -> NDArray[np.int64]:
-        """Return a request with its look-alikes, checked as if it had named them."""
-        _validate.choice("expand", expand, ("near",))
+    def _expanded(self, positions: NDArray[np.int64], expand: Any) -> tuple[NDArray[np.int64], int]:
+        """Return what a request takes, checked as if it had named it, and the look-alikes left."""
+        _validate.choice("expand", expand, ("near", "count"))
         self._foreseeable()
         near = self._near(positions).rows
+        if expand == "count":
+            return positions, len(near)
+        taken = near
         if self._names.static is not None:
-            near = near[~self._names.static[near]]
-        return self._positions(Asked(rows=np.concatenate([positions, near])))
+            taken = near[~self._names.static[near]]
+        rows = np.concatenate([positions, taken])
+        return self._positions(Asked(rows=rows)), len(near) - len(taken)
 
     def _groups_lost(self, positions: NDArray[np.int64]) -> tuple[Lost, ...]:
         groups = self._names.groups
