@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 matplotlib.use("Agg")
 
@@ -21,6 +23,7 @@ from certunlearn import (  # noqa: E402
     CertifiedRidge,
     CertifiedRidgeClassifier,
     InfluenceDisplay,
+    forgetting,
 )
 from certunlearn.attribution import MOST_SOLVED  # noqa: E402
 from certunlearn.exceptions import AssumptionError, RowError  # noqa: E402
@@ -178,6 +181,14 @@ def test_where_there_is_no_closed_form_the_way_out_is_told():
     wide = np.random.default_rng(0).normal(size=(5, 20))
     with pytest.raises(AssumptionError, match="minimum norm"):
         InfluenceDisplay.from_estimator(CertifiedMinNorm().fit(wide, np.arange(5.0)), [3])
+
+
+def test_of_a_pipeline_the_last_step_is_drawn():
+    X, y = data()
+    pipe = forgetting(make_pipeline(StandardScaler(), CertifiedLogReg(random_state=0))).fit(X, y)
+    with pytest.raises(TypeError, match=r"pipe\[-1\]"):
+        InfluenceDisplay.from_estimator(pipe, [3])
+    assert InfluenceDisplay.from_estimator(pipe[-1], [3]).rows.tolist() == [3]
 
 
 def test_requests_are_checked_and_nothing_is_changed(model):

@@ -134,8 +134,15 @@ class InfluenceDisplay:
             ``solver="newton-cg"``) and too many rows are asked for.
         RowError
             If the request does not name rows properly.
+        TypeError
+            If the estimator is not a model of this package, but a pipeline, say.
         """
         check_is_fitted(estimator)
+        if not hasattr(estimator, "_owed"):
+            raise TypeError(
+                f"{type(estimator).__name__} keeps no rows of its own to leave out: pass a model "
+                "of this package, of a pipeline its last step (pipe[-1])"
+            )
         asked = Asked(which, rows, row_ids, groups, where)
         found, each, unit = estimator._owed(asked)
         behind = None
