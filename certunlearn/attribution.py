@@ -77,7 +77,7 @@ def influences_of(state: State, positions: Positions) -> LeftOut:
             "with an L1 penalty coefficients may reach zero or leave it, and there is no closed "
             "form: compare with a fit without the row, or fit with l1_ratio=0"
         )
-    y, Z, leverage = objective.labels(positions), margins(state, positions, W), None
+    y, Z = objective.labels(positions), margins(state, positions, W)
     if state.ledger is not None:
         inverse = state.ledger.inverse
     elif quadratic is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
-#: Rows of the training set drawn behind those of a request.
+#: About so many rows of the training set are drawn behind those of a request, and in what colour.
 _BEHIND, _PALE = 2000, "#b4bcc4"
 #: Letters of a name, and height of a line of text in points.
 _LONGEST, _LINE = 24, 11.0
@@ -300,12 +300,12 @@ class InfluenceDisplay:
 def _behind(estimator: Any, found: NDArray[np.int64]) -> tuple[Array, Array] | None:
     """Return leverage and residual of rows outside a request, where they come in closed form."""
     try:
-        rows, each, _ = estimator._owed(Asked())
+        rows, each, _ = estimator._owed(Asked(), _BEHIND)
     except AssumptionError:
         return None
-    keep = ~np.isin(rows, found) & _drawable(each.own_leverage, each.residual)
-    some = np.flatnonzero(keep)[:: max(1, int(keep.sum()) // _BEHIND)]
-    return each.own_leverage[some], each.residual[some]
+    leverage = each.own_leverage
+    keep = ~np.isin(rows, found) & _drawable(leverage, each.residual)
+    return leverage[keep], each.residual[keep]
 
 
 def _drawable(leverage: Array, residual: Array) -> NDArray[np.bool_]:

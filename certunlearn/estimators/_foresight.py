@@ -131,12 +131,18 @@ class Foresight:
         self._foreseeable()
         return preview.should_refresh(self._model)
 
-    def _owed(self, asked: Asked) -> tuple[NDArray[np.int64], LeftOut, str]:
-        """Return positions of rows, what they owe to themselves, and what in; of all if unnamed."""
+    def _owed(
+        self, asked: Asked, most: int | None = None
+    ) -> tuple[NDArray[np.int64], LeftOut, str]:
+        """Return positions of rows, what they owe to themselves, and what in.
+
+        Of all rows where none is named, or of about ``most`` of them at equal steps.
+        """
         self._foreseeable()
         model = self._model
         if all(v is None for v in asked):
             named = np.flatnonzero(attribution.members_of(model))
+            named = named if most is None else named[:: max(1, len(named) // most)]
         else:
             named = self._names.store(self._positions(asked))
         each = attribution.influences(model, named)
