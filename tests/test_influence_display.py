@@ -129,7 +129,6 @@ def test_lines_join_equal_influence(model):
         (CertifiedPoissonRegressor(), "log of the mean"),
         (CertifiedLinearSVC(), "margin"),
         (CertifiedRidgeClassifier(), "margin"),
-        (CertifiedLogReg(), "log odds"),
         (CertifiedLogReg(solver="newton-cholesky"), "log odds"),
     ],
 )

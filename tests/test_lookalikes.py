@@ -125,7 +125,7 @@ def test_sparse_rows_have_the_look_alikes_of_dense_ones(n, d, density, threshold
 
 
 def test_memory_of_a_sparse_search_is_that_of_blocks():
-    n, d = 5000, 40_000
+    n, d = 2000, 40_000
     X = random_array((n, d), density=30 / d, format="csr", rng=np.random.default_rng(0))
     X = vstack([X, X[:1]], format="csr")
     store = SparseRows(X, np.zeros(n + 1, dtype=int), intercept=True)
@@ -134,8 +134,8 @@ def test_memory_of_a_sparse_search_is_that_of_blocks():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.rows.tolist() == [n] and found.equal.all()
-    # All rows written out would be 1600 MB.
-    assert peak < 150e6
+    # All rows written out would be 640 MB.
+    assert peak < 120e6
 
 
 def test_only_rows_of_the_training_set_are_listed():
