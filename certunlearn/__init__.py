@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._version import __version__
 from .certificate import Certificate
-from .displays import CertificateDisplay, ForgettingCurveDisplay
+from .displays import CertificateDisplay, ForgettingCurveDisplay, InfluenceDisplay
 from .estimators.elastic import CertifiedElasticNet
 from .estimators.glm import CertifiedGammaRegressor, CertifiedPoissonRegressor
 from .estimators.logistic import CertifiedLogReg
@@ -33,6 +33,7 @@ __all__ = [
     "ForgetQueue",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
+    "InfluenceDisplay",
     "SuppressedPredictor",
     "__version__",
     "certificate_report",

@@ -86,6 +86,9 @@ class Certificate:
     distance, tier, n_forgotten, passes, seconds : float, str, int, int, float
         Realised: certified bound on the distance to the exact optimum, how it was reached, rows
         removed so far, sweeps over the retained rows, time.
+    look_alikes : int
+        Realised: rows of the training set that look like those the last request named; None where
+        they were not counted (``forget(expand=...)`` counts them).
     """
 
     kind: str
@@ -111,6 +114,7 @@ class Certificate:
     n_forgotten: int | None = field(default=None, metadata={"realised": True})
     passes: int | None = field(default=None, metadata={"realised": True})
     seconds: float | None = field(default=None, metadata={"realised": True})
+    look_alikes: int | None = field(default=None, metadata={"realised": True})
 
     def public(self) -> Certificate:
         """Return the promised part alone: nothing in it depends on the removed rows."""
@@ -169,6 +173,11 @@ class Certificate:
                 f"  realised     tier {self.tier}: distance to exact retraining at most "
                 f"{self.distance:.2g} of the {self.distance_target:.2g} allowed "
                 f"(owner's log, not for publication)"
+            )
+        if self.look_alikes:
+            lines.append(
+                f"  careful      {self.look_alikes} rows that look like the removed ones stay and "
+                f"keep their influence (owner's log, not for publication)"
             )
         lines += ["  holds under  " + "; ".join(self.conditions), "  not covered"]
         return "\n".join(lines + [f"    - {text}" for text in self.not_covered])

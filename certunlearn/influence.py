@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
 from .losses import Columnwise, Loss, Softmax
-from .pointwise import Logistic
+from .pointwise import Gamma, Logistic, Poisson
 
 Array = NDArray[np.float64]
 #: Numbers held at a time.
@@ -34,7 +34,12 @@ class LeftOut(NamedTuple):
     probability : ndarray
         Of the row's own label, by the secret iterate; nan where there is none.
     leverage : ndarray
-        The row's part in the model's degrees of freedom.
+        The row's part in the model's degrees of freedom; nan where it would take a system a class.
+    shift : ndarray
+        How far the row pulls its own prediction, without a sign: in log odds of its label, or in
+        the margin (units of y, the logarithm of the mean; the length over several targets).
+    residual : ndarray
+        Slope over curvature of the row's loss there: what it would pull if nothing held against it.
     """
 
     influence: Array
@@ -42,16 +47,27 @@ class LeftOut(NamedTuple):
     loss: Array
     probability: Array
     leverage: Array
+    shift: Array
+    residual: Array
+
+    @property
+    def own_leverage(self) -> Array:
+        """Leverage h on the row's own prediction: ``shift = residual h / (1 - h)``, shape (m,).
+
+        That is ``leverage`` itself where a prediction is one number.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out: Array = 1.0 / (1.0 + self.residual / np.maximum(self.shift, 0.0))
+        return np.nan_to_num(out, nan=0.0)
 
 
-def left_out(
+def pulled(
     loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, inverse: Array
-) -> LeftOut:
-    """Leave every row out, each alone, by one Newton step in closed form.
+) -> tuple[Array, Array]:
+    """Return how leaving out each row alone moves its margins, (m, K), and its leverage, (m,).
 
-    The step from the optimum of all rows to that without row i moves its margins by
-    ``h (1 - s l'' h)^{-1} s l'`` with ``h = x_i' H^{-1} x_i`` (matrices where there are several
-    classes).
+    By one Newton step in closed form: ``h (1 - s l'' h)^{-1} s l'`` with ``h = x_i' H^{-1} x_i``
+    (matrices where there are several classes).
 
     Parameters
     ----------
@@ -70,20 +86,20 @@ def left_out(
     step = max(1, _NUMBERS // max(X.shape[1], W.shape[1] ** 2))
     for first in range(0, max(1, len(X)), step):
         some = slice(first, first + step)
-        parts.append(_left_out(loss, X[some], y[some], weight[some], W, inverse))
-    return LeftOut(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        parts.append(_pulled(loss, X[some], y[some], weight[some], W, inverse))
+    moved, leverage = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return moved, leverage
 
 
-def _left_out(
+def _pulled(
     loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, inverse: Array
-) -> tuple[Array, ...]:
+) -> tuple[Array, Array]:
     Z, (p, K) = X @ W, W.shape
     h = np.empty((len(X), K, K))
     for k in range(K):
         for j in range(K):
             block = inverse[k * p : (k + 1) * p, j * p : (j + 1) * p]
             h[:, k, j] = np.einsum("ij,ij->i", X @ block, X)
-    slope = loss.slope(Z, y)
     curvature = np.stack([loss.curve(Z, y, np.tile(unit, (len(Z), 1))) for unit in np.eye(K)], 2)
     s = weight[:, None]
     used = s[:, :, None] * curvature @ h
@@ -91,17 +107,52 @@ def _left_out(
     rest = np.eye(K) - used
     if K == 1:
         rest = np.maximum(rest, 1e-6)
-    moved = (h @ np.linalg.solve(rest, (s * slope)[:, :, None]))[:, :, 0]
+    moved = h @ np.linalg.solve(rest, (s * loss.slope(Z, y))[:, :, None])
+    return moved[:, :, 0], np.trace(used, axis1=1, axis2=2)
+
+
+def left_out(
+    loss: Loss, Z: Array, y: NDArray[Any], moved: Array, leverage: Array | None = None
+) -> LeftOut:
+    """Say what becomes of rows whose margins Z (m, K) move so when each is left out alone.
+
+    Parameters
+    ----------
+    y : ndarray
+        What the loss takes as their labels.
+    moved : ndarray of shape (m, K)
+        As of `pulled`.
+    leverage : ndarray of shape (m,), optional
+        If known; else worked out where a prediction is one number.
+    """
     now, then = standing(loss, Z, y), standing(loss, Z + moved, y)
     added = loss.value(Z + moved, y) - loss.value(Z, y)
     known = has_odds(loss)
-    return (
+    if known:
+        # As a function of its own log odds t a row's loss is log(1 + exp(-t)).
+        with np.errstate(over="ignore"):
+            shift, residual = now - then, 1.0 + np.exp(-now)
+    else:
+        with np.errstate(divide="ignore", over="ignore"):
+            unhindered = loss.slope(Z, y) / loss.diagonal(Z, y)
+        own = np.ones(Z.shape, dtype=bool)
+        if Z.shape[1] > 1 and isinstance(loss, Columnwise) and loss.coded:
+            own = np.arange(Z.shape[1]) == y[:, None]
+        shift, residual = (
+            np.linalg.norm(np.where(own, V, 0.0), axis=1) for V in (moved, unhindered)
+        )
+    out = LeftOut(
         now - then,
         expit(now) - expit(then) if known else added,
         added,
         expit(now) if known else np.full(len(now), np.nan),
-        np.trace(used, axis1=1, axis2=2),
+        np.full(len(now), np.nan) if leverage is None else leverage,
+        shift,
+        residual,
     )
+    if leverage is None and Z.shape[1] == 1:
+        out = out._replace(leverage=out.own_leverage)
+    return out
 
 
 def has_odds(loss: Loss) -> bool:
@@ -109,6 +160,15 @@ def has_odds(loss: Loss) -> bool:
     return isinstance(loss, Softmax) or (
         isinstance(loss, Columnwise) and isinstance(loss.each, Logistic)
     )
+
+
+def unit_of(loss: Loss) -> str:
+    """Return what margins are measured in."""
+    if has_odds(loss):
+        return "log odds"
+    if isinstance(loss, Columnwise) and isinstance(loss.each, Poisson | Gamma):
+        return "log of the mean"
+    return "margin" if isinstance(loss, Columnwise) and loss.coded else "units of y"
 
 
 def standing(loss: Loss, Z: Array, y: NDArray[Any]) -> Array:

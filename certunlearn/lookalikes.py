@@ -18,6 +18,7 @@ from scipy.linalg import eigvalsh
 from scipy.optimize import bisect
 
 from ._rounding import UNIT_ROUNDOFF
+from .sparse_columns import Reduced, moments, second_moments
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -111,6 +112,15 @@ class _Scale(NamedTuple):
     used: NDArray[np.bool_]
     mean: Array
     deviation: Array
+    #: How many columns count; these may be a part of them.
+    width: int
+
+    @classmethod
+    def of(cls, unit: Array, mean: Array, deviation: Array) -> _Scale:
+        """Leave out columns that do not vary."""
+        # A column of one value may seem to vary in its last bit.
+        used = deviation > 8 * UNIT_ROUNDOFF * np.abs(mean)
+        return cls(unit, used, mean[used], deviation[used], int(used.sum()))
 
     def differences(self, A: Array, B: Array) -> Array:
         """Return the distances of rows, pair by pair; the unit is a power of two, so exact."""
@@ -127,7 +137,7 @@ class _Scale(NamedTuple):
 
     @property
     def _width(self) -> Array:
-        out: Array = self.deviation * math.sqrt(max(1, int(self.used.sum())))
+        out: Array = self.deviation * math.sqrt(max(1, self.width))
         return out
 
 
@@ -154,8 +164,9 @@ def neighbours(
 
     Parameters
     ----------
-    X : ndarray of shape (n, d), or an object with ``chunks``
-        All rows.  They are read three times; no more than a chunk is held.
+    X : ndarray of shape (n, d), an object with ``chunks``, or sparse rows
+        All rows.  They are read three times; no more than a chunk is held, and of sparse rows no
+        column that no target has an entry in.
     targets : ndarray of int
         Positions of the rows of the request.
     among : ndarray of bool, optional
@@ -172,11 +183,16 @@ def neighbours(
     Products only propose pairs, with an allowance for their cancellation; differences decide.
     The search is of one step: what looks like a look-alike is not looked for.
     """
-    rows: Chunked = X if hasattr(X, "chunks") else _Sliced(np.asarray(X, dtype=np.float64))
     targets = np.asarray(targets, dtype=np.int64)
-    T, sample, unit, n = _first_pass(rows, targets, among)
-    scale = _scaled(rows, targets, among, unit)
-    spread, pairs = _spread(scale.standard(sample)), float(n) * len(targets)
+    rows: Chunked
+    if getattr(X, "sparse", False):
+        rows, T, scale, spread, n = _among_sparse(X, targets, among)
+    else:
+        rows = X if hasattr(X, "chunks") else _Sliced(np.asarray(X, dtype=np.float64))
+        T, sample, unit, n = _first_pass(rows, targets, among)
+        scale = _scaled(rows, targets, among, unit)
+        spread = _spread(scale.standard(sample))
+    pairs = float(n) * len(targets)
     if threshold is None:
         threshold = default_threshold(pairs, spread)
     if not (math.isfinite(threshold) and threshold >= 0):
@@ -278,10 +294,40 @@ def _scaled(
         middle, m = Z.mean(axis=0), len(Z)
         squares += ((Z - middle) ** 2).sum(axis=0) + (middle - mean) ** 2 * (n * m / (n + m))
         mean, n = mean + (middle - mean) * (m / (n + m)), n + m
-    deviation = np.sqrt(squares / n)
-    # A column of one value may seem to vary in its last bit.
-    used = deviation > 8 * UNIT_ROUNDOFF * np.abs(mean)
-    return _Scale(unit, used, mean[used], deviation[used])
+    return _Scale.of(unit, mean, np.sqrt(squares / n))
+
+
+def _among_sparse(
+    X: Any, targets: Positions, among: NDArray[np.bool_] | None
+) -> tuple[Chunked, Array, _Scale, Array, int]:
+    """Return reduced rows and targets, their scale, the spread of all columns, and the number."""
+    counts = np.ones(X.n, dtype=bool)
+    if among is not None:
+        counts = np.concatenate([among, np.zeros(X.n - len(among), dtype=bool)])
+    counts[targets] = True
+    counted = np.flatnonzero(counts)
+    unit, mean, deviation = moments(X, counted)
+    scale = _Scale.of(unit, mean, deviation)
+    factor = np.zeros(len(unit))
+    factor[scale.used] = 1.0 / scale._width
+    rows = Reduced(X, targets, unit, factor)
+    sample = X.features(counted[:: max(1, X.n // _SAMPLE)])
+    if scale.width <= sample.shape[0]:
+        spread = _spread(scale.standard(sample.toarray()))
+    else:
+        sample.data = sample.data / unit[sample.indices] * factor[sample.indices]
+        spread = np.maximum(eigvalsh(second_moments(sample, mean * factor)), 0.0)
+    at, root = rows.columns, math.sqrt(max(1, scale.width))
+    kept = scale.used[at]
+    here = _Scale(
+        np.append(unit[at], 1.0),
+        np.append(kept, True),
+        np.append(mean[at][kept], 0.0),
+        # Lengths outside are distances as they are.
+        np.append(deviation[at][kept], 1.0 / root),
+        scale.width,
+    )
+    return rows, rows.targets, here, spread, len(counted)
 
 
 def _spread(Z: Array) -> Array:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ._rounding import UNIT_ROUNDOFF, gamma
 from .exceptions import AssumptionError
+from .factor import norm
 from .losses import Loss
 from .share import Share
 from .sparse_rows import Rows
@@ -320,10 +321,13 @@ class Objective:
         other columns, of ``||e_k (x) x_i||``.  Proof: proofs/leverage.md
         """
         p = self.rows.p
-        pieces = [
-            float(np.linalg.norm(np.abs(inverse[:, k : k + p]) @ self.rows.column_max))
-            for k in range(0, len(inverse), p)
-        ]
+        # A column that underflowed where its maximum was taken is below this.
+        box = self.rows.column_max + _TINY
+        with np.errstate(over="ignore"):
+            pieces = [norm(np.abs(inverse[:, k : k + p]) @ box) for k in range(0, len(inverse), p)]
+        if len(pieces) < self._pairs:
+            # The factor of G is that of every class.
+            pieces = pieces * self._pairs
         top = sum(sorted(pieces)[-self._pairs :])
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9)
 
@@ -341,7 +345,7 @@ class Objective:
         p, pairs = self.rows.p, self._pairs
         pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
-        found = float(self.rows.sweeps.leverage(pairs, X, self.blocked, pieces))
+        found = float(self.rows.sweeps.leverage(pairs, X, self.blocked, pieces)) + _TINY
         top = float(np.sqrt(pairs * found))
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 

@@ -113,7 +113,8 @@ def _shifted(a: float, mu: float) -> float:
     if a <= 0.0 or a >= 1.0:
         return a
     x = float(ndtri(a))
-    return float(ndtr(x + mu + 1e-12 * (1.0 + abs(x) + mu))) * (1 + 1e-11)
+    # Probabilities below the normal numbers come out as zero.
+    return float(ndtr(x + mu + 1e-12 * (1.0 + abs(x) + mu))) * (1 + 1e-11) + 1e-300
 
 
 def one_release(certificate: Certificate) -> Promise:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -14,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ._threads import blas_threads
+from .attribution import influences_of, margins, members_of, reading
 from .confirmation import Lost, Taken
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
 from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from .influence import LeftOut, has_odds, left_out, standing
+from .influence import LeftOut, has_odds, standing
 from .lookalikes import Neighbours, neighbours
 from .state import Array, Positions, State
 from .training import solved
 from .unlearner import Model
-from .weights import NO_ROWS, Weights
+from .weights import NO_ROWS
 
 _SHOWN = 5
 _SAMPLED = 9
@@ -158,26 +156,11 @@ class Preview:
         )
 
 
-@contextmanager
-def _reading(model: Model) -> Iterator[State]:
-    """Give a state that reads the same rows without leaving a trace in the model."""
-    import jax
-
-    rows, w = model.rows.view(), model.members.weights
-    # Weights are written out where they are looked at: here, not there.
-    members = replace(model.members, weights=Weights(w.base, w.gone, w.tail, w.kept))
-    with jax.enable_x64(True), blas_threads(model.W.size):
-        yield replace(
-            model.state, rows=rows, members=members, objective=replace(model.objective, rows=rows)
-        )
-
-
 def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:
     """Find the rows of the training set that look like those at ``positions`` in the store."""
     import jax
 
-    w = model.members.weights
-    among = Weights(w.base, w.gone, w.tail, w.kept).array > 0
+    among = members_of(model)
     with jax.enable_x64(True):
         return neighbours(model.rows.view(), positions, among=among, threshold=threshold)
 
@@ -211,24 +194,20 @@ def preview(
     """
     near = look_alikes(model, positions, threshold).moved(names)
     unavailable: list[str] = []
-    with _reading(model) as state:
+    with reading(model) as state:
         clock = time.perf_counter()
         seen, why = _dry_run(state, positions, model.requests.since_removal + 1, full)
         seconds = time.perf_counter() - clock
-        X, y = _live(state, positions)
-        each = together = None
-        inverse = _inverse_hessian(state)
-        if inverse is None:
-            keeper = state.solver if state.objective.l1 is None else "an L1 penalty"
-            unavailable.append(
-                f"influence and memorisation: {keeper} keeps no factor of the Hessian"
-            )
-        else:
-            weight = state.objective.weights.at(positions)
-            each = left_out(state.objective.loss, X, y, weight, state.reached.W, inverse)
-        odds = has_odds(state.objective.loss)
-        if odds and seen.W is not None and seen.W.shape == state.reached.W.shape:
-            together = expit(standing(state.objective.loss, X @ seen.W, y))
+        try:
+            each = influences_of(state, positions)
+        except AssumptionError as error:
+            each = None
+            unavailable.append(f"influence and memorisation: {error}")
+        loss, W = state.objective.loss, state.reached.W
+        together = None
+        if has_odds(loss) and seen.W is not None and seen.W.shape == W.shape:
+            y = state.objective.labels(positions)
+            together = expit(standing(loss, margins(state, positions, seen.W), y))
     if seen.tier == "chord" and not full:
         unavailable.append("whether chord steps get there or a refresh must follow: full=True")
     if isinstance(state.settings.class_weight, str):
@@ -250,14 +229,14 @@ def preview(
 
 def capacity(model: Model, most: int) -> int:
     """Count how many single rows, drawn at random, could go before the next pass."""
-    with _reading(model) as state:
+    with reading(model) as state:
         since = model.requests.since_removal
         return rehearsed(state, _drawn(state, most), since=since)
 
 
 def should_refresh(model: Model) -> bool:
     """Whether the state is worn: a fresh Hessian pays, or most single rows would need a pass."""
-    with _reading(model) as state:
+    with reading(model) as state:
         since = model.requests.since_removal
         if state.ledger is None:
             return False
@@ -302,21 +281,6 @@ def _dry_run(state: State, positions: Positions, t: int, full: bool) -> tuple[Fo
 def _weighty(state: State, positions: Positions) -> Positions:
     out: Positions = positions[state.members.weights.at(positions) > 0]
     return out
-
-
-def _live(state: State, positions: Positions) -> tuple[Array, NDArray[Any]]:
-    """Return rows with their intercept column, and what the loss takes as their labels."""
-    return state.rows.gather(positions), state.objective.labels(positions)
-
-
-def _inverse_hessian(state: State) -> Array | None:
-    """Return an inverse of the Hessian of the training set as it is, or nearly so."""
-    if state.ledger is not None:
-        return state.ledger.inverse
-    if state.reached.quadratic is None:
-        return None
-    X = state.reached.quadratic.factor.inverse
-    return X.T @ X
 
 
 def _cost(tier: str, m: int, n: int, seconds: float) -> str:

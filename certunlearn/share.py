@@ -138,7 +138,10 @@ class Share:
             size = np.abs(block @ self.X.T) + u * (np.abs(block) @ np.abs(self.X).T)
             squares.append(np.sum(size**2, axis=0))
         top = np.sort(np.stack(squares), axis=0)[-pairs:].sum(axis=0).max(initial=0.0)
-        return self.loss.R * math.sqrt(pairs * float(top)) / (1.0 - factor.slack) * (1 + 1e-9)
+        # Squares may underflow.
+        return (
+            self.loss.R * math.sqrt(pairs * (float(top) + TINY)) / (1.0 - factor.slack) * (1 + 1e-9)
+        )
 
     def gram_share(self, factor: Factor) -> float:
         """Largest eigenvalue of the rows' Gram share in every class, relative to M = L L'."""

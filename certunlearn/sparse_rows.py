@@ -146,13 +146,6 @@ class SparseRows(Store):
         kept = np.flatnonzero(keep)
         return SparseRows(self.features(kept), self._labels[kept], intercept=self.intercept)
 
-    def chunks(self, numbers: int) -> Iterator[tuple[int, Array]]:
-        """Refuse: a search for look-alikes would write the rows out."""
-        raise AssumptionError(
-            "look-alikes (preview, neighbours, expand=) are not searched for among sparse rows: "
-            "fit on a dense array for them"
-        )
-
     def thinned(self, stride: int) -> Any:
         """Refuse: only a factored Hessian starts from a part of the rows."""
         raise AssumptionError("sparse rows are not thinned")

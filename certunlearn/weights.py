@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .exceptions import AssumptionError
+
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
 NO_ROWS = np.zeros(0, dtype=np.int64)
@@ -40,6 +42,15 @@ def exact_sum(weight: Array) -> Fraction:
     return total
 
 
+def _normal(weight: Array) -> None:
+    least = np.min(weight, where=weight > 0, initial=np.inf)
+    if least < np.finfo(np.float64).tiny:
+        raise AssumptionError(
+            f"a weight of {least:.3g} is below the normal numbers of float64: make it 0 or "
+            "rescale the weights"
+        )
+
+
 @dataclass(frozen=True)
 class Weights:
     """One weight a row; a row of weight zero is not in the training set.
@@ -63,7 +74,15 @@ class Weights:
 
     @classmethod
     def of(cls, weight: Array) -> Weights:
-        """Take over an array (n,), which must not be written to afterwards."""
+        """Take over an array (n,), which must not be written to afterwards.
+
+        Raises
+        ------
+        AssumptionError
+            If a weight is a subnormal number: whether that is positive is answered differently on
+            different devices.
+        """
+        _normal(weight)
         return cls(weight, NO_ROWS, np.zeros(0), int(np.count_nonzero(weight > 0)))
 
     def __len__(self) -> int:
@@ -98,7 +117,8 @@ class Weights:
         return Weights(known.base, gone, known.tail, self.kept - lost)
 
     def extended(self, weight: Array) -> Weights:
-        """Return the weights followed by those of further rows."""
+        """Return the weights followed by those of further rows; refuses what `of` refuses."""
+        _normal(weight)
         known, more = self._written, int(np.count_nonzero(weight > 0))
         tail = np.concatenate([known.tail, weight])
         return Weights(known.base, known.gone, tail, self.kept + more)

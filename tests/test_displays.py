@@ -15,10 +15,11 @@ from certunlearn import (  # noqa: E402
     CertificateDisplay,
     CertifiedLogReg,
     ForgettingCurveDisplay,
+    InfluenceDisplay,
 )
 from certunlearn.power import one_release  # noqa: E402
 
-DISPLAYS = [CertificateDisplay, ForgettingCurveDisplay]
+DISPLAYS = [CertificateDisplay, ForgettingCurveDisplay, InfluenceDisplay]
 
 
 @pytest.fixture(autouse=True)
@@ -130,9 +131,9 @@ def test_every_tier_is_labelled_once_with_its_count(model):
 
 
 def test_tiers_have_colours_of_their_own():
-    from certunlearn.displays import _OTHER, TIERS
+    from certunlearn.displays._axes import OTHER, TIERS
 
-    looks = [*TIERS.values(), _OTHER]
+    looks = [*TIERS.values(), OTHER]
     assert len({c for c, _ in looks}) == len({m for _, m in looks}) == len(looks)
 
 

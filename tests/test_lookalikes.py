@@ -4,10 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array, random_array, vstack
 
 from certunlearn import CertifiedLogReg
 from certunlearn.exceptions import RowError
 from certunlearn.lookalikes import BORDERLINE, THRESHOLD, default_threshold, neighbours
+from certunlearn.sparse_rows import SparseRows
 
 
 def gaussian(n, d, seed=0, correlated=False):
@@ -93,6 +95,49 @@ def test_as_comparing_all_pairs_does(threshold):
         assert found.equal.all()
 
 
+@pytest.mark.parametrize("n, d, density", [(400, 30, 0.2), (300, 900, 0.05), (500, 4, 0.5)])
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.3, 1.0])
+def test_sparse_rows_have_the_look_alikes_of_dense_ones(n, d, density, threshold):
+    rng = np.random.default_rng(n)
+    X = np.round(rng.normal(size=(n, d)), 1) * np.exp(3 * rng.normal(size=d))
+    X *= rng.random((n, d)) < density
+    X[-5:] = X[3]
+    X[-2] *= 1 + 1e-4 * rng.normal(size=d)
+    X[:, 1], X[:, 2] = 7.0, 0.0
+    # Next to nothing, in a column that the target does not use.
+    X[3:4, 0] = X[-5:, 0] = 0.0
+    X[-1, 0] = 1e-9
+    among = rng.random(n) < 0.9
+    among[-5:] = True
+    store = SparseRows(csr_array(X), np.zeros(n, dtype=int), intercept=True)
+    targets = np.array([3, 60, 7])
+    dense, sparse = (
+        neighbours(rows, targets, among=among, threshold=threshold) for rows in (X, store)
+    )
+    for name in ("rows", "equal", "borderline", "multiplicity"):
+        np.testing.assert_array_equal(getattr(dense, name), getattr(sparse, name), err_msg=name)
+    np.testing.assert_allclose(dense.distance, sparse.distance, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(dense.threshold, sparse.threshold, rtol=1e-6)
+    np.testing.assert_allclose(dense.chance, sparse.chance, rtol=1e-4, atol=1e-300)
+    like = {*range(n - 5, n - 2 if threshold == 0 else n)}
+    assert like <= set(sparse.rows.tolist())
+    assert not set(sparse.rows[sparse.equal].tolist()) & {n - 2, n - 1}
+
+
+def test_memory_of_a_sparse_search_is_that_of_blocks():
+    n, d = 2000, 40_000
+    X = random_array((n, d), density=30 / d, format="csr", rng=np.random.default_rng(0))
+    X = vstack([X, X[:1]], format="csr")
+    store = SparseRows(X, np.zeros(n + 1, dtype=int), intercept=True)
+    tracemalloc.start()
+    found = neighbours(store, np.arange(40))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.rows.tolist() == [n] and found.equal.all()
+    # All rows written out would be 640 MB.
+    assert peak < 120e6
+
+
 def test_only_rows_of_the_training_set_are_listed():
     X = planted(gaussian(500, 8), 6)
     among = np.ones(500, dtype=bool)
@@ -145,14 +190,14 @@ def test_bad_threshold_is_refused():
 # On the estimator
 
 
-def fitted(n=600, d=10, copies=20, **params):
+def fitted(n=600, d=10, copies=20, kind=np.asarray, **params):
     X = planted(gaussian(n, d, 4), copies)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     rng = np.random.default_rng(9)
     y = (X[:, 0] + rng.normal(size=n) > 0).astype(int)
     y[-copies:] = y[3]
     groups = [f"g{i}" for i in range(n - copies)] + ["g3"] * copies
-    return X, y, CertifiedLogReg(random_state=0, **params).fit(X, y, groups=groups)
+    return X, y, CertifiedLogReg(random_state=0, **params).fit(kind(X), y, groups=groups)
 
 
 def test_expand_equals_forgetting_the_group():
@@ -168,6 +213,53 @@ def test_expand_equals_forgetting_the_group():
     assert (entry["rows"], entry["look_alikes"]) == (21, 20)
     assert "look_alikes" not in other.history_[-1]
     assert [e["event"] for e in model.history_] == ["fit", "forget"]
+
+
+def test_the_certificate_counts_look_alikes_that_stay():
+    X, y, model = fitted()
+    assert model.forget([0]).certificate_.look_alikes is None
+    c = model.forget([3], expand="count").certificate_
+    assert c.look_alikes == 20 and model.n_retained_ == 598
+    entry = model.history_[-1]
+    assert (entry["rows"], entry["look_alikes"]) == (1, 0)
+    assert "20 rows that look like the removed ones stay" in str(c)
+    # It is the owner's: what is published does not depend on the removed rows.
+    assert c.public().look_alikes is None and "look like" not in str(c.public())
+    assert model._model.certificate is c
+    # Of a later release it is not known.
+    assert model.release().certificate_.look_alikes is None
+    c = model.forget([580], expand="near").certificate_
+    assert c.look_alikes == 0 and "look like" not in str(c) and model.n_retained_ == 578
+
+
+def test_static_look_alikes_stay_and_are_counted():
+    X, y, _ = fitted()
+    static = np.arange(len(X)) >= 595
+    model = CertifiedLogReg(random_state=0).fit(X, y, static=static)
+    c = model.forget([3], expand="near").certificate_
+    assert (c.look_alikes, model.n_retained_) == (5, 584)
+    assert model.history_[-1]["look_alikes"] == 15
+
+
+def test_counting_gives_the_release_of_a_plain_removal():
+    counted, plain = fitted()[2], fitted()[2]
+    np.testing.assert_array_equal(
+        counted.forget([3], expand="count").coef_, plain.forget([3]).coef_
+    )
+    assert counted.certificate_.public() == plain.certificate_.public()
+
+
+def test_sparse_rows_expand_as_dense_ones_do():
+    X, y, dense = fitted(solver="newton-cg", mechanism="isotropic")
+    _, _, other = fitted(solver="newton-cg", mechanism="isotropic", kind=csr_array)
+    _, _, group = fitted(solver="newton-cg", mechanism="isotropic", kind=csr_array)
+    assert other.preview([3]).neighbours.rows.tolist() == [*range(580, 600)]
+    dense.forget([3], expand="near")
+    other.forget([3], expand="near")
+    group.forget(groups="g3")
+    np.testing.assert_array_equal(other.coef_, group.coef_)
+    np.testing.assert_allclose(other.coef_, dense.coef_, rtol=1e-6, atol=1e-6)
+    assert other.history_[-1]["look_alikes"] == 20
 
 
 def test_expand_checks_what_it_adds():

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from certunlearn import CertifiedLogReg
+from certunlearn.exceptions import AssumptionError
+from certunlearn.factor import factorise
 from certunlearn.losses import Logistic, Softmax
 from certunlearn.objective import Objective, without
 from certunlearn.rows import DenseRows
@@ -124,6 +127,45 @@ def test_moved_and_leverage_bound_the_rows():
     truth = np.sqrt((np.linalg.solve(L, A.T) ** 2).sum(axis=0).max())
     assert truth <= top <= truth * (1 + 1e-6)
     assert top <= box
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("scale", [1e-308, 1e-170, 1e-157, 1e-154])
+def test_leverage_of_rows_whose_squares_underflow(classes, scale):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(9, 3)) * scale, rng.integers(0, classes, size=9)
+    loss = Logistic() if classes == 2 else Softmax(classes)
+    with jax.enable_x64(True):
+        rows = DenseRows(X, y, intercept=False)
+        weights, alpha = Weights.of(np.ones(9)), np.full(3, 10.0)
+        objective = Objective(rows, loss, np.arange(classes), weights, alpha, np.zeros(3))
+        f = factorise(10.0 * np.eye(3), np.full(3, 10.0), 0.0)
+        # Two classes move a pair of margins apart: the root of two times as far.
+        square = [sum(mpmath.mpf(v) ** 2 for v in row) / 10 for row in X.tolist()]
+        true = mpmath.sqrt(max(square) * (2 if classes > 2 else 1))
+        share = objective.share(np.arange(9), np.zeros((3, loss.columns)), np.zeros((3, 1)))
+        for bound in (
+            objective.leverage(f.inverse, f.slack),
+            objective.box_leverage(f.inverse, f.slack),
+            share.leverage(f),
+        ):
+            assert true <= bound < 1e-144
+
+
+def test_weights_below_the_normal_numbers_are_refused():
+    least = np.finfo(float).tiny
+    assert Weights.of(np.array([0.0, least, 1.0])).kept == 2
+    for weight in (5e-324, least / 2):
+        with pytest.raises(AssumptionError, match="rescale the weights"):
+            Weights.of(np.array([1.0, weight]))
+        with pytest.raises(AssumptionError, match="rescale the weights"):
+            Weights.of(np.ones(2)).extended(np.array([weight]))
+    X, y = np.eye(4), [0, 1, 0, 1]
+    with pytest.raises(AssumptionError, match="weight"):
+        CertifiedLogReg().fit(X, y, [1.0, 1.0, 1.0, 5e-324])
+    # Also where the product with a class's weight comes out so small.
+    with pytest.raises(AssumptionError, match="weight"):
+        CertifiedLogReg(class_weight={1: 1e-160}).fit(X, y, [1.0, 1.0, 1.0, 1e-150])
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -55,6 +55,20 @@ def test_true_positive_rate_holds_whichever_law_is_the_hypothesis(a, epsilon, de
     assert b - a <= promise.advantage + 3e-11
 
 
+@pytest.mark.parametrize("a", [5e-324, 1e-320, 1e-310, 1e-300])
+@pytest.mark.parametrize("mu", [1e-12, 1e-3, 0.2, 3.0])
+def test_levels_below_the_normal_numbers(a, mu):
+    with mpmath.workdps(40):
+        level = mpmath.log(mpmath.mpf(a))
+        start = -mpmath.sqrt(-2 * level)
+        x = mpmath.findroot(lambda t: mpmath.log(mpmath.ncdf(t)) - level, start)
+        true = mpmath.ncdf(x + mpmath.mpf(mu))
+    # Epsilon and delta that leave the bound to mu.
+    found = Promise(600.0, 0.4, mu=mu).true_positive_rate(a)
+    # A unit of a subnormal level is no small part of it.
+    assert true <= found <= (1.0001 if a > 1e-308 else 20) * true + 2e-300
+
+
 def test_rates_that_are_none_are_refused():
     for a in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="between 0 and 1"):

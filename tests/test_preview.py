@@ -6,16 +6,21 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from certunlearn import (
+    CertifiedGammaRegressor,
+    CertifiedHuberRegressor,
     CertifiedLinearSVC,
     CertifiedLogReg,
     CertifiedPoissonRegressor,
     CertifiedRidge,
+    CertifiedRidgeClassifier,
 )
+from certunlearn.attribution import MOST_SOLVED
 from certunlearn.exceptions import AlreadyForgottenError, ClassForgottenWarning, RowError
 from certunlearn.preview import preview
 
@@ -69,6 +74,53 @@ def test_influence_is_that_of_refits(classes, params):
     np.testing.assert_allclose(e.probability, now, atol=1e-3)
     np.testing.assert_allclose(e.influence, odds(now) - odds(then), rtol=0.35, atol=0.02)
     assert (e.influence >= -1e-9).all() and (e.leverage > 0).all() and (e.leverage < 1).all()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_array])
+def test_influence_without_a_factor_is_the_closed_form(kind):
+    X, y = problem()
+    X *= np.abs(X) > 0.5
+    weight = np.random.default_rng(1).uniform(0.2, 3.0, N)
+    weight[5] = 0.0
+    model = CertifiedLogReg(noise=0, solver="newton-cg").fit(kind(X), y, weight)
+    rows = np.arange(10)
+    e = model.preview(rows).each
+    p = model.predict_proba(kind(X))[:, 1]
+    A, c = np.column_stack([X, np.ones(N)]), weight * p * (1 - p)
+    inverse = np.linalg.inv(A.T @ (A * c[:, None]) + np.diag([1.0] * 4 + [0.0]))
+    hat = c * np.einsum("ij,ij->i", A @ inverse, A)
+    own = np.where(y == 1, p, 1 - p)
+    np.testing.assert_allclose(e.leverage, hat[rows], rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(e.influence, (hat / (1 - hat) / own)[rows], rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(e.residual, 1 / own[rows], rtol=1e-6)
+    assert e.influence[5] == e.shift[5] == e.leverage[5] == 0.0
+
+
+def test_influence_without_a_factor_of_several_classes():
+    X, y = problem(3)
+    rows = np.arange(40)
+    now, then = (v[rows] for v in refits(X, y))
+    e = fit(X, y, solver="newton-cg").preview(rows).each
+    assert spearmanr(e.influence, odds(now) - odds(then)).statistic > 0.99
+    np.testing.assert_allclose(e.influence, odds(now) - odds(then), rtol=0.35, atol=0.02)
+    assert np.isnan(e.leverage).all() and (e.own_leverage > 0).all() and (e.own_leverage < 1).all()
+
+
+def test_leverage_residual_and_shift_belong_together():
+    X, y = problem()
+    e = fit(X, y).preview(np.arange(N - 1)).each
+    # One number a prediction: the leverage of the textbook, and the residual of its own odds.
+    np.testing.assert_allclose(e.own_leverage, e.leverage, rtol=1e-12)
+    np.testing.assert_allclose(e.residual, 1.0 / e.probability, rtol=1e-12)
+    np.testing.assert_allclose(e.shift, np.abs(e.influence), rtol=1e-12)
+    ridge = CertifiedRidge(alpha=2.0, noise=0).fit(X, X @ [1.0, 2.0, 0.0, -1.0] + y)
+    e = ridge.preview(np.arange(N - 1)).each
+    A = np.column_stack([X, np.ones(N)])
+    hat = np.einsum("ij,ij->i", A @ np.linalg.inv(A.T @ A + np.diag([2.0] * 4 + [0.0])), A)
+    residual = np.abs(ridge.predict(X) - X @ [1.0, 2.0, 0.0, -1.0] - y)
+    np.testing.assert_allclose(e.own_leverage, hat[:-1], rtol=1e-9)
+    np.testing.assert_allclose(e.residual, residual[:-1], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(e.shift, (residual * hat / (1 - hat))[:-1], rtol=1e-6, atol=1e-9)
 
 
 def test_influence_follows_weights_and_earlier_removals():
@@ -215,9 +267,13 @@ def test_markup_in_names_is_escaped():
 
 def test_what_is_unavailable_is_said():
     X, y = problem()
-    p = fit(X, y, solver="newton-cg").preview([3])
+    model = fit(X, y, solver="newton-cg")
+    p = model.preview(np.arange(MOST_SOLVED + 1))
     assert p.each is None and p.tier == "refresh"
-    assert "newton-cg keeps no factor" in str(p)
+    assert f"at most {MOST_SOLVED} rows at a time, not {MOST_SOLVED + 1}" in str(p)
+    assert model.preview(np.arange(MOST_SOLVED)).each is not None
+    p = fit(X, y, l1_ratio=0.5, solver="newton-cholesky").preview([3])
+    assert p.each is None and "with an L1 penalty" in str(p) and "l1_ratio=0" in str(p)
     p = fit(X, y, class_weight="balanced").preview([3])
     assert p.each is not None and "balanced" in str(p) and "full=True" in str(p)
 
@@ -268,26 +324,51 @@ def test_the_room_works_without_an_estimator():
     assert p.rows.tolist() == [3] and p.n_retained == N
 
 
+def residual(model, X, y):
+    return -np.abs(model.predict(X) - y)
+
+
+def margin(model, X, y):
+    return (2 * y - 1) * model.decision_function(X)
+
+
+def slope(model, X, y):
+    r = (model.predict(X) - y) / model.threshold
+    return -np.abs(model.threshold * r / np.hypot(1, r))
+
+
+def relative(model, X, y):
+    return -np.abs(1 - y / model.predict(X))
+
+
 @pytest.mark.parametrize(
-    "estimator, residual",
+    "estimator, standing",
     [
-        (CertifiedRidge(), lambda model, X, y: -np.abs(model.predict(X) - y)),
-        (CertifiedPoissonRegressor(alpha=0.01), lambda model, X, y: -np.abs(model.predict(X) - y)),
-        (CertifiedLinearSVC(), lambda model, X, y: (2 * y - 1) * model.decision_function(X)),
+        (CertifiedRidge(), residual),
+        (CertifiedRidgeClassifier(), margin),
+        (CertifiedPoissonRegressor(alpha=0.01), residual),
+        (CertifiedGammaRegressor(alpha=0.01), relative),
+        (CertifiedHuberRegressor(), slope),
+        (CertifiedLinearSVC(), margin),
     ],
+    ids=lambda v: type(v).__name__ if hasattr(v, "fit") else "",
 )
-def test_influence_of_other_losses_is_that_of_refits(estimator, residual):
+def test_influence_of_other_losses_is_that_of_refits(estimator, standing):
     rng = np.random.default_rng(3)
     X = rng.normal(size=(80, 3))
     z = X @ [1.0, -0.5, 0.3]
-    y = rng.poisson(np.exp(z)).astype(float)
-    if isinstance(estimator, CertifiedLinearSVC):
+    y = {
+        "CertifiedPoissonRegressor": rng.poisson(np.exp(z)).astype(float),
+        "CertifiedGammaRegressor": np.exp(z) * rng.gamma(2.0, 0.5, 80),
+        "CertifiedHuberRegressor": z + rng.standard_t(2, size=80),
+    }.get(type(estimator).__name__, rng.poisson(np.exp(z)).astype(float))
+    if hasattr(estimator, "decision_function"):
         y = (z + 0.5 * rng.normal(size=80) > 0).astype(int)
     exact = clone(estimator).set_params(noise=0, tol=1e-10)
-    now = residual(clone(exact).fit(X, y), X, y)
+    now = standing(clone(exact).fit(X, y), X, y)
     then = np.array(
         [
-            residual(clone(exact).fit(np.delete(X, i, 0), np.delete(y, i)), X[[i]], y[[i]])[0]
+            standing(clone(exact).fit(np.delete(X, i, 0), np.delete(y, i)), X[[i]], y[[i]])[0]
             for i in range(60)
         ]
     )

@@ -150,9 +150,19 @@ def test_realised_figures_never_appear(format):
             n_forgotten=918273,
             passes=8642,
             seconds=77.25,
+            look_alikes=615243,
         )
         page = certificate_report(odd, format=format)
-        for secret in ("0.0123", "0.01235", "1.2%", "odd-tier", "918273", "8642", "77.25"):
+        for secret in (
+            "0.0123",
+            "0.01235",
+            "1.2%",
+            "odd-tier",
+            "918273",
+            "8642",
+            "77.25",
+            "615243",
+        ):
             assert secret not in page
         assert page == certificate_report(c.public(), format=format)
 

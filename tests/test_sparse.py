@@ -454,17 +454,23 @@ def test_bad_input_leaves_all_unchanged():
         (lambda: model.correct([1, 2], X=bad), "NaN"),
     ):
         unchanged_by(model, act, ValueError, match)
-    for act in (
-        lambda: model.neighbours([1]),
-        lambda: model.preview([1]),
-        lambda: model.forget([1], expand="near"),
-    ):
-        unchanged_by(model, act, AssumptionError, "dense")
     assert model.capacity() == 0 and not model.should_refresh
     dense = CertifiedLogReg(random_state=0).fit(X.toarray(), y)
     with pytest.raises(TypeError, match="[Ss]parse"):
         dense.learn(X[:2], y[:2])
     assert dense._model.rows.n == len(y)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_preview_changes_nothing(full):
+    X, y, _ = problem("plain", 2)
+    model, twin = (CertifiedLogReg(random_state=0).fit(X, y).forget([2]) for _ in range(2))
+    before, reads = pickle.dumps(model._model), model._model.rows.reads
+    p = model.preview([3, 4], full=full)
+    model.neighbours([3])
+    assert p.each is not None and str(p) and p.tier == "refresh"
+    assert pickle.dumps(model._model) == before and model._model.rows.reads == reads
+    np.testing.assert_array_equal(model.forget([3]).coef_, twin.forget([3]).coef_)
 
 
 def test_a_failed_addition_is_withdrawn(monkeypatch):

@@ -6,6 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -119,8 +120,9 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         where : str or callable
             A pandas query on the metadata given at fit, or a function of that DataFrame which
             returns one boolean a line; rows that have gone are no longer in it.
-        expand : {"near"}, optional
+        expand : {"near", "count"}, optional
             "near" takes along the rows that `neighbours` finds: one request, one certificate.
+            "count" leaves them; either way the certificate counts those that stay.
         confirm : bool
             Whether the rows may be more than half of the training set, more than nine in ten of a
             class (or all of it), or as much of a group and yet not all of it.
@@ -150,16 +152,17 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         with self._unchanged_on_error():
             positions = self._positions(Asked(which, rows, row_ids, groups, where))
-            more, asked = {}, len(positions)
+            asked, left = len(positions), None
             if expand is not None:
-                positions = self._expanded(positions, expand)
-                more["look_alikes"] = len(positions) - asked
+                positions, left = self._expanded(positions, expand)
             self._taken(positions).confirmed(confirm)
             before, gone = self._model, np.sort(self._names.store(positions))
             self._carry_out(
                 "forget", len(gone), progress, partial(self._unlearner.forget, before, gone)
             )
-            self.history_[-1].update(more)
+            if left is not None:
+                self.history_[-1]["look_alikes"] = len(positions) - asked
+                self._count(left)
         self._scrub()
         return self
 
@@ -346,6 +349,12 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             n_forgotten_=c.n_forgotten,
         )
         self.history_.append(entry)
+
+    def _count(self, look_alikes: int) -> None:
+        """Write into the certificate how many rows stay that look like those of the request."""
+        certificate = replace(self._model.certificate, look_alikes=look_alikes)
+        model = replace(self._model, certificate=certificate)
+        self.__dict__.update(_model=model, certificate_=certificate)
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:

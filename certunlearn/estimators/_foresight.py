@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _validate, preview
+from .. import _validate, attribution, preview
 from ..confirmation import Lost, Taken
+from ..influence import LeftOut, unit_of
 from ..lookalikes import Neighbours
 from ..preview import Preview
 from ..unlearner import Model
@@ -131,19 +132,41 @@ class Foresight:
         self._foreseeable()
         return preview.should_refresh(self._model)
 
+    def _owed(
+        self, asked: Asked, most: int | None = None
+    ) -> tuple[NDArray[np.int64], LeftOut, str]:
+        """Return positions of rows, what they owe to themselves, and what in.
+
+        Of all rows where none is named, or of about ``most`` of them at equal steps.
+        """
+        self._foreseeable()
+        model = self._model
+        if all(v is None for v in asked):
+            named = np.flatnonzero(attribution.members_of(model))
+            named = named if most is None else named[:: max(1, len(named) // most)]
+        else:
+            named = self._names.store(self._positions(asked))
+        each = attribution.influences(model, named)
+        names = self._names.called(len(model.members.weights))
+        return names[named], each, unit_of(model.objective.loss)
+
     def _near(self, positions: NDArray[np.int64], threshold: float | None = None) -> Neighbours:
         names = self._names.called(len(self._model.members.weights))
         found = preview.look_alikes(self._model, self._names.store(positions), threshold)
         return found.moved(names)
 
-    def _expanded(self, positions: NDArray[np.int64], expand: Any) -> NDArray[np.int64]:
-        """Return a request with its look-alikes, checked as if it had named them."""
-        _validate.choice("expand", expand, ("near",))
+    def _expanded(self, positions: NDArray[np.int64], expand: Any) -> tuple[NDArray[np.int64], int]:
+        """Return what a request takes, checked as if it had named it, and the look-alikes left."""
+        _validate.choice("expand", expand, ("near", "count"))
         self._foreseeable()
         near = self._near(positions).rows
+        if expand == "count":
+            return positions, len(near)
+        taken = near
         if self._names.static is not None:
-            near = near[~self._names.static[near]]
-        return self._positions(Asked(rows=np.concatenate([positions, near])))
+            taken = near[~self._names.static[near]]
+        rows = np.concatenate([positions, taken])
+        return self._positions(Asked(rows=rows)), len(near) - len(taken)
 
     def _taken(self, positions: NDArray[np.int64]) -> Taken:
         """Count what a request takes; costs nothing that grows with the rows that stay."""

@@ -78,7 +78,7 @@ def newton_cg(
             return Stop(W, m, iteration, "accepted")
         if iteration == max_iter:
             break
-        v = _step(objective, W, m.gradient, gram, forcing)
+        v = solve(objective, W, -m.gradient, gram, forcing)
         # The allowance is a worst case: below it a full step may still improve, or nothing does.
         floor, before = at_floor(gram, m), size(m.gradient)
         kept = {"shortest": 1.0} if floor else {}
@@ -93,14 +93,14 @@ def newton_cg(
     return Stop(W, m, max_iter, "max_iter")
 
 
-def _step(
-    objective: Objective, W: Array, gradient: Array, gram: Factor | Diagonal, forcing: float
+def solve(
+    objective: Objective, W: Array, target: Array, gram: Factor | Diagonal, forcing: float
 ) -> Array:
-    """Solve ``H v = -gradient`` to a relative residual of ``forcing`` in the norm of G^{-1}.
+    """Solve ``H v = target`` to a relative residual of ``forcing`` in the norm of G^{-1}.
 
-    Every iterate of conjugate gradients from zero is a direction of descent.
+    Against the gradient every iterate of conjugate gradients from zero is a direction of descent.
     """
-    v, r = np.zeros_like(W), -gradient
+    v, r = np.zeros_like(W), target
     z = gram.solve(r)
     p, rz = z, float(np.sum(r * z))
     enough = forcing**2 * rz
