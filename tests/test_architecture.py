@@ -28,7 +28,7 @@ LAYERS = [
     {"removal"},
     {"state"},
     {"training"},
-    {"editing"},
+    {"editing", "refitting"},
     {"release"},
     {"unlearner"},
     {"preview", "interpolation"},
