@@ -12,7 +12,7 @@ from .estimators.min_norm import CertifiedMinNorm
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
-from .pipeline import ForgettingPipeline, forgetting
+from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
 from .report import certificate_report
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "CertifiedRidgeClassifier",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
+    "FrozenFeatures",
     "__version__",
     "certificate_report",
     "forgetting",

@@ -30,8 +30,8 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Parameters
     ----------
     extractor : callable
-        From a list of b rows (an array of shape (b, d) where the rows are an array) to an array of
-        shape (b, n_features), finite.  It is never copied, not by `clone` either.
+        From a list of b rows (an array of shape (b, ...) where they are an array or sparse) to an
+        array of shape (b, n_features), finite.  It is never copied, not by `clone` either.
     name : str, optional
         What the certificate calls it; by default the name of the function or class.
     fingerprint : str
@@ -101,7 +101,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.no_validation = True
-        tags.input_tags.string = True
+        tags.input_tags.string = tags.input_tags.sparse = True
         return tags
 
     def __sklearn_clone__(self) -> Self:
@@ -122,9 +122,10 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         self._stated()
         few, rows = _validate.count("checked", self.checked, low=0), _rows(X)
-        if not len(rows):
+        n = _num_samples(rows)
+        if not n:
             raise ValueError("there is no row to fit on")
-        at = np.unique(np.linspace(0, len(rows) - 1, max(1, few)).astype(np.int64))
+        at = np.unique(np.linspace(0, n - 1, max(1, few)).astype(np.int64))
         self.n_features_out_ = self._tried(rows, at, again=few > 0)
         return self
 
@@ -234,9 +235,9 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
 
 def _rows(X: Any) -> Any:
-    """Return rows as an array of shape (n, ...) or a list."""
+    """Return rows as an array of shape (n, ...), a CSR array or a list."""
     if sp.issparse(X):
-        return X.toarray()
+        return X.tocsr()
     if isinstance(X, np.ndarray):
         if X.ndim == 0:
             raise ValueError("rows are needed, got a single value")
@@ -252,13 +253,15 @@ def _rows(X: Any) -> Any:
 
 
 def _at(rows: Any, at: NDArray[np.int64]) -> Any:
-    return rows[at] if isinstance(rows, np.ndarray) else [rows[i] for i in at]
+    if isinstance(rows, list):
+        return [rows[i] for i in at]
+    return rows[at].toarray() if sp.issparse(rows) else rows[at]
 
 
 def _distinct(rows: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each row that differs occurs first, and which of these each row equals."""
     first: dict[Any, int] = {}
-    place = np.empty(len(rows), dtype=np.int64)
+    place = np.empty(_num_samples(rows), dtype=np.int64)
     at: list[int] = []
     for i, key in enumerate(_keys(rows)):
         place[i] = len(at) if key is None else first.setdefault(key, len(at))
@@ -269,6 +272,9 @@ def _distinct(rows: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _keys(rows: Any) -> Iterator[Any]:
     """Yield what tells rows apart; None where nothing does."""
+    if sp.issparse(rows):
+        yield from [None] * rows.shape[0]
+        return
     for row in rows:
         if isinstance(row, (str, bytes)):
             yield row
