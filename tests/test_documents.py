@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,15 @@ def test_readme_blocks_run(capsys):
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_examples_run(path, capsys):
+def test_examples_run(path, capsys, tmp_path, monkeypatch):
     source = path.read_text()
     assert "assert " in source
+    # Pictures go where the example is run.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.png"))) == source.count("savefig(")
 
 
 def test_demo_prints_a_table_and_tells_the_truth(capsys):
