@@ -12,8 +12,10 @@ from .estimators.min_norm import CertifiedMinNorm
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
+from .meta import forget_in
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
 from .report import certificate_report
+from .substitutes import select_substitutes
 
 __all__ = [
     "Certificate",
@@ -32,5 +34,7 @@ __all__ = [
     "FrozenFeatures",
     "__version__",
     "certificate_report",
+    "forget_in",
     "forgetting",
+    "select_substitutes",
 ]

@@ -104,7 +104,7 @@ class Neighbours:
         return text
 
 
-class _Scale(NamedTuple):
+class Scale(NamedTuple):
     """How columns are made comparable: ``((x / unit)[used] - mean) / deviation``."""
 
     unit: Array
@@ -260,8 +260,18 @@ def _first_pass(
         # Rows at equal steps, whatever the chunks.
         sample.append(X[-n % stride :: stride].copy())
         n += len(X)
-    unit = np.ldexp(1.0, np.frexp(largest)[1] - 1)
-    return T, np.concatenate(sample), unit, n
+    return T, np.concatenate(sample), _units(largest), n
+
+
+def _units(largest: Array) -> Array:
+    out: Array = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+    return out
+
+
+def scale_of(X: Array) -> Scale:
+    """Return how the columns of rows (n, d), at least one, are made comparable."""
+    nobody = np.zeros(0, dtype=np.int64)
+    return _scaled(_Sliced(X), nobody, None, _units(np.abs(X).max(axis=0)))
 
 
 def _total(rows: Chunked) -> int:
@@ -270,7 +280,7 @@ def _total(rows: Chunked) -> int:
 
 def _scaled(
     rows: Chunked, targets: Positions, among: NDArray[np.bool_] | None, unit: Array
-) -> _Scale:
+) -> Scale:
     """Return means and standard deviations, chunk by chunk so that nothing cancels."""
     n, mean, squares = 0, np.zeros(len(unit)), np.zeros(len(unit))
     for _, X in _counted(rows, targets, among):
@@ -281,7 +291,7 @@ def _scaled(
     deviation = np.sqrt(squares / n)
     # A column of one value may seem to vary in its last bit.
     used = deviation > 8 * UNIT_ROUNDOFF * np.abs(mean)
-    return _Scale(unit, used, mean[used], deviation[used])
+    return Scale(unit, used, mean[used], deviation[used])
 
 
 def _spread(Z: Array) -> Array:
@@ -296,7 +306,7 @@ def _searched(
     targets: Positions,
     T: Array,
     among: NDArray[np.bool_] | None,
-    scale: _Scale,
+    scale: Scale,
     threshold: float,
 ) -> Neighbours:
     far, found = BORDERLINE * threshold, []
