@@ -41,17 +41,17 @@ CHAINS = {
     "no centre": (RobustScaler(with_centering=False, unit_variance=True),),
     "no scale": (RobustScaler(with_scaling=False),),
     "PCA": (PCA(),),
-    "whitened": (PCA(2, whiten=True),),
+    "whitened": (PCA(whiten=True),),
     "nothing": ("passthrough", None, FunctionTransformer()),
-    "many": (MinMaxScaler(), "passthrough", PCA(3), FunctionTransformer(), StandardScaler()),
+    "many": (MinMaxScaler(), "passthrough", PCA(), FunctionTransformer(), StandardScaler()),
     "nested": (Pipeline([("a", RobustScaler()), ("b", Pipeline([("c", PCA(2))]))]),),
     "a column that does not vary": (StandardScaler(), MinMaxScaler()),
 }
 HEADS = {
     "binary": (CertifiedLogReg(C=0.5), LogisticRegression),
-    "three classes": (CertifiedLogReg(C=0.5, fit_intercept=False), LogisticRegression),
+    "three classes": (CertifiedLogReg(C=0.5), LogisticRegression),
     "ridge": (CertifiedRidge(), Ridge),
-    "targets": (CertifiedRidge(), Ridge),
+    "targets": (CertifiedRidge(fit_intercept=False), Ridge),
     "classifier": (CertifiedRidgeClassifier(), RidgeClassifier),
 }
 
@@ -93,7 +93,7 @@ def test_every_head(name):
         y = np.arange(N) % 3
     if name in ("ridge", "targets"):
         y = X @ np.arange(4.0) if name == "ridge" else np.column_stack([X[:, 0], X[:, 1] ** 2])
-    pipe = piped(StandardScaler(), PCA(3), head=head).fit(X, y).forget([5])
+    pipe = piped(StandardScaler(), PCA(), head=head).fit(X, y).forget([5])
     plain = pipe.export_predictor(composed=True)
     assert type(plain) is kind and np.shape(plain.coef_)[:-1] == np.shape(pipe[-1].coef_)[:-1]
     assert np.shape(plain.intercept_) == np.shape(pipe[-1].intercept_)
@@ -160,7 +160,7 @@ def test_nothing_but_the_release_is_in_it():
     X, y = numbers()
     X[0], X[1] = [9.25, 31.0625, 2.125, 181.5], [-8.75, -30.1875, -4.875, -17.25]
     ids = [f"person {i}" for i in range(N)]
-    pipe = piped(MinMaxScaler(), PCA(3)).fit(X, y, row_ids=ids).forget(row_ids="person 5")
+    pipe = piped(MinMaxScaler(), PCA()).fit(X, y, row_ids=ids).forget(row_ids="person 5")
     steps = pickle.dumps(pipe.export_predictor())
     text = pickle.dumps(pipe.export_predictor(composed=True))
     # A scaler's bounds are values of rows that stay: they are in a copy of the steps alone.

@@ -50,12 +50,6 @@ def composed_predictor(steps: list[tuple[str, Any]], predictor: Any) -> Any:
     ------
     AssumptionError
         If a step is none of these; the message names it.
-
-    Notes
-    -----
-    Coefficients and intercepts are a function of release and steps, so the certificate of both
-    holds for them as well.  Where columns are far from zero for their spread (a year, a time stamp)
-    centring is the better arithmetic: margins then differ by about 1e-16 times ``|coef| |x|``.
     """
     shape = np.shape(predictor.coef_)
     coef, d = np.atleast_2d(np.asarray(predictor.coef_, dtype=np.float64)), predictor.n_features_in_

@@ -211,13 +211,22 @@ class ForgettingPipeline(Verbs, DensePredictions):
         Parameters
         ----------
         composed : bool
-            False: a Pipeline with copies of the steps.  True: one linear estimator for raw rows,
-            steps and model as a single affine map; see `certunlearn.pipeline._composed`.
+            False: a Pipeline with copies of the steps, which hold statistics of the retained rows:
+            a `MinMaxScaler` values of some of them.  True: one linear estimator for raw rows,
+            steps and model joined to a single affine map, and no step in it.
 
         Raises
         ------
         AssumptionError
-            If ``composed`` and a step is no affine map that is known here.
+            If ``composed`` and a step is not known to be affine: scalers without clipping, `PCA`,
+            a `FunctionTransformer` without a function, ``"passthrough"``, and a `Pipeline` of these
+            are.
+
+        Notes
+        -----
+        Both are functions of the release and the steps, so the certificate holds for them too.
+        Composed predictions are the same up to rounding: where columns are far from zero for their
+        spread (a year, a time stamp), about 1e-16 times ``|coef| |x|``.
         """
         self._fitted()
         last = self.head.export_predictor()

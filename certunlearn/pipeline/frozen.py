@@ -62,7 +62,9 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     shape may round differently: if the check fails, ``batch_size=1`` shows every row alone.
 
     Equal rows of one call are extracted once.  Nothing is kept between calls: a cache would hold
-    forgotten rows.
+    forgotten rows.  So might one inside the extractor (a tokenizer's), which is the caller's to
+    empty.  Inside a `ColumnTransformer` beside a step that moves, or behind one, every request
+    extracts all rows again; in front of such steps it extracts those that come.
 
     Examples
     --------
