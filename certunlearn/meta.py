@@ -186,7 +186,7 @@ def _joint(members: list[UnlearningEstimator], names: list[str]) -> Certificate:
         joint_epsilon=composed_epsilon(parts, delta) if claims else math.inf,
         coefficient_deviation=(min(low), float(np.median(middle)), max(high)),
         reference=(
-            f"retraining all {len(own)} members ({', '.join(names)}) to within their fit "
+            f"retraining the {len(own)} members ({', '.join(names)}) to within their fit "
             f"distances, same hyper-parameters, on the {first.n_retained} retained rows"
         ),
         conditions=tuple(dict.fromkeys(text for c in own for text in c.conditions)),

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -27,6 +26,8 @@ from certunlearn.exceptions import (
 )
 from certunlearn.pipeline import _features, _plan
 
+from . import pipeline_sequences
+from .pipeline_sequences import Truth
 from .test_pipeline import (
     MOVING,
     WORDS,
@@ -35,7 +36,6 @@ from .test_pipeline import (
     counts,
     frame,
     numbers,
-    own,
     photograph,
     piped,
     rows,
@@ -45,77 +45,12 @@ from .test_pipeline import (
 )
 
 
-class Truth:
-    """The training set as the requests leave it, rows in the order of their positions."""
-
-    def __init__(self, X, y, weight=None):
-        self.X, self.y = X, np.array(y)
-        self.weight = np.ones(len(y)) if weight is None else np.array(weight)
-        self.alive = self.weight > 0
-
-    @property
-    def at(self):
-        return np.flatnonzero(self.alive)
-
-    def learn(self, X, y, weight=None):
-        weight = np.ones(len(y)) if weight is None else np.array(weight)
-        self.X = _features.joined(self.X, X)
-        self.y, self.weight = np.append(self.y, y), np.append(self.weight, weight)
-        self.alive = np.append(self.alive, weight > 0)
-
-    def correct(self, at, X=None, y=None):
-        if X is not None:
-            n = len(self.y)
-            order = np.arange(n)
-            order[at] = n + np.arange(len(at))
-            self.X = rows(_features.joined(self.X, X), order)
-        if y is not None:
-            self.y[at] = y
-
-    def check(self, pipe):
-        """Steps are scikit-learn's fits on these rows; the head is as near as it says."""
-        assert pipe._kept.at.tolist() == self.at.tolist()
-        X = rows(self.X, self.at)
-        for _, step in pipe.steps[:-1]:
-            peer = own(step)
-            X = peer.fit_transform(X)
-            same_state(step, peer)
-        sound(pipe, self.X, self.y, self.at, self.weight)
-        assert pipe.certificate_.check(1.0, 1e-6)
-
-
-@pytest.mark.parametrize("kind", ["a scaler", "a scaler that seldom moves"])
-def test_certificates_stay_true_over_random_sequences(kind):
+def test_certificates_stay_true_over_random_sequences():
+    """A few; ``python -m tests.pipeline_sequences 100`` runs a hundred."""
     tiers = set()
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        X, y = numbers(seed)
-        spare, codes = numbers(seed + 1000)
-        # Rows inside the range move no MinMaxScaler, rows outside do.
-        spare = spare if kind == "a scaler" else np.clip(spare, X.min(axis=0), X.max(axis=0) + 0.3)
-        steps = (StandardScaler(), PCA()) if kind == "a scaler" else (MinMaxScaler(),)
-        pipe, truth = piped(*steps).fit(X, y), Truth(X, y)
-        for _ in range(4):
-            verb = rng.choice(["forget", "learn", "correct", "relabel"])
-            m = int(rng.integers(1, 4))
-            at = rng.choice(truth.at[4:], size=m, replace=False)
-            new = rng.choice(10, size=m, replace=False)
-            if verb == "forget":
-                pipe.forget(at)
-                truth.alive[at] = False
-            elif verb == "learn":
-                pipe.learn(spare[new], codes[new])
-                truth.learn(spare[new], codes[new])
-            elif verb == "correct":
-                pipe.correct(at, X=spare[new], y=codes[new])
-                truth.correct(at, spare[new], codes[new])
-            else:
-                pipe.correct(at, y=codes[new])
-                truth.correct(at, y=codes[new])
-            tiers.add(pipe.certificate_.tier)
-        truth.check(pipe)
-        assert pipe.n_retained_ == len(truth.at)
-    assert "refresh" in tiers and len(tiers) > 1
+    for number in (1, 2, 3, 4, 6, 7):
+        tiers |= set(pipeline_sequences.run(number, requests=4))
+    assert {"refresh", "downdate"} <= tiers
 
 
 def test_the_check_sees_steps_that_were_left_behind(monkeypatch):
