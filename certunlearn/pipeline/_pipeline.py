@@ -31,15 +31,15 @@ class ForgettingPipeline(Verbs, DensePredictions):
     """A scikit-learn Pipeline whose steps forget together with the model at its end.
 
     A scaler, an encoder or a vocabulary remembers the rows it was fitted on as well as any model
-    does.  Here `forget` puts in the place of every such step what its own ``fit`` gives on the raw
-    rows that stay, and the last step gets a certified release for the rows as they are then
-    transformed.
+    does.  Here `forget`, `learn` and `correct` put in the place of every such step what its own
+    ``fit`` gives on the raw rows as they are then, and the last step gets a certified release for
+    the rows as they are then transformed.
 
     Parameters
     ----------
     steps : list of (str, object)
         As in `Pipeline`; the last is an estimator of this package.  Steps may be stateless
-        (`Normalizer`, `FunctionTransformer`, `HashingVectorizer`, ...), fitted on the rows
+        (`Normalizer`, `HashingVectorizer`, `FrozenFeatures`, ...), fitted on the rows
         (`StandardScaler`, `OneHotEncoder`, `TfidfVectorizer`, `PCA`, ...), or made of such
         (`ColumnTransformer`, `FeatureUnion`, `Pipeline`).  What is not known is refused by `fit`.
     frozen : dict of str to str, optional
