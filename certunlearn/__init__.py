@@ -12,10 +12,12 @@ from .estimators.min_norm import CertifiedMinNorm
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
+from .meta import forget_in
 from .mixing import mix
-from .pipeline import ForgettingPipeline, forgetting
+from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
 from .queue import ForgetQueue
 from .report import certificate_report
+from .substitutes import select_substitutes
 from .suppression import SuppressedPredictor
 
 __all__ = [
@@ -33,10 +35,13 @@ __all__ = [
     "ForgetQueue",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
+    "FrozenFeatures",
     "InfluenceDisplay",
     "SuppressedPredictor",
     "__version__",
     "certificate_report",
+    "forget_in",
     "forgetting",
     "mix",
+    "select_substitutes",
 ]

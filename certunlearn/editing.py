@@ -9,18 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ._rounding import UNIT_ROUNDOFF
-from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from .exceptions import ConvergenceError, NotCertifiedError
 from .gram import gram_of
 from .model import QuadraticModel
 from .objective import Curvature, Objective, within, without
 from .removal.chord import chord
 from .removal.distance import Reached, Ruler
 from .removal.downdate import MOST_REMOVED, Ledger
-from .rows import DenseRows
 from .share import Share
 from .state import Array, Members, Positions, Progress, State, effective, goal_of
-from .tradeoff import Budget, Caps
-from .training import gauged, opened, solved
+from .tradeoff import Caps
+from .training import gauged, opened
 from .weights import NO_ROWS, Weights
 
 
@@ -168,61 +167,6 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         else ledger.edited(removed, added, penalty),
     )
     return state, model
-
-
-def refitted(state: State, gone: Positions, X: Array, *, t: int, progress: Progress) -> State:
-    """Solve for other features of the rows, from a store that holds nothing but them.
-
-    Parameters
-    ----------
-    gone : ndarray of int
-        All rows of the store that are forgotten, now or before.
-    X : ndarray of shape (n, d)
-        Features of all rows of the store.
-
-    Raises
-    ------
-    NotCertifiedError, ConvergenceError, AssumptionError
-        If the distance cannot be shown, or there is nothing to converge to.
-    """
-    settings, weight = state.settings, state.sample_weight.copy()
-    weight[gone] = 0.0
-    n = len(weight)
-    rows = DenseRows(X[:n], state.rows.labels[:n], intercept=settings.fit_intercept)
-    rows.scrub(gone)
-    members = Members.of(rows, weight, massed=settings.per_weight)
-    before = replace(state, budget=_roomy(state, rows.p, len(members.classes), t))
-
-    def found(warm: bool) -> State:
-        return solved(settings, rows, members, before=before, warm=warm, t=t, progress=progress)
-
-    try:
-        out = found(warm=True)
-    except (ConvergenceError, AssumptionError):
-        # The old iterate may be far off with other features.
-        out = found(warm=False)
-    return replace(out, plan="other features, so trained afresh")
-
-
-def _roomy(state: State, p: int, classes: int, t: int) -> Budget | None:
-    """Return a budget whose dimension all releases since the oldest removal fit into.
-
-    Earlier releases were allowed the drift of their own dimension, which is more than that of a
-    larger one.  So the first release after a removal leaves room; what goes beyond is refused.
-    """
-    budget, size = state.budget, p * (1 if classes == 2 else classes)
-    if budget is None:
-        return None
-    if t <= 1:
-        return replace(budget, dimension=size + size // 4)
-    if size > budget.dimension and budget.drift_cap > 0:
-        raise NotCertifiedError(
-            f"there are {size} coefficients now, but the releases since the oldest removal are "
-            f"counted together for at most {budget.dimension}: fit anew, or use "
-            "mechanism='isotropic'",
-            reason="drift",
-        )
-    return budget
 
 
 def tightened(state: State, *, t: int, progress: Progress = None) -> State:

@@ -105,7 +105,7 @@ class Neighbours:
         return text
 
 
-class _Scale(NamedTuple):
+class Scale(NamedTuple):
     """How columns are made comparable: ``((x / unit)[used] - mean) / deviation``."""
 
     unit: Array
@@ -116,7 +116,7 @@ class _Scale(NamedTuple):
     width: int
 
     @classmethod
-    def of(cls, unit: Array, mean: Array, deviation: Array) -> _Scale:
+    def of(cls, unit: Array, mean: Array, deviation: Array) -> Scale:
         """Leave out columns that do not vary."""
         # A column of one value may seem to vary in its last bit.
         used = deviation > 8 * UNIT_ROUNDOFF * np.abs(mean)
@@ -276,8 +276,18 @@ def _first_pass(
         # Rows at equal steps, whatever the chunks.
         sample.append(X[-n % stride :: stride].copy())
         n += len(X)
-    unit = np.ldexp(1.0, np.frexp(largest)[1] - 1)
-    return T, np.concatenate(sample), unit, n
+    return T, np.concatenate(sample), _units(largest), n
+
+
+def _units(largest: Array) -> Array:
+    out: Array = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+    return out
+
+
+def scale_of(X: Array) -> Scale:
+    """Return how the columns of rows (n, d), at least one, are made comparable."""
+    nobody = np.zeros(0, dtype=np.int64)
+    return _scaled(_Sliced(X), nobody, None, _units(np.abs(X).max(axis=0)))
 
 
 def _total(rows: Chunked) -> int:
@@ -286,7 +296,7 @@ def _total(rows: Chunked) -> int:
 
 def _scaled(
     rows: Chunked, targets: Positions, among: NDArray[np.bool_] | None, unit: Array
-) -> _Scale:
+) -> Scale:
     """Return means and standard deviations, chunk by chunk so that nothing cancels."""
     n, mean, squares = 0, np.zeros(len(unit)), np.zeros(len(unit))
     for _, X in _counted(rows, targets, among):
@@ -294,12 +304,12 @@ def _scaled(
         middle, m = Z.mean(axis=0), len(Z)
         squares += ((Z - middle) ** 2).sum(axis=0) + (middle - mean) ** 2 * (n * m / (n + m))
         mean, n = mean + (middle - mean) * (m / (n + m)), n + m
-    return _Scale.of(unit, mean, np.sqrt(squares / n))
+    return Scale.of(unit, mean, np.sqrt(squares / n))
 
 
 def _among_sparse(
     X: Any, targets: Positions, among: NDArray[np.bool_] | None
-) -> tuple[Chunked, Array, _Scale, Array, int]:
+) -> tuple[Chunked, Array, Scale, Array, int]:
     """Return reduced rows and targets, their scale, the spread of all columns, and the number."""
     counts = np.ones(X.n, dtype=bool)
     if among is not None:
@@ -307,7 +317,7 @@ def _among_sparse(
     counts[targets] = True
     counted = np.flatnonzero(counts)
     unit, mean, deviation = moments(X, counted)
-    scale = _Scale.of(unit, mean, deviation)
+    scale = Scale.of(unit, mean, deviation)
     factor = np.zeros(len(unit))
     factor[scale.used] = 1.0 / scale._width
     rows = Reduced(X, targets, unit, factor)
@@ -319,7 +329,7 @@ def _among_sparse(
         spread = np.maximum(eigvalsh(second_moments(sample, mean * factor)), 0.0)
     at, root = rows.columns, math.sqrt(max(1, scale.width))
     kept = scale.used[at]
-    here = _Scale(
+    here = Scale(
         np.append(unit[at], 1.0),
         np.append(kept, True),
         np.append(mean[at][kept], 0.0),
@@ -342,7 +352,7 @@ def _searched(
     targets: Positions,
     T: Array,
     among: NDArray[np.bool_] | None,
-    scale: _Scale,
+    scale: Scale,
     threshold: float,
 ) -> Neighbours:
     far, found = BORDERLINE * threshold, []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,24 +223,57 @@ class Budget:
         """
         if releases <= 1 or self.view == "transcript":
             return self.epsilon
-        mu = up(self.mu * math.sqrt(releases))
-        if self.drift_cap == 0:
-            return epsilon_from_delta(self.delta, mu)
-        dimension = float(releases * self.dimension)
-        # What the drift will cost, at an epsilon that is seldom exceeded.
-        guess = self.epsilon + 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(self.delta))
-        tail = 1e-3 * self.delta * math.exp(-min(guess, 1e2))
-        room = max(covariance_drift(self.drift_cap, dimension, max(tail, 1e-300)), 1e-300)
-        while room < 700:
-            epsilon = epsilon_from_delta(0.998 * self.delta * math.exp(-room), mu)
-            tail = 1e-3 * self.delta * math.exp(-min(epsilon, 1e3))
-            if tail == 0:
-                break
-            drift = covariance_drift(self.drift_cap, dimension, tail)
-            if drift <= room:
-                return up(epsilon + drift)
-            room *= 2.0
-        return math.inf
+        return composed_epsilon([(self, releases)], self.delta)
+
+
+def composed_mu(parts: Sequence[tuple[Budget, int]]) -> float:
+    """Distance over sigma of the joint means of releases of several models, from the caps.
+
+    ``parts`` are the budgets and the number of releases; see `composed_epsilon`.
+    """
+    counts = [1 if b.view == "transcript" else k for b, k in parts]
+    return up(math.sqrt(sum(k * b.mu * b.mu for (b, _), k in zip(parts, counts, strict=True))), 8)
+
+
+def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float:
+    """Epsilon of releases of one or several models together, from the caps alone.
+
+    Against running every training mechanism afresh at every one of the same requests.
+
+    Parameters
+    ----------
+    parts : sequence of (Budget, int)
+        Of each model: its budget, and how many of its releases since the oldest removal are
+        counted, at least one.
+    delta : float
+        At which epsilon is wanted.
+
+    Notes
+    -----
+    Guarantee: as stated, where the noise of all releases is independent.
+    Proof: proofs/joint_epsilon.md
+    """
+    mu, cap = composed_mu(parts), max(b.drift_cap for b, _ in parts)
+    if cap == 0:
+        return epsilon_from_delta(delta, mu)
+    # In the transcript view the squared caps of all releases add up to a constant.
+    counts = [min(float(k), _DECAY_SUM) if b.view == "transcript" else k for b, k in parts]
+    dimension = float(sum(k * b.dimension for (b, _), k in zip(parts, counts, strict=True)))
+    # What the drift will cost, at an epsilon that is seldom exceeded.
+    guess = max(b.epsilon for b, _ in parts)
+    guess += 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta))
+    tail = 1e-3 * delta * math.exp(-min(guess, 1e2))
+    room = max(covariance_drift(cap, dimension, max(tail, 1e-300)), 1e-300)
+    while room < 700:
+        epsilon = epsilon_from_delta(0.998 * delta * math.exp(-room), mu)
+        tail = 1e-3 * delta * math.exp(-min(epsilon, 1e3))
+        if tail == 0:
+            break
+        drift = covariance_drift(cap, dimension, tail)
+        if drift <= room:
+            return up(epsilon + drift)
+        room *= 2.0
+    return math.inf
 
 
 def calibrate(

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from ._threads import blas_threads
 from .certificate import Certificate
-from .editing import Edit, edited, refitted, tightened
+from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
+from .refitting import refitted
 from .release import drawn, promised
 from .sparse_rows import stored
 from .state import Array, Members, Positions, Progress, Settings, State, appended
@@ -266,15 +267,26 @@ def _edited(
         return _released(state, requests, clock, reads)
 
 
-def refit(model: Model, positions: Positions, X: Array, *, progress: Progress = None) -> Model:
-    """Return the model without the rows at ``positions``, all others having other features.
+def refit(
+    model: Model,
+    positions: Positions,
+    X: Array,
+    labels: NDArray[Any],
+    sample_weight: Array,
+    *,
+    progress: Progress = None,
+) -> Model:
+    """Return the model as `edit` would, while all other rows get other features.
 
     ``model`` itself is not changed.  Once the new model has been taken over `erase` the old one.
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
-        Features of all rows in the store; anything finite for rows outside the training set.
+    X : ndarray of shape (n + m, d)
+        Features of all rows in the store and then of those that come; anything finite for rows
+        outside the training set.
+    labels, sample_weight
+        Of the rows that come: (m,) or (m, K), (m,).
 
     Raises
     ------
@@ -291,7 +303,8 @@ def refit(model: Model, positions: Positions, X: Array, *, progress: Progress = 
     with numerics(X.shape[1]):
         gone = np.union1d(np.flatnonzero(model.forgotten), positions)
         t = requests.since_removal
-        state = refitted(model.state, gone, X, t=t, progress=progress)
+        new = labels, sample_weight
+        state = refitted(model.state, gone, X, *new, t=t, progress=progress)
         return _released(state, requests, clock, 0)
 
 

@@ -565,20 +565,20 @@ def test_more_columns_after_the_first_removal_are_refused_where_drift_counts():
     X, y = numbers()
     for mechanism, refused in (("gram", True), ("isotropic", False)):
         head = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X, y)
-        head._refit(np.array([3]), X * 2)
+        head._refit(head._forgetting(np.array([3])), X * 2)
         assert head._model.budget.dimension == 6
         # Within the room that the first removal left.
-        head._refit(np.array([4]), np.hstack([X, X[:, :1] ** 2]))
+        head._refit(head._forgetting(np.array([4])), np.hstack([X, X[:, :1] ** 2]))
         wide = np.hstack([X, X**2])
         if refused:
             before = pickle.dumps([head.coef_, head.n_features_in_, head.certificate_])
             with pytest.raises(NotCertifiedError, match="9 coefficients"):
-                head._refit(np.array([5]), wide)
+                head._refit(head._forgetting(np.array([5])), wide)
             assert pickle.dumps([head.coef_, head.n_features_in_, head.certificate_]) == before
         else:
-            head._refit(np.array([5]), wide)
+            head._refit(head._forgetting(np.array([5])), wide)
         # Fewer columns go on being counted as the most there were.
-        head._refit(np.array([6]), X[:, :2])
+        head._refit(head._forgetting(np.array([6])), X[:, :2])
         assert head._model.budget.dimension == (6 if refused else 9)
 
 

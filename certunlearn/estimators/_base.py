@@ -20,15 +20,15 @@ from ..certificate import Certificate
 from ..exceptions import RowError, SecretStateWarning
 from ..tradeoff import VIEWS
 from ..unlearner import Model
-from ..weights import NO_ROWS
 from ._addressing import Asked, RowNames
+from ._changes import Change, Changes
 from ._foresight import Foresight
 from ._progress import shown
 
 Array = NDArray[np.float64]
 
 
-class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
+class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     """A fitted model of the unlearner behind scikit-learn's names.
 
     A subclass fits and calls `_adopt`; it says in `_attributes` how a release is shown, and in
@@ -50,6 +50,8 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     view: str
     #: Whether features may be sparse.
     _takes_sparse: bool = True
+    #: Whether a change can give all other rows other features.
+    _refits: ClassVar[bool] = True
     #: What carries the verbs out: `unlearner`, or a module with the same functions.
     _unlearner: ClassVar[Any] = unlearner
 
@@ -84,10 +86,6 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
             )
         )
-
-    @abstractmethod
-    def _codes(self, y: Any) -> NDArray[Any]:
-        """Check labels or targets (m,) against those of the fit and encode them."""
 
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
@@ -151,18 +149,11 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         """
         check_is_fitted(self)
         with self._unchanged_on_error():
-            positions = self._positions(Asked(which, rows, row_ids, groups, where))
-            asked, left = len(positions), None
-            if expand is not None:
-                positions, left = self._expanded(positions, expand)
-            self._taken(positions).confirmed(confirm)
-            before, gone = self._model, np.sort(self._names.store(positions))
-            self._carry_out(
-                "forget", len(gone), progress, partial(self._unlearner.forget, before, gone)
-            )
-            if left is not None:
-                self.history_[-1]["look_alikes"] = len(positions) - asked
-                self._count(left)
+            asked = Asked(which, rows, row_ids, groups, where)
+            positions, counts = self._agreed(asked, expand, confirm)
+            change = self._forgetting(positions)
+            self._carry_out(change, self._edit(change), progress)
+            self._count(counts)
         self._scrub()
         return self
 
@@ -205,17 +196,10 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         """
         check_is_fitted(self)
         with self._unchanged_on_error():
-            named, before = X, self._model
-            X, codes = self._features(X), self._codes(y)
-            m = X.shape[0]
-            if m != len(codes):
-                raise ValueError(f"X has {m} rows, y has {len(codes)}")
-            weight = self._weights(X, sample_weight)
-            first = len(before.members.weights)
-            places = first + np.arange(m)
-            names = self._names.extended(named, row_ids, groups, places, metadata, static)
-            edit = partial(self._unlearner.edit, before, NO_ROWS, X, codes, weight)
-            self._carry_out("learn", m, progress, edit, _names=names)
+            named, X = X, self._features(X)
+            more = row_ids, groups, metadata, static
+            change = self._learning(named, X.shape[0], y, sample_weight, *more)
+            self._carry_out(change, self._edit(change, X), progress)
         return self
 
     def correct(
@@ -266,18 +250,9 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
                 raise RowError("give X=, y= or both to say what the rows are corrected to")
             # All rows may be corrected at once: they stay.
             positions = self._positions(Asked(which, rows, row_ids), staying=True)
-            before, gone = self._model, self._names.store(positions)
-            held, codes, weight = self._unlearner.held(before, gone)
-            new = held if X is None else self._features(X)
-            codes = codes if y is None else self._codes(y)
-            for name, values in (("X", new), ("y", codes)):
-                m = values.shape[0]
-                if m != len(gone):
-                    raise ValueError(f"{name} has {m} rows, the request {len(gone)}")
-            first = len(before.members.weights)
-            names = self._names.moved(positions, first + np.arange(len(gone)))
-            edit = partial(self._unlearner.edit, before, gone, new, codes, weight)
-            self._carry_out("correct", len(gone), progress, edit, _names=names)
+            new = None if X is None else self._features(X)
+            change = self._correcting(positions, y, None if new is None else new.shape[0])
+            self._carry_out(change, self._edit(change, new), progress)
         self._scrub()
         return self
 
@@ -294,35 +269,52 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
             self._adopt(self._unlearner.release(self._model), "release", 0)
         return self
 
-    def _refit(self, positions: NDArray[np.int64], X: Any, progress: Any = None) -> None:
-        """Remove rows while all others get other features, and release anew.
+    def _edit(self, change: Change, X: Any = None) -> Callable[..., Model]:
+        """Return what carries a change out.
+
+        ``X`` (m, n_features) holds features of the rows that come, checked; by default they have
+        those of the rows that go.
+        """
+        known, before = self._unlearner, self._model
+        if not len(change.codes):
+            return partial(known.forget, before, change.gone)
+        X = known.held(before, change.gone)[0] if X is None else X
+        return partial(known.edit, before, change.gone, X, change.codes, change.weight)
+
+    def _changed(self, change: Change, X: Any = None, progress: Any = None) -> None:
+        """Carry a change out, ``X`` being features of the rows that come, as in `_edit`."""
+        with self._unchanged_on_error():
+            X = None if X is None else self._features(X)
+            self._carry_out(change, self._edit(change, X), progress)
+        self._scrub()
+
+    def _refit(self, change: Change, X: Any, progress: Any = None) -> None:
+        """Carry a change out while all other rows get other features, and release anew.
 
         Parameters
         ----------
-        positions : ndarray of int
-            Rows that go, as `_positions` returns them.
-        X : array-like of shape (n, n_features)
-            Features of all rows of the fit, those outside the training set being anything finite.
+        change : Change
+            Rows that go, and rows that come.
+        X : array-like of shape (n + m, n_features)
+            Features of all rows of the store, those that come at the end; anything finite for rows
+            outside the training set.
         progress : bool or callable, optional
             As in `fit`.
         """
         with self._unchanged_on_error():
-            X = validate_data(self, X, dtype=np.float64, order="C")
-            before, gone = self._model, np.sort(self._names.store(positions))
-            action = partial(unlearner.refit, before, gone, X)
-            self._carry_out("forget", len(gone), progress, action)
+            X, before = validate_data(self, X, dtype=np.float64, order="C"), self._model
+            action = partial(unlearner.refit, before, change.gone, X, change.codes, change.weight)
+            self._carry_out(change, action, progress)
         self._scrub()
         unlearner.erase(before)
 
-    def _carry_out(
-        self, event: str, asked: int, progress: Any, action: Callable[..., Model], **more: Any
-    ) -> None:
+    def _carry_out(self, change: Change, action: Callable[..., Model], progress: Any) -> None:
         """Do what ``action`` does, showing progress, and take its model over."""
         with shown(progress, self.verbose) as callback:
             model = action(progress=callback)
         # Before anything changes: a filter may turn a warning into an error.
         self._notice(self._model, model)
-        self._adopt(model, event, asked, **more)
+        self._adopt(model, change.event, change.asked, _names=change.names)
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, all attributes in one assignment, then log it."""
@@ -350,10 +342,14 @@ class UnlearningEstimator(Foresight, BaseEstimator, ABC):  # type: ignore[misc]
         )
         self.history_.append(entry)
 
-    def _count(self, look_alikes: int) -> None:
-        """Write into the certificate how many rows stay that look like those of the request."""
-        certificate = replace(self._model.certificate, look_alikes=look_alikes)
+    def _count(self, look_alikes: tuple[int, int] | None) -> None:
+        """Write into the owner's log how many look-alikes went along, and how many stay."""
+        if look_alikes is None:
+            return
+        along, left = look_alikes
+        certificate = replace(self._model.certificate, look_alikes=left)
         model = replace(self._model, certificate=certificate)
+        self.history_[-1]["look_alikes"] = along
         self.__dict__.update(_model=model, certificate_=certificate)
 
     @contextmanager

@@ -168,6 +168,22 @@ class Foresight:
         rows = np.concatenate([positions, taken])
         return self._positions(Asked(rows=rows)), len(near) - len(taken)
 
+    def _agreed(
+        self, asked: Asked, expand: str | None, confirm: Any
+    ) -> tuple[NDArray[np.int64], tuple[int, int] | None]:
+        """Return what is to be forgotten, and how many look-alikes that takes along and leaves.
+
+        These are None where nobody wants to know.  What takes very much is refused unless
+        confirmed.
+        """
+        positions, counts = self._positions(asked), None
+        if expand is not None:
+            named = len(positions)
+            positions, left = self._expanded(positions, expand)
+            counts = len(positions) - named, left
+        self._taken(positions).confirmed(confirm)
+        return positions, counts
+
     def _taken(self, positions: NDArray[np.int64]) -> Taken:
         """Count what a request takes; costs nothing that grows with the rows that stay."""
         labels = getattr(self, "_labels", np.zeros(0))

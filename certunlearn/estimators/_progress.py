@@ -11,7 +11,9 @@ Callback = Callable[[int, float], Any]
 
 
 @contextmanager
-def shown(progress: bool | Callback | None, verbose: int) -> Iterator[Callback | None]:
+def shown(
+    progress: bool | Callback | None, verbose: int, line: Callable[[int, float], str] | None = None
+) -> Iterator[Callback | None]:
     """Yield what the solver is to call after every Newton step with its number and decrement.
 
     Parameters
@@ -21,14 +23,17 @@ def shown(progress: bool | Callback | None, verbose: int) -> Iterator[Callback |
         is installed, and nothing otherwise.
     verbose : int
         Without ``progress``: a line a step on standard error if positive.
+    line : callable, optional
+        What to show of the two numbers, where they are not those of a Newton step.
     """
+    line = _line if line is None else line
     if callable(progress):
         yield progress
     elif progress:
-        with _status() as update:
+        with _status(line) as update:
             yield update
     elif verbose:
-        yield lambda step, size: print(_line(step, size), file=sys.stderr)
+        yield lambda step, size: print(line(step, size), file=sys.stderr)
     else:
         yield None
 
@@ -38,11 +43,11 @@ def _line(step: int, size: float) -> str:
 
 
 @contextmanager
-def _status() -> Iterator[Callback | None]:
+def _status(line: Callable[[int, float], str]) -> Iterator[Callback | None]:
     try:
         from rich.console import Console
     except ImportError:
         yield None
         return
     with Console(stderr=True).status("reading rows") as status:
-        yield lambda step, size: status.update(_line(step, size))
+        yield lambda step, size: status.update(line(step, size))

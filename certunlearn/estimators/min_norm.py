@@ -89,6 +89,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     _unlearner: ClassVar[Any] = interpolation
 
     _takes_sparse = False
+    _refits = False
 
     def __init__(
         self,

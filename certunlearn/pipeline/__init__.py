@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ._pipeline import ForgettingPipeline, forgetting
+from .frozen import FrozenFeatures
 
-__all__ = ["ForgettingPipeline", "forgetting"]
+__all__ = ["ForgettingPipeline", "FrozenFeatures", "forgetting"]

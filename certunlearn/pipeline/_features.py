@@ -26,6 +26,41 @@ def taken(X: Any, at: Positions) -> Any:
     return _safe_indexing(X, at)
 
 
+def joined(X: Any, more: Any) -> Any:
+    """Return the rows of ``X`` and then those of ``more``, of the kind of ``X``.
+
+    Raises
+    ------
+    ValueError
+        If they are of another kind or have other columns.
+    """
+    if sp.issparse(X):
+        return sp.vstack([X, sp.csr_array(more)], format="csr")
+    if isinstance(X, list):
+        return [*X, *more]
+    if isinstance(X, np.ndarray):
+        more = np.asarray(more)
+        if more.ndim != X.ndim or more.shape[1:] != X.shape[1:]:
+            raise ValueError(f"the rows of the fit were {_kind(X)}, these are {_kind(more)}")
+        return np.concatenate([X, more])
+    same = type(X) is type(more) and list(getattr(X, "columns", ())) == list(
+        getattr(more, "columns", ())
+    )
+    if not (same and index_of(X) is not None):
+        raise ValueError(f"the rows of the fit were {_kind(X)}, these are {_kind(more)}")
+    import pandas as pd
+
+    return pd.concat([X, more])
+
+
+def _kind(X: Any) -> str:
+    columns = getattr(X, "columns", None)
+    if columns is not None:
+        return f"a {type(X).__name__} with columns {list(columns)}"
+    shape = f" of shape (n, {', '.join(map(str, X.shape[1:]))})" if np.ndim(X) > 1 else ""
+    return f"a {type(X).__name__}{shape}"
+
+
 def index_of(X: Any) -> Any:
     """Return the index of a DataFrame or Series, which names its rows; None for anything else."""
     return X.index if _is_pandas(X, "DataFrame") or _is_pandas(X, "Series") else None
@@ -56,7 +91,7 @@ def written_out(X: Any) -> Any:
 
 
 def laid_out(X: Any, at: Positions, n: int) -> Any:
-    """Lay transformed rows out at their positions among n, zeros elsewhere.
+    """Lay transformed rows out at their places among n, zeros elsewhere.
 
     A DataFrame stays one, so that the head knows its columns.
     """
@@ -74,7 +109,7 @@ def laid_out(X: Any, at: Positions, n: int) -> Any:
 
 
 def held(head: UnlearningEstimator, at: Positions, full: Any) -> bool:
-    """Whether the head holds exactly these rows at the positions, under the same names."""
+    """Whether the head holds exactly these rows at these places, under the same names."""
     if _is_pandas(full, "DataFrame"):
         if list(getattr(head, "feature_names_in_", ())) != list(full.columns):
             return False

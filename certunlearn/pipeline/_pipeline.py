@@ -3,73 +3,43 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+from .. import _validate
 from ..certificate import NOT_COVERED, Certificate
-from ..estimators._addressing import Asked
 from ..estimators._base import UnlearningEstimator
 from ..exceptions import AssumptionError
 from . import _features
+from ._composed import composed_predictor
+from ._plan import Kept, mark_of
 from ._predict import DensePredictions
-from .steps import examined, fitted_through, is_nothing, paths_of
+from ._verbs import Verbs
+from .steps import Verdict, fitted_through, is_nothing, surveyed
 
-Positions = NDArray[np.int64]
-
-SAME_STEPS = (
-    "steps recounted on the same rows give every row the same numbers: the same floating-point "
-    "program on the same machine"
-)
 _ELSE = "whatever else was fitted on the removed rows"
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What a fitted pipeline keeps for recounting its steps.
-
-    Attributes
-    ----------
-    first : int
-        The first step that depends on the rows; the number of steps if none does.
-    raw : Any
-        The training rows as that step is given them, a copy; None if no step depends on them.
-    at : ndarray of int
-        Their positions in the fit.
-    conditions : tuple of str
-        What the certificate lists on account of the steps.
-    mark : tuple of int
-        Rows ever given to the head, and rows forgotten, as the pipeline knows it.
-    """
-
-    first: int
-    raw: Any
-    at: Positions
-    conditions: tuple[str, ...]
-    mark: tuple[int, int]
-
-
-class ForgettingPipeline(DensePredictions):
+class ForgettingPipeline(Verbs, DensePredictions):
     """A scikit-learn Pipeline whose steps forget together with the model at its end.
 
     A scaler, an encoder or a vocabulary remembers the rows it was fitted on as well as any model
-    does.  Here `forget` puts in the place of every such step what its own ``fit`` gives on the raw
-    rows that stay, and the last step gets a certified release for the rows as they are then
-    transformed.
+    does.  Here `forget`, `learn` and `correct` put in the place of every such step what its own
+    ``fit`` gives on the raw rows as they are then, and the last step gets a certified release for
+    the rows as they are then transformed.
 
     Parameters
     ----------
     steps : list of (str, object)
         As in `Pipeline`; the last is an estimator of this package.  Steps may be stateless
-        (`Normalizer`, `FunctionTransformer`, `HashingVectorizer`, ...), fitted on the rows
+        (`Normalizer`, `HashingVectorizer`, `FrozenFeatures`, ...), fitted on the rows
         (`StandardScaler`, `OneHotEncoder`, `TfidfVectorizer`, `PCA`, ...), or made of such
         (`ColumnTransformer`, `FeatureUnion`, `Pipeline`).  What is not known is refused by `fit`.
     frozen : dict of str to str, optional
@@ -141,8 +111,11 @@ class ForgettingPipeline(DensePredictions):
                 "retraining the whole pipeline, the model to within the fit distance, same "
                 f"hyper-parameters, on the {c.n_retained} retained rows"
             ),
-            conditions=c.conditions + kept.conditions,
-            not_covered=tuple(other if t.startswith(_ELSE) else t for t in NOT_COVERED),
+            conditions=c.conditions + kept.verdict.conditions,
+            not_covered=(
+                *kept.verdict.not_covered,
+                *(other if t.startswith(_ELSE) else t for t in NOT_COVERED),
+            ),
         )
 
     @property
@@ -168,6 +141,8 @@ class ForgettingPipeline(DensePredictions):
         *,
         row_ids: Any = None,
         groups: Any = None,
+        metadata: Any = None,
+        static: Any = None,
         progress: Any = None,
     ) -> Self:
         """Fit the steps on the rows of positive weight, then the head on what they make of them.
@@ -177,7 +152,7 @@ class ForgettingPipeline(DensePredictions):
         X : array-like, DataFrame, sparse matrix or sequence of str
             Raw rows, as the first step wants them; copied, never written to.  A DataFrame's index
             names the rows.
-        y, sample_weight, row_ids, groups, progress
+        y, sample_weight, row_ids, groups, metadata, static, progress
             As in `CertifiedLogReg.fit`; the steps do not see them.
 
         Returns
@@ -196,9 +171,17 @@ class ForgettingPipeline(DensePredictions):
         -----
         A fit that raises leaves the pipeline as it was.
         """
-        first, conditions = self._examined()
+        first, verdict = self._surveyed()
         n, frozen = _num_samples(X), self._frozen
-        given = {} if sample_weight is None else {"sample_weight": sample_weight}
+        row_ids = _features.index_of(X) if row_ids is None else row_ids
+        given = {
+            "sample_weight": sample_weight,
+            "row_ids": row_ids,
+            "groups": groups,
+            "metadata": metadata,
+            "static": static,
+            "progress": progress,
+        }
         weight = _check_sample_weight(sample_weight, np.empty((n, 1)), ensure_non_negative=True)
         at = np.flatnonzero(weight > 0)
         if not len(at):
@@ -209,82 +192,11 @@ class ForgettingPipeline(DensePredictions):
             self.steps[first:-1], _features.taken(raw, np.arange(len(at))), frozen
         )
         full = _features.laid_out(Xt, at, n)
-        row_ids = _features.index_of(X) if row_ids is None else row_ids
         raw = raw if first < len(self.steps) - 1 else None
         with self._unchanged_unless_taken():
-            self._kept = Kept(first, raw, at, conditions, (n, 0))
+            self._kept = Kept(first, raw, at, verdict, (n, 0))
             self.steps = [*done, *more, self.steps[-1]]
-            self.head.fit(full, y, row_ids=row_ids, groups=groups, progress=progress, **given)
-        return self
-
-    def forget(
-        self,
-        which: Any = None,
-        /,
-        *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        confirm: bool = False,
-        progress: Any = None,
-    ) -> Self:
-        """Remove rows from the training set of every step and of the head, and release anew.
-
-        Parameters
-        ----------
-        which, rows, row_ids, groups, confirm, progress
-            As in `CertifiedLogReg.forget`.
-
-        Returns
-        -------
-        ForgettingPipeline
-            Itself, with recounted steps, a fresh release in the head and a new certificate.
-
-        Raises
-        ------
-        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
-            If the request does not name rows properly.
-        ConfirmationNeededError
-            If it takes so much that ``confirm=True`` is needed.
-        NotCertifiedError, ConvergenceError
-            If the removal cannot be certified.
-        AssumptionError
-            If what is left has no optimum, or the head was changed without the pipeline.
-
-        Notes
-        -----
-        An operation that raises leaves the pipeline as it was.
-        """
-        kept, head = self._fitted(), self.head
-        if kept.mark != _mark(head):
-            raise AssumptionError(
-                "the last step was fitted, or has forgotten or learnt rows, without the pipeline: "
-                "the steps before it know other rows than it does; fit the pipeline anew"
-            )
-        positions = head._positions(Asked(which, rows, row_ids, groups))
-        head._taken(positions).confirmed(confirm)
-        stay = np.flatnonzero(~np.isin(kept.at, positions))
-        if not len(stay):
-            raise AssumptionError("the request leaves no row of positive weight")
-        last, steps, full = len(self.steps) - 1, self.steps, None
-        n, forgotten = kept.mark
-        left = replace(kept, at=kept.at[stay], mark=(n, forgotten + len(positions)))
-        if kept.first < last and len(stay) < len(kept.at):
-            left = replace(left, raw=_features.taken(kept.raw, stay))
-            given = _features.taken(left.raw, np.arange(len(stay)))
-            Xt, moved = fitted_through(steps[kept.first : last], given, self._frozen)
-            full = _features.laid_out(Xt, left.at, n)
-            steps = [*steps[: kept.first], *moved, steps[-1]]
-            if _features.held(head, left.at, full):
-                full = None
-        with self._unchanged_unless_taken():
-            self.steps, self._kept = steps, left
-            if full is None:
-                head.forget(rows=positions, confirm=True, progress=progress)
-            else:
-                head._refit(positions, full, progress)
-        if left.raw is not kept.raw:
-            _features.overwrite(kept.raw)
+            self.head.fit(full, y, **{k: v for k, v in given.items() if v is not None})
         return self
 
     def release(self) -> Self:
@@ -293,11 +205,35 @@ class ForgettingPipeline(DensePredictions):
         self.head.release()
         return self
 
-    def export_predictor(self) -> Pipeline:
-        """Return a scikit-learn Pipeline with copies of the steps and the released weights only."""
+    def export_predictor(self, *, composed: bool = False) -> Any:
+        """Return plain scikit-learn with the released weights only.
+
+        Parameters
+        ----------
+        composed : bool
+            False: a Pipeline with copies of the steps, which hold statistics of the retained rows:
+            a `MinMaxScaler` values of some of them.  True: one linear estimator for raw rows,
+            steps and model joined to a single affine map, and no step in it.
+
+        Raises
+        ------
+        AssumptionError
+            If ``composed`` and a step is not known to be affine: scalers without clipping, `PCA`,
+            a `FunctionTransformer` without a function, ``"passthrough"``, and a `Pipeline` of these
+            are.
+
+        Notes
+        -----
+        Both are functions of the release and the steps, so the certificate holds for them too.
+        Composed predictions are the same up to rounding: where columns are far from zero for their
+        spread (a year, a time stamp), about 1e-16 times ``|coef| |x|``.
+        """
         self._fitted()
+        last = self.head.export_predictor()
+        if _validate.flag("composed", composed):
+            return composed_predictor(self.steps[:-1], last)
         steps = [(name, copy.deepcopy(step)) for name, step in self.steps[:-1]]
-        return Pipeline([*steps, (self.steps[-1][0], self.head.export_predictor())])
+        return Pipeline([*steps, (self.steps[-1][0], last)])
 
     @property
     def _frozen(self) -> Mapping[str, str]:
@@ -309,8 +245,16 @@ class ForgettingPipeline(DensePredictions):
             raise NotFittedError("this pipeline is not fitted yet: call fit first")
         return kept
 
-    def _examined(self) -> tuple[int, tuple[str, ...]]:
-        """Check the steps; return the first one that moves, and what they add to conditions."""
+    def _head(self) -> UnlearningEstimator:
+        if self._fitted().mark != mark_of(self.head):
+            raise AssumptionError(
+                "the last step was fitted, or has forgotten or learnt rows, without the pipeline: "
+                "the steps before it know other rows than it does; fit the pipeline anew"
+            )
+        return self.head
+
+    def _surveyed(self) -> tuple[int, Verdict]:
+        """Check steps and head; return the first step that moves, and what they all mean."""
         self._validate_steps()
         name, head = self.steps[-1]
         if not isinstance(head, UnlearningEstimator):
@@ -323,31 +267,13 @@ class ForgettingPipeline(DensePredictions):
                 "memory= would keep fitted steps and forgotten rows where the pipeline cannot "
                 "reach them, and transform_input= is not known here: leave both None"
             )
-        unknown = set(self._frozen) - set(paths_of(self.steps[:-1]))
-        wrong = [r for r in self._frozen.values() if not (isinstance(r, str) and r.strip())]
-        if unknown or wrong:
+        first, verdict = surveyed(self.steps[:-1], self._frozen)
+        if verdict.moves and not head._refits:
             raise AssumptionError(
-                "frozen= maps steps to what they were fitted on; "
-                + (f"no such step: {sorted(unknown)}" if unknown else f"not a reason: {wrong}")
+                f"{type(head).__name__} cannot go on where step {self.steps[first][0]!r} gives all "
+                "rows other numbers: put steps before it that do not depend on the rows"
             )
-        verdicts = [examined(name, step, self._frozen) for name, step in self.steps[:-1]]
-        moves = [verdict.moves for verdict in verdicts]
-        conditions = sum((verdict.conditions for verdict in verdicts), ())
-        if any(moves):
-            return moves.index(True), (*conditions, SAME_STEPS)
-        return len(moves), conditions
-
-    @contextmanager
-    def _unchanged_unless_taken(self) -> Iterator[None]:
-        """Put everything back if the body raises before the head has taken a new model over."""
-        before, model = dict(self.__dict__), getattr(self.head, "_model", None)
-        try:
-            yield
-        except BaseException:
-            if getattr(self.head, "_model", None) is model:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
+        return first, verdict
 
 
 def forgetting(pipe: Pipeline, *, frozen: Mapping[str, str] | None = None) -> ForgettingPipeline:
@@ -384,8 +310,3 @@ def forgetting(pipe: Pipeline, *, frozen: Mapping[str, str] | None = None) -> Fo
         memory=pipe.memory,
         verbose=pipe.verbose,
     )
-
-
-def _mark(head: UnlearningEstimator) -> tuple[int, int]:
-    """Rows ever given to the head, and rows forgotten, as the head knows it."""
-    return len(head._model.members.weights), head._model.requests.forgotten

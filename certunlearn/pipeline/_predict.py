@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from . import _features
+from ._plan import through
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,4 @@ class DensePredictions(Pipeline):  # type: ignore[misc]
     def _transformed(self, X: Any) -> Any:
         """Return what the head is given for raw rows."""
         check_is_fitted(self)
-        for _, step in self.steps[:-1]:
-            if step is not None and step != "passthrough":
-                X = step.transform(X)
-        return _features.written_out(X)
+        return _features.written_out(through(self.steps[:-1], X))

@@ -7,7 +7,7 @@ on the rows that stay takes its place), or declared as fitted elsewhere.  Anythi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ from sklearn.preprocessing import (
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ..exceptions import AssumptionError
+from .frozen import FrozenFeatures
 
 # Classes are compared by identity: a subclass may fit whatever it likes.
 STATELESS: tuple[type, ...] = (
@@ -65,6 +66,11 @@ RECOUNTED: tuple[type, ...] = (
 )
 COMPOSED: tuple[type, ...] = (ColumnTransformer, FeatureUnion, Pipeline)
 TEXT: tuple[type, ...] = (CountVectorizer, HashingVectorizer, TfidfVectorizer)
+#: What holds where steps are recounted.
+SAME_STEPS = (
+    "steps recounted on the same rows give every row the same numbers: the same floating-point "
+    "program on the same machine"
+)
 #: Parameters that hold a function of the caller's.
 _CALLABLES = ("func", "analyzer", "tokenizer", "preprocessor", "strategy")
 
@@ -79,10 +85,42 @@ class Verdict:
         Whether it holds anything that depends on the rows.
     conditions : tuple of str
         What the certificate has to list on its account.
+    not_covered : tuple of str
+        What it does not cover on its account.
     """
 
     moves: bool
     conditions: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, parts: list[Verdict], own: tuple[str, ...] = ()) -> Verdict:
+        """Join what several steps mean; ``own`` conditions come first."""
+        conditions = sum((part.conditions for part in parts), own)
+        not_covered = sum((part.not_covered for part in parts), ())
+        return cls(any(part.moves for part in parts), conditions, not_covered)
+
+
+def surveyed(steps: list[tuple[str, Any]], frozen: Mapping[str, str]) -> tuple[int, Verdict]:
+    """Check all steps; return the first one that moves (their number if none), and the verdict.
+
+    Raises
+    ------
+    AssumptionError
+        If rows cannot be forgotten through one of them, or ``frozen`` names no step or no reason.
+    """
+    unknown = set(frozen) - set(paths_of(steps))
+    wrong = [r for r in frozen.values() if not (isinstance(r, str) and r.strip())]
+    if unknown or wrong:
+        raise AssumptionError(
+            "frozen= maps steps to what they were fitted on; "
+            + (f"no such step: {sorted(unknown)}" if unknown else f"not a reason: {wrong}")
+        )
+    verdicts = [examined(name, step, frozen) for name, step in steps]
+    moves, joint = [verdict.moves for verdict in verdicts], Verdict.of(verdicts)
+    if not joint.moves:
+        return len(moves), joint
+    return moves.index(True), replace(joint, conditions=(*joint.conditions, SAME_STEPS))
 
 
 def is_nothing(step: Any) -> bool:
@@ -105,6 +143,13 @@ def examined(path: str, step: Any, frozen: Mapping[str, str]) -> Verdict:
     """
     if is_nothing(step):
         return Verdict(False)
+    if type(step) is FrozenFeatures:
+        if path in frozen:
+            raise AssumptionError(
+                f"step {path!r} says itself what it was trained on, by trained_on=: take it out "
+                "of frozen="
+            )
+        return Verdict(False, *step.statements(path))
     if path in frozen:
         return _fitted_elsewhere(path, step, frozen[path])
     if type(step) is FrozenEstimator:
@@ -116,9 +161,7 @@ def examined(path: str, step: Any, frozen: Mapping[str, str]) -> Verdict:
         if getattr(step, "memory", None) is not None:
             raise _refusal(path, step, "its memory= would keep what it was fitted on")
         parts = [examined(f"{path}__{name}", part, frozen) for name, part in parts_of(step)]
-        own = _callables(path, step)
-        conditions = sum((part.conditions for part in parts), own)
-        return Verdict(any(part.moves for part in parts), conditions)
+        return Verdict.of(parts, _callables(path, step))
     if type(step) in STATELESS or type(step) in RECOUNTED:
         _look_at_parameters(path, step)
         return Verdict(type(step) in RECOUNTED, _callables(path, step))
@@ -236,7 +279,8 @@ def fitted_through(
 
 
 def _refusal(path: str, step: Any, why: str) -> AssumptionError:
-    known = ", ".join(sorted(c.__name__ for c in (*STATELESS, *RECOUNTED, *COMPOSED)))
+    classes = *STATELESS, *RECOUNTED, *COMPOSED, FrozenFeatures
+    known = ", ".join(sorted(c.__name__ for c in classes))
     return AssumptionError(
         f"rows cannot be forgotten through step {path!r}, a {type(step).__name__}: {why}. "
         f"(1) Put a step there that can: {known}. "

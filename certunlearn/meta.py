@@ -1,0 +1,214 @@
+"""Forgetting inside scikit-learn's meta-estimators, where a claim can be made.
+
+A meta-estimator learns from rows in places of its own: a search from its scores, a calibrator or a
+final estimator from what its members predict.  What of that is a release of this package's
+estimators forgets; the certificate lists the rest, or the request is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier, VotingRegressor
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+
+from .certificate import Certificate
+from .estimators._addressing import Asked
+from .estimators._base import UnlearningEstimator
+from .exceptions import AssumptionError
+from .pipeline import ForgettingPipeline
+from .tradeoff import composed_epsilon, composed_mu
+from .unlearner import Model
+
+_SEARCHES = (GridSearchCV, RandomizedSearchCV)
+_VOTING = (VotingClassifier, VotingRegressor)
+
+
+def forget_in(
+    meta: Any,
+    which: Any = None,
+    /,
+    *,
+    rows: Any = None,
+    row_ids: Any = None,
+    groups: Any = None,
+    where: Any = None,
+) -> Certificate:
+    """Forget rows in a fitted meta-estimator and certify what it has released.
+
+    Parameters
+    ----------
+    meta : estimator
+        Fitted: a `GridSearchCV` or `RandomizedSearchCV` with ``refit``, whose best estimator then
+        forgets; a `VotingClassifier` or `VotingRegressor` of this package's estimators, all of
+        which forget or none; a `ForgettingPipeline` or an estimator of this package.
+    which, rows, row_ids, groups, where
+        As in `CertifiedLogReg.forget`.
+
+    Returns
+    -------
+    Certificate
+        Of everything that ``meta`` has released for this request.  For a search it lists as not
+        covered that hyper-parameters were chosen with the rows.  For a vote epsilon is that of all
+        members together, at the largest delta of any of them.
+
+    Raises
+    ------
+    AssumptionError
+        If no claim could be made for ``meta``; the message says why and what to do instead.
+    RowError
+        If the request does not name rows properly.
+    NotCertifiedError, ConvergenceError
+        If a removal cannot be certified.
+
+    Notes
+    -----
+    Guarantee: the releases of all members together are (epsilon, delta)-indistinguishable from
+    those of members retrained on the rows that stay, each with noise of its own.
+    Proof: proofs/joint_epsilon.md
+
+    An operation that raises leaves ``meta`` as it was.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from certunlearn import CertifiedLogReg, forget_in
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> search = GridSearchCV(CertifiedLogReg(noise=1.0), {"C": [0.1, 1.0]}, cv=2).fit(X / 100, y)
+    >>> certificate = forget_in(search, [17, 42])
+    >>> certificate.n_retained, "chosen by GridSearchCV" in certificate.not_covered[0]
+    (567, True)
+    """
+    return _forgotten(meta, Asked(which, rows, row_ids, groups, where))
+
+
+def _forgotten(meta: Any, asked: Asked) -> Certificate:
+    if isinstance(meta, (UnlearningEstimator, ForgettingPipeline)):
+        which, *named = asked
+        meta.forget(which, **dict(zip(asked._fields[1:], named, strict=True)))
+        return meta.certificate_
+    if type(meta) in _SEARCHES:
+        return _searched(meta, asked)
+    if type(meta) in _VOTING:
+        return _voted(meta, asked)
+    raise _refusal(meta)
+
+
+def _searched(search: Any, asked: Asked) -> Certificate:
+    if not hasattr(search, "best_estimator_"):
+        raise AssumptionError("the search has no best_estimator_: fit it, with refit=True")
+    certificate = _forgotten(search.best_estimator_, asked)
+    chosen = ", ".join(f"{k}={reprlib.repr(v)}" for k, v in search.best_params_.items())
+    line = (
+        f"the hyper-parameters {chosen} were chosen by {type(search).__name__} with the forgotten "
+        "rows, and its scores (cv_results_, best_score_) stay as they were; the retraining "
+        "compared with has the same hyper-parameters"
+    )
+    return replace(certificate, not_covered=(line, *certificate.not_covered))
+
+
+def _voted(vote: Any, asked: Asked) -> Certificate:
+    """All members forget, or none: every new model is worked out before any is taken over."""
+    members = list(getattr(vote, "estimators_", ()))
+    for member in members:
+        if not isinstance(member, UnlearningEstimator):
+            raise AssumptionError(
+                f"a {type(member).__name__} in a {type(vote).__name__} cannot forget together with "
+                "the others: take estimators of this package, with steps that hold nothing of the "
+                "rows before the vote and not inside it"
+            )
+    if not members:
+        raise AssumptionError(f"the {type(vote).__name__} has no members: fit it")
+    positions = [member._positions(asked) for member in members]
+    known = [len(member._model.members.weights) for member in members]
+    if any(len(p) != len(positions[0]) or (p != positions[0]).any() for p in positions[1:]) or (
+        len(set(known)) > 1
+    ):
+        raise AssumptionError("the members know different rows: fit the vote anew")
+    seeds = [s for s in (m._model.settings.seed for m in members) if s is not None]
+    if len(set(seeds)) < len(seeds):
+        raise AssumptionError(
+            "members with the same random_state draw the same noise, which their difference is "
+            "free of: leave random_state=None"
+        )
+    changes = [m._forgetting(at) for m, at in zip(members, positions, strict=True)]
+    models: list[Model] = [
+        m._edit(change)(progress=None) for m, change in zip(members, changes, strict=True)
+    ]
+    for member, model in zip(members, models, strict=True):
+        if isinstance(vote, VotingClassifier) and len(model.classes) < len(member._model.classes):
+            raise AssumptionError(
+                "no retained row would have one of the labels, which the VotingClassifier itself "
+                "keeps a list of: fit it anew on the rows that stay"
+            )
+    with ExitStack() as unless_all_are_taken:
+        for member in members:
+            unless_all_are_taken.enter_context(member._unchanged_on_error())
+        for member, change, model in zip(members, changes, models, strict=True):
+            member._adopt(model, change.event, change.asked)
+    for member in members:
+        member._scrub()
+    return _joint(members, [type(m).__name__ for m in members])
+
+
+def _joint(members: list[UnlearningEstimator], names: list[str]) -> Certificate:
+    """Return the certificate of the members' releases together."""
+    own, first = [m.certificate_ for m in members], members[0].certificate_
+    parts = [
+        (m._model.budget, m._model.requests.since_removal)
+        for m in members
+        if m._model.budget is not None
+    ]
+    one = [(budget, 1) for budget, _ in parts]
+    delta, claims = max(c.delta for c in own), len(parts) == len(own)
+    # Where the covariance may drift, mu alone does not say what an attacker can gain.
+    exact = claims and all(budget.drift_cap == 0 for budget, _ in parts)
+    low, middle, high = zip(*(c.coefficient_deviation for c in own), strict=True)
+    mechanisms = {c.mechanism for c in own}
+    return replace(
+        first.public(),
+        kind="gaussian" if claims else "none",
+        epsilon=composed_epsilon(one, delta) if claims else math.inf,
+        delta=delta,
+        mu=composed_mu(one) if exact else math.inf,
+        sigma=min(c.sigma for c in own),
+        mechanism=first.mechanism if len(mechanisms) == 1 else "several",
+        view=first.view if len({c.view for c in own}) == 1 else "release",
+        distance_target=max(c.distance_target for c in own),
+        fit_distance=max(c.fit_distance for c in own),
+        joint_epsilon=composed_epsilon(parts, delta) if claims else math.inf,
+        coefficient_deviation=(min(low), float(np.median(middle)), max(high)),
+        reference=(
+            f"retraining the {len(own)} members ({', '.join(names)}) to within their fit "
+            f"distances, same hyper-parameters, on the {first.n_retained} retained rows"
+        ),
+        conditions=tuple(dict.fromkeys(text for c in own for text in c.conditions)),
+        not_covered=tuple(dict.fromkeys(text for c in own for text in c.not_covered)),
+        n_forgotten=first.n_forgotten,
+        passes=sum(c.passes or 0 for c in own),
+        seconds=sum(c.seconds or 0.0 for c in own),
+    )
+
+
+def _refusal(meta: Any) -> AssumptionError:
+    name = type(meta).__name__
+    if isinstance(meta, CalibratedClassifierCV):
+        return AssumptionError(
+            f"{name} fits its calibrators on rows, and on what a model that knew the forgotten "
+            "ones said of them: nothing certifies those. Forget in the model itself, then "
+            "calibrate its new release on rows that no request will concern: "
+            "CalibratedClassifierCV(FrozenEstimator(model)).fit(X_permanent, y_permanent)"
+        )
+    known = ", ".join(c.__name__ for c in (*_SEARCHES, *_VOTING))
+    return AssumptionError(
+        f"a {name} cannot forget: what it learns of the rows beside its members is not known to be "
+        f"forgettable. Known: {known} (exactly these classes), ForgettingPipeline, and the "
+        "estimators of this package; a Pipeline becomes one by forgetting(pipe)"
+    )

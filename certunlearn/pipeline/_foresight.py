@@ -1,0 +1,100 @@
+"""What an operator of a pipeline sees before a request."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _validate, unlearner
+from ..estimators._addressing import Asked
+from ..estimators._base import UnlearningEstimator
+from ..estimators._changes import Change
+from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from ..lookalikes import Neighbours
+from ..preview import Preview
+from ._plan import Plan
+
+
+class Foresight:
+    """Verbs that change nothing; what they return depends on the rows and is for the owner."""
+
+    @abstractmethod
+    def _head(self) -> UnlearningEstimator:
+        """Return the head, if it knows the rows that the steps know."""
+
+    @abstractmethod
+    def _forgetting(self, positions: NDArray[np.int64]) -> tuple[Change, Plan]:
+        """Return what it takes to forget rows."""
+
+    def neighbours(
+        self,
+        which: Any = None,
+        /,
+        *,
+        rows: Any = None,
+        row_ids: Any = None,
+        groups: Any = None,
+        where: Any = None,
+        threshold: float | None = None,
+    ) -> Neighbours:
+        """Find rows that look like those of a request, by what the steps make of them.
+
+        Parameters, result and errors are those of `CertifiedLogReg.neighbours`.
+        """
+        asked = {"rows": rows, "row_ids": row_ids, "groups": groups, "where": where}
+        return self._head().neighbours(which, **asked, threshold=threshold)
+
+    def preview(
+        self,
+        which: Any = None,
+        /,
+        *,
+        rows: Any = None,
+        row_ids: Any = None,
+        groups: Any = None,
+        where: Any = None,
+        threshold: float | None = None,
+        full: bool = False,
+    ) -> Preview:
+        """Say what forgetting rows would do, without doing it.
+
+        Parameters, result and errors are those of `CertifiedLogReg.preview`.
+
+        Notes
+        -----
+        The steps are recounted to see whether they would move.  If they do, the model would be
+        trained afresh, which ``full=True`` does on a copy.  Influence and memorisation are those
+        in the head: what a row does to the steps is not in them.
+        """
+        head = self._head()
+        positions = head._positions(Asked(which, rows, row_ids, groups, where))
+        change, plan = self._forgetting(positions)
+        full, moves = _validate.flag("full", full), plan.features is not None
+        found = head.preview(rows=positions, threshold=threshold, full=full and not moves)
+        if not moves:
+            return found
+        found = replace(
+            found,
+            tier="refresh",
+            distance=float("nan"),
+            together=None,
+            cost="the steps before the model move, so it is trained afresh from where it stands",
+        )
+        return _carried_out(head, change, plan, found) if full else found
+
+
+def _carried_out(head: UnlearningEstimator, change: Change, plan: Plan, found: Preview) -> Preview:
+    """Train a model that is thrown away, and say how it went."""
+    clock, X = time.perf_counter(), np.ascontiguousarray(plan.features, dtype=np.float64)
+    try:
+        model = unlearner.refit(head._model, change.gone, X, change.codes, change.weight)
+    except (NotCertifiedError, AssumptionError, ConvergenceError) as error:
+        return replace(found, tier="refused", cost=str(error))
+    unlearner.erase(model)
+    c, seconds = model.certificate, time.perf_counter() - clock
+    return replace(found, tier=c.tier or found.tier, distance=c.distance or 0.0, seconds=seconds)

@@ -1,0 +1,131 @@
+"""What a request makes of the steps and of the rows the head holds, before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..estimators._base import UnlearningEstimator
+from ..estimators._changes import Change
+from . import _features
+from .steps import Verdict, fitted_through, is_nothing
+
+Positions = NDArray[np.int64]
+Steps = list[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a fitted pipeline keeps for recounting its steps.
+
+    Attributes
+    ----------
+    first : int
+        The first step that depends on the rows; the number of steps if none does.
+    raw : Any
+        The training rows as that step is given them, a copy; None if no step depends on them.
+    at : ndarray of int
+        Their positions in the fit, ascending.
+    verdict : Verdict
+        What the certificate lists on account of the steps.
+    mark : tuple of int
+        Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
+    """
+
+    first: int
+    raw: Any
+    at: Positions
+    verdict: Verdict
+    mark: tuple[int, int]
+
+
+class Rows(NamedTuple):
+    """The training set after a request.
+
+    Attributes
+    ----------
+    at : ndarray of int
+        Positions, ascending.
+    order : ndarray of int
+        Where each row is found: among the kept ones, followed by those of ``new`` that are live.
+    new : Any
+        Rows that come (m), as the first step that moves is given them; None if none come.
+    live : ndarray of int
+        Which of them have positive weight.
+    """
+
+    at: Positions
+    order: Positions
+    new: Any = None
+    live: Positions = np.zeros(0, dtype=np.int64)
+
+
+class Plan(NamedTuple):
+    """What is to be done.
+
+    Attributes
+    ----------
+    steps, kept : list, Kept
+        Afterwards.
+    features : Any
+        Of all rows of the head's store, those that come last, if others have changed; else None.
+    new : Any
+        Otherwise those of the rows that come (m, n_features); None where they are as they were.
+    """
+
+    steps: Steps
+    kept: Kept
+    features: Any = None
+    new: Any = None
+
+
+def mark_of(head: UnlearningEstimator) -> tuple[int, int]:
+    """Rows ever given to the head, and rows that requests have named, as the head knows it."""
+    return len(head._model.members.weights), head._model.requests.forgotten
+
+
+def through(steps: Steps, X: Any) -> Any:
+    """Return what fitted steps make of rows."""
+    for _, step in steps:
+        if not is_nothing(step):
+            X = step.transform(X)
+    return X
+
+
+def planned(
+    steps: Steps, frozen: Mapping[str, str], kept: Kept, change: Change, rows: Rows
+) -> Plan:
+    """Recount the steps on the training set as it will be, and see what that makes of the rows.
+
+    Raises
+    ------
+    AssumptionError, ValueError
+        If a step's fit cannot be repeated, or the rows that come are not of the kind of the fit's.
+    """
+    head, last = steps[-1][1], len(steps) - 1
+    n, named = kept.mark
+    total = n + len(change.weight)
+    after = replace(kept, at=rows.at, mark=(total, named + len(change.gone)))
+    if kept.first == last or np.array_equal(rows.order, np.arange(len(kept.at))):
+        # No step moves, or none sees a difference.
+        new = None if rows.new is None else through(steps[kept.first : last], rows.new)
+        return Plan(steps, after, new=_features.written_out(new))
+    raw = kept.raw
+    if rows.new is not None:
+        raw = _features.joined(raw, _features.taken(rows.new, rows.live))
+    raw = _features.taken(raw, rows.order)
+    # A copy: a step may work in place, or hand on what it was given.
+    given = _features.taken(raw, np.arange(len(rows.at)))
+    Xt, moved = fitted_through(steps[kept.first : last], given, frozen)
+    places = change.names.store(rows.at)
+    full = _features.laid_out(Xt, places, total)
+    steps, after = [*steps[: kept.first], *moved, steps[-1]], replace(after, raw=raw)
+    if not _features.held(head, places[places < n], full):
+        return Plan(steps, after, features=full)
+    if rows.new is None:
+        return Plan(steps, after)
+    return Plan(steps, after, new=full[n:] if isinstance(full, np.ndarray) else full.iloc[n:])

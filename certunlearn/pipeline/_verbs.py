@@ -1,0 +1,228 @@
+"""Requests to a pipeline: forgetting, learning and correcting are one change of its rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import _num_samples
+
+from ..estimators._addressing import Asked
+from ..estimators._base import UnlearningEstimator
+from ..estimators._changes import Change
+from ..exceptions import AssumptionError, RowError
+from . import _features
+from ._foresight import Foresight
+from ._plan import Kept, Plan, Rows, planned, through
+
+Positions = NDArray[np.int64]
+
+
+class Verbs(Foresight):
+    """Carries requests out on steps and head together."""
+
+    steps: list[tuple[str, Any]]
+    _kept: Kept
+
+    @property
+    @abstractmethod
+    def head(self) -> UnlearningEstimator:
+        """The last step."""
+
+    @property
+    @abstractmethod
+    def _frozen(self) -> Mapping[str, str]:
+        """Steps declared as fitted elsewhere."""
+
+    def forget(
+        self,
+        which: Any = None,
+        /,
+        *,
+        rows: Any = None,
+        row_ids: Any = None,
+        groups: Any = None,
+        where: Any = None,
+        expand: str | None = None,
+        confirm: bool = False,
+        progress: Any = None,
+    ) -> Self:
+        """Remove rows from the training set of every step and of the head, and release anew.
+
+        Parameters
+        ----------
+        which, rows, row_ids, groups, where, expand, confirm, progress
+            As in `CertifiedLogReg.forget`; look-alikes are those of the rows that the steps give.
+
+        Returns
+        -------
+        ForgettingPipeline
+            Itself, with recounted steps, a fresh release in the head and a new certificate.
+
+        Raises
+        ------
+        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
+            If the request does not name rows properly.
+        ConfirmationNeededError
+            If it takes so much that ``confirm=True`` is needed.
+        NotCertifiedError, ConvergenceError
+            If the removal cannot be certified.
+        AssumptionError
+            If what is left has no optimum, or the head was changed without the pipeline.
+
+        Notes
+        -----
+        An operation that raises leaves the pipeline as it was.
+        """
+        head = self._head()
+        asked = Asked(which, rows, row_ids, groups, where)
+        positions, counts = head._agreed(asked, expand, confirm)
+        self._carry_out(*self._forgetting(positions), progress)
+        head._count(counts)
+        return self
+
+    def learn(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        row_ids: Any = None,
+        groups: Any = None,
+        metadata: Any = None,
+        static: Any = None,
+        progress: Any = None,
+    ) -> Self:
+        """Add raw rows to the training set of every step and of the head, and release anew.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix or sequence of str
+            Raw rows, of the kind `fit` was given.
+        y, sample_weight, row_ids, groups, metadata, static, progress
+            As in `CertifiedLogReg.learn`.
+
+        Returns
+        -------
+        ForgettingPipeline
+            Itself; the new rows' positions follow those there are.
+
+        Raises
+        ------
+        RowError, ValueError
+            If the new rows are not of the kind of the fit's, or not named as they are.
+        NotCertifiedError, ConvergenceError, AssumptionError
+            As in `forget`.
+
+        Notes
+        -----
+        An operation that raises leaves the pipeline as it was.
+        """
+        head, kept = self._head(), self._kept
+        if row_ids is None and not head._names.positional:
+            row_ids = _features.index_of(X)
+        names = row_ids, groups, metadata, static
+        change = head._learning(X, _num_samples(X), y, sample_weight, *names)
+        live = np.flatnonzero(change.weight > 0)
+        after = Rows(
+            np.concatenate([kept.at, head._names.n + live]),
+            np.arange(len(kept.at) + len(live)),
+            self._raw(X),
+            live,
+        )
+        self._carry_out(change, self._planned(change, after), progress)
+        return self
+
+    def correct(
+        self,
+        which: Any = None,
+        /,
+        *,
+        X: Any = None,
+        y: Any = None,
+        rows: Any = None,
+        row_ids: Any = None,
+        progress: Any = None,
+    ) -> Self:
+        """Replace raw rows or labels, as if they had always been so, and release anew.
+
+        Parameters
+        ----------
+        which, rows, row_ids, progress
+            As in `CertifiedLogReg.correct`.
+        X : array-like, DataFrame, sparse matrix or sequence of str, optional
+            Raw rows, of the kind `fit` was given, in the order of the request.
+        y : array-like of shape (m,), optional
+            New labels, which must have occurred in the fit.
+
+        Returns
+        -------
+        ForgettingPipeline
+            Itself; the rows keep their positions, identifiers, groups and weights.
+
+        Raises
+        ------
+        RowError, ValueError, NotCertifiedError, ConvergenceError, AssumptionError
+            As in `forget` and `learn`.
+
+        Notes
+        -----
+        An operation that raises leaves the pipeline as it was.
+        """
+        head, kept = self._head(), self._kept
+        if X is None and y is None:
+            raise RowError("give X=, y= or both to say what the rows are corrected to")
+        positions = head._positions(Asked(which, rows, row_ids), staying=True)
+        change = head._correcting(positions, y, None if X is None else _num_samples(X))
+        after = Rows(kept.at, np.arange(len(kept.at)))
+        if X is not None:
+            live = np.flatnonzero(change.weight > 0)
+            order = after.order.copy()
+            order[np.searchsorted(kept.at, positions[live])] = len(kept.at) + np.arange(len(live))
+            after = Rows(kept.at, order, self._raw(X), live)
+        self._carry_out(change, self._planned(change, after), progress)
+        return self
+
+    def _forgetting(self, positions: Positions) -> tuple[Change, Plan]:
+        kept = self._kept
+        stay = np.flatnonzero(~np.isin(kept.at, positions))
+        if not len(stay):
+            raise AssumptionError("the request leaves no row of positive weight")
+        change = self.head._forgetting(positions)
+        return change, self._planned(change, Rows(kept.at[stay], stay))
+
+    def _raw(self, X: Any) -> Any:
+        """Return rows as the first step that moves is given them, a copy."""
+        X = _features.taken(X, np.arange(_num_samples(X)))
+        return through(self.steps[: self._kept.first], X)
+
+    def _planned(self, change: Change, rows: Rows) -> Plan:
+        return planned(self.steps, self._frozen, self._kept, change, rows)
+
+    def _carry_out(self, change: Change, plan: Plan, progress: Any) -> None:
+        """Take over what was planned: forgetting, learning and correcting alike."""
+        before = self._kept
+        with self._unchanged_unless_taken():
+            self.steps, self._kept = plan.steps, plan.kept
+            if plan.features is None:
+                self.head._changed(change, plan.new, progress)
+            else:
+                self.head._refit(change, plan.features, progress)
+        if plan.kept.raw is not before.raw:
+            _features.overwrite(before.raw)
+
+    @contextmanager
+    def _unchanged_unless_taken(self) -> Iterator[None]:
+        """Put everything back if the body raises before the head has taken a new model over."""
+        before, model = dict(self.__dict__), getattr(self.head, "_model", None)
+        try:
+            yield
+        except BaseException:
+            if getattr(self.head, "_model", None) is model:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise

@@ -1,0 +1,258 @@
+"""Forgetting inside meta-estimators: who may, what it costs in epsilon, and who is refused."""
+
+import pickle
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import (
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+    VotingRegressor,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from certunlearn import (
+    Certificate,
+    CertifiedElasticNet,
+    CertifiedLinearSVC,
+    CertifiedLogReg,
+    CertifiedRidge,
+    certificate_report,
+    forget_in,
+    forgetting,
+)
+from certunlearn import tradeoff as t
+from certunlearn.exceptions import AlreadyForgottenError, AssumptionError, NotCertifiedError
+
+from .test_pipeline import N, numbers, piped, sound
+
+
+def vote(**params):
+    members = [
+        ("a", CertifiedLogReg(C=0.1, **params)),
+        ("b", CertifiedLogReg(C=1.0, **params)),
+        ("c", CertifiedLinearSVC(C=0.1, **params)),
+    ]
+    return VotingClassifier(members)
+
+
+def standard():
+    X, y = numbers()
+    return StandardScaler().fit_transform(X), y
+
+
+def delta_at(epsilon, mu):
+    """Balle and Wang's delta, in many digits."""
+    with mp.workdps(50):
+        e, m = mpf(epsilon), mpf(mu)
+        return mp.ncdf(m / 2 - e / m) - mp.exp(e) * mp.ncdf(-m / 2 - e / m)
+
+
+def test_a_search_forgets_in_its_best_estimator_and_says_what_was_chosen():
+    X, y = numbers()
+    grid = {"a__with_mean": [True, False], "head__C": [0.01, 0.1]}
+    search = GridSearchCV(piped(StandardScaler()), grid, cv=2).fit(X, y)
+    scores = {k: np.array(v) for k, v in search.cv_results_.items()}
+    c = forget_in(search, [0, 7])
+    sound(search.best_estimator_, X, y, np.setdiff1d(np.arange(N), [0, 7]))
+    assert c.check(1.0, 1e-6) and c.n_retained == N - 2 and c.n_forgotten == 2
+    line = c.not_covered[0]
+    assert "chosen by GridSearchCV with the forgotten rows" in line
+    assert f"head__C={search.best_params_['head__C']}" in line and "cv_results_" in line
+    assert c.not_covered[1:] == search.best_estimator_.certificate_.not_covered
+    for key, value in search.cv_results_.items():
+        np.testing.assert_array_equal(np.array(value), scores[key])
+    assert Certificate.from_json(c.to_json()) == c
+    assert "chosen by GridSearchCV" in certificate_report(c)
+    with pytest.raises(AlreadyForgottenError):
+        forget_in(search, [7])
+
+
+def test_other_searches_and_what_forgets_by_itself():
+    X, y = standard()
+    drawn = RandomizedSearchCV(CertifiedLogReg(), {"C": [0.1, 1.0]}, n_iter=2, cv=2).fit(X, y)
+    assert "RandomizedSearchCV" in forget_in(drawn, rows=[3]).not_covered[0]
+    model = CertifiedLogReg().fit(X, y, groups=np.arange(N) // 2)
+    assert forget_in(model, groups=[0, 4]) == model.certificate_ and model.n_forgotten_ == 4
+    assert forget_in(piped(StandardScaler()).fit(X, y), [3]).n_retained == N - 1
+    with pytest.raises(AssumptionError, match="refit=True"):
+        forget_in(GridSearchCV(CertifiedLogReg(), {"C": [1.0]}, refit=False, cv=2).fit(X, y), [0])
+    plain = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2).fit(X, y)
+    with pytest.raises(AssumptionError, match="LogisticRegression cannot forget"):
+        forget_in(plain, [0])
+
+
+@pytest.mark.parametrize("voting", ["hard", "soft"])
+def test_all_members_of_a_vote_forget(voting):
+    X, y = standard()
+    names = np.array(["no", "yes"])[y]
+    members = [
+        ("a", CertifiedLogReg(C=0.1)),
+        ("b", CertifiedLogReg(C=1.0, class_weight="balanced")),
+    ]
+    model = VotingClassifier(members, voting=voting).fit(X, names)
+    c = forget_in(model, [0, 7])
+    keep = np.setdiff1d(np.arange(N), [0, 7])
+    for member in model.estimators_:
+        peer = LogisticRegression(C=member.C, class_weight=member.class_weight, tol=1e-10)
+        peer.fit(X[keep], y[keep])
+        own = member._model
+        W = np.append(peer.coef_[0], peer.intercept_)[:, None]
+        assert own.gram.geometry.norm(own.W - W) <= member.certificate_.distance + 1e-4
+        assert member.history_[-1]["event"] == "forget" and member.n_forgotten_ == 2
+        assert not own.rows._X.reshape(-1, 5)[0].any()
+    assert c.n_retained == N - 2 and "2 members (CertifiedLogReg, CertifiedLogReg)" in c.reference
+    assert set(model.predict(X)) <= {"no", "yes"}
+    assert Certificate.from_json(c.to_json()) == c
+    assert "several" not in certificate_report(c) and c.distance is None
+
+
+def test_a_vote_costs_the_root_of_the_sum_of_squares():
+    X, y = standard()
+    model = vote(mechanism="isotropic").fit(X, y)
+    c = forget_in(model, [3])
+    own = [m.certificate_ for m in model.estimators_]
+    mu = np.sqrt(sum(o.mu**2 for o in own))
+    assert mu <= c.mu <= mu * (1 + 1e-12) and 1.0 < c.epsilon < 2.0
+    # Enough at this epsilon, and not at one a thousandth smaller.
+    assert delta_at(c.epsilon, mu) <= c.delta < delta_at(c.epsilon * 0.999, mu)
+    again = forget_in(model, [4])
+    assert again.epsilon == c.epsilon < again.joint_epsilon
+    assert delta_at(again.joint_epsilon, mu * np.sqrt(2)) <= c.delta
+    assert delta_at(again.joint_epsilon * 0.999, mu * np.sqrt(2)) > c.delta
+    assert not c.check(1.0, 1e-6) and c.check(c.epsilon, 1e-6)
+    # Where the covariance may drift a part is set aside, and mu alone says nothing any more.
+    model = vote().fit(X, y)
+    drifting = forget_in(model, [3])
+    shift = np.sqrt(sum(m._model.budget.mu**2 for m in model.estimators_))
+    assert delta_at(drifting.epsilon, shift) < drifting.delta and drifting.mu == np.inf
+    assert abs(drifting.epsilon - c.epsilon) < 0.01
+    certificate_report(drifting)
+
+
+def test_members_that_differ():
+    X, y = standard()
+    members = [
+        ("a", CertifiedRidge(epsilon=0.5, delta=1e-7, noise=0.2)),
+        ("b", CertifiedElasticNet(alpha=0.1, mechanism="isotropic", view="transcript")),
+    ]
+    model = VotingRegressor(members).fit(X, X[:, 0] - y)
+    c = forget_in(model, rows=[0])
+    assert c.mechanism == "several" and c.view == "release" and c.sigma == 0.1 and c.delta == 1e-6
+    assert c.epsilon > max(m.certificate_.epsilon for m in model.estimators_)
+    first = model.estimators_[0]._model.budget
+    second = model.estimators_[1]._model.budget
+    assert t.composed_mu([(first, 4), (second, 9)]) == pytest.approx(
+        np.sqrt(4 * first.mu**2 + second.mu**2), rel=1e-12
+    )
+    one = t.composed_epsilon([(second, 1)], 1e-6)
+    assert (
+        one == pytest.approx(second.epsilon, rel=1e-6) == t.composed_epsilon([(second, 99)], 1e-6)
+    )
+    none = VotingRegressor([("a", CertifiedRidge(noise=0)), ("b", CertifiedRidge())]).fit(X, y)
+    free = forget_in(none, [0])
+    assert free.kind == "none" and free.epsilon == np.inf and str(free).startswith("No certificate")
+
+
+def photograph(model):
+    return [
+        ({k: id(v) for k, v in vars(m).items()}, len(m.history_), pickle.dumps(m.coef_))
+        for m in model.estimators_
+    ]
+
+
+def test_a_vote_forgets_in_all_members_or_in_none(monkeypatch):
+    X, y = standard()
+    model = vote().fit(X, y)
+    before = photograph(model)
+    engine = type(model.estimators_[2])._unlearner.forget
+    calls = []
+
+    def broken(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise NotCertifiedError("no")
+        return engine(*args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(NotCertifiedError):
+        patch.setattr("certunlearn.unlearner.forget", broken)
+        forget_in(model, [3])
+    assert photograph(model) == before and len(calls) == 3
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        # While the last of them takes its model over.
+        adopt = CertifiedLinearSVC._adopt
+
+        def interrupted(self, *args, **more):
+            adopt(self, *args, **more)
+            raise KeyboardInterrupt
+
+        patch.setattr(CertifiedLinearSVC, "_adopt", interrupted)
+        forget_in(model, [3])
+    assert photograph(model) == before
+    assert forget_in(model, [3]).n_retained == N - 1
+
+
+def test_votes_that_are_refused():
+    X, y = standard()
+    mixed = VotingClassifier([("a", CertifiedLogReg()), ("b", LogisticRegression())]).fit(X, y)
+    with pytest.raises(AssumptionError, match="LogisticRegression in a VotingClassifier"):
+        forget_in(mixed, [0])
+    inside = forgetting(make_pipeline(StandardScaler(), CertifiedLogReg()))
+    with pytest.raises(AssumptionError, match="ForgettingPipeline in a VotingClassifier"):
+        forget_in(VotingClassifier([("a", inside)]).fit(X, y), [0])
+    with pytest.raises(AssumptionError, match="fit it"):
+        forget_in(vote(), [0])
+    seeded = vote(random_state=0).fit(X, y)
+    before = photograph(seeded)
+    with pytest.raises(AssumptionError, match="same noise"):
+        forget_in(seeded, [0])
+    assert photograph(seeded) == before
+    three = y.copy()
+    three[10] = 2
+    lost = VotingClassifier([("a", CertifiedLogReg()), ("b", CertifiedLogReg())]).fit(X, three)
+    before = photograph(lost)
+    with pytest.raises(AssumptionError, match="labels"):
+        forget_in(lost, [10])
+    assert photograph(lost) == before
+    astray = vote().fit(X, y)
+    astray.estimators_[0].learn(X[:1], y[:1])
+    with pytest.raises(AssumptionError, match="different rows"):
+        forget_in(astray, [0])
+
+
+def test_the_same_noise_twice_would_void_the_claim():
+    """Why equal seeds are refused: members' releases less one another are free of noise."""
+    X, y = standard()
+    twins = [CertifiedLogReg(C=0.1, random_state=0, mechanism="isotropic").fit(X, y) for _ in "ab"]
+    np.testing.assert_array_equal(twins[0].coef_, twins[1].coef_)
+    other = CertifiedLogReg(C=0.11, random_state=0, mechanism="isotropic").fit(X, y)
+    apart = other.coef_ - twins[0].coef_
+    secret = (other._model.W - twins[0]._model.W)[:-1].T
+    np.testing.assert_allclose(apart, secret, atol=1e-12)
+
+
+def test_what_is_refused_and_the_way_out():
+    X, y = standard()
+    model = CertifiedLogReg().fit(X[:80], y[:80])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(model)).fit(X[80:], y[80:])
+    with pytest.raises(AssumptionError, match="calibrate its new release on rows that no request"):
+        forget_in(calibrated, [0])
+    # As the message says.
+    model.forget([0])
+    CalibratedClassifierCV(FrozenEstimator(model)).fit(X[80:], y[80:]).predict_proba(X)
+    final = StackingClassifier([("a", CertifiedLogReg())], Ridge(), cv=2)
+    for meta in (
+        BaggingClassifier(CertifiedLogReg(), 2).fit(X, y),
+        StackingClassifier([("a", CertifiedLogReg())], LogisticRegression(), cv=2).fit(X, y),
+        make_pipeline(StandardScaler(), CertifiedLogReg()).fit(X, y),
+        final,
+    ):
+        with pytest.raises(AssumptionError, match=f"a {type(meta).__name__} cannot forget"):
+            forget_in(meta, [0])
