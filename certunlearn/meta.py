@@ -39,6 +39,7 @@ def forget_in(
     row_ids: Any = None,
     groups: Any = None,
     where: Any = None,
+    confirm: bool = False,
 ) -> Certificate:
     """Forget rows in a fitted meta-estimator and certify what it has released.
 
@@ -48,7 +49,7 @@ def forget_in(
         Fitted: a `GridSearchCV` or `RandomizedSearchCV` with ``refit``, whose best estimator then
         forgets; a `VotingClassifier` or `VotingRegressor` of this package's estimators, all of
         which forget or none; a `ForgettingPipeline` or an estimator of this package.
-    which, rows, row_ids, groups, where
+    which, rows, row_ids, groups, where, confirm
         As in `CertifiedLogReg.forget`.
 
     Returns
@@ -64,6 +65,8 @@ def forget_in(
         If no claim could be made for ``meta``; the message says why and what to do instead.
     RowError
         If the request does not name rows properly.
+    ConfirmationNeededError
+        If it takes so much that ``confirm=True`` is needed.
     NotCertifiedError, ConvergenceError
         If a removal cannot be certified.
 
@@ -86,25 +89,25 @@ def forget_in(
     >>> certificate.n_retained, "chosen by GridSearchCV" in certificate.not_covered[0]
     (567, True)
     """
-    return _forgotten(meta, Asked(which, rows, row_ids, groups, where))
+    return _forgotten(meta, Asked(which, rows, row_ids, groups, where), confirm)
 
 
-def _forgotten(meta: Any, asked: Asked) -> Certificate:
+def _forgotten(meta: Any, asked: Asked, confirm: bool) -> Certificate:
     if isinstance(meta, (UnlearningEstimator, ForgettingPipeline)):
         which, *named = asked
-        meta.forget(which, **dict(zip(asked._fields[1:], named, strict=True)))
+        meta.forget(which, confirm=confirm, **dict(zip(asked._fields[1:], named, strict=True)))
         return meta.certificate_
     if type(meta) in _SEARCHES:
-        return _searched(meta, asked)
+        return _searched(meta, asked, confirm)
     if type(meta) in _VOTING:
-        return _voted(meta, asked)
+        return _voted(meta, asked, confirm)
     raise _refusal(meta)
 
 
-def _searched(search: Any, asked: Asked) -> Certificate:
+def _searched(search: Any, asked: Asked, confirm: bool) -> Certificate:
     if not hasattr(search, "best_estimator_"):
         raise AssumptionError("the search has no best_estimator_: fit it, with refit=True")
-    certificate = _forgotten(search.best_estimator_, asked)
+    certificate = _forgotten(search.best_estimator_, asked, confirm)
     chosen = ", ".join(f"{k}={reprlib.repr(v)}" for k, v in search.best_params_.items())
     line = (
         f"the hyper-parameters {chosen} were chosen by {type(search).__name__} with the forgotten "
@@ -114,7 +117,7 @@ def _searched(search: Any, asked: Asked) -> Certificate:
     return replace(certificate, not_covered=(line, *certificate.not_covered))
 
 
-def _voted(vote: Any, asked: Asked) -> Certificate:
+def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
     """All members forget, or none: every new model is worked out before any is taken over."""
     members = list(getattr(vote, "estimators_", ()))
     for member in members:
@@ -132,6 +135,7 @@ def _voted(vote: Any, asked: Asked) -> Certificate:
         len(set(known)) > 1
     ):
         raise AssumptionError("the members know different rows: fit the vote anew")
+    members[0]._taken(positions[0]).confirmed(confirm)
     seeds = [s for s in (m._model.settings.seed for m in members) if s is not None]
     if len(set(seeds)) < len(seeds):
         raise AssumptionError(

@@ -18,6 +18,7 @@ LAYERS = [
         "diagonal",
         "certificate",
         "_pages",
+        "chance",
     },
     {"losses", "sparse_rows", "sparse_columns"},
     {"sweeps", "host_sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},

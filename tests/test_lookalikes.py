@@ -7,8 +7,9 @@ import pytest
 from scipy.sparse import csr_array, random_array, vstack
 
 from certunlearn import CertifiedLogReg
+from certunlearn.chance import THRESHOLD, default_threshold
 from certunlearn.exceptions import RowError
-from certunlearn.lookalikes import BORDERLINE, THRESHOLD, default_threshold, neighbours
+from certunlearn.lookalikes import BORDERLINE, neighbours
 from certunlearn.sparse_rows import SparseRows
 
 

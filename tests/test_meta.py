@@ -29,7 +29,12 @@ from certunlearn import (
     forgetting,
 )
 from certunlearn import tradeoff as t
-from certunlearn.exceptions import AlreadyForgottenError, AssumptionError, NotCertifiedError
+from certunlearn.exceptions import (
+    AlreadyForgottenError,
+    AssumptionError,
+    ConfirmationNeededError,
+    NotCertifiedError,
+)
 
 from .test_pipeline import N, numbers, piped, sound
 
@@ -219,12 +224,25 @@ def test_votes_that_are_refused():
     lost = VotingClassifier([("a", CertifiedLogReg()), ("b", CertifiedLogReg())]).fit(X, three)
     before = photograph(lost)
     with pytest.raises(AssumptionError, match="labels"):
-        forget_in(lost, [10])
+        forget_in(lost, [10], confirm=True)
     assert photograph(lost) == before
     astray = vote().fit(X, y)
     astray.estimators_[0].learn(X[:1], y[:1])
     with pytest.raises(AssumptionError, match="different rows"):
         forget_in(astray, [0])
+
+
+@pytest.mark.parametrize("kind", ["search", "vote"])
+def test_what_takes_very_much_asks(kind):
+    X, y = standard()
+    if kind == "vote":
+        meta = vote().fit(X, y)
+    else:
+        meta = GridSearchCV(CertifiedLogReg(noise=1.0), {"C": [0.1, 1.0]}, cv=2).fit(X, y)
+    most = np.arange(len(y) * 2 // 3)
+    with pytest.raises(ConfirmationNeededError, match="of the training set"):
+        forget_in(meta, most)
+    assert forget_in(meta, most, confirm=True).n_retained == len(y) - len(most)
 
 
 def test_the_same_noise_twice_would_void_the_claim():
