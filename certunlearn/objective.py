@@ -175,7 +175,11 @@ class Objective:
         penalty = np.abs(ridge) + (self.gauge * np.abs(W).sum(axis=1))[:, None]
         regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
         K = W.shape[1]
-        rounding = 1.001 * (wrong[:, :K] + gamma(K + 8) * (penalty + np.abs(grad))) + _TINY
+        # What underflow may have taken from a slope, from its product with s, or with x.
+        with np.errstate(over="ignore"):
+            most = (self.weight_sum + self.rows.n) * self.rows.column_max
+        tiny = _TINY * (1.0 + most)[:, None]
+        rounding = 1.001 * (wrong[:, :K] + gamma(K + 8) * (penalty + np.abs(grad))) + tiny
         # The exact W - W_ref differs from the computed one by half a unit a coordinate.
         slack = 0.0
         if step.any():

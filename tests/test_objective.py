@@ -230,3 +230,23 @@ def test_weight_zero_is_a_row_removed_and_scrubbing_erases_it():
     np.testing.assert_allclose(masked.gradient, removed.gradient, rtol=1e-12)
     assert X[7].tobytes() not in held and X[8].tobytes() in held
     assert np.array_equal(before, X)
+
+
+@pytest.mark.parametrize("size", [1e20, 1e40])
+@pytest.mark.parametrize("margin", [-709.5, -720.0, -745.0])
+def test_what_underflows_is_in_the_allowance_however_heavy_the_row(size, margin):
+    # A slope of e^margin is flushed to zero here; s |x| makes more than 1e-290 of it.
+    weight, W = np.array([size]), np.array([[margin / size]])
+    with jax.enable_x64(True):
+        rows = DenseRows(np.array([[size]]), np.array([0]), intercept=False)
+        o = Objective(rows, Logistic(), np.arange(2), Weights.of(weight), np.zeros(1), np.zeros(1))
+        m = o.measure(W, W)
+    with mpmath.workdps(60):
+        z = mpmath.mpf(size) * mpmath.mpf(W[0, 0])
+        exact = mpmath.mpf(size) ** 2 * mpmath.exp(z) / (1 + mpmath.exp(z))
+        away = abs(mpmath.mpf(m.gradient[0, 0]) - exact)
+    assert away > 1e-290
+    assert away <= m.allowance[0, 0]
+    # `rounding` leaves out what the margin's own error does, which goes along the row.
+    along = m.slope_error * mpmath.sqrt(exact * size)
+    assert away <= m.rounding[0, 0] + along
