@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+import sys
 
-UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
+UNIT_ROUNDOFF = sys.float_info.epsilon / 2
 
 
 def up(x: float, ulps: int = 4) -> float:
     """Return a float at least ``ulps`` units in the last place above ``x``."""
-    return float(x + ulps * np.spacing(abs(x))) if np.isfinite(x) else float(x)
+    x = float(x)
+    return x + ulps * math.ulp(x) if math.isfinite(x) else x
 
 
 def down(x: float, ulps: int = 4) -> float:
     """Return a float at least ``ulps`` units in the last place below ``x``."""
-    return float(x - ulps * np.spacing(abs(x))) if np.isfinite(x) else float(x)
+    x = float(x)
+    return x - ulps * math.ulp(x) if math.isfinite(x) else x
 
 
 def gamma(n: int) -> float:
