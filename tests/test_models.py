@@ -11,6 +11,7 @@ import pickle
 import warnings
 from functools import partial
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -334,6 +335,25 @@ def test_losses_without_curvature_are_refused_with_a_substitute(loss):
     X, y = problem("numbers")
     with pytest.raises(ValueError, match="use loss="):
         CertifiedHuberRegressor(loss=loss).fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+def test_hinges_are_refused_with_a_substitute(loss):
+    X, y = problem("signs")
+    with pytest.raises(ValueError, match='use loss="softplus_hinge"'):
+        CertifiedLinearSVC(loss=loss).fit(X, y)
+    with pytest.raises(ValueError, match="loss must be one of softplus_hinge"):
+        CertifiedLinearSVC(loss="log").fit(X, y)
+
+
+def test_a_probit_link_would_have_no_constant():
+    # As the docstring of CertifiedLogReg says: |l'''| / l'' of -log Phi(z) grows like z.
+    with mpmath.workdps(300):
+        for z in (5, 10, 20):
+            second, third = (
+                mpmath.diff(lambda t: -mpmath.log(mpmath.ncdf(t)), z, k) for k in (2, 3)
+            )
+            assert 0.9 * z < abs(third) / second < 1.1 * z
 
 
 def test_targets_outside_the_domain_are_refused():

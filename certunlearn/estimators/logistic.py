@@ -94,6 +94,10 @@ class CertifiedLogReg(LinearClassifier):
     Deviations from scikit-learn: a row of zero weight is not in the training set, so a class with
     only such rows is not in ``classes_``.
 
+    There is no probit link: the third derivative of ``-log Phi(z)`` over the second grows like z
+    without end, so no constant of self-concordance bounds it, and the logistic loss is its
+    substitute.
+
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer

@@ -13,6 +13,13 @@ from ..pointwise import SoftplusHinge
 from ..unlearner import Settings
 from ._classifier import LinearClassifier
 
+#: The one loss there is, and why not scikit-learn's.
+LOSS = "softplus_hinge"
+_REFUSED = {
+    "hinge": "it has no curvature",
+    "squared_hinge": "its curvature jumps at the margin, so no quadratic model bounds it",
+}
+
 
 class CertifiedLinearSVC(LinearClassifier):
     """Linear support vector classification with certified removal of training rows.
@@ -28,6 +35,8 @@ class CertifiedLinearSVC(LinearClassifier):
         Inverse L2 penalty, > 0; ``inf`` for none, where an optimum exists.
     temperature : float
         T > 0: how smooth the hinge is.  A small one is close to it, and harder to certify.
+    loss : {"softplus_hinge"}
+        "hinge" and "squared_hinge" are refused, with the reason.
     fit_intercept : bool
         Whether an unpenalised intercept is fitted.
     class_weight : dict, "balanced" or None
@@ -64,6 +73,7 @@ class CertifiedLinearSVC(LinearClassifier):
         *,
         C: float = 1.0,
         temperature: float = 0.5,
+        loss: str = LOSS,
         fit_intercept: bool = True,
         class_weight: Any = None,
         tol: float = 1e-4,
@@ -79,6 +89,7 @@ class CertifiedLinearSVC(LinearClassifier):
     ) -> None:
         self.C = C
         self.temperature = temperature
+        self.loss = loss
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.tol = tol
@@ -95,6 +106,12 @@ class CertifiedLinearSVC(LinearClassifier):
     def _settings(self, known: dict[str, Any]) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
         temperature = _validate.real("temperature", self.temperature, low=0)
+        if self.loss in _REFUSED:
+            raise ValueError(
+                f"loss={self.loss!r} cannot be certified: {_REFUSED[self.loss]}; use "
+                f'loss="{LOSS}", which comes near the hinge at a small temperature'
+            )
+        _validate.choice("loss", self.loss, (LOSS,))
         weights = self._class_weight(known["_labels"])
         return self._stated(alpha=1.0 / C, loss=SoftplusHinge(temperature), class_weight=weights)
 
