@@ -19,6 +19,8 @@ STALE = 0.15
 Verdict = Literal["accept", "step", "refactor"]
 _ARMIJO = 1e-4
 _SHORTEST = 2.0**-40
+#: Changes of the value smaller than this, relative to its size, may be rounding.
+_BLUR = 1e-9
 
 
 class Solution(NamedTuple):
@@ -105,7 +107,9 @@ def backtracked(
     *,
     shortest: float = _SHORTEST,
 ) -> tuple[Array, Measurement] | None:
-    """Halve the step v until the value or the gradient's size falls; None if neither ever does.
+    """Halve the step v until the value falls, or the gradient's size while the value does not rise.
+
+    None if neither ever does.  Were the value free to rise, steps could go round in circles.
 
     Parameters
     ----------
@@ -119,6 +123,7 @@ def backtracked(
         Shortest step; 1 allows the full step only, and only if the gradient's size falls.
     """
     slope, now, length = float(np.sum(m.gradient * v)), size(m.gradient), 1.0
+    blur = _BLUR * (abs(m.value) + objective.weight_sum)
     while length >= shortest and slope < 0:
         trial = W + length * v
         try:
@@ -128,7 +133,8 @@ def backtracked(
             length *= 0.5
             continue
         lower = shortest < 1 and t.value <= m.value + _ARMIJO * length * slope
-        if lower or size(t.gradient) <= 0.9 * now:
+        level = shortest == 1 or t.value <= m.value + blur
+        if lower or (level and size(t.gradient) <= 0.9 * now):
             return trial, t
         length *= 0.5
     return None

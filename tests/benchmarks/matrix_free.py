@@ -13,13 +13,13 @@ from . import memory
 
 #: Small is still so large that a Hessian would outweigh what the compiler takes, some 30 MB.
 SIZES = {
-    "full": (100, 256, 20_000),
+    "full": (1000, 384, 50_000),
     "small": (60, 64, 4_000),
 }
 
 
 def problem(K, d, n):
-    """Rows of unequal classes, all of which occur."""
+    """Rows of length one, as embeddings have, and of unequal classes, all of which occur."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -30,6 +30,7 @@ def problem(K, d, n):
         part = X[first : first + 1000]
         logits = part @ V * (2 / np.sqrt(d)) - np.arange(K) / K
         y[first : first + 1000] = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
     y[: 2 * K] = np.tile(np.arange(K), 2)
     return X, y
 
