@@ -35,7 +35,7 @@ def closed():
     pyplot.close("all")
 
 
-def data(classes=2, n=200):
+def data(classes=2, n=120):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 4))
     scores = X @ rng.normal(size=(4, classes)) + rng.gumbel(size=(n, classes))
@@ -76,7 +76,7 @@ def test_a_request_is_drawn_before_the_others(model):
     np.testing.assert_array_equal(display.shift, each.influence)
     np.testing.assert_array_equal(display.memorisation, each.memorisation)
     np.testing.assert_allclose(display.leverage, each.leverage, rtol=1e-9)
-    assert len(drawn(display)) == 10 and len(display.behind[0]) == 190
+    assert len(drawn(display)) == 10 and len(display.behind[0]) == 110
     assert np.array_equal(np.sort(drawn(display)[:, 0]), np.sort(display.leverage))
     assert any("grey: other rows" in t for t in texts(display.ax_))
 
@@ -87,7 +87,7 @@ def test_all_rows_of_the_training_set_are_drawn_where_none_is_named():
     weight[5] = 0.0
     model = CertifiedLogReg(random_state=0).fit(X, y, weight).forget([1, 2])
     display = InfluenceDisplay.from_estimator(model)
-    assert display.rows.tolist() == [0, 3, 4, *range(6, 200)] and display.behind is None
+    assert display.rows.tolist() == [0, 3, 4, *range(6, 120)] and display.behind is None
     assert not any("grey" in t for t in texts(display.ax_))
 
 
