@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 matplotlib.use("Agg")
 
 from matplotlib import image, pyplot  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 from certunlearn import (  # noqa: E402
@@ -160,6 +161,15 @@ def test_labels_do_not_cover_one_another_nor_leave_the_picture(model, tmp_path):
     display.figure_.savefig(path)
     pixels = image.imread(path)[:, :, :3]
     assert 0.02 < (np.abs(pixels - 1.0).max(axis=2) > 0.02).mean() < 0.5
+
+
+def test_names_are_placed_alike_on_a_figure_without_a_canvas_of_its_own(model):
+    axes = Figure(figsize=(7.5, 5.0), layout="constrained").subplots()
+    bare = InfluenceDisplay.from_estimator(model, rows=np.arange(12), top=8, ax=axes)
+    usual = InfluenceDisplay.from_estimator(model, rows=np.arange(12), top=8)
+    placed = [[t.xyann for t in d.ax_.texts if t.get_text()[:6] == "person"] for d in (bare, usual)]
+    assert len(placed[0]) == 8
+    np.testing.assert_allclose(*placed, atol=1e-9)
 
 
 def test_sparse_rows_are_drawn_few_at_a_time():

@@ -281,7 +281,8 @@ class InfluenceDisplay:
         """Write the names of rows beside their points, pushed apart where they would meet."""
         from matplotlib.patheffects import withStroke
 
-        ax.figure.canvas.draw()
+        # The layout must have been worked out, whatever canvas there is.
+        ax.figure.canvas.figure.draw_without_rendering()
         points = np.column_stack([self.leverage[top], self._height(self.residual[top])])
         pixels, frame = ax.transData.transform(points), ax.get_window_extent()
         line = _LINE * ax.figure.dpi / 72.0
