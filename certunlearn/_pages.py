@@ -128,14 +128,27 @@ def _html_block(block: Text | Items | Facts | Table | Curve) -> str:
         return _html_facts(block.pairs)
     if isinstance(block, Curve):
         return f"<figure>{_svg(block)}</figure>"
-    head = "".join(f'<th scope="col">{_safe(v)}</th>' for v in block.head)
+    return _html_table(block)
+
+
+def _html_table(table: Table, caption: str = "", style: str = "") -> str:
+    """Set a table; ``caption`` and ``style``, an attribute of every cell, are not escaped."""
+    head = "".join(f'<th scope="col"{style}>{_safe(v)}</th>' for v in table.head)
+    head = f"<thead><tr>{head}</tr></thead>" if head else ""
     rows = (
-        f'<tr><th scope="row">{_safe(first)}</th>'
-        + "".join(f"<td>{_safe(v)}</td>" for v in rest)
+        f'<tr><th scope="row"{style}>{_safe(first)}</th>'
+        + "".join(f"<td{style}>{_safe(v)}</td>" for v in rest)
         + "</tr>"
-        for first, *rest in block.rows
+        for first, *rest in table.rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f"<table>{caption}{head}<tbody>{''.join(rows)}</tbody></table>"
+
+
+def fragment(block: Text | Table, caption: str = "") -> str:
+    """Set a block for a notebook, whose own style sheet would move cells to the right."""
+    if isinstance(block, Text):
+        return _html_block(block)
+    return _html_table(block, f"<caption>{_safe(caption)}</caption>", ' style="text-align:left"')
 
 
 def _html_facts(pairs: tuple[tuple[str, str], ...]) -> str:

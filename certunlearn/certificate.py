@@ -132,7 +132,13 @@ class Certificate:
 
     @classmethod
     def from_json(cls, text: str) -> Certificate:
-        """Read what `to_json` wrote; refuses other versions, missing and unknown fields."""
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it is of another version, or a field is missing, unknown or of no possible value.
+        """
         try:
             values: dict[str, Any] = json.loads(text)
         except RecursionError:

@@ -94,8 +94,7 @@ def forget_in(
 
 def _forgotten(meta: Any, asked: Asked, confirm: bool) -> Certificate:
     if isinstance(meta, (UnlearningEstimator, ForgettingPipeline)):
-        which, *named = asked
-        meta.forget(which, confirm=confirm, **dict(zip(asked._fields[1:], named, strict=True)))
+        meta.forget(asked.which, **asked.named, confirm=confirm)
         return meta.certificate_
     if type(meta) in _SEARCHES:
         return _searched(meta, asked, confirm)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from ._pages import Table, fragment
 from .attribution import influences_of, margins, members_of, reading
 from .confirmation import Lost, Taken
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
@@ -23,6 +23,7 @@ from .training import solved
 from .unlearner import Model
 from .weights import NO_ROWS
 
+_CAPTION = "Preview of a removal: nothing has been changed."
 _SHOWN = 5
 _SAMPLED = 9
 
@@ -141,19 +142,10 @@ class Preview:
 
     def __str__(self) -> str:
         """A short statement in plain language."""
-        lines = [f"  {head:<13}{text}" for head, text in self._lines()]
-        return "\n".join(["Preview of a removal: nothing has been changed.", *lines])
+        return "\n".join([_CAPTION, *(f"  {head:<13}{text}" for head, text in self._lines())])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f'<tr><th style="text-align:left">{escape(head)}</th>'
-            f'<td style="text-align:left">{escape(text)}</td></tr>'
-            for head, text in self._lines()
-        )
-        return (
-            "<table><caption>Preview of a removal: nothing has been changed.</caption>"
-            f"<tbody>{rows}</tbody></table>"
-        )
+        return fragment(Table((), tuple(self._lines())), _CAPTION)
 
 
 def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:

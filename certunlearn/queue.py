@@ -22,7 +22,6 @@ from .exceptions import (
 )
 from .pipeline import ForgettingPipeline
 from .requested import (
-    Positions,
     Receipt,
     Request,
     counted,
@@ -36,6 +35,7 @@ from .requested import (
     written,
     zoned,
 )
+from .state import Positions
 
 
 class ForgetQueue:
@@ -375,8 +375,7 @@ class ForgetQueue:
         if not len(rows):
             return True
         try:
-            head._positions(Asked(rows=rows))
-            head._unlearner.forget(head._model, np.sort(head._names.store(rows)))
+            head._edit(head._forgetting(head._positions(Asked(rows=rows))))(progress=None)
         except CertunlearnError:
             return False
         return True

@@ -7,17 +7,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from html import escape
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ._pages import Table, fragment
 from .certificate import Certificate
 from .estimators._addressing import GROUP, Asked, RowNames, _is_pandas, listed
 from .exceptions import RowError
+from .state import Positions
 
-Positions = NDArray[np.int64]
 VERSION = 1
 _KINDS = ("rows", "row_ids", "groups", "where")
 
@@ -239,20 +238,11 @@ def union(parts: list[Positions]) -> Positions:
 
 def table(caption: str, requests: list[Request]) -> str:
     """Return HTML with a line a request."""
-
-    def line(tag: str, *texts: str) -> str:
-        cells = (f'<{tag} style="text-align:left">{escape(text)}</{tag}>' for text in texts)
-        return f"<tr>{''.join(cells)}</tr>"
-
-    lines = [
-        line("td", r.reference, day(r.received), day(r.deadline), str(len(r.rows)), r.kind)
-        for r in requests
-    ]
-    head = line("th", "reference", "received", "deadline", "rows", "named by")
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead>{head}</thead>"
-        f"<tbody>{''.join(lines)}</tbody></table>"
+    head = "reference", "received", "deadline", "rows", "named by"
+    lines = (
+        (r.reference, day(r.received), day(r.deadline), str(len(r.rows)), r.kind) for r in requests
     )
+    return fragment(Table(head, tuple(lines)), caption)
 
 
 def zoned(name: str, value: Any) -> datetime:

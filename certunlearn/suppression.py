@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from . import _validate, unlearner
+from ._pages import Text, fragment
 from .exceptions import AssumptionError, RowError
 from .state import Array, Positions, Progress
 from .unlearner import Model
@@ -59,7 +59,7 @@ class SuppressedPredictor(LogisticRegression):  # type: ignore[misc]
         return str(self)
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(str(self))}</p>"
+        return fragment(Text(str(self)))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self._repr_html_()}

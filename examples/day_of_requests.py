@@ -1,6 +1,7 @@
 """A day of requests: people ask all day, one removal in the evening answers them.
 
-Run: ``python examples/day_of_requests.py [picture.png]`` (with matplotlib)
+Run: ``python examples/day_of_requests.py [picture.png]`` after
+``pip install 'certunlearn[plot]' pandas``
 
 A model tells odd from even handwritten digits; blocks of 30 pictures stand for users.
 """
@@ -114,26 +115,14 @@ def steps(ax, points, colour, said):
 
 
 def note(hour, height, text, below=False):
-    where = (
-        dict(xytext=(0, -6), va="top", ha="center") if below else dict(xytext=(-2, 5), ha="right")
-    )
+    where = dict(xytext=(-2, 5), ha="right")
+    if below:
+        where = dict(xytext=(0, -6), va="top", ha="center")
     top.annotate(text, (hour, height), textcoords="offset points", color=GREY, fontsize=8, **where)
 
 
 steps(top, waiting, BLUE, "all answered:\none certificate")
-told = [
-    "101",
-    "102",
-    "103",
-    "104",
-    "105",
-    "106",
-    "user 40\nat once",
-    "",
-    "",
-    "108",
-    "103\nwithdrawn",
-]
+told = [*map(str, range(101, 107)), "user 40\nat once", "", "", "108", "103\nwithdrawn"]
 for (hour, height), text in zip(waiting[1:-1], told, strict=True):
     note(hour, height, text, below="\n" in text)
 note(14.45, 150, f"107 takes {mistaken} pictures:\nthe queue asks, it is withdrawn")
@@ -145,6 +134,6 @@ bottom.set(ylabel="Joint epsilon of all\nreleases of the day", ylim=(-0.05, 3))
 bottom.set(xlabel="Hour", xticks=range(8, 19, 2), xlim=(7.8, 18.6))
 for ax in (top, bottom):
     ax.spines[["top", "right"]].set_visible(False)
-path = next((a for a in sys.argv[1:] if a.endswith(".png")), "day_of_requests.png")
-figure.savefig(path, dpi=150)
+path = sys.argv[1] if len(sys.argv) > 1 else "day_of_requests.png"
+figure.savefig(path, dpi=120)
 print("picture:", path)

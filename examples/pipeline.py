@@ -87,11 +87,12 @@ assert all(words) and np.abs(left).max() < 1e-8 and not left_words
 assert pipe.certificate_.check(epsilon=1.0, delta=1e-6)
 assert pipe.n_retained_ == len(rest) and first is not pipe["columns"]
 
+BLUE, ORANGE = "#0072B2", "#D55E00"
 figure = Figure(figsize=(9, 4.2), layout="constrained")
 axes, texts = figure.subplots(1, 2, width_ratios=[1, 1.25])
 axes.axline((0, 0), slope=1, color="0.8", linewidth=1)
-axes.scatter(truth, numbers, color="#c44e52", label="steps left as they were")
-axes.scatter(truth, 0 * truth + left, color="#4c72b0", label="ForgettingPipeline")
+axes.scatter(truth, numbers, color=ORANGE, label="steps left as they were")
+axes.scatter(truth, 0 * truth + left, color=BLUE, label="ForgettingPipeline")
 axes.set_xlabel("numbers of the rows that were withdrawn")
 axes.set_ylabel("read off the scaler")
 axes.legend(loc="upper left", frameon=False)
@@ -100,5 +101,7 @@ texts.set_title("Read off the vocabulary left as it was", loc="left", fontsize=1
 for i, (function, some) in enumerate(zip(withdrawn, words, strict=True)):
     texts.text(0, 0.9 - i / 6, function, fontsize=8, weight="bold", transform=texts.transAxes)
     shown = ", ".join(some)[:75]
-    texts.text(0, 0.84 - i / 6, shown, fontsize=8, color="#c44e52", transform=texts.transAxes)
-figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "pipeline.png", dpi=120)
+    texts.text(0, 0.84 - i / 6, shown, fontsize=8, color=ORANGE, transform=texts.transAxes)
+path = sys.argv[1] if len(sys.argv) > 1 else "pipeline.png"
+figure.savefig(path, dpi=120)
+print("picture:", path)

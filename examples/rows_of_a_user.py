@@ -1,24 +1,18 @@
 """Everything one user contributed, looked at first, forgotten with its copies, and filed.
 
-Run: ``python examples/rows_of_a_user.py``; it writes rows_of_a_user.png and rows_of_a_user.html.
+Run: ``python examples/rows_of_a_user.py [picture.png]`` after ``pip install 'certunlearn[plot]'``;
+the page that is filed goes beside the picture.
 """
 
+import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from certunlearn import (
-    CertificateDisplay,
-    CertifiedLogReg,
-    InfluenceDisplay,
-    certificate_report,
-)
-
-matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from certunlearn import CertificateDisplay, CertifiedLogReg, InfluenceDisplay, certificate_report
 
 # Scanned digits, even or odd.  Who wrote them is not known: sixty in a row stand for a user.
 X, digit = load_digits(return_X_y=True)
@@ -39,7 +33,8 @@ model = CertifiedLogReg(epsilon=1.0, delta=1e-6).fit(X, y, row_ids=names, groups
 # Before: what hangs on these rows, what the removal would cost, and what would stay behind.
 preview = model.preview(groups=user)
 print(preview)
-figure, (left, right) = pyplot.subplots(1, 2, figsize=(13, 5), layout="constrained")
+figure = Figure(figsize=(13, 5), layout="constrained")
+left, right = figure.subplots(1, 2)
 picture = InfluenceDisplay.from_estimator(model, groups=user, ax=left)
 
 assert len(preview.rows) == 60
@@ -52,7 +47,8 @@ model.forget(groups=user, expand="near")
 certificate = model.certificate_
 print(f"\n{certificate}")
 CertificateDisplay.from_estimator(model, ax=right)
-figure.savefig("rows_of_a_user.png", dpi=120)
+path = Path(sys.argv[1] if len(sys.argv) > 1 else "rows_of_a_user.png")
+figure.savefig(path, dpi=120)
 
 assert model.n_retained_ == len(X) - 70 and certificate.look_alikes == 0
 assert certificate.check(epsilon=1.0, delta=1e-6)
@@ -70,6 +66,7 @@ assert off < 6 * largest and agree > 0.98
 
 # What is filed with the request names no row and none of the figures that depend on them.
 page = certificate_report(certificate, request=f"all rows of {user}", who="data office")
-Path("rows_of_a_user.html").write_text(page, encoding="utf-8")
+path.with_suffix(".html").write_text(page, encoding="utf-8")
+print("picture:", path, "and page:", path.with_suffix(".html"))
 assert "What is not covered" in page and "scan " not in page
 assert certificate.public().look_alikes is None

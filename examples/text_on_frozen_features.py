@@ -81,12 +81,13 @@ assert abs(pipe.score(X_test, y_test) - fresh.score(test, y_test)) < 0.06
 assert gap < was / 3
 
 chosen = np.argsort(before - afresh)[:14]
+BLUE, ORANGE = "#0072B2", "#D55E00"
 figure = Figure(figsize=(9, 5.2), layout="constrained")
 axes = figure.subplots()
 place = np.arange(len(chosen))[::-1]
 axes.hlines(place, before[chosen], after[chosen], color="0.8", zorder=1)
-axes.scatter(before[chosen], place, color="#c44e52", label="before", zorder=2)
-axes.scatter(after[chosen], place, color="#4c72b0", label="after forget", zorder=3)
+axes.scatter(before[chosen], place, color=ORANGE, label="before", zorder=2)
+axes.scatter(after[chosen], place, color=BLUE, label="after forget", zorder=3)
 axes.scatter(afresh[chosen], place, color="k", marker="|", s=120, label="trained afresh", zorder=4)
 axes.axvline(0, color="0.5", linewidth=0.8)
 names = [withdrawn[i] if len(withdrawn[i]) < 64 else withdrawn[i][:61] + "..." for i in chosen]
@@ -94,4 +95,6 @@ axes.set_yticks(place, names, fontsize=8)
 axes.set_xlabel("log odds of scipy.stats")
 axes.set_title("What the model says of texts that were withdrawn", loc="left")
 axes.legend(loc="lower right", frameon=False)
-figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "text_on_frozen_features.png", dpi=120)
+path = sys.argv[1] if len(sys.argv) > 1 else "text_on_frozen_features.png"
+figure.savefig(path, dpi=120)
+print("picture:", path)

@@ -1,11 +1,14 @@
 """The table of rooms against the imports, those inside functions included."""
 
 import ast
+import re
 from pathlib import Path
 
 import certunlearn
 
 ROOT = Path(certunlearn.__file__).parent
+README = (ROOT.parent / "README.md").read_text()
+# Rooms of one layer do not import one another.
 LAYERS = [
     {"_version", "_validate", "_threads", "exceptions", "_rounding", "_style"},
     {
@@ -91,6 +94,16 @@ def test_every_import_goes_to_a_lower_room():
             seen += 1
             assert layer(there) < layer(here), f"{here} imports {there}"
     assert seen > 40
+
+
+def test_the_readme_lists_every_room_in_this_order():
+    table = README[README.index("## The rooms") :]
+    lines = [re.findall(r"`(\w+)/?`", line) for line in re.findall(r"^\| (`.*?) \|", table, re.M)]
+    names = [name for line in lines for name in line]
+    unlisted = {"__init__", "__main__", "removal.distance"}
+    assert sorted(names) == sorted(set().union(*LAYERS) - unlisted)
+    places = [sorted(map(layer, line)) for line in lines]
+    assert all(above[-1] <= below[0] for above, below in zip(places, places[1:], strict=False))
 
 
 def test_claims_do_no_numerics_and_no_room_sets_the_global_flag():

@@ -25,11 +25,10 @@ from certunlearn import (
     CertifiedPoissonRegressor,
     CertifiedRidge,
     CertifiedRidgeClassifier,
-    ForgettingPipeline,
 )
 from certunlearn.exceptions import AssumptionError
 
-from .test_pipeline import N, numbers, own
+from .test_pipeline import N, numbers, piped
 
 CHAINS = {
     "StandardScaler": (StandardScaler(),),
@@ -54,12 +53,6 @@ HEADS = {
     "targets": (CertifiedRidge(fit_intercept=False), Ridge),
     "classifier": (CertifiedRidgeClassifier(), RidgeClassifier),
 }
-
-
-def piped(*steps, head=None):
-    head = CertifiedLogReg(C=0.5) if head is None else own(head)
-    names = "abcdefg"
-    return ForgettingPipeline([*zip(names, map(own, steps), strict=False), ("head", head)])
 
 
 def agree(plain, pipe, X):
@@ -131,8 +124,7 @@ def test_names_of_the_raw_columns():
 def test_declared_steps():
     X, y = numbers()
     scaler = FrozenEstimator(StandardScaler().fit(X[:10]))
-    steps = [("a", scaler), ("head", CertifiedLogReg())]
-    pipe = ForgettingPipeline(steps, frozen={"a": "ten public rows"}).fit(X, y)
+    pipe = piped(scaler, frozen={"a": "ten public rows"}).fit(X, y)
     agree(pipe.export_predictor(composed=True), pipe, X)
 
 

@@ -10,6 +10,7 @@ import pytest
 matplotlib.use("Agg")
 
 from matplotlib import pyplot  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 from certunlearn import (  # noqa: E402
     CertificateDisplay,
@@ -18,6 +19,8 @@ from certunlearn import (  # noqa: E402
     InfluenceDisplay,
 )
 from certunlearn.power import one_release  # noqa: E402
+
+from .test_pipeline import numbers, piped  # noqa: E402
 
 DISPLAYS = [CertificateDisplay, ForgettingCurveDisplay, InfluenceDisplay]
 
@@ -153,6 +156,18 @@ def test_without_noise_there_is_nothing_to_draw():
         CertificateDisplay.from_estimator(model)
     with pytest.raises(ValueError, match="nothing is certified"):
         ForgettingCurveDisplay.from_estimator(model)
+
+
+def test_a_pipeline_is_drawn_as_its_last_step():
+    X, y = numbers()
+    pipe = piped(StandardScaler()).fit(X, y).forget([3]).forget([4])
+    for kind, names in (
+        (CertificateDisplay, ["true_positive_rate"]),
+        (ForgettingCurveDisplay, ["distance", "target", "tier"]),
+    ):
+        ours, theirs = kind.from_estimator(pipe), kind.from_estimator(pipe[-1])
+        for name in names:
+            np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
 
 
 @pytest.mark.parametrize("kind", DISPLAYS)

@@ -97,7 +97,8 @@ def test_the_sharper_norm_would_need_its_constant():
 @pytest.mark.parametrize("K", [2, 3])
 def test_without_noise_it_is_the_mean_of_refits(K):
     features, y = load_iris(return_X_y=True)
-    features, y = features[y < K], y[y < K]
+    chosen = (y < K) & (np.arange(len(y)) % 5 > 0)
+    features, y = features[chosen], y[chosen]
     Cs = (0.3, 3.0)
     made = [CertifiedLogReg(C=C, noise=0).fit(features, y).forget([3, 60]) for C in Cs]
     mixed = mix(made, SHARES)
@@ -114,7 +115,8 @@ def test_without_noise_it_is_the_mean_of_refits(K):
 
 
 def test_ridge_with_several_targets():
-    features, y = load_diabetes(return_X_y=True)
+    features, y = (part[:120] for part in load_diabetes(return_X_y=True))
+    features = features[:, :4]
     targets = np.c_[y, y**2 / 100]
     made = [CertifiedRidge(alpha=a, noise=0).fit(features, targets).forget(5) for a in (0.1, 1.0)]
     mixed = mix(made)
@@ -188,7 +190,7 @@ def test_requests_may_have_come_in_any_order(models):
         (lambda: CertifiedLogReg().fit(2 * X, Y).forget(GONE), "same rows"),
         (lambda: logistic(1.0, epsilon=2.0), "epsilon"),
         (lambda: logistic(1.0, mechanism="isotropic", noise=0.01), "noise, mechanism"),
-        (lambda: CertifiedLinearSVC().fit(X, Y).forget(GONE), "no common scale"),
+        (lambda: CertifiedLinearSVC().fit(X[:120, :4], Y[:120]), "no common scale"),
         (lambda: CertifiedMinNorm().fit(np.eye(3), np.arange(3.0)), "with a penalty"),
     ],
 )

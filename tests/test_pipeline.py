@@ -157,8 +157,9 @@ def split(seed=0):
     return [text.split() for text in X], y
 
 
-def piped(*steps, frozen=None, **head):
-    head = CertifiedLogReg(**{"random_state": 0, "C": 0.1, **head})
+def piped(*steps, frozen=None, head=None, **params):
+    head = CertifiedLogReg(random_state=0, C=0.1) if head is None else own(head)
+    head.set_params(**params)
     names = "abcdefg"
     return ForgettingPipeline(
         [*zip(names, map(own, steps), strict=False), ("head", head)], frozen=frozen

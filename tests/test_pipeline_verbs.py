@@ -17,7 +17,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from certunlearn import CertifiedMinNorm, CertifiedPoissonRegressor, ForgettingPipeline, unlearner
+from certunlearn import CertifiedMinNorm, CertifiedPoissonRegressor, unlearner
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AssumptionError,
@@ -262,7 +262,7 @@ def test_what_was_corrected_is_nowhere_afterwards():
 def test_heads_of_other_kinds():
     X, y = numbers()
     head = CertifiedPoissonRegressor(alpha=0.1, random_state=0)
-    pipe = ForgettingPipeline([("a", MaxAbsScaler()), ("head", head)]).fit(X, y * 2.0)
+    pipe = piped(MaxAbsScaler(), head=head).fit(X, y * 2.0)
     pipe.learn(X[:2] * 3, [1.0, 2.0]).correct([3], X=X[[0]] * 2).forget([1])
     peer = MaxAbsScaler().fit(np.vstack([X[[0]], X[2:3], X[[0]] * 2, X[4:], X[:2] * 3]))
     same_state(pipe["a"], peer)
@@ -270,8 +270,8 @@ def test_heads_of_other_kinds():
     rng = np.random.default_rng(0)
     wide, z = rng.normal(size=(12, 30)), rng.normal(size=12)
     with pytest.raises(AssumptionError, match="CertifiedMinNorm cannot go on"):
-        ForgettingPipeline([("a", MaxAbsScaler()), ("head", CertifiedMinNorm())]).fit(wide, z)
-    narrow = ForgettingPipeline([("a", Normalizer()), ("head", CertifiedMinNorm())]).fit(wide, z)
+        piped(MaxAbsScaler(), head=CertifiedMinNorm()).fit(wide, z)
+    narrow = piped(Normalizer(), head=CertifiedMinNorm()).fit(wide, z)
     narrow.learn(wide[:1] + 1, z[:1]).forget([3])
     assert narrow.n_retained_ == 12
 

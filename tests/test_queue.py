@@ -519,10 +519,10 @@ def test_a_pipeline_forgets_with_its_steps():
 
 def test_what_is_shown_is_escaped_and_a_pickle_warns():
     queue, _ = queued(within=MONTH)
-    queue.add(rows=[1], reference="<b>Eve</b>")
+    queue.add(rows=[1], reference="<b>Eve</b>\u202e")
     html = queue._repr_html_()
     assert html.startswith("<table><caption>ForgetQueue(1 request, 1 row, first deadline")
-    assert "<b>" not in html and "&lt;b&gt;Eve" in html
+    assert "<b>" not in html and "&lt;b&gt;Eve" in html and "\u202e" not in html
     clockless = ForgetQueue(queue.model)
     clockless.add(rows=[1], reference="a")
     with pytest.warns(SecretStateWarning):

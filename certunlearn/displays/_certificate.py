@@ -64,7 +64,13 @@ class CertificateDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
-        """Draw what the certificate of a fitted estimator promises."""
+        """Draw what the certificate of a fitted estimator, or pipeline, promises.
+
+        Raises
+        ------
+        ValueError
+            If it promises nothing.
+        """
         check_is_fitted(estimator)
         return cls.from_certificate(estimator.certificate_, ax=ax)
 

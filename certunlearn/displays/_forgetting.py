@@ -59,7 +59,7 @@ class ForgettingCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
-        """Draw the history of a fitted estimator.
+        """Draw the history of a fitted estimator, or of a pipeline's last step.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class ForgettingCurveDisplay:
             If it was fitted without noise: then no distance was asked for.
         """
         check_is_fitted(estimator)
-        budget = estimator._model.budget
+        budget = getattr(estimator, "head", estimator)._model.budget
         if budget is None:
             raise ValueError("nothing is certified without noise, so there is no target to show")
         target, since = [], 0

@@ -124,7 +124,12 @@ class InfluenceDisplay:
         top : int
             How many of the rows that pull most are called by name.
         ax : matplotlib Axes, optional
-            Where to draw.
+            Where to draw; axes of a new figure by default.
+
+        Returns
+        -------
+        InfluenceDisplay
+            Drawn.
 
         Raises
         ------
@@ -136,6 +141,8 @@ class InfluenceDisplay:
             If the request does not name rows properly.
         TypeError
             If the estimator is not a model of this package, but a pipeline, say.
+        ValueError
+            If none of the rows weighs anything.
         """
         check_is_fitted(estimator)
         if not hasattr(estimator, "_owed"):
@@ -163,7 +170,13 @@ class InfluenceDisplay:
         ).plot(ax=ax, top=top)
 
     def plot(self, ax: Axes | None = None, *, top: int = 5) -> Self:
-        """Draw on ``ax``, or on axes of a new figure; the ``top`` rows are called by name."""
+        """Draw on ``ax``, or on axes of a new figure; the ``top`` rows are called by name.
+
+        Raises
+        ------
+        ValueError
+            If none of the rows weighs anything.
+        """
         ax = axes_of(ax, type(self).__name__, (7.5, 5.0))
         shown = _drawable(self.leverage, self.residual)
         if not shown.any():
@@ -268,7 +281,8 @@ class InfluenceDisplay:
         """Write the names of rows beside their points, pushed apart where they would meet."""
         from matplotlib.patheffects import withStroke
 
-        ax.figure.canvas.draw()
+        # The layout must have been worked out, whatever canvas there is.
+        ax.figure.canvas.figure.draw_without_rendering()
         points = np.column_stack([self.leverage[top], self._height(self.residual[top])])
         pixels, frame = ax.transData.transform(points), ax.get_window_extent()
         line = _LINE * ax.figure.dpi / 72.0

@@ -58,6 +58,11 @@ class Asked(NamedTuple):
     groups: Any = None
     where: Any = None
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """The ways that are keywords of a request, with what they are given."""
+        return {name: value for name, value in self._asdict().items() if name != "which"}
+
 
 def _static(mask: Any, n: int) -> NDArray[np.bool_] | None:
     """Check which of n rows may never be asked for; None where all may."""

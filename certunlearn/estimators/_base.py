@@ -138,7 +138,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             If the request does not name rows properly.
         ConfirmationNeededError
             If it takes so much that ``confirm=True`` is needed.
-        NotCertifiedError
+        NotCertifiedError, ConvergenceError
             If the removal cannot be certified.
         AssumptionError
             If what is left has no optimum, such as a single class.
@@ -187,7 +187,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             If the new rows are not named as those of the fit are.
         ValueError
             If a label of y is new, or the data are not finite numbers of the right shape.
-        NotCertifiedError
+        NotCertifiedError, ConvergenceError
             If the result cannot be certified.
 
         Notes
@@ -237,7 +237,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             If the request does not name rows properly, or neither X nor y is given.
         ValueError
             If X or y do not fit the request.
-        NotCertifiedError
+        NotCertifiedError, ConvergenceError
             If the result cannot be certified.
 
         Notes

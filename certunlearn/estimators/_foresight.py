@@ -60,6 +60,13 @@ class Foresight:
         Neighbours
             Positions and distances; labels are not compared.
 
+        Raises
+        ------
+        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
+            If the request does not name rows properly.
+        AssumptionError
+            For least squares of minimum norm.
+
         Notes
         -----
         The search is exact and costs a product of all rows with those of the request.
@@ -103,6 +110,8 @@ class Foresight:
         ------
         UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
             If the request does not name rows properly.
+        AssumptionError
+            For least squares of minimum norm.
         """
         self._foreseeable()
         positions = self._positions(Asked(which, rows, row_ids, groups, where))

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 from .. import unlearner
 from ..estimators._addressing import _is_pandas
 from ..estimators._base import UnlearningEstimator
 from ..exceptions import AssumptionError
+from ..state import Positions
 
-Positions = NDArray[np.int64]
 #: Entries that a sparse result may have once it is written out, about 1.6 GB.
 MOST_ENTRIES = 200_000_000
 
@@ -40,17 +39,14 @@ def joined(X: Any, more: Any) -> Any:
         return [*X, *more]
     if isinstance(X, np.ndarray):
         more = np.asarray(more)
-        if more.ndim != X.ndim or more.shape[1:] != X.shape[1:]:
-            raise ValueError(f"the rows of the fit were {_kind(X)}, these are {_kind(more)}")
-        return np.concatenate([X, more])
-    same = type(X) is type(more) and list(getattr(X, "columns", ())) == list(
-        getattr(more, "columns", ())
-    )
-    if not (same and index_of(X) is not None):
-        raise ValueError(f"the rows of the fit were {_kind(X)}, these are {_kind(more)}")
-    import pandas as pd
+        if more.ndim == X.ndim and more.shape[1:] == X.shape[1:]:
+            return np.concatenate([X, more])
+    elif index_of(X) is not None and type(more) is type(X):
+        if list(getattr(more, "columns", ())) == list(getattr(X, "columns", ())):
+            import pandas as pd
 
-    return pd.concat([X, more])
+            return pd.concat([X, more])
+    raise ValueError(f"the rows of the fit were {_kind(X)}, these are {_kind(more)}")
 
 
 def _kind(X: Any) -> str:

@@ -46,8 +46,8 @@ class Foresight:
 
         Parameters, result and errors are those of `CertifiedLogReg.neighbours`.
         """
-        asked = {"rows": rows, "row_ids": row_ids, "groups": groups, "where": where}
-        return self._head().neighbours(which, **asked, threshold=threshold)
+        asked = Asked(which, rows, row_ids, groups, where)
+        return self._head().neighbours(which, **asked.named, threshold=threshold)
 
     def preview(
         self,

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
+from ..state import Positions
 from . import _features
 from .steps import Verdict, fitted_through, is_nothing
 
-Positions = NDArray[np.int64]
 Steps = list[tuple[str, Any]]
 
 

@@ -8,18 +8,16 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import _num_samples
 
 from ..estimators._addressing import Asked
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..exceptions import AssumptionError, RowError
+from ..state import Positions
 from . import _features
 from ._foresight import Foresight
 from ._plan import Kept, Plan, Rows, planned, through
-
-Positions = NDArray[np.int64]
 
 
 class Verbs(Foresight):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples
 from .. import _validate
 from ..estimators._progress import shown
 from ..exceptions import AssumptionError
+from . import _features
 
 Array = NDArray[np.float64]
 #: What may be stated about the extractor's own training.
@@ -255,9 +256,9 @@ def _rows(X: Any) -> Any:
 
 
 def _at(rows: Any, at: NDArray[np.int64]) -> Any:
-    if isinstance(rows, list):
-        return [rows[i] for i in at]
-    return rows[at].toarray() if sp.issparse(rows) else rows[at]
+    """Return some of what `_rows` has returned, sparse rows as an array."""
+    some = _features.taken(rows, at)
+    return some.toarray() if sp.issparse(some) else some
 
 
 def _distinct(rows: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
