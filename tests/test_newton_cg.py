@@ -8,8 +8,14 @@ import pytest
 
 from certunlearn import CertifiedLogReg, unlearner
 from certunlearn.exceptions import AssumptionError
+from certunlearn.losses import Columnwise
+from certunlearn.objective import Objective
+from certunlearn.pointwise import Poisson
 from certunlearn.removal.matrix_free import curvature_floor
+from certunlearn.rows import DenseRows
 from certunlearn.solvers.choice import MOST, chosen
+from certunlearn.solvers.newton import backtracked
+from certunlearn.weights import Weights
 
 from . import problems, reference
 from .benchmarks import memory
@@ -95,3 +101,23 @@ def test_a_problem_too_large_for_a_factor_is_not_swapped_silently():
         chosen("newton-cholesky", MOST + 1)
     assert chosen("auto", MOST + 1) == "newton-cg"
     assert CertifiedLogReg().get_params()["solver"] == "auto"
+
+
+def test_a_step_that_lowers_the_gradient_may_not_raise_the_value():
+    # One count: e^w - w is steep to the right of its minimum and nearly flat to the left.
+    with jax.enable_x64(True):
+        rows = DenseRows(np.ones((1, 1)), np.array([1.0]), intercept=False)
+        o = Objective(
+            rows, Columnwise(Poisson(), 1), None, Weights.of(np.ones(1)), np.zeros(1), np.zeros(1)
+        )
+        W = np.array([[3.0]])
+        m = o.measure(W, W)
+        v = np.array([[-33.0]])
+        full = o.measure(W + v, W)
+        moved, found = backtracked(o, W, m, v, W, lambda g: float(np.abs(g).max()))
+        # At the floor the value says nothing, and the gradient's size decides.
+        anyway, _ = backtracked(o, W, m, v, W, lambda g: float(np.abs(g).max()), shortest=1.0)
+    assert np.abs(full.gradient).max() < 0.1 * np.abs(m.gradient).max()
+    assert full.value > m.value + 10
+    assert found.value < m.value and moved[0, 0] > -30
+    assert anyway[0, 0] == -30
