@@ -130,11 +130,12 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
     if not members:
         raise AssumptionError(f"the {type(vote).__name__} has no members: fit it")
     positions = [member._positions(asked) for member in members]
-    known = [len(member._model.members.weights) for member in members]
-    if any(len(p) != len(positions[0]) or (p != positions[0]).any() for p in positions[1:]) or (
-        len(set(known)) > 1
-    ):
-        raise AssumptionError("the members know different rows: fit the vote anew")
+    gone = [member._model.forgotten for member in members]
+    if not all(np.array_equal(a, b[0]) for b in (positions, gone) for a in b):
+        raise AssumptionError(
+            "the members know different rows, as some of them have forgotten, learnt or corrected "
+            "rows without the others: fit the vote anew, or make up for it in the others"
+        )
     members[0]._taken(positions[0]).confirmed(confirm)
     seeds = [s for s in (m._model.settings.seed for m in members) if s is not None]
     if len(set(seeds)) < len(seeds):

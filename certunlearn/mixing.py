@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validate, unlearner
 from ._rounding import gamma, up
-from .certificate import Certificate
+from .certificate import SEEDED, Certificate
 from .estimators._linear import LinearEstimator
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import norm
@@ -30,7 +30,7 @@ _SUM = 1e-9
 _COMPARED = 1 << 20
 #: Releases of a model have the numbers 0, 1, ...: that of a mixture differs from them all.
 _APART = -1
-#: What must agree, as parameters of the estimators.
+#: What must agree, as the models were fitted, whatever their parameters say by now.
 _SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "fit_intercept")
 
 CHOSEN = "the weights of the mixture and its models were chosen without the removed rows"
@@ -128,7 +128,8 @@ def _comparable(models: Sequence[Any]) -> None:
                 f"models[{k}] is a {type(other).__name__}, models[0] a {type(first).__name__}: "
                 "margins of different losses have no common scale"
             )
-        differ = [p for p in _SHARED if getattr(first, p) != getattr(other, p)]
+        own, its = first._model.settings, other._model.settings
+        differ = [p for p in _SHARED if getattr(own, p) != getattr(its, p)]
         if differ:
             raise AssumptionError(
                 f"models[{k}] differs from models[0] in {', '.join(differ)}: fit them alike"
@@ -139,7 +140,7 @@ def _comparable(models: Sequence[Any]) -> None:
                 "weights in the same order: the mixture would have no common retraining to be "
                 "compared with; carry out every request in every model first"
             )
-    if first.view != "release" or first.mechanism == "objective":
+    if own.view != "release" or own.mechanism == "objective":
         raise AssumptionError(
             'a mixture is certified with view="release" and mechanism="gram" or "isotropic": the '
             "transcript of several models is not accounted for, nor is G^2 carried over between "
@@ -201,6 +202,8 @@ def _mixture(
         spread = geometry.deviations(settings.noise)
     kept, same = base.members.weights.kept, base.gram.same_program
     c = promised(settings, base.budget, since, kept, spread, same_program=same)
+    # The joint epsilon counts their releases.
+    seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
     certificate = replace(
         c,
@@ -208,10 +211,10 @@ def _mixture(
             f"retraining each of {len(models)} models, same hyper-parameters, on the {kept} "
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
-        conditions=(*c.conditions, CHOSEN, COUNTED),
+        conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
         distance=distance,
         tier="mixture",
-        n_forgotten=base.requests.forgotten,
+        n_forgotten=max(m.requests.forgotten for m in models),
     )
     return replace(base, released=released), certificate
 

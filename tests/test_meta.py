@@ -232,6 +232,27 @@ def test_votes_that_are_refused():
         forget_in(astray, [0])
 
 
+@pytest.mark.parametrize("alone", ["forget", "correct"])
+def test_members_of_a_vote_that_changed_alone_are_refused(alone):
+    X, y = standard()
+    astray = vote().fit(X, y)
+    members = astray.estimators_
+    if alone == "forget":
+        members[0].forget([5])
+    else:
+        for at, member in enumerate(members):
+            member.correct([at], X=X[at : at + 1] + 1)
+    before = photograph(astray)
+    # One certificate would say that all of them have forgotten rows which some still hold.
+    with pytest.raises(AssumptionError, match="without the others"):
+        forget_in(astray, [6])
+    assert photograph(astray) == before
+    if alone == "forget":
+        for member in members[1:]:
+            member.forget([5])
+        assert forget_in(astray, [6]).n_retained == N - 2 == members[-1].n_retained_
+
+
 @pytest.mark.parametrize("kind", ["search", "vote"])
 def test_what_takes_very_much_asks(kind):
     X, y = standard()

@@ -20,6 +20,7 @@ from certunlearn import (
     mixing,
     unlearner,
 )
+from certunlearn.certificate import SEEDED
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from certunlearn.tradeoff import epsilon_from_delta
 
@@ -202,6 +203,38 @@ def test_what_is_not_accounted_for_is_refused(setting):
     made = [logistic(C, **setting) for C in (0.1, 1.0)]
     with pytest.raises(AssumptionError, match="a mixture is certified with"):
         mix(made)
+
+
+@pytest.mark.parametrize(
+    "fitted, said",
+    [
+        ({"epsilon": 50.0}, {"epsilon": 1.0}),
+        ({"mechanism": "objective"}, {"mechanism": "gram"}),
+        ({"view": "transcript"}, {"view": "release"}),
+    ],
+)
+def test_parameters_set_after_the_fit_hide_nothing(models, fitted, said):
+    other = logistic(1.0, **fitted).set_params(**said)
+    with pytest.raises(AssumptionError, match=next(iter(fitted))):
+        mix([models[0], other])
+    with pytest.raises(AssumptionError, match=next(iter(fitted))):
+        mix([other, models[0]])
+
+
+def test_a_seed_of_any_model_is_told(models):
+    # The joint epsilon counts their releases, whose noise can be drawn again.
+    fresh = [CertifiedLogReg(C=C).fit(X, Y).forget(GONE) for C in (0.1, 1.0)]
+    assert SEEDED not in mix(fresh).certificate_.conditions
+    for chosen in (models, [fresh[0], models[1]], [models[0], fresh[1]]):
+        for seed in (None, 0):
+            assert mix(chosen, random_state=seed).certificate_.conditions.count(SEEDED) == 1
+
+
+def test_what_is_promised_is_the_same_where_a_row_never_was(models):
+    fits = [CertifiedLogReg(C=C).fit(np.delete(X, GONE, 0), np.delete(Y, GONE)) for C in (0.1, 1.0)]
+    left = mix([fits[0], models[1]]).certificate_
+    right = mix([models[0], fits[1]]).certificate_
+    assert left.public() == right.public() and left.n_forgotten == right.n_forgotten == 3
 
 
 @pytest.mark.parametrize("shares", [[0.5], [0.5, 0.6], [-0.5, 1.5], [np.nan, 1.0], [[0.5, 0.5]]])
