@@ -57,7 +57,7 @@ def solved(
         If the distance cannot be shown, or there is nothing to converge to.
     """
     classes = members.classes
-    loss = _loss(settings, rows, len(classes))
+    loss = loss_of(settings, rows, len(classes))
     K, table = loss.columns, None
     solver = chosen(settings.solver, rows.p * K, sparse=rows.sparse)
     if members.classed:
@@ -116,7 +116,7 @@ def _start(
     return W
 
 
-def _loss(settings: Settings, rows: Rows, classes: int) -> Loss:
+def loss_of(settings: Settings, rows: Rows, classes: int) -> Loss:
     """Return the loss of a row: of as many columns as there are targets, or classes to tell."""
     if not rows.classed:
         columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]

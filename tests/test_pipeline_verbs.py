@@ -286,6 +286,7 @@ def test_joined_rows_are_of_the_kind_of_the_first():
         (np.zeros((2, 3)), np.zeros(3)),
         (pd.Series(["a"]), ["b"]),
         (frame()[0], pd.Series(["b"])),
+        (frame()[0], [[1]]),
     ):
         with pytest.raises(ValueError, match="rows of the fit were"):
             _features.joined(X, more)

@@ -57,8 +57,9 @@ def _kind(X: Any) -> str:
     columns = getattr(X, "columns", None)
     if columns is not None:
         return f"a {type(X).__name__} with columns {list(columns)}"
-    shape = f" of shape (n, {', '.join(map(str, X.shape[1:]))})" if np.ndim(X) > 1 else ""
-    return f"a {type(X).__name__}{shape}"
+    shape = np.shape(X)[1:]
+    shown = f" of shape (n, {', '.join(map(str, shape))})" if shape else ""
+    return f"a {type(X).__name__}{shown}"
 
 
 def index_of(X: Any) -> Any:
