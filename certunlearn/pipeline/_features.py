@@ -23,7 +23,12 @@ def taken(X: Any, at: Positions) -> Any:
     """Return a copy of the rows of ``X`` at positions, of the same kind."""
     if sp.issparse(X):
         return X.tocsr()[at]
-    return _safe_indexing(X, at)
+    out = _safe_indexing(X, at)
+    # An index of levels or categories goes on listing those of rows that are not there any more.
+    for name in ("remove_unused_levels", "remove_unused_categories"):
+        if hasattr(index_of(out), name):
+            out.index = getattr(out.index, name)()
+    return out
 
 
 def joined(X: Any, more: Any) -> Any:
