@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from .exceptions import AssumptionError, ConvergenceError
 from .rows import DenseRows
 from .sparse_rows import Rows
 from .state import Array, Members, Positions, Progress, State, budget_of
@@ -64,21 +64,10 @@ def refitted(
 def budgeted(state: State, rows: Rows, members: Members, t: int) -> State:
     """Return a state with a budget whose dimension all releases since the oldest removal fit into.
 
-    Earlier releases were allowed the drift of their own dimension, which is more than that of a
-    larger one.  So the first release after a removal leaves room, whether features change there or
-    not: its certificate would tell otherwise.  What goes beyond is refused.
+    The first release after a removal leaves room, whether features change there or not: its
+    certificate would tell otherwise.  What goes beyond is refused by `solved`.
     """
-    budget = state.budget
-    if budget is None:
+    if state.budget is None or t > 1:
         return state
     size = rows.p * loss_of(state.settings, rows, len(members.classes)).columns
-    if t <= 1:
-        return replace(state, budget=budget_of(state.settings, size + size // 4))
-    if size > budget.dimension and budget.drift_cap > 0:
-        raise NotCertifiedError(
-            f"there are {size} coefficients now, but the releases since the oldest removal are "
-            f"counted together for at most {budget.dimension}: fit anew, or use "
-            "mechanism='isotropic'",
-            reason="drift",
-        )
-    return state
+    return replace(state, budget=budget_of(state.settings, size + size // 4))
