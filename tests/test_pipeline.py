@@ -520,6 +520,24 @@ def test_other_refusals():
         pipe.forget([4])
 
 
+def test_a_head_that_another_fit_has_used_is_known():
+    # As many rows, and no request: only the fit is another.
+    X, y = numbers()
+    steps = [("a", StandardScaler()), ("model", CertifiedLogReg(random_state=0))]
+    pipe, other = ForgettingPipeline(steps).fit(X, y), ForgettingPipeline(steps).fit(X[::-1], 1 - y)
+    for use in (
+        lambda: pipe.forget([4]),
+        lambda: pipe.release(),
+        lambda: pipe.export_predictor(),
+        lambda: pipe.certificate_,
+    ):
+        with pytest.raises(AssumptionError, match="without the pipeline"):
+            use()
+    with pytest.warns(SecretStateWarning):
+        again = pickle.loads(pickle.dumps(other))
+    assert again.forget([4]).n_retained_ == N - 1 and other.release().n_retained_ == N
+
+
 def test_sparse_results_beyond_a_size_are_refused(monkeypatch):
     X, y = texts()
     pipe = piped(CountVectorizer())
