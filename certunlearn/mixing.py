@@ -56,7 +56,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     -------
     predictor
         What ``export_predictor()`` returns, with the mixed ``coef_`` and ``intercept_`` and, as
-        ``certificate_``, what holds for them.  It holds no row.
+        ``certificate_``, the public part of what holds for them.  It holds no row.
 
     Raises
     ------
@@ -96,7 +96,9 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     mixed, certificate = _mixture([m._model for m in models], shares, random_state)
     shown = first._attributes(mixed)
     out = first.export_predictor()
-    out.coef_, out.intercept_, out.certificate_ = shown["coef_"], shown["intercept_"], certificate
+    out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
+    # Whoever is given the predictor has this too.
+    out.certificate_ = certificate.public()
     return out
 
 
@@ -200,9 +202,9 @@ def _mixture(
                 )
         released = drawn(W, settings, geometry.noise, _APART)
         spread = geometry.deviations(settings.noise)
-    kept, same = base.members.weights.kept, base.gram.same_program
+    # The joint epsilon counts the models' releases: what they assume is assumed.
+    kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
     c = promised(settings, base.budget, since, kept, spread, same_program=same)
-    # The joint epsilon counts their releases.
     seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
     certificate = replace(
