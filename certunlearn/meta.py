@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -166,12 +167,14 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
 def _joint(members: list[UnlearningEstimator], names: list[str]) -> Certificate:
     """Return the certificate of the members' releases together."""
     own, first = [m.certificate_ for m in members], members[0].certificate_
+    # Where all are in the transcript view, one epsilon is for all releases that there may ever be.
+    ever = sys.maxsize if all(c.view == "transcript" for c in own) else 0
     parts = [
-        (m._model.budget, m._model.requests.since_removal)
+        (m._model.budget, ever or m._model.requests.since_removal)
         for m in members
         if m._model.budget is not None
     ]
-    one = [(budget, 1) for budget, _ in parts]
+    one = [(budget, ever or 1) for budget, _ in parts]
     delta, claims = max(c.delta for c in own), len(parts) == len(own)
     # Where the covariance may drift, mu alone does not say what an attacker can gain.
     exact = claims and all(budget.drift_cap == 0 for budget, _ in parts)

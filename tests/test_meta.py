@@ -166,6 +166,17 @@ def test_members_that_differ():
     assert free.kind == "none" and free.epsilon == np.inf and str(free).startswith("No certificate")
 
 
+def test_in_the_transcript_view_one_epsilon_is_for_all_releases():
+    X, y = standard()
+    model = vote(view="transcript").fit(X, y)
+    found = [forget_in(model, [row]) for row in range(4)]
+    assert {(c.view, c.epsilon) for c in found} == {("transcript", found[0].epsilon)}
+    parts = [(m._model.budget, 10**6) for m in model.estimators_]
+    assert all(c.epsilon == c.joint_epsilon == t.composed_epsilon(parts, c.delta) for c in found)
+    # The drift of several releases costs more than that of one.
+    assert found[0].epsilon > t.composed_epsilon([(b, 1) for b, _ in parts], found[0].delta)
+
+
 def photograph(model):
     return [
         ({k: id(v) for k, v in vars(m).items()}, len(m.history_), pickle.dumps(m.coef_))
