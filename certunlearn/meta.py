@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -129,11 +130,12 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
     if not members:
         raise AssumptionError(f"the {type(vote).__name__} has no members: fit it")
     positions = [member._positions(asked) for member in members]
-    known = [len(member._model.members.weights) for member in members]
-    if any(len(p) != len(positions[0]) or (p != positions[0]).any() for p in positions[1:]) or (
-        len(set(known)) > 1
-    ):
-        raise AssumptionError("the members know different rows: fit the vote anew")
+    gone = [member._model.forgotten for member in members]
+    if not all(np.array_equal(a, b[0]) for b in (positions, gone) for a in b):
+        raise AssumptionError(
+            "the members know different rows, as some of them have forgotten, learnt or corrected "
+            "rows without the others: fit the vote anew, or make up for it in the others"
+        )
     members[0]._taken(positions[0]).confirmed(confirm)
     seeds = [s for s in (m._model.settings.seed for m in members) if s is not None]
     if len(set(seeds)) < len(seeds):
@@ -164,12 +166,14 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
 def _joint(members: list[UnlearningEstimator], names: list[str]) -> Certificate:
     """Return the certificate of the members' releases together."""
     own, first = [m.certificate_ for m in members], members[0].certificate_
+    # Where all are in the transcript view, one epsilon is for all releases that there may ever be.
+    ever = sys.maxsize if all(c.view == "transcript" for c in own) else 0
     parts = [
-        (m._model.budget, m._model.requests.since_removal)
+        (m._model.budget, ever or m._model.requests.since_removal)
         for m in members
         if m._model.budget is not None
     ]
-    one = [(budget, 1) for budget, _ in parts]
+    one = [(budget, ever or 1) for budget, _ in parts]
     delta, claims = max(c.delta for c in own), len(parts) == len(own)
     # Where the covariance may drift, mu alone does not say what an attacker can gain.
     exact = claims and all(budget.drift_cap == 0 for budget, _ in parts)

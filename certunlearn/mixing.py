@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validate, unlearner
 from ._rounding import gamma, up
-from .certificate import Certificate
+from .certificate import SEEDED, Certificate
 from .estimators._linear import LinearEstimator
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import norm
@@ -30,7 +30,7 @@ _SUM = 1e-9
 _COMPARED = 1 << 20
 #: Releases of a model have the numbers 0, 1, ...: that of a mixture differs from them all.
 _APART = -1
-#: What must agree, as parameters of the estimators.
+#: What must agree, as the models were fitted, whatever their parameters say by now.
 _SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "fit_intercept")
 
 CHOSEN = "the weights of the mixture and its models were chosen without the removed rows"
@@ -56,7 +56,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     -------
     predictor
         What ``export_predictor()`` returns, with the mixed ``coef_`` and ``intercept_`` and, as
-        ``certificate_``, what holds for them.  It holds no row.
+        ``certificate_``, the public part of what holds for them.  It holds no row.
 
     Raises
     ------
@@ -96,7 +96,9 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     mixed, certificate = _mixture([m._model for m in models], shares, random_state)
     shown = first._attributes(mixed)
     out = first.export_predictor()
-    out.coef_, out.intercept_, out.certificate_ = shown["coef_"], shown["intercept_"], certificate
+    out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
+    # Whoever is given the predictor has this too.
+    out.certificate_ = certificate.public()
     return out
 
 
@@ -128,7 +130,8 @@ def _comparable(models: Sequence[Any]) -> None:
                 f"models[{k}] is a {type(other).__name__}, models[0] a {type(first).__name__}: "
                 "margins of different losses have no common scale"
             )
-        differ = [p for p in _SHARED if getattr(first, p) != getattr(other, p)]
+        own, its = first._model.settings, other._model.settings
+        differ = [p for p in _SHARED if getattr(own, p) != getattr(its, p)]
         if differ:
             raise AssumptionError(
                 f"models[{k}] differs from models[0] in {', '.join(differ)}: fit them alike"
@@ -139,7 +142,7 @@ def _comparable(models: Sequence[Any]) -> None:
                 "weights in the same order: the mixture would have no common retraining to be "
                 "compared with; carry out every request in every model first"
             )
-    if first.view != "release" or first.mechanism == "objective":
+    if own.view != "release" or own.mechanism == "objective":
         raise AssumptionError(
             'a mixture is certified with view="release" and mechanism="gram" or "isotropic": the '
             "transcript of several models is not accounted for, nor is G^2 carried over between "
@@ -199,8 +202,10 @@ def _mixture(
                 )
         released = drawn(W, settings, geometry.noise, _APART)
         spread = geometry.deviations(settings.noise)
-    kept, same = base.members.weights.kept, base.gram.same_program
+    # The joint epsilon counts the models' releases: what they assume is assumed.
+    kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
     c = promised(settings, base.budget, since, kept, spread, same_program=same)
+    seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
     certificate = replace(
         c,
@@ -208,10 +213,10 @@ def _mixture(
             f"retraining each of {len(models)} models, same hyper-parameters, on the {kept} "
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
-        conditions=(*c.conditions, CHOSEN, COUNTED),
+        conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
         distance=distance,
         tier="mixture",
-        n_forgotten=base.requests.forgotten,
+        n_forgotten=max(m.requests.forgotten for m in models),
     )
     return replace(base, released=released), certificate
 

@@ -217,12 +217,14 @@ class ForgetQueue:
             except CertunlearnError as error:
                 raise self._refused(waiting, live, error) from error
         done, certificate = self.now(), self.model.certificate_.public()
-        for request in waiting:
-            del self._waiting[request.reference]
-        return tuple(
+        receipts = tuple(
             Receipt.of(request, done, here, lost, certificate)
             for request, here, lost in zip(waiting, live, gone, strict=True)
         )
+        # Last, and all at once: whoever interrupts leaves all of them waiting for their receipts.
+        carried = {request.reference for request in waiting}
+        self._waiting = {k: r for k, r in self._waiting.items() if k not in carried}
+        return receipts
 
     def now(self) -> datetime:
         """Return the time, with a zone."""

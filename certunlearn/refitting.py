@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from .exceptions import AssumptionError, ConvergenceError
 from .rows import DenseRows
-from .state import Array, Members, Positions, Progress, State
-from .tradeoff import Budget
-from .training import solved
+from .sparse_rows import Rows
+from .state import Array, Members, Positions, Progress, State, budget_of
+from .training import loss_of, solved
 
 
 def refitted(
@@ -48,7 +48,7 @@ def refitted(
     rows = DenseRows(X, codes, intercept=settings.fit_intercept)
     rows.scrub(gone)
     members = Members.of(rows, weight, massed=settings.per_weight)
-    before = replace(state, budget=_roomy(state, rows.p, len(members.classes), t))
+    before = budgeted(state, rows, members, t)
 
     def found(warm: bool) -> State:
         return solved(settings, rows, members, before=before, warm=warm, t=t, progress=progress)
@@ -61,22 +61,13 @@ def refitted(
     return replace(out, plan="other features, so trained afresh")
 
 
-def _roomy(state: State, p: int, classes: int, t: int) -> Budget | None:
-    """Return a budget whose dimension all releases since the oldest removal fit into.
+def budgeted(state: State, rows: Rows, members: Members, t: int) -> State:
+    """Return a state with a budget whose dimension all releases since the oldest removal fit into.
 
-    Earlier releases were allowed the drift of their own dimension, which is more than that of a
-    larger one.  So the first release after a removal leaves room; what goes beyond is refused.
+    The first release after a removal leaves room, whether features change there or not: its
+    certificate would tell otherwise.  What goes beyond is refused by `solved`.
     """
-    budget, size = state.budget, p * (1 if classes == 2 else classes)
-    if budget is None:
-        return None
-    if t <= 1:
-        return replace(budget, dimension=size + size // 4)
-    if size > budget.dimension and budget.drift_cap > 0:
-        raise NotCertifiedError(
-            f"there are {size} coefficients now, but the releases since the oldest removal are "
-            f"counted together for at most {budget.dimension}: fit anew, or use "
-            "mechanism='isotropic'",
-            reason="drift",
-        )
-    return budget
+    if state.budget is None or t > 1:
+        return state
+    size = rows.p * loss_of(state.settings, rows, len(members.classes)).columns
+    return replace(state, budget=budget_of(state.settings, size + size // 4))

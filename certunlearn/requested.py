@@ -72,7 +72,7 @@ class Request:
         """
         named = self.named
         if isinstance(named, tuple):
-            named = [v.item() if isinstance(v, np.generic) else v for v in named]
+            named = [_of_python(v) for v in named]
         odd = [v for v in (named if isinstance(named, list) else [named]) if not _plain(v)]
         if odd:
             raise RowError(
@@ -187,7 +187,10 @@ def read(text: str, names: RowNames, mark: str | None) -> list[Request]:
     ValueError, RowError
         As `Request.of_values`; and if positions in another fit are named.
     """
-    values = json.loads(text)
+    try:
+        values = json.loads(text)
+    except RecursionError:
+        raise ValueError("not requests: nested too deeply") from None
     if not isinstance(values, dict) or values.get("version") != VERSION:
         raise ValueError(f"not requests of version {VERSION}")
     if set(values) != {"version", "fit", "requests"} or not isinstance(values["requests"], list):
@@ -246,10 +249,14 @@ def table(caption: str, requests: list[Request]) -> str:
 
 
 def zoned(name: str, value: Any) -> datetime:
-    """Return a time if it has a zone."""
+    """Return a time if it has a zone, with its offset from UTC in the place of the zone.
+
+    Two times of one zone are compared and subtracted by the clock on the wall, which is set back
+    an hour once a year.
+    """
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise ValueError(f"{name} must be a datetime with a time zone, got {value!r}")
-    return value
+    return datetime.fromisoformat(value.isoformat())
 
 
 def _time(name: str, text: Any) -> datetime:
@@ -274,6 +281,13 @@ def counted(n: int, noun: str) -> str:
 def day(time: datetime | None) -> str:
     """Say when, to the minute."""
     return "none" if time is None else time.isoformat(" ", timespec="minutes")
+
+
+def _of_python(value: Any) -> Any:
+    """Return a number, truth value or text of numpy as Python's, anything else as it is."""
+    # The item of a time that counts nanoseconds is their number: another name.
+    plain = isinstance(value, np.generic) and value.dtype.kind in "biufU"
+    return value.item() if plain else value
 
 
 def _plain(value: Any) -> bool:

@@ -57,7 +57,7 @@ def solved(
         If the distance cannot be shown, or there is nothing to converge to.
     """
     classes = members.classes
-    loss = _loss(settings, rows, len(classes))
+    loss = loss_of(settings, rows, len(classes))
     K, table = loss.columns, None
     solver = chosen(settings.solver, rows.p * K, sparse=rows.sparse)
     if members.classed:
@@ -67,9 +67,7 @@ def solved(
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
-    # A larger dimension means smaller caps: earlier releases with more classes count as well.
-    widest = 0 if before is None or before.budget is None else before.budget.dimension
-    budget = budget_of(settings, max(rows.p * K, widest))
+    budget = budget_of(settings, _counted(before, rows.p * K, t))
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
     W = _start(objective, gram.geometry.known, before if warm else None, classes)
@@ -79,6 +77,25 @@ def solved(
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
     return opened(state, None)
+
+
+def _counted(before: State | None, size: int, t: int) -> int:
+    """Return the dimension that release t, of so many coefficients, and those before it count as.
+
+    A larger dimension means smaller caps.  So earlier releases with more coefficients go on being
+    counted, and more than they had cannot come: they were allowed more drift.
+    """
+    known = None if before is None else before.budget
+    if known is None:
+        return size
+    if size > known.dimension and t > 1 and known.drift_cap > 0:
+        raise NotCertifiedError(
+            f"there are {size} coefficients now, but the releases since the oldest removal are "
+            f"counted together for at most {known.dimension}: fit anew, or use "
+            "mechanism='isotropic'",
+            reason="drift",
+        )
+    return max(size, known.dimension)
 
 
 def _start(
@@ -116,7 +133,7 @@ def _start(
     return W
 
 
-def _loss(settings: Settings, rows: Rows, classes: int) -> Loss:
+def loss_of(settings: Settings, rows: Rows, classes: int) -> Loss:
     """Return the loss of a row: of as many columns as there are targets, or classes to tell."""
     if not rows.classed:
         columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]

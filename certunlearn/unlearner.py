@@ -30,7 +30,7 @@ from .certificate import Certificate
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
-from .refitting import refitted
+from .refitting import budgeted, refitted
 from .release import drawn, promised
 from .sparse_rows import stored
 from .state import Array, Members, Positions, Progress, Settings, State, appended
@@ -178,17 +178,26 @@ def fit(
         return _released(state, Requests(), clock, 0)
 
 
-def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
+def forget(
+    model: Model, positions: Positions, *, room: bool = False, progress: Progress = None
+) -> Model:
     """Return the model without the rows at ``positions``; ``model`` itself is not changed.
 
     The rows are still in the store: call `Model.scrub` once the new model has been taken over.
+
+    Parameters
+    ----------
+    positions : ndarray of int
+        Rows that go, in the store.
+    room : bool
+        Whether the budget leaves room for other features, as that of `refit` does.
 
     Raises
     ------
     NotCertifiedError
         If the distance target cannot be reached.
     """
-    return _edited(model, positions, 0, np.zeros(0), progress)
+    return _edited(model, positions, 0, np.zeros(0), room, progress)
 
 
 def edit(
@@ -198,6 +207,7 @@ def edit(
     labels: NDArray[Any],
     sample_weight: Array,
     *,
+    room: bool = False,
     progress: Progress = None,
 ) -> Model:
     """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
@@ -210,6 +220,8 @@ def edit(
         Rows that go, in the store.
     X, labels, sample_weight
         Rows that come: (m, d), (m,) or (m, K), (m,).
+    room : bool
+        As in `forget`.
 
     Raises
     ------
@@ -219,7 +231,7 @@ def edit(
     import jax
 
     with jax.enable_x64(True), appended(model.rows, len(model.members.weights), X, labels):
-        return _edited(model, positions, len(labels), sample_weight, progress)
+        return _edited(model, positions, len(labels), sample_weight, room, progress)
 
 
 def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
@@ -235,7 +247,12 @@ def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
 
 
 def _edited(
-    model: Model, positions: Positions, added: int, weight: Array, progress: Progress
+    model: Model,
+    positions: Positions,
+    added: int,
+    weight: Array,
+    room: bool,
+    progress: Progress,
 ) -> Model:
     """Edit the training set; the rows that come are the store's last ``added``."""
     clock, reads, rows = time.perf_counter(), model.rows.reads, model.rows
@@ -248,6 +265,8 @@ def _edited(
         new = np.arange(rows.n - added, rows.n)[weight > 0]
         members = members.without(rows, gone)
         state, t = model.state, requests.since_removal
+        if room:
+            state = budgeted(state, rows, members, t)
 
         def afresh(warm: bool) -> State:
             return solved(

@@ -226,6 +226,28 @@ def test_a_class_that_comes_back():
     sound(model, X[:N], y[:N])
 
 
+@pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
+def test_a_class_that_no_counted_release_had_comes_only_without_drift(mechanism):
+    X, y = data(3)
+    settings = {"mechanism": mechanism, "random_state": 0}
+    model = CertifiedLogReg(**settings).fit(X[:N], y[:N], sample_weight=(y[:N] < 2) * 1.0)
+    gone, new = np.flatnonzero(y[:N] < 2)[:2], np.flatnonzero(y == 2)
+    # As the first change nothing is counted yet.
+    assert CertifiedLogReg(**settings).fit(X[:N], y[:N], sample_weight=(y[:N] < 2) * 1.0).learn(
+        X[new], y[new]
+    ).classes_.tolist() == [0, 1, 2]
+    model.forget(rows=gone)
+    before, known = model.coef_.copy(), model._model
+    if mechanism == "gram":
+        # Those since the removal were allowed the drift of fewer coefficients.
+        with pytest.raises(NotCertifiedError, match="counted together"):
+            model.learn(X[new], y[new])
+        assert np.array_equal(model.coef_, before) and model._model is known
+        assert known.rows.n == N
+    else:
+        assert model.learn(X[new], y[new]).classes_.tolist() == [0, 1, 2]
+
+
 def test_what_cannot_be_certified_is_not_learnt():
     model, X, y = fitted(noise=1e-6)
     with pytest.raises(NotCertifiedError):

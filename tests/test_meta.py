@@ -166,6 +166,17 @@ def test_members_that_differ():
     assert free.kind == "none" and free.epsilon == np.inf and str(free).startswith("No certificate")
 
 
+def test_in_the_transcript_view_one_epsilon_is_for_all_releases():
+    X, y = standard()
+    model = vote(view="transcript").fit(X, y)
+    found = [forget_in(model, [row]) for row in range(4)]
+    assert {(c.view, c.epsilon) for c in found} == {("transcript", found[0].epsilon)}
+    parts = [(m._model.budget, 10**6) for m in model.estimators_]
+    assert all(c.epsilon == c.joint_epsilon == t.composed_epsilon(parts, c.delta) for c in found)
+    # The drift of several releases costs more than that of one.
+    assert found[0].epsilon > t.composed_epsilon([(b, 1) for b, _ in parts], found[0].delta)
+
+
 def photograph(model):
     return [
         ({k: id(v) for k, v in vars(m).items()}, len(m.history_), pickle.dumps(m.coef_))
@@ -230,6 +241,27 @@ def test_votes_that_are_refused():
     astray.estimators_[0].learn(X[:1], y[:1])
     with pytest.raises(AssumptionError, match="different rows"):
         forget_in(astray, [0])
+
+
+@pytest.mark.parametrize("alone", ["forget", "correct"])
+def test_members_of_a_vote_that_changed_alone_are_refused(alone):
+    X, y = standard()
+    astray = vote().fit(X, y)
+    members = astray.estimators_
+    if alone == "forget":
+        members[0].forget([5])
+    else:
+        for at, member in enumerate(members):
+            member.correct([at], X=X[at : at + 1] + 1)
+    before = photograph(astray)
+    # One certificate would say that all of them have forgotten rows which some still hold.
+    with pytest.raises(AssumptionError, match="without the others"):
+        forget_in(astray, [6])
+    assert photograph(astray) == before
+    if alone == "forget":
+        for member in members[1:]:
+            member.forget([5])
+        assert forget_in(astray, [6]).n_retained == N - 2 == members[-1].n_retained_
 
 
 @pytest.mark.parametrize("kind", ["search", "vote"])

@@ -20,6 +20,7 @@ from certunlearn import (
     mixing,
     unlearner,
 )
+from certunlearn.certificate import SAME_PROGRAM, SEEDED
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from certunlearn.tradeoff import epsilon_from_delta
 
@@ -33,6 +34,12 @@ SHARES = [0.25, 0.75]
 
 def logistic(C, gone=GONE, **more):
     return CertifiedLogReg(C=C, random_state=0, **more).fit(X, Y).forget(gone)
+
+
+def realised(models, shares=None, random_state=None):
+    """The owner's certificate of a mixture."""
+    shares = np.full(len(models), 1 / len(models)) if shares is None else shares
+    return mixing._mixture([m._model for m in models], shares, random_state)[1]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +138,9 @@ def test_ridge_with_several_targets():
 
 def test_what_is_claimed(models):
     mixed = mix(models, SHARES, random_state=3)
-    c = mixed.certificate_
+    c = realised(models, SHARES, random_state=3)
+    # What is handed on with the weights says nothing of the rows removed.
+    assert mixed.certificate_ == c.public() != c
     assert c.check(1.0, 1e-6) and c.tier == "mixture" and c.n_retained == len(Y) - 3
     assert 0 < c.distance <= c.distance_target
     assert "weights 0.25, 0.75" in c.reference
@@ -168,7 +177,7 @@ def test_models_are_as_they_were_and_nothing_secret_leaves(models):
 
 def test_a_mixture_of_fits_is_the_reference(models):
     fits = [CertifiedLogReg(C=C, random_state=0).fit(X, Y) for C in (0.1, 1.0)]
-    c = mix(fits).certificate_
+    c = realised(fits)
     assert c.joint_epsilon == c.epsilon and c.distance <= c.fit_distance
     worse = fits[0]._model.reached._replace(distance=c.distance_target)
     fits[0]._model = replace(fits[0]._model, reached=worse)
@@ -204,6 +213,50 @@ def test_what_is_not_accounted_for_is_refused(setting):
     made = [logistic(C, **setting) for C in (0.1, 1.0)]
     with pytest.raises(AssumptionError, match="a mixture is certified with"):
         mix(made)
+
+
+@pytest.mark.parametrize(
+    "fitted, said",
+    [
+        ({"epsilon": 50.0}, {"epsilon": 1.0}),
+        ({"mechanism": "objective"}, {"mechanism": "gram"}),
+        ({"view": "transcript"}, {"view": "release"}),
+    ],
+)
+def test_parameters_set_after_the_fit_hide_nothing(models, fitted, said):
+    other = logistic(1.0, **fitted).set_params(**said)
+    with pytest.raises(AssumptionError, match=next(iter(fitted))):
+        mix([models[0], other])
+    with pytest.raises(AssumptionError, match=next(iter(fitted))):
+        mix([other, models[0]])
+
+
+def test_a_seed_of_any_model_is_told(models):
+    # The joint epsilon counts their releases, whose noise can be drawn again.
+    fresh = [CertifiedLogReg(C=C).fit(X, Y).forget(GONE) for C in (0.1, 1.0)]
+    assert SEEDED not in mix(fresh).certificate_.conditions
+    for chosen in (models, [fresh[0], models[1]], [models[0], fresh[1]]):
+        for seed in (None, 0):
+            assert mix(chosen, random_state=seed).certificate_.conditions.count(SEEDED) == 1
+
+
+def test_what_any_model_assumes_is_told():
+    # Two columns that differ by a millionth.  Where rows weigh so much that the penalty is nothing
+    # beside them, only the same program gives the same G.
+    features = np.c_[X[:, 0] / 10, X[:, 0] / 10 + 1e-7 * np.cos(np.arange(len(X)))]
+    heavy = CertifiedLogReg(C=0.5, class_weight={0: 1e9, 1: 1e9}, noise=1.0)
+    plain = CertifiedLogReg(C=1.0, noise=1.0)
+    made = [m.fit(features, Y).forget(GONE) for m in (heavy, plain)]
+    assert [SAME_PROGRAM in m.certificate_.conditions for m in made] == [True, False]
+    # The noise is that of the smaller penalty; the other's releases are counted with it.
+    assert SAME_PROGRAM in mix(made).certificate_.conditions
+    assert SAME_PROGRAM not in mix(made[1:]).certificate_.conditions
+
+
+def test_what_is_promised_is_the_same_where_a_row_never_was(models):
+    fits = [CertifiedLogReg(C=C).fit(np.delete(X, GONE, 0), np.delete(Y, GONE)) for C in (0.1, 1.0)]
+    left, right = realised([fits[0], models[1]]), realised([models[0], fits[1]])
+    assert left.public() == right.public() and left.n_forgotten == right.n_forgotten == 3
 
 
 @pytest.mark.parametrize("shares", [[0.5], [0.5, 0.6], [-0.5, 1.5], [np.nan, 1.0], [[0.5, 0.5]]])

@@ -36,7 +36,13 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from certunlearn import CertifiedLogReg, ForgettingPipeline, forgetting, unlearner
+from certunlearn import (
+    CertifiedLogReg,
+    CertifiedRidge,
+    ForgettingPipeline,
+    forgetting,
+    unlearner,
+)
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,
@@ -515,6 +521,24 @@ def test_other_refusals():
         pipe.forget([4])
 
 
+def test_a_head_that_another_fit_has_used_is_known():
+    # As many rows, and no request: only the fit is another.
+    X, y = numbers()
+    steps = [("a", StandardScaler()), ("model", CertifiedLogReg(random_state=0))]
+    pipe, other = ForgettingPipeline(steps).fit(X, y), ForgettingPipeline(steps).fit(X[::-1], 1 - y)
+    for use in (
+        lambda: pipe.forget([4]),
+        lambda: pipe.release(),
+        lambda: pipe.export_predictor(),
+        lambda: pipe.certificate_,
+    ):
+        with pytest.raises(AssumptionError, match="without the pipeline"):
+            use()
+    with pytest.warns(SecretStateWarning):
+        again = pickle.loads(pickle.dumps(other))
+    assert again.forget([4]).n_retained_ == N - 1 and other.release().n_retained_ == N
+
+
 def test_sparse_results_beyond_a_size_are_refused(monkeypatch):
     X, y = texts()
     pipe = piped(CountVectorizer())
@@ -581,6 +605,32 @@ def test_more_columns_after_the_first_removal_are_refused_where_drift_counts():
         # Fewer columns go on being counted as the most there were.
         head._refit(head._forgetting(np.array([6])), X[:, :2])
         assert head._model.budget.dimension == (6 if refused else 9)
+
+
+@pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
+def test_what_is_promised_does_not_tell_whether_a_step_has_moved(mechanism):
+    # The same rows stay: the one that goes was the largest of its columns, or was like others.
+    X, y = numbers()
+    promised, tiers = [], []
+    for row in (X[5], X.max(axis=0) + 1):
+        with_it = np.where(np.arange(N)[:, None] == 3, row, X)
+        pipe = forgetting(make_pipeline(MinMaxScaler(), CertifiedLogReg(mechanism=mechanism)))
+        pipe.fit(with_it, y).forget([3])
+        public = [pipe.certificate_.public()]
+        tiers.append(pipe.certificate_.tier)
+        pipe.forget([4])
+        promised.append([*public, pipe.certificate_.public()])
+    assert promised[0] == promised[1] and tiers[0] != tiers[1]
+
+
+def test_room_is_for_the_coefficients_of_every_target():
+    X, _ = numbers()
+    head = CertifiedRidge(noise=1.0).fit(X, np.c_[X[:, 0], X[:, 1], X[:, 2]])
+    head._refit(head._forgetting(np.array([3])), X * 2)
+    size = 3 * (X.shape[1] + 1)
+    assert head._model.budget.dimension == size + size // 4
+    with pytest.raises(NotCertifiedError, match="counted together"):
+        head._refit(head._forgetting(np.array([4])), np.hstack([X, X**2]))
 
 
 def test_a_request_that_raises_leaves_everything_as_it_was(monkeypatch):

@@ -1,6 +1,7 @@
 """Learning, correcting and looking ahead through pipelines, against a fit of all of it afresh."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -276,6 +277,23 @@ def test_heads_of_other_kinds():
     assert narrow.n_retained_ == 12
 
 
+@pytest.mark.parametrize("kind", [pd.Index, pd.CategoricalIndex, pd.MultiIndex.from_tuples])
+def test_names_of_forgotten_rows_are_in_no_index(kind):
+    X, y = numbers()
+    names = [f"person {i}." for i in range(N)]
+    index = kind(
+        [(name, 1) for name in names] if kind not in (pd.Index, pd.CategoricalIndex) else names
+    )
+    pipe = piped(StandardScaler()).fit(
+        pd.DataFrame(X, columns=list("abcd"[: X.shape[1]]), index=index), y
+    )
+    pipe.forget(rows=[7])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecretStateWarning)
+        data = pickle.dumps(pipe)
+    assert b"person 8." in data and b"person 7." not in data
+
+
 def test_joined_rows_are_of_the_kind_of_the_first():
     S = counts()[0]
     both = _features.joined(S, S[:2].toarray())
@@ -286,6 +304,7 @@ def test_joined_rows_are_of_the_kind_of_the_first():
         (np.zeros((2, 3)), np.zeros(3)),
         (pd.Series(["a"]), ["b"]),
         (frame()[0], pd.Series(["b"])),
+        (frame()[0], [[1]]),
     ):
         with pytest.raises(ValueError, match="rows of the fit were"):
             _features.joined(X, more)

@@ -3,6 +3,7 @@
 import json
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from certunlearn.exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
+from certunlearn.requested import Receipt
 
 N, D = 240, 4
 RNG = np.random.default_rng(0)
@@ -291,6 +293,54 @@ def test_an_interrupt_after_the_removal_loses_no_receipt(monkeypatch):
     assert (a.rows, a.gone, b.rows, b.gone) == ((), (1, 2), (), (36, 37, 38, 39))
 
 
+def test_an_interrupt_while_receipts_are_written_loses_none(monkeypatch):
+    queue, _ = queued()
+    queue.add(rows=[1, 2], reference="a")
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Receipt, "of", stop)
+    with pytest.raises(KeyboardInterrupt):
+        queue.run()
+    monkeypatch.undo()
+    assert queue.model.n_forgotten_ == 2 and len(queue) == 1
+    (a,) = queue.run()
+    assert (a.rows, a.gone) == ((), (1, 2))
+
+
+def test_requests_that_come_while_a_batch_is_carried_out_wait_for_the_next():
+    queue, clock = queued()
+    queue.add(rows=[1], reference="a")
+    late = []
+
+    def now():
+        if queue.model.n_forgotten_ and not late:
+            late.append(queue.add(rows=[2], reference="b", received=clock()))
+        return clock()
+
+    queue._clock = now
+    queue.run()
+    assert late and list(queue) == late
+
+
+def test_deadlines_count_the_time_that_passes_and_not_the_clock_on_the_wall():
+    zone, hour = ZoneInfo("Europe/Berlin"), timedelta(hours=1)
+    # Clocks are set back from three to two in this night.
+    start = datetime(2025, 10, 26, 2, 30, tzinfo=zone)
+    clock = Clock()
+    clock.time = start
+    queue = ForgetQueue(fitted(), within=hour, now=clock)
+    request = queue.add(rows=[1], reference="a")
+    assert request.deadline == datetime(2025, 10, 26, 1, 30, tzinfo=UTC)
+    assert list(restored(queue, queue.model)) == [request]
+    clock.time = datetime(2025, 10, 26, 2, 29, tzinfo=zone, fold=1)
+    assert not queue.overdue and queue.due(timedelta(minutes=1)) == (request,)
+    clock.time = datetime(2025, 10, 26, 2, 31, tzinfo=zone, fold=1)
+    assert queue.overdue == (request,)
+    assert queue.run()[0].late
+
+
 def test_a_batch_that_takes_very_much_asks():
     queue, _ = queued()
     queue.add(rows=np.arange(100), reference="a")
@@ -466,6 +516,12 @@ def test_what_json_would_not_give_back_is_refused():
     queue.add(where=lambda t: t["country"] == "FR", reference="function")
     with pytest.raises(RowError, match="'function' cannot"):
         queue.to_json()
+    # As an item of numpy it is the number that is another row's name.
+    times = [*IDS[:-2], np.datetime64("2020-01-01", "ns"), 1577836800000000000]
+    queue, _ = queued(CertifiedLogReg(random_state=3).fit(X, Y, row_ids=times))
+    assert queue.add(row_ids=[times[-2]], reference="time").rows.tolist() == [N - 2]
+    with pytest.raises(RowError, match="'time' cannot be written as JSON"):
+        queue.to_json()
     integers = pd.DataFrame(X, index=np.arange(N) * 2)
     queue, _ = queued(CertifiedLogReg(random_state=3).fit(integers, Y))
     queue.add(integers.index[[4]], reference="numpy")
@@ -476,6 +532,7 @@ def test_what_json_would_not_give_back_is_refused():
     "text",
     [
         "[]",
+        "[" * 100_000,
         '{"version": 2}',
         '{"version": 1, "fit": "", "requests": 3}',
         '{"version": 1, "fit": "", "requests": [3]}',

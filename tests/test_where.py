@@ -64,6 +64,24 @@ def test_the_table_is_forgotten_with_its_rows():
     assert len(preview.rows) == (table["country"] == "NL").sum()
 
 
+def test_categories_of_forgotten_lines_are_forgotten_and_scales_are_not():
+    X, y, _ = problem()
+    table = pd.DataFrame(
+        {
+            "name": pd.Categorical([f"person {i}." for i in range(N)]),
+            "level": pd.Categorical(np.arange(N) % 4, ordered=True),
+        }
+    )
+    model = CertifiedLogReg(random_state=0).fit(X, y, metadata=table)
+    model.forget(where="name == 'person 7.'").forget(where="level == 3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecretStateWarning)
+        data = pickle.dumps(model)
+    assert b"person 8." in data and b"person 7." not in data
+    model.forget(where="level > 1 and name != 'person 7.'")
+    assert model.n_retained_ == N // 2
+
+
 @pytest.mark.parametrize(
     "where, message",
     [

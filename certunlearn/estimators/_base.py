@@ -282,10 +282,12 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         return partial(known.edit, before, change.gone, X, change.codes, change.weight)
 
     def _changed(self, change: Change, X: Any = None, progress: Any = None) -> None:
-        """Carry a change out, ``X`` being features of the rows that come, as in `_edit`."""
+        """Carry a change out where `_refit` might have to; ``X`` as in `_edit`."""
         with self._unchanged_on_error():
-            X = None if X is None else self._features(X)
-            self._carry_out(change, self._edit(change, X), progress)
+            action = self._edit(change, None if X is None else self._features(X))
+            # What the certificate says must not tell which of the two it was.
+            action = partial(action, room=True) if self._refits else action
+            self._carry_out(change, action, progress)
         self._scrub()
 
     def _refit(self, change: Change, X: Any, progress: Any = None) -> None:

@@ -51,7 +51,14 @@ class Metadata:
         """Drop the lines of rows; safe to call again."""
         gone = self.frame.index.intersection(positions)
         if len(gone):
-            self.frame = self.frame.drop(index=gone)
+            left = self.frame.drop(index=gone)
+            for at, kind in enumerate(left.dtypes):
+                # A column of categories lists them whether a line has them or not; ordered ones are
+                # a scale, which comparisons need the whole of.
+                if kind == "category" and not kind.ordered:
+                    column = left.iloc[:, at].cat.remove_unused_categories()
+                    left.isetitem(at, column)
+            self.frame = left
 
     def where(self, condition: Any) -> NDArray[np.int64]:
         """Return the positions of rows that meet a condition.

@@ -22,7 +22,12 @@ def taken(X: Any, at: Positions) -> Any:
     """Return a copy of the rows of ``X`` at positions, of the same kind."""
     if sp.issparse(X):
         return X.tocsr()[at]
-    return _safe_indexing(X, at)
+    out = _safe_indexing(X, at)
+    # An index of levels or categories goes on listing those of rows that are not there any more.
+    for name in ("remove_unused_levels", "remove_unused_categories"):
+        if hasattr(index_of(out), name):
+            out.index = getattr(out.index, name)()
+    return out
 
 
 def joined(X: Any, more: Any) -> Any:
@@ -53,8 +58,9 @@ def _kind(X: Any) -> str:
     columns = getattr(X, "columns", None)
     if columns is not None:
         return f"a {type(X).__name__} with columns {list(columns)}"
-    shape = f" of shape (n, {', '.join(map(str, X.shape[1:]))})" if np.ndim(X) > 1 else ""
-    return f"a {type(X).__name__}{shape}"
+    shape = np.shape(X)[1:]
+    shown = f" of shape (n, {', '.join(map(str, shape))})" if shape else ""
+    return f"a {type(X).__name__}{shown}"
 
 
 def index_of(X: Any) -> Any:

@@ -19,7 +19,7 @@ from ..estimators._base import UnlearningEstimator
 from ..exceptions import AssumptionError
 from . import _features
 from ._composed import composed_predictor
-from ._plan import Kept, mark_of
+from ._plan import Kept
 from ._predict import DensePredictions
 from ._verbs import Verbs
 from .steps import Verdict, fitted_through, is_nothing, surveyed
@@ -103,7 +103,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
     @property
     def certificate_(self) -> Certificate:
         """The head's certificate, with what the steps add to its conditions."""
-        kept, c = self._fitted(), self.head.certificate_
+        kept, c = self._fitted(), self._head().certificate_
         other = f"{_ELSE}, hyper-parameters included, and the steps as they were before"
         return replace(
             c,
@@ -194,15 +194,14 @@ class ForgettingPipeline(Verbs, DensePredictions):
         full = _features.laid_out(Xt, at, n)
         raw = raw if first < len(self.steps) - 1 else None
         with self._unchanged_unless_taken():
-            self._kept = Kept(first, raw, at, verdict, (n, 0))
             self.steps = [*done, *more, self.steps[-1]]
             self.head.fit(full, y, **{k: v for k, v in given.items() if v is not None})
+            self._kept = Kept(first, raw, at, verdict, (n, 0), self.head.history_)
         return self
 
     def release(self) -> Self:
         """Draw a fresh release of the head; the joint view counts it."""
-        self._fitted()
-        self.head.release()
+        self._head().release()
         return self
 
     def export_predictor(self, *, composed: bool = False) -> Any:
@@ -220,7 +219,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         AssumptionError
             If ``composed`` and a step is not known to be affine: scalers without clipping, `PCA`,
             a `FunctionTransformer` without a function, ``"passthrough"``, and a `Pipeline` of these
-            are.
+            are.  If the head was changed without the pipeline.
 
         Notes
         -----
@@ -228,8 +227,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         Composed predictions are the same up to rounding: where columns are far from zero for their
         spread (a year, a time stamp), about 1e-16 times ``|coef| |x|``.
         """
-        self._fitted()
-        last = self.head.export_predictor()
+        last = self._head().export_predictor()
         if _validate.flag("composed", composed):
             return composed_predictor(self.steps[:-1], last)
         steps = [(name, copy.deepcopy(step)) for name, step in self.steps[:-1]]
@@ -246,7 +244,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         return kept
 
     def _head(self) -> UnlearningEstimator:
-        if self._fitted().mark != mark_of(self.head):
+        if not self._fitted().known_to(self.head):
             raise AssumptionError(
                 "the last step was fitted, or has forgotten or learnt rows, without the pipeline: "
                 "the steps before it know other rows than it does; fit the pipeline anew"
