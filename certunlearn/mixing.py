@@ -20,6 +20,7 @@ from .exceptions import AssumptionError, NotCertifiedError
 from .factor import norm
 from .noise import Geometry, Transfer
 from .release import drawn, promised
+from .tradeoff import composed_epsilon
 from .unlearner import Model
 
 Array = NDArray[np.float64]
@@ -202,6 +203,11 @@ def _mixture(
                 )
         released = drawn(W, settings, geometry.noise, _APART)
         spread = geometry.deviations(settings.noise)
+    joint = math.inf if base.budget is None else base.budget.epsilon
+    if base.budget is not None and since:
+        parts = [(m.budget, m.requests.since_removal) for m in models]
+        counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
+        joint = composed_epsilon(counted, base.budget.delta)
     # The joint epsilon counts the models' releases: what they assume is assumed.
     kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
     c = promised(settings, base.budget, since, kept, spread, same_program=same)
@@ -214,6 +220,7 @@ def _mixture(
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
         conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
+        joint_epsilon=joint,
         distance=distance,
         tier="mixture",
         n_forgotten=max(m.requests.forgotten for m in models),
