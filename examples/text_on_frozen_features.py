@@ -94,7 +94,7 @@ names = [withdrawn[i] if len(withdrawn[i]) < 64 else withdrawn[i][:61] + "..." f
 axes.set_yticks(place, names, fontsize=8)
 axes.set_xlabel("log odds of scipy.stats")
 axes.set_title("What the model says of texts that were withdrawn", loc="left")
-axes.legend(loc="lower right", frameon=False)
+axes.legend(loc="upper left", frameon=False)
 path = sys.argv[1] if len(sys.argv) > 1 else "text_on_frozen_features.png"
 figure.savefig(path, dpi=120)
 print("picture:", path)
