@@ -18,8 +18,11 @@ SIZES = {
 }
 
 
-def problem(K, d, n):
-    """Rows of length one, as embeddings have, and of unequal classes, all of which occur."""
+def problem(K, d, n, *, unit=True):
+    """Rows of unequal classes, all of which occur; of length one, as embeddings have, if ``unit``.
+
+    Otherwise entries are standard normal, and the same penalty bends the loss less.
+    """
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -30,7 +33,8 @@ def problem(K, d, n):
         part = X[first : first + 1000]
         logits = part @ V * (2 / np.sqrt(d)) - np.arange(K) / K
         y[first : first + 1000] = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
-        part /= np.linalg.norm(part, axis=1, keepdims=True)
+        if unit:
+            part /= np.linalg.norm(part, axis=1, keepdims=True)
     y[: 2 * K] = np.tile(np.arange(K), 2)
     return X, y
 
