@@ -18,7 +18,8 @@ Array = NDArray[np.float64]
 STALE = 0.15
 Verdict = Literal["accept", "step", "refactor"]
 _ARMIJO = 1e-4
-_SHORTEST = 2.0**-40
+#: Shortest part of a step that is tried.
+SHORTEST = 2.0**-40
 #: Changes of the value smaller than this, relative to its size, may be rounding.
 _BLUR = 1e-9
 
@@ -82,7 +83,7 @@ def newton(
             break
         # The allowance is a worst case: below it a full step may still improve, or nothing does.
         floor = at_floor(model, m)
-        moved = _line_search(objective, W, m, model, shortest=1.0 if floor else _SHORTEST)
+        moved = _line_search(objective, W, m, model, shortest=1.0 if floor else SHORTEST)
         if floor and moved is None:
             return Solution(W, m, model, iteration, "floor")
         if moved is None and not fresh:
@@ -105,11 +106,9 @@ def backtracked(
     W_ref: Array,
     size: Callable[[Array], float],
     *,
-    shortest: float = _SHORTEST,
+    shortest: float = SHORTEST,
 ) -> tuple[Array, Measurement] | None:
-    """Halve the step v until the value falls, or the gradient's size while the value does not rise.
-
-    None if neither ever does.  Were the value free to rise, steps could go round in circles.
+    """Search along the step v, as `searched`; None if it is no direction of descent.
 
     Parameters
     ----------
@@ -120,21 +119,61 @@ def backtracked(
     size : callable
         A fixed norm of a gradient (p, K).
     shortest : float
-        Shortest step; 1 allows the full step only, and only if the gradient's size falls.
+        As in `searched`.
     """
-    slope, now, length = float(np.sum(m.gradient * v)), size(m.gradient), 1.0
-    blur = _BLUR * (abs(m.value) + objective.weight_sum)
-    while length >= shortest and slope < 0:
-        trial = W + length * v
+    slope = float(np.sum(m.gradient * v))
+    if not slope < 0:
+        return None
+
+    def score(_: Array, t: Measurement) -> tuple[float, float]:
+        return t.value, size(t.gradient)
+
+    return searched(objective, (W, m), lambda s: W + s * v, slope, score, W_ref, shortest=shortest)
+
+
+def searched(
+    objective: Objective,
+    start: tuple[Array, Measurement],
+    along: Callable[[float], Array],
+    slope: float,
+    score: Callable[[Array, Measurement], tuple[float, float]],
+    W_ref: Array,
+    *,
+    shortest: float = SHORTEST,
+) -> tuple[Array, Measurement] | None:
+    """Halve a step until the value falls, or the gradient's size while the value does not rise.
+
+    None if neither ever does.  Were the value free to rise, steps could go round in circles.
+
+    Parameters
+    ----------
+    start : (ndarray of shape (p, K), Measurement)
+        From where.
+    along : callable
+        Where a part of the step, in (0, 1], leads.
+    slope : float
+        How the value changes with it; only a negative one asks for its part of that.
+    score : callable
+        The value at a measured iterate, and a size of its gradient.
+    W_ref : ndarray of shape (p, K)
+        What later measurements are to be referred to.
+    shortest : float
+        Shortest part; 1 allows the full step only, and only if the gradient's size falls.
+    """
+    (value, size), length = score(*start), 1.0
+    blur = _BLUR * (abs(value) + objective.weight_sum)
+    while length >= shortest:
+        trial = along(length)
         try:
             t = objective.measure(trial, W_ref)
         except AssumptionError:
             # So far out that not even the margins' errors are numbers.
             length *= 0.5
             continue
-        lower = shortest < 1 and t.value <= m.value + _ARMIJO * length * slope
-        level = shortest == 1 or t.value <= m.value + blur
-        if lower or (level and size(t.gradient) <= 0.9 * now):
+        now, left = score(trial, t)
+        lower = shortest < 1 and slope < 0 and now <= value + _ARMIJO * length * slope
+        level = shortest == 1 or now <= value + blur
+        if lower or (level and left <= 0.9 * size):
             return trial, t
         length *= 0.5
     return None
@@ -146,7 +185,7 @@ def _line_search(
     m: Measurement,
     model: QuadraticModel,
     *,
-    shortest: float = _SHORTEST,
+    shortest: float = SHORTEST,
 ) -> tuple[Array, Measurement] | None:
     """Take the model's step, halved where it must be."""
     v = folded(-model.factor.solve(flat(m.gradient)), W.shape[0])

@@ -13,18 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from ..exceptions import AssumptionError
 from ..model import QuadraticModel, model_at
 from ..objective import Measurement, Objective, flat, folded
-from .newton import STALE
+from .newton import SHORTEST, STALE, searched
 
 Array = NDArray[np.float64]
 #: Sweeps of coordinate descent before the support is taken at its word.
 _SWEEPS = 4
 #: Most changes of the support in one subproblem.
 _CHANGES = 200
-_ARMIJO = 1e-4
-_SHORTEST = 2.0**-40
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -209,31 +206,28 @@ def _size(W: Array, lam: Array, m: Measurement, model: QuadraticModel) -> float:
 def _step(
     objective: Objective, W: Array, lam: Array, m: Measurement, model: QuadraticModel
 ) -> tuple[Array, Measurement] | None:
-    """Go towards the model's minimiser until the value or the least subgradient falls."""
+    """Go towards the model's minimiser, as `searched` with the least subgradient."""
     lower, columns = model.factor.lower, lam[:, None]
     full = folded(
         sparse_minimiser(lower @ lower.T, flat(m.gradient), flat(W), np.tile(lam, W.shape[1])),
         W.shape[0],
     )
     v = full - W
-    now = m.value + float(np.sum(columns * np.abs(W)))
-    change = np.sum(columns * np.abs(full)) - np.sum(columns * np.abs(W))
-    slope, size, length = float(np.sum(m.gradient * v) + change), _size(W, lam, m, model), 1.0
-    while length >= _SHORTEST and v.any():
+    if not v.any():
+        return None
+
+    def lasso(W: Array) -> float:
+        return float(np.sum(columns * np.abs(W)))
+
+    def score(W: Array, m: Measurement) -> tuple[float, float]:
+        return m.value + lasso(W), _size(W, lam, m, model)
+
+    slope = float(np.sum(m.gradient * v)) + lasso(full) - lasso(W)
+    # Near the optimum the value is rounding, and only the subgradient tells.
+    shortest = 1.0 if abs(slope) <= 64 * _EPS * abs(m.value + lasso(W)) else SHORTEST
+
+    def along(s: float) -> Array:
         # The full step as it is: its zeros are exact.
-        trial = full if length == 1.0 else W + length * v
-        try:
-            t = objective.measure(trial, model.W)
-        except AssumptionError:
-            length *= 0.5
-            continue
-        value = t.value + float(np.sum(columns * np.abs(trial)))
-        lower_enough = slope < 0 and value <= now + _ARMIJO * length * slope
-        falls = _size(trial, lam, t, model) <= 0.9 * size
-        # Near the optimum the value is rounding, and only the subgradient tells.
-        if falls or (lower_enough and abs(slope) > 64 * _EPS * abs(now)):
-            return trial, t
-        length *= 0.5
-        if abs(slope) <= 64 * _EPS * abs(now):
-            return None
-    return None
+        return full if s == 1.0 else W + s * v
+
+    return searched(objective, (W, m), along, slope, score, model.W, shortest=shortest)
