@@ -41,10 +41,8 @@ __all__ = ["Model", "edit", "fit", "forget", "held", "rebased", "release"]
 
 
 @dataclass(frozen=True)
-class Model:
-    """A solution and the release drawn from it.
-
-    ``W`` must never leave the process; ``released`` and ``certificate.public()`` may.
+class State:
+    """A solution and everything it depends on.
 
     Attributes
     ----------
@@ -58,6 +56,23 @@ class Model:
         None without noise.
     solution : Solution
         The secret iterate and what was shown for it.
+    """
+
+    settings: Settings
+    rows: ScaledRows
+    members: Members
+    budget: Budget | None
+    solution: Solution
+
+
+@dataclass(frozen=True)
+class Model(State):
+    """A state and the release drawn from it.
+
+    ``W`` must never leave the process; ``released`` and ``certificate.public()`` may.
+
+    Attributes
+    ----------
     requests : Requests
         What has been asked so far.
     released : ndarray of shape (d, K)
@@ -66,11 +81,6 @@ class Model:
         What holds for them.
     """
 
-    settings: Settings
-    rows: ScaledRows
-    members: Members
-    budget: Budget | None
-    solution: Solution
     requests: Requests
     released: Array
     certificate: Certificate
@@ -120,9 +130,8 @@ def fit(
     goal = math.inf if budget is None else budget.fit_distance
     with blas_threads(min(X.shape)):
         solution = min_norm.trained(rows, members.weights, goal)
-    return _released(
-        settings, rows, members, budget, solution, Requests(), goal, clock, 0, progress
-    )
+    state = State(settings, rows, members, budget, solution)
+    return _released(state, Requests(), goal, clock, 0, progress)
 
 
 def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
@@ -178,7 +187,7 @@ def release(model: Model) -> Model:
     goal = _goal(model.budget, requests.since_removal)
     if requests.since_removal:
         solution = _refined(solution, model.rows, model.members.weights, model.budget, goal)
-    return _next(model, model.members, solution, requests, goal, clock, reads)
+    return _released(_followed(model, model.members, solution), requests, goal, clock, reads)
 
 
 def rebased(model: Model) -> Model:
@@ -217,8 +226,8 @@ def _edited(model: Model, positions: Positions, weight: Array, progress: Progres
         if len(solution.group) < len(weights):
             solution = min_norm.extended(solution, rows, weights, goal)
         solution = _refined(solution, rows, weights, model.budget, goal)
-    members = _members(weights)
-    return _next(model, members, solution, requests, goal, clock, reads, progress)
+    state = _followed(model, _members(weights), solution)
+    return _released(state, requests, goal, clock, reads, progress)
 
 
 def _goal(budget: Budget | None, since: int) -> float:
@@ -251,55 +260,41 @@ def _shown(solution: Solution, needed: float) -> None:
         )
 
 
-def _next(
-    model: Model,
-    members: Members,
-    solution: Solution,
+def _followed(model: Model, members: Members, solution: Solution) -> State:
+    """Return the state after another one, without its release."""
+    return State(model.settings, model.rows, members, model.budget, solution)
+
+
+def _released(
+    state: State,
     requests: Requests,
     goal: float,
     clock: float,
     reads: int,
     progress: Progress = None,
 ) -> Model:
-    """Release a model that follows another."""
-    return _released(
-        model.settings,
-        model.rows,
-        members,
-        model.budget,
-        solution,
-        requests,
-        goal,
-        clock,
-        reads,
-        progress,
-    )
-
-
-def _released(
-    settings: Settings,
-    rows: ScaledRows,
-    members: Members,
-    budget: Budget | None,
-    solution: Solution,
-    requests: Requests,
-    goal: float,
-    clock: float,
-    reads: int,
-    progress: Progress,
-) -> Model:
     """Draw a release and write its certificate, if the distance has been shown."""
-    _shown(solution, _needed(solution, budget, goal))
+    settings, solution = state.settings, state.solution
+    _shown(solution, _needed(solution, state.budget, goal))
     if progress is not None:
         progress(1, solution.distance)
     weights = drawn(solution.W, settings, lambda Z: Z, requests.releases - 1)
-    kept, since = members.weights.kept, requests.since_removal
+    kept, since = state.members.weights.kept, requests.since_removal
     certificate = replace(
-        promised(settings, budget, since, kept, np.array([settings.noise])),
+        promised(settings, state.budget, since, kept, np.array([settings.noise])),
         distance=solution.distance,
         tier=solution.tier,
         n_forgotten=requests.forgotten,
-        passes=rows.passes_since(reads, kept),
+        passes=state.rows.passes_since(reads, kept),
         seconds=time.perf_counter() - clock,
     )
-    return Model(settings, rows, members, budget, solution, requests, weights, certificate)
+    return Model(
+        settings,
+        state.rows,
+        state.members,
+        state.budget,
+        solution,
+        requests,
+        weights,
+        certificate,
+    )
