@@ -18,7 +18,7 @@ from scipy.linalg import eigvalsh
 
 from ._rounding import UNIT_ROUNDOFF
 from .chance import default_threshold, expected
-from .sparse_columns import Reduced, moments, second_moments
+from .sparse_columns import Reduced, moments, second_moments, units
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -234,18 +234,13 @@ def _first_pass(
         # Rows at equal steps, whatever the chunks.
         sample.append(X[-n % stride :: stride].copy())
         n += len(X)
-    return T, np.concatenate(sample), _units(largest), n
-
-
-def _units(largest: Array) -> Array:
-    out: Array = np.ldexp(1.0, np.frexp(largest)[1] - 1)
-    return out
+    return T, np.concatenate(sample), units(largest), n
 
 
 def scale_of(X: Array) -> Scale:
     """Return how the columns of rows (n, d), at least one, are made comparable."""
     nobody = np.zeros(0, dtype=np.int64)
-    return _scaled(_Sliced(X), nobody, None, _units(np.abs(X).max(axis=0)))
+    return _scaled(_Sliced(X), nobody, None, units(np.abs(X).max(axis=0)))
 
 
 def _total(rows: Chunked) -> int:

@@ -160,10 +160,10 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
             member._adopt(model, change.event, change.asked)
     for member in members:
         member._scrub()
-    return _joint(members, [type(m).__name__ for m in members])
+    return _joint(members)
 
 
-def _joint(members: list[UnlearningEstimator], names: list[str]) -> Certificate:
+def _joint(members: list[UnlearningEstimator]) -> Certificate:
     """Return the certificate of the members' releases together."""
     own, first = [m.certificate_ for m in members], members[0].certificate_
     # Where all are in the transcript view, one epsilon is for all releases that there may ever be.
@@ -178,7 +178,7 @@ def _joint(members: list[UnlearningEstimator], names: list[str]) -> Certificate:
     # Where the covariance may drift, mu alone does not say what an attacker can gain.
     exact = claims and all(budget.drift_cap == 0 for budget, _ in parts)
     low, middle, high = zip(*(c.coefficient_deviation for c in own), strict=True)
-    mechanisms = {c.mechanism for c in own}
+    mechanisms, names = {c.mechanism for c in own}, [type(m).__name__ for m in members]
     return replace(
         first.public(),
         kind="gaussian" if claims else "none",

@@ -203,14 +203,14 @@ def _mixture(
                 )
         released = drawn(W, settings, geometry.noise, _APART)
         spread = geometry.deviations(settings.noise)
-    joint = math.inf if base.budget is None else base.budget.epsilon
+    # The joint epsilon counts the models' releases: what they assume is assumed.
+    kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
+    c = promised(settings, base.budget, since, kept, spread, same_program=same)
+    joint = c.joint_epsilon
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]
         counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
         joint = composed_epsilon(counted, base.budget.delta)
-    # The joint epsilon counts the models' releases: what they assume is assumed.
-    kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
-    c = promised(settings, base.budget, since, kept, spread, same_program=same)
     seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
     certificate = replace(

@@ -23,6 +23,15 @@ _MOST_WRITTEN_OUT = 1 << 26
 _TINY = 1e-150
 
 
+def units(largest: Array) -> Array:
+    """Return for each column the power of two up to which its largest entry reaches; 1/2 for none.
+
+    What a column is divided by: exactly.
+    """
+    out: Array = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+    return out
+
+
 def moments(rows: Any, counted: Positions) -> tuple[Array, Array, Array]:
     """Return of the rows at ``counted`` powers of two above every column, means, and deviations.
 
@@ -31,9 +40,9 @@ def moments(rows: Any, counted: Positions) -> tuple[Array, Array, Array]:
     """
     X = rows.features(counted)
     n, d = X.shape
-    unit = np.zeros(d)
-    np.maximum.at(unit, X.indices, np.abs(X.data))
-    unit = np.ldexp(1.0, np.frexp(unit)[1] - 1)
+    largest = np.zeros(d)
+    np.maximum.at(largest, X.indices, np.abs(X.data))
+    unit = units(largest)
     z = X.data / unit[X.indices]
     mean = np.bincount(X.indices, weights=z, minlength=d) / n
     stored = np.bincount(X.indices, minlength=d)
