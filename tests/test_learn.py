@@ -214,16 +214,24 @@ def test_an_edit_that_is_interrupted_before_it_is_taken_over(monkeypatch):
     assert (unlearner.held(model._model, np.arange(N, N + 4))[0] == X[N + 5 : N + 9]).all()
 
 
-def test_a_class_that_comes_back():
+def test_a_class_comes_back_as_long_as_a_row_carries_its_label():
     X, y = data(3)
-    model = CertifiedLogReg(random_state=0).fit(X[:N], y[:N])
     gone = np.flatnonzero(y[:N] == 2)
+    light = np.arange(N) == gone[-1]
+    model = CertifiedLogReg(random_state=0).fit(X[:N], y[:N], sample_weight=~light * 1.0)
     with pytest.warns(match="no retained row is labelled 2"):
-        model.forget(gone, confirm=True)
+        model.forget(gone[:-1], confirm=True)
     assert model.classes_.tolist() == [0, 1]
-    model.learn(X[gone], y[gone])
+    model.learn(X[gone[:-1]], y[gone[:-1]])
     assert model.classes_.tolist() == [0, 1, 2]
-    sound(model, X[:N], y[:N])
+    order = np.r_[np.flatnonzero(y[:N] != 2), gone[:-1]]
+    sound(model, X[order], y[order])
+    with pytest.warns(match="no retained row is labelled 2"):
+        model.forget(gone[-1]).forget(np.arange(N, N + len(gone) - 1), confirm=True)
+    # It is as unknown now as a label that never was.
+    with pytest.raises(ValueError, match="did not occur"):
+        model.learn(X[gone], y[gone])
+    sound(model, *(v[:N][y[:N] != 2] for v in (X, y)))
 
 
 @pytest.mark.parametrize("mechanism", ["gram", "isotropic"])

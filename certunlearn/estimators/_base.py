@@ -87,6 +87,10 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             )
         )
 
+    def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
+        """Return attributes that a change leaves, besides those that show the release."""
+        return {}
+
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
 
@@ -316,7 +320,8 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             model = action(progress=callback)
         # Before anything changes: a filter may turn a warning into an error.
         self._notice(self._model, model)
-        self._adopt(model, change.event, change.asked, _names=change.names)
+        more = self._remembered(change, model)
+        self._adopt(model, change.event, change.asked, _names=change.names, **more)
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, all attributes in one assignment, then log it."""
