@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import erfcx, ndtr
 
 from ._rounding import down, up
-from .bounds import covariance_drift
+from .bounds import joint_drift
 
 _SMALLEST = 5e-324
 _RELATIVE = 1e-11
@@ -161,7 +161,7 @@ class Budget:
     Attributes
     ----------
     dimension : int
-        Number of released coordinates.
+        Number of released coordinates; other releases of the same model may have others.
     epsilon, delta, sigma : float
         As asked for.
     view : {"release", "transcript"}
@@ -253,27 +253,49 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
     Guarantee: as stated, where the noise of all releases is independent.
     Proof: proofs/joint_epsilon.md
     """
-    mu, cap = composed_mu(parts), max(b.drift_cap for b, _ in parts)
-    if cap == 0:
+    mu = composed_mu(parts)
+    charged = [(b, k) for b, k in parts if b.drift_cap > 0]
+    if not charged:
         return epsilon_from_delta(delta, mu)
-    # In the transcript view the squared caps of all releases add up to a constant.
-    counts = [min(float(k), _DECAY_SUM) if b.view == "transcript" else k for b, k in parts]
-    dimension = float(sum(k * b.dimension for (b, _), k in zip(parts, counts, strict=True)))
+    shares = [drift_shares(b.drift_epsilon, _tail(b.epsilon, b.delta)) for b, _ in charged]
+    # In the transcript view all releases together have what one of them has in the other.
+    counts = [1 if b.view == "transcript" else k for b, k in charged]
+    spread = up(math.fsum(v * k for (v, _), k in zip(shares, counts, strict=True)), 4)
+    largest = max(f for _, f in shares)
     # What the drift will cost, at an epsilon that is seldom exceeded.
     guess = max(b.epsilon for b, _ in parts)
     guess += 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta))
     tail = 1e-3 * delta * math.exp(-min(guess, 1e2))
-    room = max(covariance_drift(cap, dimension, max(tail, 1e-300)), 1e-300)
+    room = max(joint_drift(spread, largest, max(tail, 1e-300)), 1e-300)
     while room < 700:
         epsilon = epsilon_from_delta(0.998 * delta * math.exp(-room), mu)
         tail = 1e-3 * delta * math.exp(-min(epsilon, 1e3))
         if tail == 0:
             break
-        drift = covariance_drift(cap, dimension, tail)
+        drift = joint_drift(spread, largest, tail)
         if drift <= room:
             return up(epsilon + drift)
         room *= 2.0
     return math.inf
+
+
+def _tail(epsilon: float, delta: float) -> float:
+    """Return the part of delta that pays for the drift's tail."""
+    return 1e-3 * delta * math.exp(-epsilon)
+
+
+def drift_shares(reserve: float, tail: float) -> tuple[float, float]:
+    """Divide what the drift of one release may cost, whatever its number of coordinates.
+
+    Returns (v, f) with ``2 v + 2 sqrt(v x) <= reserve / 2`` and ``f x <= reserve / 2``,
+    x = log(1 / tail): what `joint_drift` charges for them is at most ``reserve``.  Releases that
+    keep to them add up without anybody having to know how many coordinates each had.
+    """
+    if not tail > 0:
+        return 0.0, 0.0
+    x = -math.log(tail)
+    root = 0.5 * reserve / (math.sqrt(x) + math.sqrt(x + reserve))
+    return down(root * root, 32), down(0.5 * reserve / x, 8)
 
 
 def calibrate(
@@ -308,15 +330,12 @@ def calibrate(
     if not 0 < epsilon <= 700:
         raise ValueError(f"epsilon must be in (0, 700], got {epsilon!r}")
     reserve = min(1e-3 * epsilon, 1e-3) if drifts else 0.0
-    tail = 1e-3 * delta * math.exp(-epsilon) if drifts else 0.0
+    tail = _tail(epsilon, delta) if drifts else 0.0
     left = 0.999 * delta * math.exp(-reserve) * (1 - 1e-12) if drifts else delta
     mu = mu_from_epsilon_delta(epsilon - reserve, left)
     cap, count = 0.0, dimension * (_DECAY_SUM if view == "transcript" else 1.0)
     if tail > 0:
-        low, high = 0.0, 0.25
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            fits = covariance_drift(middle, count, tail) <= reserve
-            low, high = (middle, high) if fits else (low, middle)
-        cap = low
+        spread, largest = drift_shares(reserve, tail)
+        f = min(largest, 2.0 * math.sqrt(spread / count))
+        cap = down(f / (1.0 + 2.0 * f), 8)
     return Budget(dimension, epsilon, delta, sigma, view, mu, cap, reserve)

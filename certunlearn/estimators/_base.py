@@ -289,8 +289,6 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         """Carry a change out where `_refit` might have to; ``X`` as in `_edit`."""
         with self._unchanged_on_error():
             action = self._edit(change, None if X is None else self._features(X))
-            # What the certificate says must not tell which of the two it was.
-            action = partial(action, room=True) if self._refits else action
             self._carry_out(change, action, progress)
         self._scrub()
 

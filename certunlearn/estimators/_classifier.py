@@ -76,9 +76,8 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         return self._labels.names
 
     def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
-        before, counts = self._model, after.members.counts
-        lost = np.unique(before.rows.labels[change.gone])
-        lost = lost[counts[lost] == 0]
+        lost = np.unique(self._model.rows.labels[change.gone])
+        lost = np.setdiff1d(lost, np.flatnonzero(after.members.counts))
         if len(lost):
             # Rows of weight zero carry labels as well.
             live = ~after.forgotten
