@@ -178,7 +178,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         Parameters
         ----------
         X, y, sample_weight, row_ids, groups, metadata, static, progress
-            As in `fit`, for the new rows.  Labels in y must have occurred in the fit.
+            As in `fit`, for the new rows.  Labels in y must be carried by rows that are there.
 
         Returns
         -------
@@ -228,7 +228,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         X : array-like of shape (m, n_features), optional
             New features, row for row in the order of the request; as they were if left out.
         y : array-like of shape (m,), optional
-            New labels, which must have occurred in the fit; as they were if left out.
+            New labels, which rows that are there must carry; as they were if left out.
 
         Returns
         -------

@@ -74,7 +74,7 @@ class CertifiedLogReg(LinearClassifier):
     intercept_ : ndarray of shape (1,) or (n_classes,)
         The release.
     classes_ : ndarray of shape (n_classes,)
-        Labels among the retained rows.
+        Labels among the retained rows; texts are as wide as the longest of them.
     n_iter_ : ndarray of shape (1,)
         Newton steps of the last fit or refresh; like ``history_``, for the owner's log only.
     solver_ : str

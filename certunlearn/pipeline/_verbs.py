@@ -158,7 +158,7 @@ class Verbs(Foresight):
         X : array-like, DataFrame, sparse matrix or sequence of str, optional
             Raw rows, of the kind `fit` was given, in the order of the request.
         y : array-like of shape (m,), optional
-            New labels, which must have occurred in the fit.
+            New labels, which rows that are there must carry.
 
         Returns
         -------
