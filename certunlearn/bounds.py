@@ -162,11 +162,11 @@ def distance_measured(
     return min(up(step + after), up(c * r)), after
 
 
-def covariance_drift(eta: float, dimension: float, delta: float) -> float:
+def covariance_drift(eta: float, dimension: float, log_tail: float) -> float:
     """Bound epsilon between centred Gaussians whose precisions differ by a whitened ``eta``.
 
     ``epsilon' = N e^2 / (2 (1 - e)) + f (sqrt(N x) + x)`` with e = eta / (1 - eta),
-    f = e / (1 - e), x = log(1 / delta).
+    f = e / (1 - e), x = log(1 / delta), which is what is given: delta itself may underflow.
 
     Parameters
     ----------
@@ -175,8 +175,8 @@ def covariance_drift(eta: float, dimension: float, delta: float) -> float:
     dimension : float
         N, the number of coordinates.  Several independent releases t of D coordinates each,
         with whitened differences eta_t <= eta, count as ``N = D sum_t (eta_t / eta)^2``.
-    delta : float
-        Probability left for the tail.
+    log_tail : float
+        ``log(1 / delta)`` for the probability delta left for the tail.
 
     Returns
     -------
@@ -192,11 +192,12 @@ def covariance_drift(eta: float, dimension: float, delta: float) -> float:
     ----------
     Birge & Massart (1998), Minimum contrast estimators on sieves, Lemma 8.
     """
-    if not (eta >= 0 and dimension >= 1 and 0 < delta < 1):
-        raise ValueError(f"bad drift arguments {(eta, dimension, delta)!r}")
+    if not (eta >= 0 and dimension >= 1 and log_tail > 0):
+        raise ValueError(f"bad drift arguments {(eta, dimension, log_tail)!r}")
     if eta >= 0.25:
         return math.inf
     e = up(eta / (1.0 - eta))
-    x = -math.log(delta)
     f = up(e / (1.0 - e))
-    return up(dimension * e * e / (2.0 * (1.0 - e)) + f * (math.sqrt(dimension * x) + x), 32)
+    return up(
+        dimension * e * e / (2.0 * (1.0 - e)) + f * (math.sqrt(dimension * log_tail) + log_tail), 32
+    )

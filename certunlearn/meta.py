@@ -191,6 +191,8 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
         distance_target=max(c.distance_target for c in own),
         fit_distance=max(c.fit_distance for c in own),
         joint_epsilon=composed_epsilon(parts, delta) if claims else math.inf,
+        releases=max(c.releases for c in own),
+        horizon=min((c.horizon for c in own if c.horizon), default=None) if ever else None,
         coefficient_deviation=(min(low), float(np.median(middle)), max(high)),
         reference=(
             f"retraining the {len(own)} members ({', '.join(names)}) to within their fit "

@@ -32,7 +32,7 @@ _COMPARED = 1 << 20
 #: Releases of a model have the numbers 0, 1, ...: that of a mixture differs from them all.
 _APART = -1
 #: What must agree, as the models were fitted, whatever their parameters say by now.
-_SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "fit_intercept")
+_SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_intercept")
 
 CHOSEN = "the weights of the mixture and its models were chosen without the removed rows"
 COUNTED = "the joint epsilon counts this mixture and its models' releases, no other mixture"
@@ -64,7 +64,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     AssumptionError
         If the models differ in their retained rows, labels or sample weights, which are compared
         one by one in the order they are held, or in what must agree; or with
-        ``mechanism="objective"``, ``view="transcript"``, or a `CertifiedMinNorm`.
+        ``mechanism="objective"``, or a `CertifiedMinNorm`.
     NotCertifiedError
         If the distance of the mean to the mean of the exact optima is not within the promise.
     ValueError
@@ -143,11 +143,10 @@ def _comparable(models: Sequence[Any]) -> None:
                 "weights in the same order: the mixture would have no common retraining to be "
                 "compared with; carry out every request in every model first"
             )
-    if own.view != "release" or own.mechanism == "objective":
+    if own.mechanism == "objective":
         raise AssumptionError(
-            'a mixture is certified with view="release" and mechanism="gram" or "isotropic": the '
-            "transcript of several models is not accounted for, nor is G^2 carried over between "
-            "different penalties"
+            'a mixture is certified with mechanism="gram" or "isotropic": G^2 is not carried over '
+            "between different penalties"
         )
 
 
@@ -220,6 +219,9 @@ def _mixture(
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
         conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
+        # Its epsilon is that of one release; all of them together are in the joint epsilon.
+        view="release",
+        horizon=None,
         joint_epsilon=joint,
         distance=distance,
         tier="mixture",

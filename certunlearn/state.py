@@ -53,6 +53,7 @@ class Settings:
     max_iter: int
     seed: int | None
     view: str = "release"
+    horizon: int = 1
     solver: str = "auto"
     loss: Pointwise | None = None
     per_weight: bool = False
@@ -218,19 +219,31 @@ def effective(settings: Settings, rows: Rows, members: Members) -> Weights:
 
 @lru_cache(maxsize=8)
 def _calibrated(
-    epsilon: float, delta: float, noise: float, dimension: int, drifts: bool, view: str
+    epsilon: float,
+    delta: float,
+    noise: float,
+    dimension: int,
+    drifts: bool,
+    view: str,
+    horizon: int,
 ) -> Budget:
-    return calibrate(epsilon, delta, noise, dimension=dimension, drifts=drifts, view=view)
+    return calibrate(
+        epsilon,
+        delta,
+        noise,
+        dimension=dimension,
+        drifts=drifts,
+        view=view,
+        horizon=horizon,
+    )
 
 
 def budget_of(settings: Settings, dimension: int) -> Budget | None:
     """Return the budget of a release of ``dimension`` coordinates; None without noise."""
     if settings.noise == 0:
         return None
-    drifts = settings.mechanism != "isotropic"
-    return _calibrated(
-        settings.epsilon, settings.delta, settings.noise, dimension, drifts, settings.view
-    )
+    s, drifts = settings, settings.mechanism != "isotropic"
+    return _calibrated(s.epsilon, s.delta, s.noise, dimension, drifts, s.view, s.horizon)
 
 
 def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
@@ -131,8 +131,9 @@ def epsilon_from_delta(delta: float, mu: float) -> float:
 
 #: What may be counted: one release, or all releases since the oldest removal together.
 VIEWS = ("release", "transcript")
-#: In the transcript view the drift caps fall like t^-DECAY; sum t^(-2 DECAY) <= 1 + 1 / 0.2 = 6.
-_DECAY, _DECAY_SUM = 0.6, 6.0
+#: Of the transcript's budget, what the releases within the horizon share, and what is left for
+#: all later ones.
+_WITHIN, _BEYOND = 0.9, 0.1
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,8 @@ class Budget:
         As asked for.
     view : {"release", "transcript"}
         Whether they are meant for one release or for all since the oldest removal together.
+    horizon : int
+        In the transcript view, how many releases have equal caps; later ones get smaller ones.
     mu : float
         The cap on the distance of the two means over sigma; in the transcript view on the root of
         the sum of its squares over all releases.
@@ -180,15 +183,36 @@ class Budget:
     delta: float
     sigma: float
     view: str
+    horizon: int
     mu: float
     drift_cap: float
     drift_epsilon: float
 
+    def share(self, t: int) -> float:
+        """Part of mu squared that release t = 1, 2, ... since the oldest removal may use.
+
+        In the transcript view ``0.9 / H`` up to the horizon H and ``0.1 H / (t (t - 1))`` beyond
+        it, which adds up to 1 over all t.
+        """
+        if self.view != "transcript":
+            return 1.0
+        return _WITHIN / self.horizon if t <= self.horizon else _BEYOND * self.horizon / t / (t - 1)
+
+    def drifts(self, releases: float) -> float:
+        """How many releases with the first one's drift cap as many releases amount to.
+
+        ``sum_t (drift_t / drift_1)^2``: at most ``H / 0.9`` in the transcript view.
+        """
+        if self.view != "transcript":
+            return float(releases)
+        return min(float(releases), up(1.0 / self.share(1)))
+
     def caps(self, t: int) -> Caps:
         """Return the caps of release t = 1, 2, ... since the oldest removal.
 
-        In the transcript view ``mu_t = mu sqrt(6) / (pi t)``, so that ``sum_t mu_t^2 <= mu^2``
-        however many releases there are.
+        In the transcript view ``mu_t = mu sqrt(share(t))``, so that ``sum_t mu_t^2 <= mu^2``
+        however many releases there are.  A pass gains digits, so a target costs its logarithm, and
+        within the horizon equal targets cost least.
 
         Notes
         -----
@@ -197,8 +221,8 @@ class Budget:
         t = max(t, 1)
         mu, drift = self.mu, self.drift_cap
         if self.view == "transcript":
-            mu = down(mu * math.sqrt(6.0) / (math.pi * t), 8)
-            drift = down(drift * t**-_DECAY, 8)
+            mu = down(mu * math.sqrt(self.share(t)), 8)
+            drift = max(down(drift * math.sqrt(self.share(t) / self.share(1)), 8), 0.0)
         fit = down(0.1 * self.sigma * mu)
         return Caps(fit, down(down(self.sigma * mu) - up(fit * (1.0 + drift))), drift)
 
@@ -256,24 +280,26 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
     mu, cap = composed_mu(parts), max(b.drift_cap for b, _ in parts)
     if cap == 0:
         return epsilon_from_delta(delta, mu)
-    # In the transcript view the squared caps of all releases add up to a constant.
-    counts = [min(float(k), _DECAY_SUM) if b.view == "transcript" else k for b, k in parts]
-    dimension = float(sum(k * b.dimension for (b, _), k in zip(parts, counts, strict=True)))
+    dimension = float(sum(b.drifts(k) * b.dimension for b, k in parts))
+
+    def charged(epsilon: float) -> float:
+        return covariance_drift(cap, up(dimension), _log_tail(epsilon, delta))
+
     # What the drift will cost, at an epsilon that is seldom exceeded.
     guess = max(b.epsilon for b, _ in parts)
-    guess += 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta))
-    tail = 1e-3 * delta * math.exp(-min(guess, 1e2))
-    room = max(covariance_drift(cap, dimension, max(tail, 1e-300)), 1e-300)
-    while room < 700:
-        epsilon = epsilon_from_delta(0.998 * delta * math.exp(-room), mu)
-        tail = 1e-3 * delta * math.exp(-min(epsilon, 1e3))
-        if tail == 0:
-            break
-        drift = covariance_drift(cap, dimension, tail)
+    room = charged(guess + 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta)))
+    while (left := 0.998 * delta * math.exp(-room)) > 1e-300:
+        epsilon = epsilon_from_delta(left, mu)
+        drift = charged(epsilon)
         if drift <= room:
             return up(epsilon + drift)
-        room *= 2.0
+        room = 1.25 * drift
     return math.inf
+
+
+def _log_tail(epsilon: float, delta: float) -> float:
+    """Return log(1 / (1e-3 delta e^-epsilon)), rounded up: what the drift's tail is left."""
+    return up(epsilon - math.log(delta) + math.log(1e3), 8)
 
 
 def calibrate(
@@ -284,6 +310,7 @@ def calibrate(
     dimension: int,
     drifts: bool,
     view: str = "release",
+    horizon: int = 1,
 ) -> Budget:
     """Divide (epsilon, delta) between the shift of the mean and the drift of the covariance.
 
@@ -297,6 +324,13 @@ def calibrate(
         False if the covariance is a constant (isotropic noise).
     view : {"release", "transcript"}
         Whether epsilon and delta are meant for each release or for all of them together.
+    horizon : int
+        As in `Budget`.
+
+    Raises
+    ------
+    ValueError
+        If no positive shift of the mean, or no drift that a float can hold, fits in.
 
     Notes
     -----
@@ -307,16 +341,25 @@ def calibrate(
     """
     if not 0 < epsilon <= 700:
         raise ValueError(f"epsilon must be in (0, 700], got {epsilon!r}")
+    if not 1e-300 < delta < 1:
+        # Below, parts of delta would be rounded like whole ones.
+        raise ValueError(f"delta must be in (1e-300, 1), got {delta!r}")
     reserve = min(1e-3 * epsilon, 1e-3) if drifts else 0.0
-    tail = 1e-3 * delta * math.exp(-epsilon) if drifts else 0.0
     left = 0.999 * delta * math.exp(-reserve) * (1 - 1e-12) if drifts else delta
     mu = mu_from_epsilon_delta(epsilon - reserve, left)
-    cap, count = 0.0, dimension * (_DECAY_SUM if view == "transcript" else 1.0)
-    if tail > 0:
-        low, high = 0.0, 0.25
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            fits = covariance_drift(middle, count, tail) <= reserve
-            low, high = (middle, high) if fits else (low, middle)
-        cap = low
-    return Budget(dimension, epsilon, delta, sigma, view, mu, cap, reserve)
+    budget = Budget(dimension, epsilon, delta, sigma, view, horizon, mu, 0.0, reserve)
+    if not drifts:
+        return budget
+    together = budget.drifts(1 if view == "release" else math.inf)
+    count, log_tail = up(dimension * together), _log_tail(epsilon, delta)
+    low, high = 0.0, 0.25
+    while high - low > 1e-6 * high and high > 1e-300:
+        middle = 0.5 * (low + high)
+        fits = covariance_drift(middle, count, log_tail) <= reserve
+        low, high = (middle, high) if fits else (low, middle)
+    if low == 0.0:
+        raise ValueError(
+            f"epsilon={epsilon!r} leaves no room for the rounding of a covariance that depends on "
+            'the rows: raise epsilon, or use mechanism="isotropic"'
+        )
+    return replace(budget, drift_cap=low)

@@ -162,7 +162,7 @@ def delta_of_precisions(ratio, D, epsilon):
 @pytest.mark.parametrize("D", [1, 2, 7, 60])
 @pytest.mark.parametrize("delta", [1e-3, 1e-6, 1e-12])
 def test_covariance_drift_is_above_the_truth(eta, D, delta):
-    epsilon = covariance_drift(eta, D, delta)
+    epsilon = covariance_drift(eta, D, -math.log(delta) * (1 + 1e-15))
     ratios = [1 + mpf(eta), 1 - mpf(eta), 1 / (1 + mpf(eta)), 1 / (1 - mpf(eta))]
     with mpmath.workdps(60):
         assert all(delta_of_precisions(r, D, epsilon) <= delta for r in ratios)
@@ -173,9 +173,9 @@ def test_covariance_drift_is_above_the_truth(eta, D, delta):
 
 
 def test_covariance_drift_gives_up_and_refuses():
-    assert covariance_drift(0.25, 3, 1e-6) == math.inf
-    assert covariance_drift(0.0, 3, 1e-6) <= 1e-300
-    for bad in ((-1.0, 1, 0.1), (0.1, 0, 0.1), (0.1, 1, 0.0)):
+    assert covariance_drift(0.25, 3, 14.0) == math.inf
+    assert covariance_drift(0.0, 3, 14.0) <= 1e-300
+    for bad in ((-1.0, 1, 2.0), (0.1, 0, 2.0), (0.1, 1, 0.0)):
         with pytest.raises(ValueError, match="bad drift"):
             covariance_drift(*bad)
 
@@ -339,8 +339,8 @@ def test_calibrate_covers_shift_and_drift_together(epsilon, delta, drifts):
 def test_calibrate_charges_the_drift_it_allows(dimension):
     b = calibrate(1.0, 1e-6, 0.1, dimension=dimension, drifts=True)
     tail = 1e-3 * 1e-6 * math.exp(-1.0)
-    assert covariance_drift(b.drift_cap, dimension, tail) <= b.drift_epsilon < 1e-2
-    assert 10 * covariance_drift(b.drift_cap, dimension, tail) > b.drift_epsilon
+    charged = covariance_drift(b.drift_cap, dimension, -math.log(tail))
+    assert 0.999 * b.drift_epsilon < charged <= b.drift_epsilon < 1e-2
     with mpmath.workdps(60):
         for r in (1 + mpf(b.drift_cap), 1 - mpf(b.drift_cap)):
             assert delta_of_precisions(r, dimension, b.drift_epsilon) <= tail
@@ -367,3 +367,25 @@ def test_joint_epsilon_agrees_with_dp_accounting(releases, drifts):
     ours = b.joint_epsilon(releases)
     assert theirs * (1 - 1e-3) <= ours <= theirs * (1.2 if drifts else 1.002)
     assert b.joint_epsilon(releases + 1) > ours
+
+
+def test_joint_epsilon_of_very_many_releases_is_a_number():
+    b = calibrate(1.0, 1e-6, 0.1, dimension=51, drifts=True)
+    for releases in (10**4, 10**5, 10**6):
+        # Bun & Steinke's bound on epsilon, which the exact curve stays below.
+        mu = b.mu * math.sqrt(releases)
+        above = mu * mu / 2 + mu * math.sqrt(-2 * math.log(1e-6))
+        assert mu * mu / 2 < b.joint_epsilon(releases) < 1.05 * above
+
+
+@pytest.mark.parametrize("epsilon, delta", [(1e-12, 1e-6), (700.0, 1e-200), (1e-290, 0.5)])
+def test_calibrate_leaves_a_drift_in_every_corner(epsilon, delta):
+    b = calibrate(epsilon, delta, 0.1, dimension=10, drifts=True)
+    assert 0 < b.drift_cap < 0.25 and b.mu > 0
+
+
+def test_calibrate_refuses_what_leaves_nothing():
+    with pytest.raises(ValueError, match="leaves no room"):
+        calibrate(1e-300, 0.5, 0.1, dimension=10, drifts=True)
+    with pytest.raises(ValueError, match="delta must be"):
+        calibrate(1.0, 1e-310, 0.1, dimension=10, drifts=True)

@@ -240,7 +240,7 @@ def test_positions_never_shift():
 
 def test_release_draws_anew_and_is_counted():
     X, y = problem()
-    model = CertifiedLogReg().fit(X, y)
+    model = CertifiedLogReg(view="release").fit(X, y)
     before, joint = [model.coef_], [model.certificate_.joint_epsilon]
     secret = model._model.W.copy()
     assert model.release() is model

@@ -189,7 +189,7 @@ def test_look_alikes_go_along():
 
 def test_a_preview_tells_whether_the_steps_move_and_changes_nothing():
     X, y = numbers()
-    pipe = piped(MinMaxScaler()).fit(X, y)
+    pipe = piped(MinMaxScaler(), view="release").fit(X, y)
     before = photograph(pipe)
     inside, outside = pipe.preview([50]), pipe.preview([0])
     full = pipe.preview([0], full=True)
@@ -197,7 +197,7 @@ def test_a_preview_tells_whether_the_steps_move_and_changes_nothing():
     assert inside.tier == "downdate" and inside.distance <= inside.target
     assert outside.tier == "refresh" and np.isnan(outside.distance) and "steps" in outside.cost
     assert full.tier == "refresh" and 0 < full.distance <= full.target
-    twin = piped(MinMaxScaler()).fit(X, y).forget([0])
+    twin = piped(MinMaxScaler(), view="release").fit(X, y).forget([0])
     assert twin.certificate_.distance == full.distance
     one = piped(StandardScaler()).fit(X, y).preview(np.flatnonzero(y), full=True)
     assert one.tier == "refused" and "class" in one.cost

@@ -115,8 +115,8 @@ def test_the_batch_is_retraining_without_all_of_them():
 
 
 def test_fewer_releases_are_what_a_batch_buys():
-    queue, _ = queued()
-    twin = fitted()
+    queue, _ = queued(fitted(view="release"))
+    twin = fitted(view="release")
     for i in range(12):
         queue.add(rows=[i], reference=str(i))
         twin.forget(rows=[i])
@@ -400,7 +400,7 @@ def test_deadlines_and_sizes_make_it_ready():
 
 
 def test_capacity_makes_it_ready():
-    queue, _ = queued(fitted(noise=1.0), size="capacity")
+    queue, _ = queued(fitted(noise=1.0, view="release"), size="capacity")
     fits = queue.model.capacity()
     assert 1 < fits < 100 and not queue.ready
     queue.add(rows=np.arange(fits - 1), reference="a")

@@ -433,7 +433,7 @@ def test_interrupt_at_every_sweep_changes_nothing(monkeypatch, name, sweep):
 
 
 def test_interrupted_release_in_the_transcript_view_changes_nothing(monkeypatch):
-    model, twin = plain(view="transcript"), plain(view="transcript")
+    model, twin = plain(horizon=1), plain(horizon=1)
     limit, before = model.certificate_.distance, snapshot(model)
     assert limit > 0
 

@@ -48,6 +48,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
     delta: float
     noise: float
     view: str
+    horizon: int
     #: Whether features may be sparse.
     _takes_sparse: bool = True
     #: Whether a change can give all other rows other features.
@@ -72,6 +73,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             "noise": _validate.real("noise", self.noise, low=0, closed="low"),
             "seed": _validate.seed("random_state", self.random_state),
             "view": _validate.choice("view", self.view, VIEWS),
+            "horizon": _validate.count("horizon", self.horizon, low=1),
         }
 
     def _features(self, X: Any) -> Any:

@@ -66,7 +66,7 @@ class CertifiedPoissonRegressor(_LogLink):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; the noise is scaled by
         G = sum s x x' + penalty, a Fisher information at mean 1.
 
@@ -115,7 +115,7 @@ class CertifiedGammaRegressor(_LogLink):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; the noise is scaled by
         G = sum s x x' + penalty, the Fisher information.
 

@@ -34,10 +34,14 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     ----------
     epsilon, delta : float
         What every removal is certified for; 0 < epsilon <= 700, 0 < delta < 1.
-    view : {"release", "transcript"}
-        Whether epsilon and delta are meant for each release alone, or for all releases since the
-        oldest removal together, however many: release t is then certified to a distance that
-        falls like 1 / t.
+    view : {"transcript", "release"}
+        Whether epsilon and delta are meant for all releases since the oldest removal together,
+        however many, or for each release alone.  Releases that are meant alone need fewer passes,
+        and together they tell more: see ``joint_epsilon`` in the certificate.
+    horizon : int
+        Releases since the oldest removal that a transcript is planned for: they are all certified
+        to one distance, which falls like ``1 / sqrt(horizon)``.  Later ones are covered as well,
+        by distances that fall like 1 / t.
     noise : float
         Standard deviation of the noise in every coefficient, the only geometry there is: the Gram
         matrix is singular.  0 releases the optimum and claims nothing.
@@ -96,13 +100,15 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         *,
         epsilon: float = 1.0,
         delta: float = 1e-6,
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         noise: float = 0.1,
         random_state: Any = None,
     ) -> None:
         self.epsilon = epsilon
         self.delta = delta
         self.view = view
+        self.horizon = horizon
         self.noise = noise
         self.random_state = random_state
 

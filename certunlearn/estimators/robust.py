@@ -41,7 +41,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; ``noise`` is the fraction of a
         coefficient's standard error if the residuals' variance is 1.
 
@@ -86,7 +86,8 @@ class CertifiedHuberRegressor(LinearRegressor):
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.threshold = threshold
@@ -102,6 +103,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:

@@ -43,7 +43,7 @@ class CertifiedLinearSVC(LinearClassifier):
         As in `CertifiedLogReg`.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`.
 
     Attributes
@@ -84,7 +84,8 @@ class CertifiedLinearSVC(LinearClassifier):
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.C = C
@@ -101,6 +102,7 @@ class CertifiedLinearSVC(LinearClassifier):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
