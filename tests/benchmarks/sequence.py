@@ -13,6 +13,7 @@ from certunlearn import CertifiedLogReg
 from . import data
 from .objective import Objective
 from .report import Report, axes, spread
+from .views import compared
 
 COLOURS = {"downdate": "tab:green", "chord": "tab:orange", "refresh": "tab:red"}
 
@@ -45,35 +46,6 @@ class Refit:
             "refit over median request": spread(median),
             "refit over mean request": spread(mean),
         }
-
-
-def compared(X, y, requests):
-    """One row a view: what single requests and a batch take beside the release view's."""
-    order = np.random.default_rng(0).permutation(len(X))
-    rows, units = [], None
-    for view in ("release", "transcript"):
-        seconds, passes = [], []
-        model = CertifiedLogReg(view=view, random_state=0).fit(X, y)
-        for row in order[:requests]:
-            clock = time.perf_counter()
-            model.forget(rows=[int(row)])
-            seconds.append(time.perf_counter() - clock)
-            passes.append(model.certificate_.passes)
-        joint = model.certificate_.joint_epsilon
-        model.forget(rows=order[requests : requests + len(X) // 100])
-        units = units or (float(np.median(seconds)), float(np.mean(seconds)))
-        rows.append(
-            {
-                "view": view,
-                "joint epsilon of all": joint,
-                "without a pass": passes.count(0),
-                "passes of all": sum(passes),
-                "median over the release view's": float(np.median(seconds)) / units[0],
-                "mean over the release view's": float(np.mean(seconds)) / units[1],
-                "passes of a 1% batch": model.certificate_.passes,
-            }
-        )
-    return rows
 
 
 def followed(X, y, requests, every, refits=()):
