@@ -165,8 +165,7 @@ def distance_measured(
 def covariance_drift(eta: float, dimension: float, log_tail: float) -> float:
     """Bound epsilon between centred Gaussians whose precisions differ by a whitened ``eta``.
 
-    ``epsilon' = N e^2 / (2 (1 - e)) + f (sqrt(N x) + x)`` with e = eta / (1 - eta),
-    f = e / (1 - e), x = log(1 / delta), which is what is given: delta itself may underflow.
+    `joint_drift` with ``v = N f^2 / 4``, f = e / (1 - e), e = eta / (1 - eta).
 
     Parameters
     ----------
@@ -198,6 +197,29 @@ def covariance_drift(eta: float, dimension: float, log_tail: float) -> float:
         return math.inf
     e = up(eta / (1.0 - eta))
     f = up(e / (1.0 - e))
-    return up(
-        dimension * e * e / (2.0 * (1.0 - e)) + f * (math.sqrt(dimension * log_tail) + log_tail), 32
-    )
+    return joint_drift(up(0.25 * dimension * f * f, 4), f, log_tail)
+
+
+def joint_drift(spread: float, largest: float, log_tail: float) -> float:
+    """Bound epsilon between products of centred Gaussians, of any numbers of coordinates.
+
+    ``epsilon' = 2 v + 2 sqrt(v x) + f x`` with x = log(1 / delta), which is what is given, as
+    delta itself may underflow.
+
+    Parameters
+    ----------
+    spread : float
+        v, at least the sum of ``D_t f_t^2 / 4`` over independent releases t of D_t coordinates,
+        with f_t that of `covariance_drift` for a whitened difference of at most 1/4.
+    largest : float
+        f, at least every f_t.
+    log_tail : float
+        ``log(1 / delta)`` for the probability delta left for the tail.
+
+    Notes
+    -----
+    Guarantee: the two products are (epsilon', delta)-indistinguishable, both ways.
+    Proof: proofs/covariance_drift.md
+    """
+    x = log_tail
+    return up(2.0 * spread + 2.0 * math.sqrt(spread * x) + largest * x, 32)

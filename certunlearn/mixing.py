@@ -153,8 +153,7 @@ def _comparable(models: Sequence[Any]) -> None:
 def _same_labels(a: Any, b: Any) -> bool:
     """Whether codes mean the same, and columns have the same names."""
     names = [getattr(m, "feature_names_in_", np.zeros(0)) for m in (a, b)]
-    labels = [getattr(m, "_labels", np.zeros(0)) for m in (a, b)]
-    return np.array_equal(names[0], names[1]) and np.array_equal(labels[0], labels[1])
+    return np.array_equal(names[0], names[1]) and a._class_names() == b._class_names()
 
 
 def _same_rows(a: Model, b: Model) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from ._pages import Table, fragment
@@ -162,7 +162,7 @@ def preview(
     positions: Positions,
     *,
     names: Positions,
-    labels: NDArray[Any],
+    labels: Mapping[int, Any],
     groups: tuple[Lost, ...] = (),
     threshold: float | None = None,
     full: bool = False,
@@ -175,7 +175,7 @@ def preview(
         In the store.
     names : ndarray of int
         What each row of the store is called in the fit.
-    labels : ndarray
+    labels : mapping of int
         Label of each class code.
     groups : tuple of Lost
         Groups that lose rows.

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import erfcx, ndtr
 
 from ._rounding import down, up
-from .bounds import covariance_drift
+from .bounds import joint_drift
 
 _SMALLEST = 5e-324
 _RELATIVE = 1e-11
@@ -162,7 +162,7 @@ class Budget:
     Attributes
     ----------
     dimension : int
-        Number of released coordinates.
+        Number of released coordinates; other releases of the same model may have others.
     epsilon, delta, sigma : float
         As asked for.
     view : {"release", "transcript"}
@@ -197,15 +197,6 @@ class Budget:
         if self.view != "transcript":
             return 1.0
         return _WITHIN / self.horizon if t <= self.horizon else _BEYOND * self.horizon / t / (t - 1)
-
-    def drifts(self, releases: float) -> float:
-        """How many releases with the first one's drift cap as many releases amount to.
-
-        ``sum_t (drift_t / drift_1)^2``: at most ``H / 0.9`` in the transcript view.
-        """
-        if self.view != "transcript":
-            return float(releases)
-        return min(float(releases), up(1.0 / self.share(1)))
 
     def caps(self, t: int) -> Caps:
         """Return the caps of release t = 1, 2, ... since the oldest removal.
@@ -277,20 +268,25 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
     Guarantee: as stated, where the noise of all releases is independent.
     Proof: proofs/joint_epsilon.md
     """
-    mu, cap = composed_mu(parts), max(b.drift_cap for b, _ in parts)
-    if cap == 0:
+    mu = composed_mu(parts)
+    charged = [(b, k) for b, k in parts if b.drift_cap > 0]
+    if not charged:
         return epsilon_from_delta(delta, mu)
-    dimension = float(sum(b.drifts(k) * b.dimension for b, k in parts))
+    shares = [drift_shares(b.drift_epsilon, _log_tail(b.epsilon, b.delta)) for b, _ in charged]
+    # In the transcript view all releases together have what one of them has in the other.
+    counts = [1 if b.view == "transcript" else k for b, k in charged]
+    spread = up(math.fsum(v * k for (v, _), k in zip(shares, counts, strict=True)), 4)
+    largest = max(f for _, f in shares)
 
-    def charged(epsilon: float) -> float:
-        return covariance_drift(cap, up(dimension), _log_tail(epsilon, delta))
+    def drift_of(epsilon: float) -> float:
+        return joint_drift(spread, largest, _log_tail(epsilon, delta))
 
     # What the drift will cost, at an epsilon that is seldom exceeded.
     guess = max(b.epsilon for b, _ in parts)
-    room = charged(guess + 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta)))
+    room = drift_of(guess + 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta)))
     while (left := 0.998 * delta * math.exp(-room)) > 1e-300:
         epsilon = epsilon_from_delta(left, mu)
-        drift = charged(epsilon)
+        drift = drift_of(epsilon)
         if drift <= room:
             return up(epsilon + drift)
         room = 1.25 * drift
@@ -300,6 +296,18 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
 def _log_tail(epsilon: float, delta: float) -> float:
     """Return log(1 / (1e-3 delta e^-epsilon)), rounded up: what the drift's tail is left."""
     return up(epsilon - math.log(delta) + math.log(1e3), 8)
+
+
+def drift_shares(reserve: float, log_tail: float) -> tuple[float, float]:
+    """Divide what the drift of one release may cost, whatever its number of coordinates.
+
+    Returns (v, f) with ``2 v + 2 sqrt(v x) <= reserve / 2`` and ``f x <= reserve / 2`` for
+    x = log_tail: what `joint_drift` charges for them is at most ``reserve``.  Releases that
+    keep to them add up without anybody having to know how many coordinates each had.
+    """
+    x = log_tail
+    root = 0.5 * reserve / (math.sqrt(x) + math.sqrt(x + reserve))
+    return max(down(root * root, 32), 0.0), max(down(0.5 * reserve / x, 8), 0.0)
 
 
 def calibrate(
@@ -350,16 +358,12 @@ def calibrate(
     budget = Budget(dimension, epsilon, delta, sigma, view, horizon, mu, 0.0, reserve)
     if not drifts:
         return budget
-    together = budget.drifts(1 if view == "release" else math.inf)
-    count, log_tail = up(dimension * together), _log_tail(epsilon, delta)
-    low, high = 0.0, 0.25
-    while high - low > 1e-6 * high and high > 1e-300:
-        middle = 0.5 * (low + high)
-        fits = covariance_drift(middle, count, log_tail) <= reserve
-        low, high = (middle, high) if fits else (low, middle)
-    if low == 0.0:
+    spread, largest = drift_shares(reserve, _log_tail(epsilon, delta))
+    f = min(largest, 2.0 * math.sqrt(spread * budget.share(1) / dimension))
+    cap = down(f / (1.0 + 2.0 * f), 8)
+    if not cap > 0:
         raise ValueError(
             f"epsilon={epsilon!r} leaves no room for the rounding of a covariance that depends on "
             'the rows: raise epsilon, or use mechanism="isotropic"'
         )
-    return replace(budget, drift_cap=low)
+    return replace(budget, drift_cap=cap)

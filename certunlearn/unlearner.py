@@ -30,7 +30,7 @@ from .certificate import Certificate
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
-from .refitting import budgeted, refitted
+from .refitting import refitted
 from .release import drawn, promised
 from .sparse_rows import stored
 from .state import Array, Members, Positions, Progress, Settings, State, appended
@@ -178,9 +178,7 @@ def fit(
         return _released(state, Requests(), clock, 0)
 
 
-def forget(
-    model: Model, positions: Positions, *, room: bool = False, progress: Progress = None
-) -> Model:
+def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
     """Return the model without the rows at ``positions``; ``model`` itself is not changed.
 
     The rows are still in the store: call `Model.scrub` once the new model has been taken over.
@@ -189,15 +187,13 @@ def forget(
     ----------
     positions : ndarray of int
         Rows that go, in the store.
-    room : bool
-        Whether the budget leaves room for other features, as that of `refit` does.
 
     Raises
     ------
     NotCertifiedError
         If the distance target cannot be reached.
     """
-    return _edited(model, positions, 0, np.zeros(0), room, progress)
+    return _edited(model, positions, 0, np.zeros(0), progress)
 
 
 def edit(
@@ -207,7 +203,6 @@ def edit(
     labels: NDArray[Any],
     sample_weight: Array,
     *,
-    room: bool = False,
     progress: Progress = None,
 ) -> Model:
     """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
@@ -220,8 +215,6 @@ def edit(
         Rows that go, in the store.
     X, labels, sample_weight
         Rows that come: (m, d), (m,) or (m, K), (m,).
-    room : bool
-        As in `forget`.
 
     Raises
     ------
@@ -231,7 +224,7 @@ def edit(
     import jax
 
     with jax.enable_x64(True), appended(model.rows, len(model.members.weights), X, labels):
-        return _edited(model, positions, len(labels), sample_weight, room, progress)
+        return _edited(model, positions, len(labels), sample_weight, progress)
 
 
 def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
@@ -251,7 +244,6 @@ def _edited(
     positions: Positions,
     added: int,
     weight: Array,
-    room: bool,
     progress: Progress,
 ) -> Model:
     """Edit the training set; the rows that come are the store's last ``added``."""
@@ -265,8 +257,6 @@ def _edited(
         new = np.arange(rows.n - added, rows.n)[weight > 0]
         members = members.without(rows, gone)
         state, t = model.state, requests.since_removal
-        if room:
-            state = budgeted(state, rows, members, t)
 
         def afresh(warm: bool) -> State:
             return solved(
@@ -310,8 +300,7 @@ def refit(
     Raises
     ------
     NotCertifiedError
-        If the distance target cannot be reached, or the number of coefficients has grown beyond
-        what the releases since the oldest removal were counted for.
+        If the distance target cannot be reached.
 
     Notes
     -----

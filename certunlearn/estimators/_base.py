@@ -89,6 +89,10 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             )
         )
 
+    def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
+        """Return attributes that a change leaves, besides those that show the release."""
+        return {}
+
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
 
@@ -287,8 +291,6 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         """Carry a change out where `_refit` might have to; ``X`` as in `_edit`."""
         with self._unchanged_on_error():
             action = self._edit(change, None if X is None else self._features(X))
-            # What the certificate says must not tell which of the two it was.
-            action = partial(action, room=True) if self._refits else action
             self._carry_out(change, action, progress)
         self._scrub()
 
@@ -318,7 +320,8 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             model = action(progress=callback)
         # Before anything changes: a filter may turn a warning into an error.
         self._notice(self._model, model)
-        self._adopt(model, change.event, change.asked, _names=change.names)
+        more = self._remembered(change, model)
+        self._adopt(model, change.event, change.asked, _names=change.names, **more)
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, all attributes in one assignment, then log it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ class Foresight:
 
     _model: Model
     _names: RowNames
-    _labels: NDArray[Any]
+
+    def _class_names(self) -> Mapping[int, Any]:
+        """Return the label of each class code; none where targets are numbers."""
+        return {}
 
     def _foreseeable(self) -> None:
         """Refuse where nothing can be foreseen."""
@@ -119,7 +123,7 @@ class Foresight:
             self._model,
             self._names.store(positions),
             names=self._names.called(len(self._model.members.weights)),
-            labels=getattr(self, "_labels", np.zeros(0)),
+            labels=self._class_names(),
             groups=self._groups_lost(positions),
             threshold=threshold,
             full=_validate.flag("full", full),
@@ -195,9 +199,8 @@ class Foresight:
 
     def _taken(self, positions: NDArray[np.int64]) -> Taken:
         """Count what a request takes; costs nothing that grows with the rows that stay."""
-        labels = getattr(self, "_labels", np.zeros(0))
         groups = self._groups_lost(positions)
-        return Taken.by(self._model, self._names.store(positions), labels, groups)
+        return Taken.by(self._model, self._names.store(positions), self._class_names(), groups)
 
     def _groups_lost(self, positions: NDArray[np.int64]) -> tuple[Lost, ...]:
         groups = self._names.groups

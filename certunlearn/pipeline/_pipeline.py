@@ -17,7 +17,8 @@ from .. import _validate
 from ..certificate import NOT_COVERED, Certificate
 from ..estimators._base import UnlearningEstimator
 from ..exceptions import AssumptionError
-from . import _features
+from ..weights import NO_ROWS
+from . import _features, _kinds
 from ._composed import composed_predictor
 from ._plan import Kept
 from ._predict import DensePredictions
@@ -151,7 +152,10 @@ class ForgettingPipeline(Verbs, DensePredictions):
         ----------
         X : array-like, DataFrame, sparse matrix or sequence of str
             Raw rows, as the first step wants them; copied, never written to.  A DataFrame's index
-            names the rows.
+            names the rows.  Their dtypes are those of the pipeline: rows learnt later are given
+            them where that changes no value, and refused otherwise.  Texts are kept as wide as
+            the longest of them, and columns of categories, unless these are ordered, with those
+            that occur.
         y, sample_weight, row_ids, groups, metadata, static, progress
             As in `CertifiedLogReg.fit`; the steps do not see them.
 
@@ -187,6 +191,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         if not len(at):
             raise AssumptionError("no row has positive weight")
         raw, done = fitted_through(self.steps[:first], _features.taken(X, at), frozen)
+        raw, like = _kinds.settled(raw), _kinds.settled(_features.taken(X, NO_ROWS))
         # A copy: a step may work in place, or hand on what it was given.
         Xt, more = fitted_through(
             self.steps[first:-1], _features.taken(raw, np.arange(len(at))), frozen
@@ -196,7 +201,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         with self._unchanged_unless_taken():
             self.steps = [*done, *more, self.steps[-1]]
             self.head.fit(full, y, **{k: v for k, v in given.items() if v is not None})
-            self._kept = Kept(first, raw, at, verdict, (n, 0), self.head.history_)
+            self._kept = Kept(first, raw, at, verdict, (n, 0), self.head.history_, like)
         return self
 
     def release(self) -> Self:

@@ -11,7 +11,7 @@ import numpy as np
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..state import Positions
-from . import _features
+from . import _features, _kinds
 from .steps import Verdict, fitted_through, is_nothing
 
 Steps = list[tuple[str, Any]]
@@ -35,6 +35,8 @@ class Kept:
         Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
     history : list
         The head's own, which another fit begins anew.
+    like : Any
+        No row of the fit: its kind and dtypes, which rows that come are given.
     """
 
     first: int
@@ -43,6 +45,7 @@ class Kept:
     verdict: Verdict
     mark: tuple[int, int]
     history: list[dict[str, Any]]
+    like: Any
 
     def known_to(self, head: UnlearningEstimator) -> bool:
         """Whether the head has seen this fit's rows and requests, and no others."""
@@ -122,8 +125,8 @@ def planned(
         return Plan(steps, after, new=_features.written_out(new))
     raw = kept.raw
     if rows.new is not None:
-        raw = _features.joined(raw, _features.taken(rows.new, rows.live))
-    raw = _features.taken(raw, rows.order)
+        raw = _kinds.joined(raw, _features.taken(rows.new, rows.live))
+    raw = _kinds.settled(_features.taken(raw, rows.order))
     # A copy: a step may work in place, or hand on what it was given.
     given = _features.taken(raw, np.arange(len(rows.at)))
     Xt, moved = fitted_through(steps[kept.first : last], given, frozen)

@@ -15,7 +15,7 @@ from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..exceptions import AssumptionError, RowError
 from ..state import Positions
-from . import _features
+from . import _features, _kinds
 from ._foresight import Foresight
 from ._plan import Kept, Plan, Rows, planned, through
 
@@ -112,8 +112,11 @@ class Verbs(Foresight):
         Raises
         ------
         RowError, ValueError
-            If the new rows are not of the kind of the fit's, or not named as they are.
-        NotCertifiedError, ConvergenceError, AssumptionError
+            If the new rows are not named as those of the fit are.
+        AssumptionError
+            If they are of another kind, or hold a value that the dtype of the fit cannot; or as in
+            `forget`.
+        NotCertifiedError, ConvergenceError
             As in `forget`.
 
         Notes
@@ -195,7 +198,7 @@ class Verbs(Foresight):
 
     def _raw(self, X: Any) -> Any:
         """Return rows as the first step that moves is given them, a copy."""
-        X = _features.taken(X, np.arange(_num_samples(X)))
+        X = _kinds.alike(_features.taken(X, np.arange(_num_samples(X))), self._kept.like)
         return through(self.steps[: self._kept.first], X)
 
     def _planned(self, change: Change, rows: Rows) -> Plan:
