@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validate, unlearner
 from ._rounding import gamma, up
+from ._whole import serially
 from .certificate import SEEDED, Certificate
 from .estimators._linear import LinearEstimator
 from .exceptions import AssumptionError, NotCertifiedError
@@ -92,6 +93,12 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     """
     models = list(models)
     shares = _shares(weights, len(models))
+    known = [m for m in models if isinstance(m, LinearEstimator)]
+    return serially(known, lambda: _mixed(models, shares, random_state))
+
+
+def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Any) -> Any:
+    """Release the mean of models that no verb is changing."""
     first = models[0]
     _comparable(models)
     mixed, certificate = _mixture([m._model for m in models], shares, random_state)

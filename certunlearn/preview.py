@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit
 
 from ._pages import Table, fragment
+from ._threads import numerics
 from .attribution import influences_of, margins, members_of, reading
 from .confirmation import Lost, Taken
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
@@ -150,10 +151,8 @@ class Preview:
 
 def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:
     """Find the rows of the training set that look like those at ``positions`` in the store."""
-    import jax
-
     among = members_of(model)
-    with jax.enable_x64(True):
+    with numerics():
         return neighbours(model.rows.view(), positions, among=among, threshold=threshold)
 
 

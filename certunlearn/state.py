@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._interrupts import steady
 from .exceptions import AssumptionError
 from .gram import Gram
 from .objective import Objective
@@ -256,12 +257,21 @@ def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal
 @contextmanager
 def appended(rows: Any, known: int, X: Any, labels: NDArray[Any]) -> Iterator[None]:
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
-    if rows.n > known:
-        # Rows of an edit that was never taken over.
-        rows.withdraw(rows.n - known)
-    rows.append(X, labels)
+    with steady():
+        unappended(rows, known)
+        rows.append(X, labels)
     try:
         yield
-    except BaseException:
-        rows.withdraw(len(labels))
+    except GeneratorExit:
+        # Whoever drops this does so at any time: the next verb overwrites them.
         raise
+    except BaseException:
+        unappended(rows, known)
+        raise
+
+
+def unappended(rows: Any, known: int) -> None:
+    """Overwrite and drop all rows behind the ``known`` ones: those of an edit not taken over."""
+    with steady():
+        if rows.n > known:
+            rows.withdraw(rows.n - known)

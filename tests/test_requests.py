@@ -76,9 +76,7 @@ def fitted():
 
 
 def copied(model):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SecretStateWarning)
-        return copy.deepcopy(model)
+    return copy.deepcopy(model)
 
 
 def snapshot(model):
@@ -465,7 +463,7 @@ def test_interrupt_while_scrubbing_is_made_good_later(monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeps, "scrub", stop)
+    monkeypatch.setattr(sweeps, "overwrite", stop)
     with pytest.raises(KeyboardInterrupt):
         model.forget([3])
     monkeypatch.undo()

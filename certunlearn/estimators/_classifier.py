@@ -12,6 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from .. import _validate
+from .._whole import reader
 from ..exceptions import ClassForgottenWarning
 from ..unlearner import Model
 from ._changes import Change
@@ -32,11 +33,13 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         classes, codes = Classes.of(y)
         return codes, {"_labels": classes}
 
+    @reader
     def decision_function(self, X: Any) -> Array:
         """Return the margins, shape (n_samples,) or (n_samples, n_classes)."""
         margins = self._margins(X)
         return margins[:, 0] if margins.shape[1] == 1 else margins
 
+    @reader
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest label of each row, shape (n_samples,)."""
         margins = self.decision_function(X)
@@ -91,5 +94,5 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
                 f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
                 "classes_ and coef_ change shape, as retraining would have it",
                 ClassForgottenWarning,
-                stacklevel=4,
+                stacklevel=5,
             )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate, attribution, preview
+from .._whole import serialised
 from ..confirmation import Lost, Taken
 from ..influence import LeftOut, unit_of
 from ..lookalikes import Neighbours
@@ -37,6 +38,7 @@ class Foresight:
     def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
         """Return the positions a request names."""
 
+    @serialised
     def neighbours(
         self,
         which: Any = None,
@@ -79,6 +81,7 @@ class Foresight:
         positions = self._positions(Asked(which, rows, row_ids, groups, where))
         return self._near(positions, threshold)
 
+    @serialised
     def preview(
         self,
         which: Any = None,
@@ -129,6 +132,7 @@ class Foresight:
             full=_validate.flag("full", full),
         )
 
+    @serialised
     def capacity(self, *, most: int = 1000) -> int:
         """Return how many typical single removals fit before the next pass over the rows.
 
@@ -140,11 +144,13 @@ class Foresight:
         return preview.capacity(self._model, _validate.count("most", most, low=1))
 
     @property
+    @serialised
     def should_refresh(self) -> bool:
         """Whether most single removals would need a pass now, or a fresh Hessian pays by now."""
         self._foreseeable()
         return preview.should_refresh(self._model)
 
+    @serialised
     def _owed(
         self, asked: Asked, most: int | None = None
     ) -> tuple[NDArray[np.int64], LeftOut, str]:

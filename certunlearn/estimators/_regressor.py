@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
+from .._whole import reader
 from ..exceptions import AssumptionError
 from ..unlearner import Model
 from ._linear import Array, LinearEstimator
@@ -89,6 +90,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
             "n_iter_": self._steps(model),
         }
 
+    @reader
     def predict(self, X: Any) -> Array:
         """Return the predicted target of each row, shape (n_samples,) or (n_samples, K)."""
         return self._margins(X)

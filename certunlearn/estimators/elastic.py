@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.linear_model import ElasticNet
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Squared
 from ..unlearner import Settings
 from ._regressor import LinearRegressor
@@ -102,6 +103,7 @@ class CertifiedElasticNet(LinearRegressor):
         alpha, l1 = self._mixed(self._alpha(self.alpha), self.l1_ratio)
         return self._stated(alpha=alpha, l1=l1, loss=Squared(), per_weight=True)
 
+    @reader
     def export_predictor(self, *, threshold: float = 0.0) -> ElasticNet:
         """Return a scikit-learn regressor with the released weights only.
 

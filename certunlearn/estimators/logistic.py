@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..suppression import SuppressedPredictor, maximum_entropy
 from ..unlearner import Settings
 from ._addressing import Asked
@@ -146,6 +147,7 @@ class CertifiedLogReg(LinearClassifier):
         self.horizon = horizon
         self.solver = solver
 
+    @reader
     def export_predictor(self, *, threshold: float = 0.0) -> LogisticRegression:
         """Return a scikit-learn classifier with the released weights only.
 
@@ -228,6 +230,7 @@ class CertifiedLogReg(LinearClassifier):
         out.n_suppressed_ = suppressed
         return out
 
+    @reader
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, shape (n_samples, n_classes)."""
         margins = self.decision_function(X)
@@ -236,6 +239,7 @@ class CertifiedLogReg(LinearClassifier):
         out: Array = softmax(margins, axis=1)
         return out
 
+    @reader
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`."""
         out: Array = np.log(self.predict_proba(X))

@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Squared
 from ..unlearner import Settings
 from ._classifier import LinearClassifier
@@ -61,6 +62,7 @@ class CertifiedRidge(LinearRegressor):
     def _settings(self, known: dict[str, Any]) -> Settings:
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared())
 
+    @reader
     def export_predictor(self) -> Ridge:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)
@@ -146,6 +148,7 @@ class CertifiedRidgeClassifier(LinearClassifier):
         weights = self._class_weight(known["_labels"])
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared(), class_weight=weights)
 
+    @reader
     def export_predictor(self) -> RidgeClassifier:
         """Return a scikit-learn classifier with the released weights only."""
         check_is_fitted(self)

@@ -8,6 +8,7 @@ from sklearn.linear_model import HuberRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..pointwise import LogCosh, Pointwise, PseudoHuber
 from ..unlearner import Settings
 from ._regressor import LinearRegressor
@@ -114,6 +115,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         loss: Pointwise = PseudoHuber(threshold) if self.loss == LOSSES[0] else LogCosh()
         return self._stated(alpha=self._alpha(self.alpha), loss=loss)
 
+    @reader
     def export_predictor(self) -> HuberRegressor:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)

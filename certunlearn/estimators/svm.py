@@ -9,6 +9,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..pointwise import SoftplusHinge
 from ..unlearner import Settings
 from ._classifier import LinearClassifier
@@ -117,6 +118,7 @@ class CertifiedLinearSVC(LinearClassifier):
         weights = self._class_weight(known["_labels"])
         return self._stated(alpha=1.0 / C, loss=SoftplusHinge(temperature), class_weight=weights)
 
+    @reader
     def export_predictor(self) -> LinearSVC:
         """Return a scikit-learn classifier with the released weights only."""
         check_is_fitted(self)

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from .. import _validate
+from .._whole import reader, verb
 from ..certificate import NOT_COVERED, Certificate
 from ..estimators._base import UnlearningEstimator
 from ..exceptions import AssumptionError
@@ -102,6 +103,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         return head
 
     @property
+    @reader
     def certificate_(self) -> Certificate:
         """The head's certificate, with what the steps add to its conditions."""
         kept, c = self._fitted(), self._head().certificate_
@@ -134,6 +136,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         """Rows forgotten."""
         return self.head.n_forgotten_
 
+    @verb
     def fit(
         self,
         X: Any,
@@ -198,17 +201,18 @@ class ForgettingPipeline(Verbs, DensePredictions):
         )
         full = _features.laid_out(Xt, at, n)
         raw = raw if first < len(self.steps) - 1 else None
-        with self._unchanged_unless_taken():
-            self.steps = [*done, *more, self.steps[-1]]
-            self.head.fit(full, y, **{k: v for k, v in given.items() if v is not None})
-            self._kept = Kept(first, raw, at, verdict, (n, 0), self.head.history_, like)
+        self.steps = [*done, *more, self.steps[-1]]
+        self.head.fit(full, y, **{k: v for k, v in given.items() if v is not None})
+        self._kept = Kept(first, raw, at, verdict, (n, 0), self.head._fitted, like)
         return self
 
+    @verb
     def release(self) -> Self:
         """Draw a fresh release of the head; the joint view counts it."""
         self._head().release()
         return self
 
+    @reader
     def export_predictor(self, *, composed: bool = False) -> Any:
         """Return plain scikit-learn with the released weights only.
 

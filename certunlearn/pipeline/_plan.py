@@ -33,8 +33,8 @@ class Kept:
         What the certificate lists on account of the steps.
     mark : tuple of int
         Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
-    history : list
-        The head's own, which another fit begins anew.
+    fit : dict
+        What tells the head's fit from others.
     like : Any
         No row of the fit: its kind and dtypes, which rows that come are given.
     """
@@ -44,12 +44,12 @@ class Kept:
     at: Positions
     verdict: Verdict
     mark: tuple[int, int]
-    history: list[dict[str, Any]]
+    fit: dict[str, Any]
     like: Any
 
     def known_to(self, head: UnlearningEstimator) -> bool:
         """Whether the head has seen this fit's rows and requests, and no others."""
-        return head.history_ is self.history and mark_of(head) == self.mark
+        return head._fitted is self.fit and mark_of(head) == self.mark
 
 
 class Rows(NamedTuple):

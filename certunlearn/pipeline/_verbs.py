@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from .._whole import Guard, Whole, verb
 from ..estimators._addressing import Asked
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
@@ -20,9 +22,11 @@ from ._foresight import Foresight
 from ._plan import Kept, Plan, Rows, planned, through
 
 
-class Verbs(Foresight):
+class Verbs(Whole, Foresight):
     """Carries requests out on steps and head together."""
 
+    # As in the estimators: scikit-learn refuses to pickle what says that it has any.
+    __slots__ = ()
     steps: list[tuple[str, Any]]
     _kept: Kept
 
@@ -36,6 +40,7 @@ class Verbs(Foresight):
     def _frozen(self) -> Mapping[str, str]:
         """Steps declared as fitted elsewhere."""
 
+    @verb
     def forget(
         self,
         which: Any = None,
@@ -83,6 +88,7 @@ class Verbs(Foresight):
         head._count(counts)
         return self
 
+    @verb
     def learn(
         self,
         X: Any,
@@ -138,6 +144,7 @@ class Verbs(Foresight):
         self._carry_out(change, self._planned(change, after), progress)
         return self
 
+    @verb
     def correct(
         self,
         which: Any = None,
@@ -206,24 +213,48 @@ class Verbs(Foresight):
 
     def _carry_out(self, change: Change, plan: Plan, progress: Any) -> None:
         """Take over what was planned: forgetting, learning and correcting alike."""
-        before = self._kept
-        with self._unchanged_unless_taken():
-            self.steps, self._kept = plan.steps, plan.kept
-            if plan.features is None:
-                self.head._changed(change, plan.new, progress)
-            else:
-                self.head._refit(change, plan.features, progress)
-        if plan.kept.raw is not before.raw:
-            _features.overwrite(before.raw)
+        self.steps, self._kept = plan.steps, plan.kept
+        if plan.features is None:
+            self.head._changed(change, plan.new, progress)
+        else:
+            self.head._refit(change, plan.features, progress)
 
-    @contextmanager
-    def _unchanged_unless_taken(self) -> Iterator[None]:
-        """Put everything back if the body raises before the head has taken a new model over."""
-        before, model = dict(self.__dict__), getattr(self.head, "_model", None)
-        try:
-            yield
-        except BaseException:
-            if getattr(self.head, "_model", None) is model:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
+    @property
+    def _guard(self) -> Guard | None:
+        """Those of the head: a pipeline and its head are one model."""
+        if "_seen" in self.__dict__:
+            return None
+        last = self.steps[-1][1] if self.steps else None
+        return last._guard if isinstance(last, Whole) else super()._guard
+
+    def _filled(self, of: Self) -> None:
+        super()._filled(of)
+        name, last = self.steps[-1]
+        if isinstance(last, Whole):
+            self.steps = [*self.steps[:-1], (name, last._draft())]
+
+    def _become(self, draft: Self) -> None:
+        """Take over the steps, and let the head take over what its own draft is."""
+        if isinstance(self.head, Whole):
+            self.head._become(draft.head)
+            draft.steps = [*draft.steps[:-1], self.steps[-1]]
+        super()._become(draft)
+
+    def _still(self) -> Self:
+        out, last = self._draft(), self.steps[-1][1]
+        if isinstance(last, Whole):
+            out.steps = [*self.steps[:-1], (self.steps[-1][0], last._still())]
+        if hasattr(self, "_kept"):
+            # Raw rows are overwritten once they are not needed any more.
+            out._kept = replace(self._kept, raw=copy.deepcopy(self._kept.raw))
+        return out
+
+    def _settle(self) -> None:
+        if isinstance(self.steps[-1][1], Whole):
+            self.head._settle()
+
+    def _clean(self, before: Self) -> None:
+        self.head._clean(before.head)
+        old = getattr(before, "_kept", None)
+        if old is not None and old.fit is self._kept.fit and old.raw is not self._kept.raw:
+            _features.overwrite(old.raw)
