@@ -14,13 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validate, unlearner
 from ._rounding import gamma, up
-from .certificate import SEEDED, Certificate
+from .certificate import Certificate
+from .consistency import SEEDED
 from .estimators._linear import LinearEstimator
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import norm
 from .noise import Geometry, Transfer
 from .release import drawn, promised
-from .tradeoff import composed_epsilon
+from .tradeoff import Joint, composed
 from .unlearner import Model
 
 Array = NDArray[np.float64]
@@ -99,7 +100,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     out = first.export_predictor()
     out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
     # Whoever is given the predictor has this too.
-    out.certificate_ = certificate.public()
+    out.certificate_ = certificate.of("release", out.coef_, out.intercept_, certificate).public()
     return out
 
 
@@ -206,11 +207,11 @@ def _mixture(
     # The joint epsilon counts the models' releases: what they assume is assumed.
     kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
     c = promised(settings, base.budget, since, kept, spread, same_program=same)
-    joint = c.joint_epsilon
+    joint = Joint(c.joint_epsilon, c.joint_mu, c.joint_drift)
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]
         counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
-        joint = composed_epsilon(counted, base.budget.delta)
+        joint = composed(counted, base.budget.delta)
     seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
     certificate = replace(
@@ -220,7 +221,11 @@ def _mixture(
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
         conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
-        joint_epsilon=joint,
+        seeded=SEEDED in seeded,
+        joint_epsilon=joint.epsilon,
+        joint_mu=joint.mu,
+        joint_drift=joint.drift,
+        removals=max(m.certificate.removals or 0 for m in models),
         distance=distance,
         tier="mixture",
         n_forgotten=max(m.requests.forgotten for m in models),

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -154,6 +155,24 @@ class Caps:
     drift: float
 
 
+class Joint(NamedTuple):
+    """What holds for several releases together.
+
+    Attributes
+    ----------
+    epsilon : float
+        At the delta that was asked for.
+    mu : float
+        Distance of the joint means over sigma.
+    drift : (float, float)
+        The epsilon and delta among those that the joint covariances may cost.
+    """
+
+    epsilon: float
+    mu: float
+    drift: tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Budget:
     """How (epsilon, delta) is divided between the shift of the mean and the drift of covariance.
@@ -212,8 +231,15 @@ class Budget:
         """Distance that a removal must certify at the first release."""
         return self.caps(1).target
 
-    def joint_epsilon(self, releases: int) -> float:
-        """Epsilon of ``releases`` releases together, at the same delta, from the caps alone.
+    @property
+    def drift(self) -> tuple[float, float]:
+        """The epsilon and delta of those asked for that a drift of the covariance may cost."""
+        if not self.drift_epsilon:
+            return 0.0, 0.0
+        return self.drift_epsilon, 1e-3 * self.delta * math.exp(-self.epsilon)
+
+    def joint(self, releases: int) -> Joint:
+        """Return what holds for ``releases`` releases together, from the caps alone.
 
         Against running the training mechanism afresh at every one of the same requests.
 
@@ -222,21 +248,25 @@ class Budget:
         Guarantee: as stated.  Proof: proofs/joint_epsilon.md
         """
         if releases <= 1 or self.view == "transcript":
-            return self.epsilon
-        return composed_epsilon([(self, releases)], self.delta)
+            return Joint(self.epsilon, self.mu, self.drift)
+        return composed([(self, releases)], self.delta)
+
+    def joint_epsilon(self, releases: int) -> float:
+        """Epsilon of ``releases`` releases together, at the same delta."""
+        return self.joint(releases).epsilon
 
 
 def composed_mu(parts: Sequence[tuple[Budget, int]]) -> float:
     """Distance over sigma of the joint means of releases of several models, from the caps.
 
-    ``parts`` are the budgets and the number of releases; see `composed_epsilon`.
+    ``parts`` are the budgets and the number of releases; see `composed`.
     """
     counts = [1 if b.view == "transcript" else k for b, k in parts]
     return up(math.sqrt(sum(k * b.mu * b.mu for (b, _), k in zip(parts, counts, strict=True))), 8)
 
 
-def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float:
-    """Epsilon of releases of one or several models together, from the caps alone.
+def composed(parts: Sequence[tuple[Budget, int]], delta: float) -> Joint:
+    """Return what holds for releases of one or several models together, from the caps alone.
 
     Against running every training mechanism afresh at every one of the same requests.
 
@@ -255,7 +285,7 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
     """
     mu, cap = composed_mu(parts), max(b.drift_cap for b, _ in parts)
     if cap == 0:
-        return epsilon_from_delta(delta, mu)
+        return Joint(epsilon_from_delta(delta, mu), mu, (0.0, 0.0))
     # In the transcript view the squared caps of all releases add up to a constant.
     counts = [min(float(k), _DECAY_SUM) if b.view == "transcript" else k for b, k in parts]
     dimension = float(sum(k * b.dimension for (b, _), k in zip(parts, counts, strict=True)))
@@ -271,9 +301,14 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
             break
         drift = covariance_drift(cap, dimension, tail)
         if drift <= room:
-            return up(epsilon + drift)
+            return Joint(up(epsilon + drift), mu, (drift, tail))
         room *= 2.0
-    return math.inf
+    return Joint(math.inf, mu, (0.0, 0.0))
+
+
+def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float:
+    """Epsilon of releases of one or several models together; see `composed`."""
+    return composed(parts, delta).epsilon
 
 
 def calibrate(

@@ -320,7 +320,10 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, all attributes in one assignment, then log it."""
-        c = model.certificate
+        new = self._attributes(model, **more)
+        before = None if event == "fit" else self.certificate_
+        c = model.certificate.of(event, new["coef_"], new["intercept_"], before)
+        model = replace(model, certificate=c)
         entry = {
             "event": event,
             "rows": asked,
@@ -335,7 +338,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         }
         self.__dict__.update(
             more,
-            **self._attributes(model, **more),
+            **new,
             _model=model,
             solver_=model.solver,
             certificate_=c,
