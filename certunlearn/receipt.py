@@ -139,3 +139,16 @@ class Receipt:
         if self.extension is not None:
             rows.insert(3, ("extended", str(self.extension)))
         return fragment(Table((), tuple(rows)), f"Receipt for {self.reference}")
+
+
+def certificate_or_receipt(text: str) -> Certificate | Receipt:
+    """Read what either of them wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, as their ``from_json``.
+    """
+    values = loaded(text, "a certificate or a receipt")
+    is_receipt = isinstance(values, dict) and "certificate" in values
+    return Receipt.from_json(text) if is_receipt else Certificate.from_json(text)

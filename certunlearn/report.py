@@ -204,7 +204,7 @@ def _page(c: Certificate, title: str, asked: _Asked) -> Page:
         _record(c),
         _original(c),
     ]
-    return Page(title, verdict, answers, parts, caveat, warning)
+    return Page(title, verdict, answers, parts, caveat, warning, void=not _covers(c))
 
 
 def _covers(c: Certificate) -> bool:
@@ -254,7 +254,8 @@ def _answers(c: Certificate, asked: _Asked) -> Iterator[tuple[str, str]]:
         )
     yield "Carried out by", asked.who or _UNSAID
     yield "Model released", _released(c)
-    yield "With", c.library
+    yield "Trained on now", "1 row" if c.n_retained == 1 else f"{c.n_retained} rows"
+    yield "Software", c.library
     yield _WEIGHTS, c.weights or _UNSAID
 
 
@@ -294,7 +295,7 @@ def _punctual(due: Time | None, done: Time | None) -> str:
 def _subject(c: Certificate) -> str:
     if c.view == "transcript":
         return "all releases since the oldest removal together"
-    return "this release"
+    return "this release" if _covers(c) else "a release made after a removal"
 
 
 def _holds(c: Certificate, promise: Promise) -> Iterator[Text]:

@@ -515,6 +515,35 @@ def test_command_writes_a_page(certificate, tmp_path, capsys):
     assert out == certificate_report(certificate, format="markdown", request="r")
 
 
+def test_command_takes_a_receipt(receipts, tmp_path, capsys):
+    source = tmp_path / "receipt.json"
+    source.write_text(receipts[0].to_json())
+    assert main(["report", str(source), "--who", "me", "--older", "Withdrawn."]) == 0
+    assert capsys.readouterr().out == certificate_report(receipts[0], who="me", older="Withdrawn.")
+    assert main(["report", str(source), "--when", "2026-03-01"]) == 1
+    assert "the receipt says when itself" in capsys.readouterr().err
+
+
+def test_command_compares_dates_and_leaves_words_alone(certificate, tmp_path, capsys):
+    source = tmp_path / "certificate.json"
+    source.write_text(certificate.to_json())
+    command = ["report", str(source), "--format", "markdown", "--received", "in spring"]
+    assert main([*command, "--due", "2026-03-01", "--when", "2026-03-02"]) == 0
+    said = capsys.readouterr().out
+    assert "in spring" in said and "2026-03-02, late" in said
+    assert main([*command, "--due", "soon", "--when", "2026-03-02T09:00+00:00"]) == 0
+    said = capsys.readouterr().out
+    assert "2026-03-02 09:00 UTC" in said and ", late" not in said and "soon" in said
+
+
+def test_command_refuses_an_edited_certificate(certificate, tmp_path, capsys):
+    source = tmp_path / "certificate.json"
+    source.write_text(certificate.to_json().replace('"epsilon": 1.0', '"epsilon": 0.01', 1))
+    assert main(["report", str(source)]) == 1
+    said = capsys.readouterr()
+    assert "epsilon = 0.01 and delta = 1e-06 do not follow from mu" in said.err and not said.out
+
+
 @pytest.mark.parametrize("text", [None, "{}", "\udcff"])
 def test_command_says_what_is_wrong(text, tmp_path, capsys):
     source = tmp_path / "certificate.json"
