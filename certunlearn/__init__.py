@@ -16,6 +16,7 @@ from .meta import forget_in
 from .mixing import mix
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
 from .queue import ForgetQueue
+from .receipt import Receipt
 from .report import certificate_report
 from .substitutes import select_substitutes
 from .suppression import SuppressedPredictor
@@ -37,6 +38,7 @@ __all__ = [
     "ForgettingPipeline",
     "FrozenFeatures",
     "InfluenceDisplay",
+    "Receipt",
     "SuppressedPredictor",
     "__version__",
     "certificate_report",

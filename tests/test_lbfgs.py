@@ -48,7 +48,7 @@ def test_agrees_with_scikit_learn_before_and_after_a_removal(name, standardised)
         true = released._model.gram.geometry.norm(released._model.W - W)
         assert true <= released.certificate_.distance <= released.certificate_.distance_target
         assert released.certificate_.n_retained == keep.sum()
-        assert released.certificate_.check(1.0, 1e-6)
+        assert released.certificate_.check(1.0, 1e-6, allow_seeded=True)
     assert not jax.config.jax_enable_x64 and jnp.ones(1).dtype == np.float32
 
 

@@ -329,7 +329,10 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, and log it."""
-        c = model.certificate
+        new = self._attributes(model, **more)
+        before = None if event == "fit" else self.certificate_
+        c = model.certificate.of(event, new["coef_"], new["intercept_"], before)
+        model = replace(model, certificate=c)
         entry = {
             "event": event,
             "rows": asked,
@@ -344,7 +347,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         }
         self.__dict__.update(
             more,
-            **self._attributes(model, **more),
+            **new,
             history_=[*more.get("history_", getattr(self, "history_", ())), entry],
             _model=model,
             solver_=model.solver,

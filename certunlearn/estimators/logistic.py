@@ -107,7 +107,7 @@ class CertifiedLogReg(LinearClassifier):
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = CertifiedLogReg(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedLogReg().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 567)
     """

@@ -82,7 +82,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     --------
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 60))
-    >>> model = CertifiedMinNorm(random_state=0).fit(X, X[:, 0]).forget([3, 5])
+    >>> model = CertifiedMinNorm().fit(X, X[:, 0]).forget([3, 5])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 18)
     """

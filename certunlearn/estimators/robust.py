@@ -67,7 +67,7 @@ class CertifiedHuberRegressor(LinearRegressor):
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = CertifiedHuberRegressor(threshold=50.0, random_state=0).fit(X, y)
+    >>> model = CertifiedHuberRegressor(threshold=50.0).fit(X, y)
     >>> model.forget([17, 42]).certificate_.check(epsilon=1.0, delta=1e-6)
     True
     """
