@@ -181,7 +181,8 @@ class Certificate(Consistency):
         predictor : estimator
             Fitted: of this package, what ``export_predictor()`` returned, a pipeline that ends with
             one, a search or a vote.  What was made of the released weights afterwards (small ones
-            set to zero, steps joined with the model) has other weights.
+            set to zero, steps joined with the model) has other weights.  Labels and the steps of a
+            pipeline are not compared.
 
         Raises
         ------

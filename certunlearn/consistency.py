@@ -132,7 +132,8 @@ class Consistency:
 
         False where its fields contradict one another (`contradictions` says in what), and for noise
         from a seed, which hides nothing from whoever knows it, unless ``allow_seeded``.  Whether it
-        is a certificate of the predictor at hand is what `matches` tells.
+        is a certificate of the predictor at hand is what `matches` tells, and whether anything has
+        been removed ``removals``: a fit passes as well.
 
         Notes
         -----

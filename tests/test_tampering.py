@@ -324,3 +324,27 @@ def test_there_are_golden_files_of_every_version():
     assert json.loads(golden(2)[0].read_text())["version"] == 2
     newest = set(json.loads(golden(2)[0].read_text()))
     assert newest == {f.name for f in fields(Certificate)}
+
+
+def written_anew():
+    """Write golden files of the present version: before it is published, never after."""
+    made = {
+        "fit": CertifiedLogReg().fit(X, Y),
+        "removal": removed(1),
+        "several": removed(2).release(),
+        "isotropic": removed(2, mechanism="isotropic", noise=0.5),
+        "transcript": removed(2, view="transcript"),
+        "seeded": removed(1, random_state=1),
+        "none": removed(1, noise=0),
+    }
+    for name, model in made.items():
+        c = (
+            model.certificate_
+            if name in ("fit", "removal", "none")
+            else model.certificate_.public()
+        )
+        (GOLDEN / f"certificate_{c.version}_{name}.json").write_text(c.to_json() + "\n")
+
+
+if __name__ == "__main__":
+    written_anew()
