@@ -273,7 +273,7 @@ class Certificate(Consistency):
             return fragment(Text(str(self)))
         rows = [
             ("epsilon, delta", f"{self.epsilon:g}, {self.delta:g}"),
-            ("all releases since the oldest removal", f"epsilon = {self.joint_epsilon:.4g}"),
+            ("joint epsilon", f"{self.joint_epsilon:.4g}, all releases since the oldest removal"),
             ("compared with", self.reference),
             ("noise", f"{self.mechanism}, sigma = {self.sigma:g}"),
             ("weights, SHA-256", self.weights or "not stated"),
