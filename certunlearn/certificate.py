@@ -293,7 +293,9 @@ _SINCE_2 = frozenset(
 def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
     """Add the fields that version 1 left to a rule, or did not state."""
     epsilon, delta, drift = values["epsilon"], values["delta"], (0.0, 0.0)
-    if values["mechanism"] != "isotropic" and values["kind"] != "none" and values["mu"] < math.inf:
+    # Of a vote it stated a mu where no covariance drifts, and none otherwise.
+    drifts = values["mechanism"] != "isotropic" and " members (" not in values["reference"]
+    if drifts and values["kind"] != "none":
         tail = 1e-3 * delta * math.exp(-min(epsilon, 700.0))
         drift = min(1e-3 * epsilon, 1e-3), tail
     one = values["joint_epsilon"] <= epsilon

@@ -211,6 +211,8 @@ def test_nothing_that_is_issued_contradicts_itself():
             seen += joint.epsilon < math.inf
             promise = Promise(joint.epsilon, delta, joint.mu, *joint.drift)
             assert promise.contradiction() is None, promise
+        several, one = budget.joint(parts[0][1]), budget.joint(1)
+        assert several.epsilon >= one.epsilon and several.mu >= one.mu
     assert seen > 7000
 
 
