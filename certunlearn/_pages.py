@@ -282,7 +282,10 @@ def _markdown_block(block: Text | Items | Facts | Table | Curve) -> str:
     if isinstance(block, Items):
         return "\n".join(f"- {_marked(v)}" for v in block.items)
     if isinstance(block, Facts):
-        return "\n".join(f"- **{_marked(k)}:** {_marked(v)}" for k, v in block.pairs)
+        # A question asks for no colon.
+        labels = (k if k.endswith("?") else f"{k}:" for k, _ in block.pairs)
+        pairs = zip(labels, block.pairs, strict=True)
+        return "\n".join(f"- **{_marked(label)}** {_marked(v)}" for label, (_, v) in pairs)
     if isinstance(block, Table):
         lines = [_row(block.head), "|" + "---|" * len(block.head)]
         return "\n".join(lines + [_row(r) for r in block.rows])

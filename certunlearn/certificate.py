@@ -186,7 +186,8 @@ class Certificate(Consistency):
         predictor : estimator
             Fitted: of this package, what ``export_predictor()`` returned, a pipeline that ends with
             one, a search or a vote.  What was made of the released weights afterwards (small ones
-            set to zero, steps joined with the model) has other weights.
+            set to zero, steps joined with the model) has other weights.  Labels and the steps of a
+            pipeline are not compared.
 
         Raises
         ------
@@ -291,7 +292,7 @@ class Certificate(Consistency):
             return fragment(Text(str(self)))
         rows = [
             ("epsilon, delta", f"{self.epsilon:g}, {self.delta:g}"),
-            ("all releases since the oldest removal", f"epsilon = {self.joint_epsilon:.4g}"),
+            ("joint epsilon", f"{self.joint_epsilon:.4g}, all releases since the oldest removal"),
             ("compared with", self.reference),
             ("noise", f"{self.mechanism}, sigma = {self.sigma:g}"),
             ("weights, SHA-256", self.weights or "not stated"),
@@ -314,7 +315,9 @@ _SINCE_2 = frozenset(
 def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
     """Add the fields that version 1 left to a rule, or did not state."""
     epsilon, delta, drift = values["epsilon"], values["delta"], (0.0, math.inf)
-    if values["mechanism"] != "isotropic" and values["kind"] != "none" and values["mu"] < math.inf:
+    # Of a vote it stated a mu where no covariance drifts, and none otherwise.
+    drifts = values["mechanism"] != "isotropic" and " members (" not in values["reference"]
+    if drifts and values["kind"] != "none":
         drift = min(1e-3 * epsilon, 1e-3), epsilon - math.log(delta) + math.log(1e3)
     one = values["joint_epsilon"] <= epsilon
     return values | {

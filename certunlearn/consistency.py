@@ -94,11 +94,13 @@ class Consistency:
         if self.kind == "none":
             if min(self.epsilon, self.joint_epsilon) < math.inf:
                 yield f"kind none claims nothing, but epsilon = {self.epsilon:.6g} is stated"
-        # Where several models are certified version 1 states no mu, nor for several releases.
+        # Of a vote version 1 stated no mu as a rule, and distances in units of several sigmas; of
+        # several releases no joint mu.
         elif self.version > 1 or self.mu < math.inf:
             yield from filter(None, [self.promise.contradiction()])
             part = math.sqrt(share(self.horizon, max(self.releases, 1))) if self.horizon else 1.0
-            if not self.fit_distance + self.distance_target <= up(self.sigma * self.mu * part, 8):
+            far = self.fit_distance + self.distance_target > up(self.sigma * self.mu * part, 8)
+            if far and (self.version > 1 or " members (" not in self.reference):
                 yield "fit_distance and distance_target add up to more than sigma times mu allows"
         if self.kind != "none" and (self.version > 1 or self.joint_mu < math.inf):
             yield from self._joint_contradictions()
@@ -140,7 +142,8 @@ class Consistency:
 
         False where its fields contradict one another (`contradictions` says in what), and for noise
         from a seed, which hides nothing from whoever knows it, unless ``allow_seeded``.  Whether it
-        is a certificate of the predictor at hand is what `matches` tells.
+        is a certificate of the predictor at hand is what `matches` tells, and whether anything has
+        been removed ``removals``: a fit passes as well.
 
         Notes
         -----

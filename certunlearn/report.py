@@ -64,6 +64,12 @@ _OLDER_OF_FIT = (
     "will be, and still show it: keep a list of who was given it."
 )
 
+_BYTES = (
+    "The SHA-256 of the weights is that of these bytes: the number of rows and of columns of coef_ "
+    "in decimal digits, with a space between and a line feed after them; coef_, row by row; "
+    "intercept_, one number a row. Each number is an IEEE 754 double, least significant byte first."
+)
+
 Time = str | date
 
 
@@ -368,4 +374,5 @@ def _original(c: Certificate) -> Part:
         "reads it and refuses fields that contradict one another; its matches(predictor) says "
         "whether a model at hand has these weights."
     )
-    return Part("Certificate, machine-readable", [about, Text(text, code=True)])
+    weights = [] if c.weights is None else [Text(_BYTES)]
+    return Part("Certificate, machine-readable", [about, *weights, Text(text, code=True)])

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from certunlearn import CertifiedLogReg
 from certunlearn.certificate import Certificate
 from certunlearn.power import Promise
-from certunlearn.tradeoff import calibrate, mu_from_epsilon_delta
+from certunlearn.tradeoff import calibrate, composed, mu_from_epsilon_delta
 
 RATES = [0.0, 1e-300, 1e-12, 1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999999, 1.0]
 
@@ -196,6 +196,24 @@ def test_what_is_issued_follows_from_mu_and_the_drift(mechanism, releases, epsil
             assert "do not follow from mu" in str(shift.contradiction())
             less = replace(promise, mu=0.6 * promise.mu).contradiction()
             assert "is smaller than what" in str(less) or promise.epsilon > 100
+
+
+@pytest.mark.long
+def test_nothing_that_is_issued_contradicts_itself():
+    rng, seen = np.random.default_rng(0), 0
+    for view in ["release", "transcript"] * 1500:
+        epsilon, delta = 10 ** rng.uniform(-6, 2.84), 10 ** rng.uniform(-30, -0.05)
+        dimension, drifts = int(10 ** rng.uniform(0, 5)), bool(rng.integers(4))
+        budget = calibrate(epsilon, delta, 0.1, dimension=dimension, drifts=drifts, view=view)
+        other = calibrate(10 ** rng.uniform(-3, 1.5), delta, 0.1, dimension=3, drifts=True)
+        parts = [(budget, int(10 ** rng.uniform(0, 5))), (other, int(10 ** rng.uniform(0, 2)))]
+        for joint in (budget.joint(1), budget.joint(parts[0][1]), composed(parts, delta)):
+            seen += joint.epsilon < math.inf
+            promise = Promise(joint.epsilon, delta, joint.mu, *joint.drift)
+            assert promise.contradiction() is None, promise
+        several, one = budget.joint(parts[0][1]), budget.joint(1)
+        assert several.epsilon >= one.epsilon and several.mu >= one.mu
+    assert seen > 7000
 
 
 def test_implied_delta_is_the_chain_of_the_shift_and_the_drift():
