@@ -101,12 +101,13 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
         raise AssumptionError(
             f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "
             "not unique: the gradient of an interpolating model is zero with any of its rows taken "
-            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use a "
-            "finite C, or CertifiedMinNorm for least squares"
+            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use "
+            f"{objective.finite}, or CertifiedMinNorm for least squares"
         )
     raise NotCertifiedError(
-        "the Gram matrix of the retained rows is not numerically positive definite, so its "
-        "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",
+        "the Gram matrix of the retained rows is not numerically positive definite, so "
+        "neither are the coefficients determined nor can noise be drawn: rescale the features, "
+        f"{objective.stronger}, or drop collinear columns",
         reason="gram",
     )
 

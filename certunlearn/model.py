@@ -125,8 +125,8 @@ def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticMo
     return model
 
 
-def unfactored(error: np.linalg.LinAlgError) -> ConvergenceError:
+def unfactored(objective: Objective, error: np.linalg.LinAlgError) -> ConvergenceError:
     """Return what to raise where no Hessian can be factored."""
     return ConvergenceError(
-        f"the Hessian cannot be factored ({error}): rescale the features or lower C"
+        f"the Hessian cannot be factored ({error}): rescale the features or {objective.stronger}"
     )

@@ -284,14 +284,14 @@ FIT = [
     (
         dict(C=np.inf),
         dict(X=SEPARABLE, y=SEPARATED),
-        ConvergenceError,
-        "no convergence .* lower C",
+        AssumptionError,
+        "separable: .* use a finite C",
     ),
     (
         dict(C=np.inf, fit_intercept=False, noise=0),
         dict(X=SEPARABLE, y=SEPARATED),
-        ConvergenceError,
-        "no convergence .* lower C",
+        AssumptionError,
+        "separable: .* use a finite C",
     ),
     (dict(C=np.inf), dict(X=np.c_[X, X[:, 0]]), NotCertifiedError, "lower C|smaller C"),
     ({}, dict(X=with_row(np.inf)), ValueError, "X contains infinity"),
