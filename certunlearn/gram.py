@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .diagonal import Diagonal
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import Factor, factorise
+from .losses import positive, stronger
 from .noise import Geometry
 from .objective import Curvature, Objective
 from .orthogonal import gram_factor
@@ -102,12 +103,12 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
             f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "
             "not unique: the gradient of an interpolating model is zero with any of its rows taken "
             "out, and gradient and Newton steps from it do nothing, hence forget nothing; use "
-            f"{objective.finite}, or CertifiedMinNorm for least squares"
+            f"{positive(objective.loss)}, or CertifiedMinNorm for least squares"
         )
     raise NotCertifiedError(
         "the Gram matrix of the retained rows is not numerically positive definite, so "
         "neither are the coefficients determined nor can noise be drawn: rescale the features, "
-        f"{objective.stronger}, or drop collinear columns",
+        f"{stronger(objective.loss)}, or drop collinear columns",
         reason="gram",
     )
 

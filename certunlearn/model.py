@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .exceptions import ConvergenceError
 from .factor import Factor, factorise
+from .losses import stronger
 from .objective import Curvature, Objective, without
 from .orthogonal import hessian_factor
 from .weights import Weights
@@ -128,5 +129,5 @@ def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticMo
 def unfactored(objective: Objective, error: np.linalg.LinAlgError) -> ConvergenceError:
     """Return what to raise where no Hessian can be factored."""
     return ConvergenceError(
-        f"the Hessian cannot be factored ({error}): rescale the features or {objective.stronger}"
+        f"the Hessian cannot be factored ({error}): rescale the features or {stronger(objective.loss)}"
     )

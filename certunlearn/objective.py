@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from ._rounding import UNIT_ROUNDOFF, gamma
 from .exceptions import AssumptionError
 from .factor import norm
-from .losses import Loss, Softmax
-from .pointwise import Logistic, SoftplusHinge
+from .losses import Loss
 from .share import Share
 from .sparse_rows import Rows
 from .weights import Weights
@@ -128,21 +127,6 @@ class Objective:
     alpha: Array
     gauge: Array
     l1: Array | None = None
-
-    @property
-    def endless(self) -> bool:
-        """Whether a row's loss falls for ever as its margin grows: logistic losses and hinges."""
-        return isinstance(getattr(self.loss, "each", self.loss), Logistic | SoftplusHinge | Softmax)
-
-    @property
-    def stronger(self) -> str:
-        """Advice: what makes the penalty stronger.  Estimators of such losses state its inverse."""
-        return "lower C" if self.endless else "raise alpha"
-
-    @property
-    def finite(self) -> str:
-        """Advice: what makes it positive."""
-        return "a finite C" if self.endless else "an alpha > 0"
 
     @property
     def weight(self) -> Array:

@@ -18,6 +18,7 @@ from ..diagonal import Diagonal
 from ..exceptions import AssumptionError
 from ..factor import factorise, largest_eigenvalue, norm, spectral_norm
 from ..gram import Gram
+from ..losses import positive
 from ..noise import Geometry
 from ..objective import Curvature, Measurement, Objective
 from ..solvers.newton_cg import at_floor, newton_cg
@@ -237,7 +238,7 @@ def refresh_matrix_free(
         factored = "" if objective.rows.sparse else ' or solver="newton-cholesky"'
         raise AssumptionError(
             "without a factored Hessian the distance to the optimum is bounded by the penalty, and "
-            f"there is none: use {objective.finite}{factored}"
+            f"there is none: use {positive(objective.loss)}{factored}"
         )
     geometry, reached = gram.geometry, [math.inf]
 

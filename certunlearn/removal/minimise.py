@@ -9,6 +9,7 @@ import numpy as np
 
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..gram import Gram
+from ..losses import stronger
 from ..model import QuadraticModel
 from ..objective import Objective
 from ..pointwise import Squared
@@ -93,13 +94,13 @@ def _demand(objective: Objective, reached: Reached, goal: Goal) -> None:
         if goal.relative and size > goal.tol and (np.abs(m.gradient) > m.allowance).any():
             raise ConvergenceError(
                 f"no step lowers the objective (max |mean gradient| {size:.3g}): rescale the "
-                f"features or the targets, take a smoother loss, or {objective.stronger}"
+                f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
             )
         least = isinstance(getattr(objective.loss, "each", None), Squared)
         raise NotCertifiedError(
             "certified distance inf to the exact optimum: as far as float64 can tell the rows do "
             "not determine the coefficients (collinear columns, or hardly any penalty or "
-            f"curvature), so there is nothing to be close to: {objective.stronger}, drop "
+            f"curvature), so there is nothing to be close to: {stronger(objective.loss)}, drop "
             "collinear columns or rescale the features"
             + (", or use CertifiedMinNorm for fewer rows than features" if least else ""),
             reason="curvature",
@@ -108,7 +109,7 @@ def _demand(objective: Objective, reached: Reached, goal: Goal) -> None:
     raise NotCertifiedError(
         f"certified distance {reached.distance:.3g} to the exact optimum, but epsilon, delta and "
         f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, "
-        f"{objective.stronger}, or better scaled features in float64",
+        f"{stronger(objective.loss)}, or better scaled features in float64",
         reason="distance",
         distance=reached.distance,
         target=goal.distance,

@@ -22,7 +22,7 @@ from scipy.optimize import OptimizeWarning, linprog
 
 from .._rounding import gamma
 from ..exceptions import AssumptionError, CertunlearnError, ConvergenceError
-from ..losses import Columnwise
+from ..losses import Columnwise, endless, positive, stronger
 from ..objective import Measurement, Objective
 from ..sparse_rows import SparseRows
 
@@ -47,7 +47,7 @@ def separable(objective: Objective, W: Array) -> bool:
     Guarantee: True only if a direction separates the rows of positive weight, completely or not.
     False claims nothing.
     """
-    if not objective.endless:
+    if not endless(objective.loss):
         return False
     if _separates(objective, W):
         return True
@@ -68,7 +68,7 @@ def refuse_separable(objective: Objective, W: Array) -> None:
         raise AssumptionError(
             "the classes are separable: some direction puts no row on the wrong side, and without "
             "a penalty the coefficients grow along it without end, so there is no optimum: use "
-            f"{objective.finite}"
+            f"{positive(objective.loss)}"
         )
 
 
@@ -84,7 +84,7 @@ def no_convergence(
     far = "; the classes are separable, and the penalty alone keeps the coefficients finite"
     return ConvergenceError(
         f"no convergence in {max_iter} Newton steps (max |mean gradient| {size:.3g})"
-        f"{far if separable(objective, W) else ''}: raise max_iter or {objective.stronger}"
+        f"{far if separable(objective, W) else ''}: raise max_iter or {stronger(objective.loss)}"
     )
 
 
