@@ -128,6 +128,5 @@ def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticMo
 
 def unfactored(objective: Objective, error: np.linalg.LinAlgError) -> ConvergenceError:
     """Return what to raise where no Hessian can be factored."""
-    return ConvergenceError(
-        f"the Hessian cannot be factored ({error}): rescale the features or {stronger(objective.loss)}"
-    )
+    advice = f"rescale the features or {stronger(objective.loss)}"
+    return ConvergenceError(f"the Hessian cannot be factored ({error}): {advice}")

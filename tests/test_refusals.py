@@ -1,18 +1,29 @@
 """Refusals: what has no optimum, or none that float64 can tell, is refused and says why."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import make_regression
+from sklearn.linear_model import ElasticNet, HuberRegressor, PoissonRegressor, Ridge
 
+import certunlearn
 from certunlearn import (
+    CertifiedElasticNet,
     CertifiedHuberRegressor,
     CertifiedLinearSVC,
     CertifiedLogReg,
+    CertifiedMinNorm,
     CertifiedPoissonRegressor,
     CertifiedRidge,
     CertifiedRidgeClassifier,
 )
-from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from certunlearn.exceptions import (
+    AlreadyForgottenError,
+    AssumptionError,
+    ConvergenceError,
+    NotCertifiedError,
+    RowError,
+)
 
 NOISES = pytest.mark.parametrize("noise", [0, 0.1])
 
@@ -140,3 +151,93 @@ def test_errors_speak_of_the_parameter_that_the_estimator_has(estimator):
             assert "raise alpha" in str(error) and " C" not in str(error).replace(" Cert", "")
         else:
             assert "max_iter" in params
+
+
+def mixed(n=40):
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(n, 3)), np.arange(n) % 2
+
+
+def test_forgetting_one_of_two_classes_names_the_way_out():
+    X, y = mixed()
+    model = CertifiedLogReg(random_state=0).fit(X, np.array(["no", "yes"])[y])
+    for confirm in (False, True):
+        with pytest.raises(AssumptionError, match=r"row of class 'yes'.* learn\(\) other rows"):
+            model.forget(y == 1, confirm=confirm)
+    assert model.n_forgotten_ == 0
+
+
+@pytest.mark.parametrize("epsilon", [1.1, 1.35, 1.9])
+def test_a_threshold_given_as_epsilon_warns(epsilon):
+    X, y = mixed()
+    with pytest.warns(UserWarning, match=f"pass threshold={epsilon}$") as caught:
+        CertifiedHuberRegressor(epsilon=epsilon, noise=1.0).fit(X, 1.0 * y)
+    assert caught[0].filename == __file__
+    for params in (dict(epsilon=2.0), dict(threshold=1.5), dict(loss="log-cosh")):
+        # Warnings are errors.
+        CertifiedHuberRegressor(**(dict(epsilon=epsilon, noise=1.0) | params)).fit(X, 1.0 * y)
+
+
+def test_identifiers_belong_to_one_row_each_also_as_rows_come():
+    X, y = mixed()
+    model = CertifiedLogReg(random_state=0).fit(X, y, row_ids=[f"p{i}" for i in range(40)])
+    with pytest.raises(RowError, match="share: 'p5'"):
+        model.learn(X[:2], y[:2], row_ids=["new", "p5"])
+    with pytest.raises(RowError, match="share: 'new'"):
+        model.learn(X[:2], y[:2], row_ids=["new", "new"])
+    # Somebody who has left may come again, and leave again.
+    model.forget(row_ids="p5").learn(X[5:6], y[5:6], row_ids=["p5"]).forget(row_ids="p5")
+    assert model.n_retained_ == 39
+    with pytest.raises(AlreadyForgottenError):
+        model.forget(row_ids="p5")
+
+
+def test_an_index_with_repeats_names_no_rows_but_aligns_masks():
+    X, y = mixed()
+    frame = pd.DataFrame(X, index=np.arange(40) // 2)
+    model = CertifiedLogReg(random_state=0).fit(frame, y)
+    for request in (pd.Index([3]), [3]):
+        with pytest.raises(certunlearn.AmbiguousRowError, match="rows="):
+            model.forget(request)
+    model.forget(pd.Series(np.arange(40) == 7, index=frame.index)).forget(rows=[8])
+    assert model._model.forgotten[[7, 8]].all() and model.n_forgotten_ == 2
+
+
+TWINS = [
+    (CertifiedRidge, Ridge),
+    (CertifiedElasticNet, ElasticNet),
+    (CertifiedPoissonRegressor, PoissonRegressor),
+    (CertifiedHuberRegressor, HuberRegressor),
+]
+
+
+@pytest.mark.parametrize("ours, theirs", TWINS, ids=lambda c: c.__name__)
+def test_intercepts_have_scikit_learns_shapes(ours, theirs):
+    X, y = mixed()
+    model, twin = ours(random_state=0, noise=1.0).fit(X, 1.0 + y), theirs().fit(X, 1.0 + y)
+    for fitted in (model, twin, model.export_predictor()):
+        assert isinstance(fitted.intercept_, np.float64) and fitted.intercept_.shape == ()
+    assert CertifiedMinNorm().fit(X, 1.0 * y).intercept_.shape == ()
+
+
+def test_errors_and_warnings_are_importable_from_the_top():
+    from certunlearn import exceptions
+
+    public = {
+        name
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert public <= set(certunlearn.__all__) and len(public) >= 12
+    assert certunlearn.NotCertifiedError is NotCertifiedError
+
+
+def test_a_preview_without_a_bound_says_so_in_words():
+    X, y = mixed(400)
+    X[:5] *= 30
+    seen = CertifiedLogReg(random_state=0).fit(X, y).preview(rows=range(150))
+    assert np.isinf(seen.distance)
+    assert "no bound without a pass, which the removal makes; " in str(seen)
+    assert "inf" not in str(seen).replace("influence", "")
+    unnoised = CertifiedLogReg(noise=0).fit(X, y).preview([20])
+    assert "nan" not in str(unnoised)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         unknown = [key for key in given if key not in labels.tolist()]
         if unknown:
             raise ValueError(f"class_weight names labels that y does not hold: {unknown}")
+        none = [key for key, weight in given.items() if isinstance(weight, Real) and weight == 0]
+        if none:
+            raise ValueError(
+                f"class_weight gives no weight to {none}: a class without weight has no place in "
+                "the training set, so leave its rows out or give them sample_weight 0"
+            )
         return np.array(
             [_validate.real("class_weight", given.get(v, 1.0), low=0) for v in labels.tolist()]
         )

@@ -18,7 +18,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     """A linear estimator whose targets are numbers."""
 
     alpha: float
-    intercept_: float | Array
+    intercept_: np.float64 | Array
     _targets = {"y_numeric": True}
     _several: bool = False
 
@@ -83,7 +83,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         several = more.get("_several", self._several)
         return {
             "coef_": coef if several else coef[0],
-            "intercept_": intercept if several else float(intercept[0]),
+            "intercept_": intercept if several else intercept[0],
             "n_iter_": self._steps(model),
         }
 
