@@ -157,6 +157,15 @@ class Certificate:
             raise ValueError(f"delta of a certificate cannot be {values['delta']}")
         return cls(**values)
 
+    def _epsilons(self) -> str:
+        """Lead with both: what a single release tells, and what all of them do."""
+        if self.view == "transcript":
+            return f"epsilon = {self.epsilon:g} for all releases since the oldest removal together"
+        return (
+            f"epsilon = {self.epsilon:g} for this release by itself and "
+            f"{self.joint_epsilon:.4g} for all since the oldest removal together"
+        )
+
     def __str__(self) -> str:
         """A short statement in plain language."""
         if self.kind == "none":
@@ -166,13 +175,11 @@ class Certificate:
             )
         low, middle, high = self.coefficient_deviation
         lines = [
-            f"Certified removal, epsilon = {self.epsilon:g}, delta = {self.delta:g}.",
+            f"Certified removal, {self._epsilons()}; delta = {self.delta:g}.",
             f"Better than these two numbers allow, no test on {_SUBJECT[self.view]} from",
             f"{self.reference}.",
             f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
             f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",
-            f"  joint view   all releases since the oldest removal: epsilon = "
-            f"{self.joint_epsilon:.4g} at the same delta",
         ]
         if self.distance is not None:
             lines.append(
