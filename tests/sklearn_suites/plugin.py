@@ -26,6 +26,9 @@ def _concerned(item):
         return False
     if any(isinstance(value, str) and value in OTHER_SOLVERS for value in params.values()):
         return False
+    classes = {value.__name__ for value in params.values() if isinstance(value, type)}
+    if any(hasattr(value, "fit") for value in params.values()) and classes.isdisjoint(ADAPTED):
+        return bool(_NAMES.search(told))
     return bool(_NAMES.search(inspect.getsource(item.function)) or _NAMES.search(told))
 
 
