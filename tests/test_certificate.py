@@ -170,7 +170,7 @@ def test_statement_names_the_numbers_and_what_is_not_covered():
         "delta = 3e-05",
         "isotropic",
         "sigma = 0.25",
-        "all of them  epsilon = ",
+        "epsilon = 0.375 for all releases since the oldest removal, however many",
     ):
         assert part in text
     assert "retraining by the same estimator to within the fit distance" in text

@@ -97,7 +97,8 @@ class CertifiedLogReg(LinearClassifier):
     iterate (a warning says so); deploy `export_predictor` instead.
 
     Deviations from scikit-learn: a row of zero weight is not in the training set, so a class with
-    only such rows is not in ``classes_``.
+    only such rows is not in ``classes_``, and a ``class_weight`` of 0 is refused.  There is no
+    ``sparsify``: a release has no zeros.  The exported predictor has it.
 
     There is no probit link: the third derivative of ``-log Phi(z)`` over the second grows like z
     without end, so no constant of self-concordance bounds it, and the logistic loss is its

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..exceptions import AssumptionError, NotCertifiedError
+import numpy as np
+
+from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..gram import Gram
+from ..losses import stronger
 from ..model import QuadraticModel
 from ..objective import Objective
+from ..pointwise import Squared
 from .composite import refresh_composite
 from .distance import Array, Reached
 from .matrix_free import refresh_matrix_free
 from .refresh import Goal, refresh
+from .separation import refuse_separable
 
 
 def minimised(
@@ -74,19 +79,38 @@ def minimised(
             tier=tier,
             progress=progress,
         )
-    _demand(reached, goal)
+    _demand(objective, reached, goal)
     return reached, iterations
 
 
-def _demand(reached: Reached, goal: Goal) -> None:
-    """Refuse what misses its goal; without noise there is no claim to miss."""
-    if goal.relative or reached.distance <= goal.distance:
+def _demand(objective: Objective, reached: Reached, goal: Goal) -> None:
+    """Refuse what misses its goal; without noise there is no claim to miss, but a distance."""
+    if reached.distance <= goal.distance or (goal.relative and math.isfinite(reached.distance)):
         return
+    if math.isinf(reached.distance):
+        refuse_separable(objective, reached.W)
+        m = reached.measurement
+        size = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+        if goal.relative and size > goal.tol and (np.abs(m.gradient) > m.allowance).any():
+            raise ConvergenceError(
+                f"no step lowers the objective (max |mean gradient| {size:.3g}): rescale the "
+                f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
+            )
+        least = isinstance(getattr(objective.loss, "each", None), Squared)
+        raise NotCertifiedError(
+            "certified distance inf to the exact optimum: as far as float64 can tell the rows do "
+            "not determine the coefficients (collinear columns, or hardly any penalty or "
+            f"curvature), so there is nothing to be close to: {stronger(objective.loss)}, drop "
+            "collinear columns or rescale the features"
+            + (", or use CertifiedMinNorm for fewer rows than features" if least else ""),
+            reason="curvature",
+            target=goal.distance,
+        )
     raise NotCertifiedError(
         f"certified distance {reached.distance:.3g} to the exact optimum, but epsilon, delta and "
-        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, a smaller "
-        "C, or better scaled features in float64",
-        reason="distance" if math.isfinite(reached.distance) else "curvature",
+        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, "
+        f"{stronger(objective.loss)}, or better scaled features in float64",
+        reason="distance",
         distance=reached.distance,
         target=goal.distance,
     )
