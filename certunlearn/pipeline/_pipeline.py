@@ -68,6 +68,10 @@ class ForgettingPipeline(Verbs, DensePredictions):
     them alone, and the release is certified for the rows they give: so steps and release together
     are (epsilon, delta)-indistinguishable from those of that pipeline.  Proof: proofs/pipeline.md
 
+    Steps are fitted by one thread of BLAS and OpenMP: sums of several depend on how many there are.
+    Where columns come with rows that are learnt or corrected, there is room for a quarter more
+    coefficients than there were at the first removal; beyond that NotCertifiedError is raised.
+
     Rows of zero weight are not in the training set, of the steps as little as of the model.  A
     step that does not move costs what forgetting costs without it, but for the recount.
 
@@ -237,12 +241,14 @@ class ForgettingPipeline(Verbs, DensePredictions):
         ------
         AssumptionError
             If ``composed`` and a step is not known to be affine: scalers without clipping, `PCA`,
-            a `FunctionTransformer` without a function, ``"passthrough"``, and a `Pipeline` of these
-            are.  If the head was changed without the pipeline.
+            `TruncatedSVD`, selections of columns, a `FunctionTransformer` without a function,
+            ``"passthrough"``, and a `Pipeline` or `ColumnTransformer` of these are.  If the head
+            was changed without the pipeline.
 
         Notes
         -----
         Both are functions of the release and the steps, so the certificate holds for them too.
+        Columns that no step takes have a coefficient of zero, and must be numbers all the same.
         Composed predictions are the same up to rounding: where columns are far from zero for their
         spread (a year, a time stamp), about 1e-16 times ``|coef| |x|``.
         """
