@@ -189,6 +189,8 @@ def state(step):
     out = {}
 
     def walk(path, value):
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            value = value.tolist()
         if isinstance(value, BaseEstimator):
             for name, inner in sorted(vars(value).items()):
                 walk(f"{path}.{name}", inner)
