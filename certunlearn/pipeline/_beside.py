@@ -148,7 +148,8 @@ def shared_out(pipe: Any, named: dict[str, Any], params: Mapping[str, Any], n: i
 def labels_for(head: Any, y: Any, X: Any) -> Values:
     """Return labels as the steps get them: targets as float64, whatever they were given as."""
     check_consistent_length(X, y)
-    return np.asarray(y) if is_classifier(head) else np.asarray(y, dtype=np.float64)
+    out = np.asarray(y) if is_classifier(head) else np.asarray(y, dtype=np.float64)
+    return out.ravel() if out.shape[1:] == (1,) else out
 
 
 def narrow(values: Values) -> Values:
@@ -190,7 +191,9 @@ def _routed(
     head = dict(out[pipe.steps[-1][0]].fit)
     if named.get("progress") is not None:
         head["progress"] = named["progress"]
-    return head, {name: dict(out.get(name, {}).get("fit_transform", {})) for name, _ in pipe.steps}
+    steps = {name: out.get(name, {}) for name, _ in pipe.steps[:-1]}
+    # Under the method that a step has.
+    return head, {k: dict(v.get("fit_transform") or v.get("fit", {})) for k, v in steps.items()}
 
 
 def _per_row(key: str, values: Any, n: int) -> Values:

@@ -210,21 +210,15 @@ RECOUNTED: tuple[type, ...] = (
 )
 COMPOSED: tuple[type, ...] = (ColumnTransformer, FeatureUnion, Pipeline)
 TEXT: tuple[type, ...] = (CountVectorizer, HashingVectorizer, TfidfVectorizer)
-#: Their predictions add up in the order in which threads finish.
-FORESTS: tuple[type, ...] = (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 #: Models that columns may be selected by, fitted with the step and thrown away or kept in it.
 ADVISERS: tuple[type, ...] = (
-    *FORESTS,
     DecisionTreeClassifier,
     DecisionTreeRegressor,
     ElasticNet,
     ExtraTreeClassifier,
     ExtraTreeRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     Lasso,
@@ -232,6 +226,8 @@ ADVISERS: tuple[type, ...] = (
     LinearSVC,
     LinearSVR,
     LogisticRegression,
+    RandomForestClassifier,
+    RandomForestRegressor,
     Ridge,
     RidgeClassifier,
 )

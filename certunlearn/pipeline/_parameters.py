@@ -7,10 +7,9 @@ from numbers import Integral
 from typing import Any
 
 from sklearn.decomposition import PCA
-from sklearn.feature_selection import RFECV, SequentialFeatureSelector
 
 from ..exceptions import AssumptionError
-from ._kinds import ADVISERS, DRAWING, FORESTS, SELECTING, SOMETIMES, STATELESS, SUPERVISED, TEXT
+from ._kinds import ADVISERS, DRAWING, SELECTING, SOMETIMES, STATELESS, SUPERVISED, TEXT
 
 #: Parameters that hold a function of the caller's.
 _CALLABLES = (
@@ -91,12 +90,6 @@ def _look_at_adviser(path: str, step: Any) -> None:
     if type(adviser) not in ADVISERS:
         raise refusal(
             path, step, f"its {type(adviser).__name__} is not known to be a function of rows"
-        )
-    if type(adviser) in FORESTS and type(step) in (RFECV, SequentialFeatureSelector):
-        raise refusal(
-            path,
-            step,
-            f"a {type(adviser).__name__} adds predictions up in the order in which threads finish",
         )
 
 

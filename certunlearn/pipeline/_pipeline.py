@@ -68,7 +68,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
     them alone, and the release is certified for the rows they give: so steps and release together
     are (epsilon, delta)-indistinguishable from those of that pipeline.  Proof: proofs/pipeline.md
 
-    Steps are fitted by one thread of BLAS and OpenMP: sums of several depend on how many there are.
+    Steps are fitted in one thread, whatever their ``n_jobs``: sums depend on how many there are.
     Where columns come with rows that are learnt or corrected, there is room for a quarter more
     coefficients than there were at the first removal; beyond that NotCertifiedError is raised.
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from joblib import parallel_config  # type: ignore[import-untyped]
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
@@ -267,9 +268,13 @@ def _fitted(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Limit BLAS and OpenMP, whose sums depend on the number of threads and who comes first."""
+    """Limit BLAS, OpenMP and ``n_jobs``: sums depend on how many there are and who comes first.
+
+    What another process draws would not be seen either.
+    """
     with blas_threads(1), threadpool_limits(limits=1, user_api="openmp"):
-        yield
+        with parallel_config(backend="sequential"):
+            yield
 
 
 @contextmanager
