@@ -45,7 +45,7 @@ from certunlearn import (
     unlearner,
 )
 from certunlearn.exceptions import AssumptionError, NotCertifiedError
-from certunlearn.pipeline._kinds import REFUSED
+from certunlearn.pipeline._classes import REFUSED
 from certunlearn.pipeline._parameters import callables
 from certunlearn.pipeline._trial import differences
 

@@ -26,7 +26,7 @@ from sklearn.preprocessing import (
 )
 
 from ..exceptions import AssumptionError
-from ._kinds import RECOUNTED
+from ._classes import RECOUNTED
 from .steps import is_nothing
 
 Array = NDArray[np.float64]

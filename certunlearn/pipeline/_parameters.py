@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.decomposition import PCA
 
 from ..exceptions import AssumptionError
-from ._kinds import ADVISERS, DRAWING, SELECTING, SOMETIMES, STATELESS, SUPERVISED, TEXT
+from ._classes import ADVISERS, DRAWING, SELECTING, SOMETIMES, STATELESS, SUPERVISED, TEXT
 
 #: Parameters that hold a function of the caller's.
 _CALLABLES = (

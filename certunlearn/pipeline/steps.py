@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from .._threads import blas_threads
 from ..exceptions import AssumptionError
 from ._beside import Beside
-from ._kinds import COMPOSED, RECOUNTED, REFUSED, STATELESS, SUPERVISED
+from ._classes import COMPOSED, RECOUNTED, REFUSED, STATELESS, SUPERVISED
 from ._parameters import callables, may_draw, refusal
 from ._trial import differences, fit_transform, tried
 from .frozen import FrozenFeatures
