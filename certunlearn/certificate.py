@@ -75,6 +75,9 @@ class Certificate:
         of the noise.
     joint_epsilon : float
         All releases since the oldest removal together, at the same delta.
+    releases, horizon : int, int
+        How many these are, this one included (0: nothing has been removed); in the transcript
+        view, how many have the same distance target (None in the release view).
     coefficient_deviation : tuple of float
         Smallest, median and largest standard deviation that the noise gives a coefficient.
     reference, goal, conditions, not_covered : str or tuple of str
@@ -105,6 +108,8 @@ class Certificate:
     reference: str
     n_retained: int
     library: str
+    releases: int = 0
+    horizon: int | None = None
     goal: str = "untraining"
     conditions: tuple[str, ...] = CONDITIONS
     not_covered: tuple[str, ...] = NOT_COVERED
@@ -157,6 +162,21 @@ class Certificate:
             raise ValueError(f"delta of a certificate cannot be {values['delta']}")
         return cls(**values)
 
+    @property
+    def _counted(self) -> str:
+        """Say how many releases there have been, and how many are planned."""
+        if not self.releases:
+            return "nothing has been removed so far"
+        said = f"{self.releases} since the oldest removal"
+        if self.horizon is None:
+            return said
+        left = self.horizon - self.releases
+        return (
+            f"{said}, {left} of {self.horizon} planned ones left"
+            if left >= 0
+            else (f"{said}, beyond the {self.horizon} planned: certified to falling distances")
+        )
+
     def __str__(self) -> str:
         """A short statement in plain language."""
         if self.kind == "none":
@@ -171,8 +191,9 @@ class Certificate:
             f"{self.reference}.",
             f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
             f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",
-            f"  joint view   all releases since the oldest removal: epsilon = "
-            f"{self.joint_epsilon:.4g} at the same delta",
+            f"  releases     {self._counted}",
+            f"  all of them  epsilon = {self.joint_epsilon:.4g} at the same delta"
+            f"{', however many will come' if self.horizon else ''}",
         ]
         if self.distance is not None:
             lines.append(

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ._interrupts import deferred, steady
 from ._threads import blas_threads
 from .certificate import Certificate
 from .exceptions import NotCertifiedError
@@ -30,7 +31,17 @@ from .release import drawn, promised
 from .removal import min_norm
 from .removal.min_norm import Solution
 from .scaled import ScaledRows
-from .state import UNNOISED, Array, Members, Positions, Progress, Settings, appended, budget_of
+from .state import (
+    UNNOISED,
+    Array,
+    Members,
+    Positions,
+    Progress,
+    Settings,
+    appended,
+    budget_of,
+    unappended,
+)
 from .tradeoff import Budget
 from .unlearner import Requests
 from .weights import NO_ROWS, Weights
@@ -107,9 +118,17 @@ class Model(State):
         out[self.requests.named] = True
         return out
 
+    @property
+    def settled(self) -> bool:
+        """Whether the store holds this model's rows and no others."""
+        pending = self.requests.pending(self.rows.scrubbed)
+        return not len(pending) and self.rows.n == len(self.members.weights)
+
     def scrub(self) -> None:
-        """Overwrite whatever rows this model no longer holds; safe to call again."""
-        self.rows.scrub(self.requests.pending(self.rows.scrubbed))
+        """Overwrite whatever rows this model does not hold; safe to call again."""
+        with steady():
+            unappended(self.rows, len(self.members.weights))
+            self.rows.scrub(self.requests.pending(self.rows.scrubbed))
 
 
 def fit(
@@ -128,7 +147,7 @@ def fit(
     members = _members(Weights.of(np.array(sample_weight, dtype=np.float64)))
     budget = budget_of(settings, rows.d * y.shape[1])
     goal = math.inf if budget is None else budget.fit_distance
-    with blas_threads(min(X.shape)):
+    with deferred(), blas_threads(min(X.shape)):
         solution = min_norm.trained(rows, members.weights, goal)
     state = State(settings, rows, members, budget, solution)
     return _released(state, Requests(), goal, clock, 0, progress)
@@ -165,7 +184,7 @@ def edit(
     NotCertifiedError, AssumptionError
         As `fit`; the new rows are overwritten.
     """
-    with appended(model.rows, len(model.members.weights), X, y):
+    with deferred(), appended(model.rows, len(model.members.weights), X, y):
         return _edited(model, positions, sample_weight, progress)
 
 
@@ -199,7 +218,7 @@ def rebased(model: Model) -> Model:
         If the distance cannot be shown.
     """
     goal = _goal(model.budget, model.requests.since_removal)
-    with blas_threads(min(model.rows.n, model.rows.d)):
+    with deferred(), blas_threads(min(model.rows.n, model.rows.d)):
         solution = min_norm.trained(model.rows, model.members.weights, goal)
     _shown(solution, _needed(solution, model.budget, goal))
     return replace(model, solution=solution)
@@ -217,7 +236,7 @@ def _edited(model: Model, positions: Positions, weight: Array, progress: Progres
     goal = _goal(model.budget, requests.since_removal)
     gone = positions[weights.at(positions) > 0]
     clock, reads = time.perf_counter(), rows.reads
-    with blas_threads(min(rows.n, rows.d)):
+    with deferred(), blas_threads(min(rows.n, rows.d)):
         if len(weight):
             weights = weights.extended(np.array(weight, dtype=np.float64))
         weights = weights.without(gone)

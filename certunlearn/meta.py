@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import reprlib
 import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +18,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
+from ._interrupts import steady
+from ._whole import serially
 from .certificate import Certificate
 from .estimators._addressing import Asked
 from .estimators._base import UnlearningEstimator
@@ -162,6 +163,14 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
             )
     if not members:
         raise AssumptionError(f"the {type(vote).__name__} has no members: fit it")
+    return serially(members, lambda: _together(vote, members, asked, confirm))
+
+
+def _together(
+    vote: Any, members: list[UnlearningEstimator], asked: Asked, confirm: bool
+) -> Certificate:
+    for member in members:
+        member._settle()
     positions = [member._positions(asked) for member in members]
     gone = [member._model.forgotten for member in members]
     if not all(np.array_equal(a, b[0]) for b in (positions, gone) for a in b):
@@ -186,14 +195,15 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
                 "no retained row would have one of the labels, which the VotingClassifier itself "
                 "keeps a list of: fit it anew on the rows that stay"
             )
-    with ExitStack() as unless_all_are_taken:
-        for member in members:
-            unless_all_are_taken.enter_context(member._unchanged_on_error())
-        for member, change, model in zip(members, changes, models, strict=True):
-            member._adopt(model, change.event, change.asked)
-    for member in members:
-        member._scrub()
-    return _joint(members)
+    drafts = [member._draft() for member in members]
+    for draft, change, model in zip(drafts, changes, models, strict=True):
+        draft._adopt(model, change.event, change.asked)
+    certificate = _joint(drafts)
+    # All at once: no interrupt comes between the first and the last.
+    with steady():
+        for member, draft in zip(members, drafts, strict=True):
+            member._take_over(draft)
+    return certificate
 
 
 def _joint(members: list[UnlearningEstimator]) -> Certificate:
@@ -224,6 +234,8 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
         distance_target=max(c.distance_target for c in own),
         fit_distance=max(c.fit_distance for c in own),
         joint_epsilon=composed_epsilon(parts, delta) if claims else math.inf,
+        releases=max(c.releases for c in own),
+        horizon=min((c.horizon for c in own if c.horizon), default=None) if ever else None,
         coefficient_deviation=(min(low), float(np.median(middle)), max(high)),
         reference=(
             f"retraining the {len(own)} members ({', '.join(names)}) to within their fit "

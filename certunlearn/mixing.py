@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validate, unlearner
 from ._rounding import gamma, up
+from ._whole import serially
 from .certificate import SEEDED, Certificate
 from .estimators._linear import LinearEstimator
 from .exceptions import AssumptionError, NotCertifiedError
@@ -32,7 +33,7 @@ _COMPARED = 1 << 20
 #: Releases of a model have the numbers 0, 1, ...: that of a mixture differs from them all.
 _APART = -1
 #: What must agree, as the models were fitted, whatever their parameters say by now.
-_SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "fit_intercept")
+_SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_intercept")
 
 CHOSEN = "the weights of the mixture and its models were chosen without the removed rows"
 COUNTED = "the joint epsilon counts this mixture and its models' releases, no other mixture"
@@ -64,7 +65,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     AssumptionError
         If the models differ in their retained rows, labels or sample weights, which are compared
         one by one in the order they are held, or in what must agree; or with
-        ``mechanism="objective"``, ``view="transcript"``, or a `CertifiedMinNorm`.
+        ``mechanism="objective"``, or a `CertifiedMinNorm`.
     NotCertifiedError
         If the distance of the mean to the mean of the exact optima is not within the promise.
     ValueError
@@ -92,6 +93,12 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     """
     models = list(models)
     shares = _shares(weights, len(models))
+    known = [m for m in models if isinstance(m, LinearEstimator)]
+    return serially(known, lambda: _mixed(models, shares, random_state))
+
+
+def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Any) -> Any:
+    """Release the mean of models that no verb is changing."""
     first = models[0]
     _comparable(models)
     mixed, certificate = _mixture([m._model for m in models], shares, random_state)
@@ -143,19 +150,17 @@ def _comparable(models: Sequence[Any]) -> None:
                 "weights in the same order: the mixture would have no common retraining to be "
                 "compared with; carry out every request in every model first"
             )
-    if own.view != "release" or own.mechanism == "objective":
+    if own.mechanism == "objective":
         raise AssumptionError(
-            'a mixture is certified with view="release" and mechanism="gram" or "isotropic": the '
-            "transcript of several models is not accounted for, nor is G^2 carried over between "
-            "different penalties"
+            'a mixture is certified with mechanism="gram" or "isotropic": G^2 is not carried over '
+            "between different penalties"
         )
 
 
 def _same_labels(a: Any, b: Any) -> bool:
     """Whether codes mean the same, and columns have the same names."""
     names = [getattr(m, "feature_names_in_", np.zeros(0)) for m in (a, b)]
-    labels = [getattr(m, "_labels", np.zeros(0)) for m in (a, b)]
-    return np.array_equal(names[0], names[1]) and np.array_equal(labels[0], labels[1])
+    return np.array_equal(names[0], names[1]) and a._class_names() == b._class_names()
 
 
 def _same_rows(a: Model, b: Model) -> bool:
@@ -220,6 +225,9 @@ def _mixture(
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
         conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
+        # Its epsilon is that of one release; all of them together are in the joint epsilon.
+        view="release",
+        horizon=None,
         joint_epsilon=joint,
         distance=distance,
         tier="mixture",

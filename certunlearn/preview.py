@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from ._pages import Table, fragment
+from ._threads import numerics
 from .attribution import influences_of, margins, members_of, reading
 from .confirmation import Lost, Taken
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
@@ -150,10 +151,8 @@ class Preview:
 
 def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:
     """Find the rows of the training set that look like those at ``positions`` in the store."""
-    import jax
-
     among = members_of(model)
-    with jax.enable_x64(True):
+    with numerics():
         return neighbours(model.rows.view(), positions, among=among, threshold=threshold)
 
 
@@ -162,7 +161,7 @@ def preview(
     positions: Positions,
     *,
     names: Positions,
-    labels: NDArray[Any],
+    labels: Mapping[int, Any],
     groups: tuple[Lost, ...] = (),
     threshold: float | None = None,
     full: bool = False,
@@ -175,7 +174,7 @@ def preview(
         In the store.
     names : ndarray of int
         What each row of the store is called in the fit.
-    labels : ndarray
+    labels : mapping of int
         Label of each class code.
     groups : tuple of Lost
         Groups that lose rows.

@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import _validate
+from ._interrupts import steady
+from ._whole import Guard, Whole, serialised
 from .estimators._addressing import Asked
 from .estimators._base import UnlearningEstimator
 from .exceptions import (
@@ -24,11 +26,12 @@ from .pipeline import ForgettingPipeline
 from .requested import (
     Receipt,
     Request,
+    asking,
     counted,
     day,
-    first,
     phrased,
     read,
+    refused,
     span,
     table,
     union,
@@ -38,7 +41,7 @@ from .requested import (
 from .state import Positions
 
 
-class ForgetQueue:
+class ForgetQueue(Whole):
     """Collects requests for one fitted model and carries them out together.
 
     Parameters
@@ -57,8 +60,16 @@ class ForgetQueue:
     now : callable, optional
         Returns the time, with a zone; by default UTC by the machine's clock.
 
+    Attributes
+    ----------
+    receipts : tuple of Receipt
+        Those of the last run.
+
     Notes
     -----
+    Every method that looks at the model or changes it waits for the model's verbs, and they for it.
+    A copy of a queue has a copy of the model.
+
     What a batch means: its rows leave in one removal, with one release and one certificate, which
     compares that release with training without any of them, whosever they were.  Carried out one
     by one, k requests make k releases, and all releases since the oldest removal together are
@@ -109,12 +120,27 @@ class ForgetQueue:
         elif size is not None:
             self.size = _validate.count("size", size, low=1)
         self._clock = now
-        self._fitted = self._head.history_
+        self._fitted = self._head._fitted
         # What tells this fit from others, and is kept by a pickle of the model.
-        entry = repr(sorted(self._fitted[0].items()))
+        entry = repr(sorted(self._fitted.items()))
         self._mark = hashlib.blake2b(entry.encode(), digest_size=8).hexdigest()
         self._waiting: dict[str, Request] = {}
+        self.receipts: tuple[Receipt, ...] = ()
 
+    @property
+    def _guard(self) -> Guard | None:
+        """Those of the model: nothing of it changes while the queue looks at it, nor the queue."""
+        return None if "_seen" in self.__dict__ else self.model._guard
+
+    def _settle(self) -> None:
+        self.model._settle()
+
+    def _still(self) -> Self:
+        out = self._draft()
+        out.model = self.model._still()
+        return out
+
+    @serialised
     def add(
         self,
         which: Any = None,
@@ -162,6 +188,7 @@ class ForgetQueue:
         deadline = None if allowed is None else received + allowed
         return self._admitted(Request(reference, received, deadline, kind, named, found))
 
+    @serialised
     def withdraw(self, reference: str) -> Request:
         """Take a request out again; it is returned.
 
@@ -174,6 +201,7 @@ class ForgetQueue:
             raise UnknownRowError(f"no request with reference {reference!r} waits")
         return self._waiting.pop(reference)
 
+    @serialised
     def run(
         self, *, confirm: bool = False, expand: str | None = None, progress: Any = None
     ) -> tuple[Receipt, ...]:
@@ -200,7 +228,7 @@ class ForgetQueue:
         Notes
         -----
         A run that raises leaves the queue and the model as they were.  Should it be interrupted
-        once the removal is done, receipts of the next run say that the rows were forgotten before.
+        when all is done, before the receipts have reached the caller, they are in ``receipts``.
         """
         waiting, live, gone = list(self), [], []
         self.now()
@@ -209,21 +237,25 @@ class ForgetQueue:
             live.append(here)
             gone.append(lost)
         everything, more = union(live), {} if expand is None else {"expand": expand}
+        draft = self.model._draft()
         if len(everything):
             try:
-                self.model.forget(rows=everything, confirm=confirm, progress=progress, **more)
+                draft.forget(rows=everything, confirm=confirm, progress=progress, **more)
             except ConfirmationNeededError as question:
-                raise self._asking(waiting, live, question) from None
+                raise asking(self._head, waiting, live, question) from None
             except CertunlearnError as error:
-                raise self._refused(waiting, live, error) from error
-        done, certificate = self.now(), self.model.certificate_.public()
+                raise refused(self._head, waiting, live, error) from error
+        done, certificate = self.now(), draft.certificate_.public()
         receipts = tuple(
             Receipt.of(request, done, here, lost, certificate)
             for request, here, lost in zip(waiting, live, gone, strict=True)
         )
-        # Last, and all at once: whoever interrupts leaves all of them waiting for their receipts.
         carried = {request.reference for request in waiting}
-        self._waiting = {k: r for k, r in self._waiting.items() if k not in carried}
+        left = {k: r for k, r in self._waiting.items() if k not in carried}
+        # The removal and its receipts are one step.
+        with steady():
+            self.model._take_over(draft)
+            self._waiting, self.receipts = left, receipts
         return receipts
 
     def now(self) -> datetime:
@@ -241,6 +273,7 @@ class ForgetQueue:
         return self.due()
 
     @property
+    @serialised
     def ready(self) -> bool:
         """Whether a deadline is no further away than ``lead``, or rows enough wait."""
         if self.due(self.lead):
@@ -254,6 +287,7 @@ class ForgetQueue:
         return 0 < self._head.capacity() <= rows
 
     @property
+    @serialised
     def rows(self) -> Positions:
         """Positions in the fit of all rows that would go now, increasing."""
         return union([self._current(request)[0] for request in self])
@@ -264,6 +298,7 @@ class ForgetQueue:
     def __iter__(self) -> Iterator[Request]:
         return iter(tuple(self._waiting.values()))
 
+    @serialised
     def to_json(self) -> str:
         """Serialise the requests, and nothing of the model.
 
@@ -313,7 +348,7 @@ class ForgetQueue:
         return self.model.head if isinstance(self.model, ForgettingPipeline) else self.model
 
     def _same_fit(self) -> None:
-        if self._head.history_ is not self._fitted:
+        if self._head._fitted is not self._fitted:
             raise RowError(
                 "the model has been fitted anew since this queue was made: its positions mean "
                 "other rows now; write the requests with to_json and read them for the new fit"
@@ -342,45 +377,6 @@ class ForgetQueue:
                 ) from error
         lost = self._head._model.forgotten[names.store(found)]
         return found[~lost], found[lost]
-
-    def _asking(
-        self, waiting: list[Request], live: list[Positions], question: ConfirmationNeededError
-    ) -> ConfirmationNeededError:
-        """Say from which request on a batch asks; not where look-alikes alone make it."""
-
-        def silent(rows: Positions) -> bool:
-            return not self._head._taken(rows).questions
-
-        if silent(union(live)):
-            return question
-        since = f" (from request {waiting[first(live, silent)].reference!r} on)"
-        return ConfirmationNeededError(tuple(reason + since for reason in question.reasons))
-
-    def _refused(
-        self, waiting: list[Request], live: list[Positions], error: CertunlearnError
-    ) -> BatchRefusedError:
-        """Say which request is the first that cannot go with those before it."""
-        if self._possible(union(live)):
-            return BatchRefusedError(f"the batch is refused, no one request for it: {error}")
-        i = first(live, self._possible)
-        reference = waiting[i].reference
-        those = f" together with the {counted(i, 'request')} before it" if i else ""
-        return BatchRefusedError(
-            f"request {reference!r} cannot be carried out{those}: {error}. Nothing has been "
-            f"changed; withdraw({reference!r}) lets the others go on",
-            reference=reference,
-        )
-
-    def _possible(self, rows: Positions) -> bool:
-        """Whether a removal would be certified, tried on the head and thrown away."""
-        head = self._head
-        if not len(rows):
-            return True
-        try:
-            head._edit(head._forgetting(head._positions(Asked(rows=rows))))(progress=None)
-        except CertunlearnError:
-            return False
-        return True
 
     def __repr__(self) -> str:
         times = [request.deadline for request in self if request.deadline is not None]

@@ -59,6 +59,8 @@ def promised(
         distance_target=0.0 if caps is None else caps.target,
         fit_distance=0.0 if caps is None else caps.fit,
         joint_epsilon=math.inf if budget is None else budget.joint_epsilon(since),
+        releases=since,
+        horizon=settings.horizon if settings.view == "transcript" else None,
         # Two digits: the last bits of a downdated matrix would tell which world it is.
         coefficient_deviation=(
             float(f"{spread.min():.1e}"),

@@ -14,7 +14,13 @@ import numpy as np
 from ._pages import Table, fragment
 from .certificate import Certificate
 from .estimators._addressing import GROUP, Asked, RowNames, _is_pandas, listed
-from .exceptions import RowError
+from .estimators._base import UnlearningEstimator
+from .exceptions import (
+    BatchRefusedError,
+    CertunlearnError,
+    ConfirmationNeededError,
+    RowError,
+)
 from .state import Positions
 
 VERSION = 1
@@ -232,6 +238,53 @@ def first(parts: list[Positions], good: Callable[[Positions], bool]) -> int:
         else:
             unable = middle
     return able
+
+
+def asking(
+    head: UnlearningEstimator,
+    waiting: list[Request],
+    live: list[Positions],
+    question: ConfirmationNeededError,
+) -> ConfirmationNeededError:
+    """Say from which request on a batch asks; not where look-alikes alone make it."""
+
+    def silent(rows: Positions) -> bool:
+        return not head._taken(rows).questions
+
+    if silent(union(live)):
+        return question
+    since = f" (from request {waiting[first(live, silent)].reference!r} on)"
+    return ConfirmationNeededError(tuple(reason + since for reason in question.reasons))
+
+
+def refused(
+    head: UnlearningEstimator,
+    waiting: list[Request],
+    live: list[Positions],
+    error: CertunlearnError,
+) -> BatchRefusedError:
+    """Say which request is the first that cannot go with those before it."""
+
+    def possible(rows: Positions) -> bool:
+        """Whether a removal would be certified, tried on the head and thrown away."""
+        if not len(rows):
+            return True
+        try:
+            head._edit(head._forgetting(head._positions(Asked(rows=rows))))(progress=None)
+        except CertunlearnError:
+            return False
+        return True
+
+    if possible(union(live)):
+        return BatchRefusedError(f"the batch is refused, no one request for it: {error}")
+    i = first(live, possible)
+    reference = waiting[i].reference
+    those = f" together with the {counted(i, 'request')} before it" if i else ""
+    return BatchRefusedError(
+        f"request {reference!r} cannot be carried out{those}: {error}. Nothing has been "
+        f"changed; withdraw({reference!r}) lets the others go on",
+        reference=reference,
+    )
 
 
 def union(parts: list[Positions]) -> Positions:

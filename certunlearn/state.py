@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._interrupts import steady
 from .exceptions import AssumptionError
 from .gram import Gram
 from .objective import Objective
@@ -53,6 +54,7 @@ class Settings:
     max_iter: int
     seed: int | None
     view: str = "release"
+    horizon: int = 1
     solver: str = "auto"
     loss: Pointwise | None = None
     per_weight: bool = False
@@ -218,19 +220,31 @@ def effective(settings: Settings, rows: Rows, members: Members) -> Weights:
 
 @lru_cache(maxsize=8)
 def _calibrated(
-    epsilon: float, delta: float, noise: float, dimension: int, drifts: bool, view: str
+    epsilon: float,
+    delta: float,
+    noise: float,
+    dimension: int,
+    drifts: bool,
+    view: str,
+    horizon: int,
 ) -> Budget:
-    return calibrate(epsilon, delta, noise, dimension=dimension, drifts=drifts, view=view)
+    return calibrate(
+        epsilon,
+        delta,
+        noise,
+        dimension=dimension,
+        drifts=drifts,
+        view=view,
+        horizon=horizon,
+    )
 
 
 def budget_of(settings: Settings, dimension: int) -> Budget | None:
     """Return the budget of a release of ``dimension`` coordinates; None without noise."""
     if settings.noise == 0:
         return None
-    drifts = settings.mechanism != "isotropic"
-    return _calibrated(
-        settings.epsilon, settings.delta, settings.noise, dimension, drifts, settings.view
-    )
+    s, drifts = settings, settings.mechanism != "isotropic"
+    return _calibrated(s.epsilon, s.delta, s.noise, dimension, drifts, s.view, s.horizon)
 
 
 def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal:
@@ -243,12 +257,21 @@ def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal
 @contextmanager
 def appended(rows: Any, known: int, X: Any, labels: NDArray[Any]) -> Iterator[None]:
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
-    if rows.n > known:
-        # Rows of an edit that was never taken over.
-        rows.withdraw(rows.n - known)
-    rows.append(X, labels)
+    with steady():
+        unappended(rows, known)
+        rows.append(X, labels)
     try:
         yield
-    except BaseException:
-        rows.withdraw(len(labels))
+    except GeneratorExit:
+        # Whoever drops this does so at any time: the next verb overwrites them.
         raise
+    except BaseException:
+        unappended(rows, known)
+        raise
+
+
+def unappended(rows: Any, known: int) -> None:
+    """Overwrite and drop all rows behind the ``known`` ones: those of an edit not taken over."""
+    with steady():
+        if rows.n > known:
+            rows.withdraw(rows.n - known)

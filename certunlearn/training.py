@@ -67,7 +67,7 @@ def solved(
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
-    budget = budget_of(settings, _counted(before, rows.p * K, t))
+    budget = budget_of(settings, rows.p * K)
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
     W = _start(objective, gram.geometry.known, before if warm else None, classes)
@@ -77,25 +77,6 @@ def solved(
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
     return opened(state, None)
-
-
-def _counted(before: State | None, size: int, t: int) -> int:
-    """Return the dimension that release t, of so many coefficients, and those before it count as.
-
-    A larger dimension means smaller caps.  So earlier releases with more coefficients go on being
-    counted, and more than they had cannot come: they were allowed more drift.
-    """
-    known = None if before is None else before.budget
-    if known is None:
-        return size
-    if size > known.dimension and t > 1 and known.drift_cap > 0:
-        raise NotCertifiedError(
-            f"there are {size} coefficients now, but the releases since the oldest removal are "
-            f"counted together for at most {known.dimension}: fit anew, or use "
-            "mechanism='isotropic'",
-            reason="drift",
-        )
-    return max(size, known.dimension)
 
 
 def _start(

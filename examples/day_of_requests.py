@@ -25,7 +25,7 @@ about = pd.DataFrame({"user": users, "sent": 2022 + np.arange(len(X)) // 450})
 
 
 def trained():
-    model = CertifiedLogReg(C=0.1, epsilon=1.0, delta=1e-6)
+    model = CertifiedLogReg(C=0.1, epsilon=1.0, delta=1e-6, view="release")
     return model.fit(X / 16, y, row_ids=names, groups=users, metadata=about)
 
 

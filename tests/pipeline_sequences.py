@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
 )
 
 from certunlearn.exceptions import ClassForgottenWarning
-from certunlearn.pipeline import _features
+from certunlearn.pipeline import _kinds
 
 from .test_pipeline import N, columns, frame, numbers, own, piped, rows, same_state, sound
 
@@ -57,7 +57,7 @@ class Truth:
 
     def learn(self, X, y, weight=None):
         weight = np.ones(len(y)) if weight is None else np.array(weight)
-        self.X = _features.joined(self.X, X)
+        self.X = _kinds.joined(self.X, X)
         self.y, self.weight = np.append(self.y, y), np.append(self.weight, weight)
         self.alive = np.append(self.alive, weight > 0)
 
@@ -66,7 +66,7 @@ class Truth:
             n = len(self.y)
             order = np.arange(n)
             order[at] = n + np.arange(len(at))
-            self.X = rows(_features.joined(self.X, X), order)
+            self.X = rows(_kinds.joined(self.X, X), order)
         if y is not None:
             self.y[at] = y
 

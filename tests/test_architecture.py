@@ -10,7 +10,8 @@ ROOT = Path(certunlearn.__file__).parent
 README = (ROOT.parent / "README.md").read_text()
 # Rooms of one layer do not import one another.
 LAYERS = [
-    {"_version", "_validate", "_threads", "exceptions", "_rounding", "_style"},
+    {"_version", "_validate", "exceptions", "_rounding", "_style", "_interrupts"},
+    {"_threads", "_whole"},
     {
         "pointwise",
         "rows",

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     sequence,
     softmax,
     sparse,
+    views,
 )
 from tests.benchmarks.objective import Objective
 
@@ -41,6 +42,15 @@ def test_fit(tmp_path):
     assert rows[0]["mean gradient, ours"] <= 1e-8 and rows[0]["theirs"] <= 1e-8
     ratios = rows[0]["ours over newton-cholesky"]
     assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
+
+
+def test_views(tmp_path):
+    (rows,) = contents(views, tmp_path).values()
+    alone, together = rows
+    assert (alone["view"], together["view"]) == ("release", "transcript")
+    assert together["joint epsilon of all"] == 1.0 < alone["joint epsilon of all"]
+    assert 0 < together["without a pass"] <= alone["without a pass"] <= 60
+    assert alone["median over the release view's"] == 1.0
 
 
 def test_removal(tmp_path, monkeypatch):
@@ -89,7 +99,8 @@ def test_latency_and_its_picture(tmp_path):
 
 def test_sequence_and_its_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "flights", lambda most=None: None)
-    rows, peers_ = contents(sequence, tmp_path).values()
+    rows, peers_, views_ = contents(sequence, tmp_path).values()
+    assert [row["view"] for row in views_] == ["release", "transcript"]
     assert {row["solver"] for row in peers_} == {"newton-cholesky", "lbfgs"}
     assert sum(row["requests"] for row in rows[:-1]) == rows[-1]["requests"] == 60
     assert rows[-1]["bound over truth"]["min"] >= 1

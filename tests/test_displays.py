@@ -99,7 +99,7 @@ def test_certificate_display_is_public(model):
 
 @pytest.mark.parametrize("view", ["release", "transcript"])
 def test_forgetting_curve_follows_the_history(view):
-    model = fitted(view=view)
+    model = fitted(view=view, horizon=1)
     display = ForgettingCurveDisplay.from_estimator(model)
     history = model.history_
     assert display.tier == [entry["tier"] for entry in history]

@@ -38,7 +38,6 @@ from sklearn.preprocessing import (
 
 from certunlearn import (
     CertifiedLogReg,
-    CertifiedRidge,
     ForgettingPipeline,
     forgetting,
     unlearner,
@@ -47,7 +46,6 @@ from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,
     AssumptionError,
-    NotCertifiedError,
     RowError,
     SecretStateWarning,
     UnknownRowError,
@@ -588,25 +586,17 @@ def test_what_the_certificate_says():
     assert not any("recounted" in text for text in still.conditions)
 
 
-def test_more_columns_after_the_first_removal_are_refused_where_drift_counts():
+@pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
+def test_the_budget_is_that_of_the_columns_there_are(mechanism):
     X, y = numbers()
-    for mechanism, refused in (("gram", True), ("isotropic", False)):
-        head = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X, y)
-        head._refit(head._forgetting(np.array([3])), X * 2)
-        assert head._model.budget.dimension == 6
-        # Within the room that the first removal left.
-        head._refit(head._forgetting(np.array([4])), np.hstack([X, X[:, :1] ** 2]))
-        wide = np.hstack([X, X**2])
-        if refused:
-            before = pickle.dumps([head.coef_, head.n_features_in_, head.certificate_])
-            with pytest.raises(NotCertifiedError, match="9 coefficients"):
-                head._refit(head._forgetting(np.array([5])), wide)
-            assert pickle.dumps([head.coef_, head.n_features_in_, head.certificate_]) == before
-        else:
-            head._refit(head._forgetting(np.array([5])), wide)
-        # Fewer columns go on being counted as the most there were.
-        head._refit(head._forgetting(np.array([6])), X[:, :2])
-        assert head._model.budget.dimension == (6 if refused else 9)
+    head = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X, y)
+    for t, features in enumerate((X * 2, np.hstack([X, X**2]), X[:, :2]), 1):
+        head._refit(head._forgetting(np.array([t])), features)
+        rows = np.setdiff1d(np.arange(N), np.arange(1, t + 1))
+        alone = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(features[rows], y[rows])
+        assert head._model.budget == alone._model.budget
+        assert head.certificate_.distance_target == alone._model.budget.caps(t).target
+        assert head.certificate_.joint_epsilon == alone._model.budget.joint_epsilon(t)
 
 
 @pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
@@ -625,14 +615,15 @@ def test_what_is_promised_does_not_tell_whether_a_step_has_moved(mechanism):
     assert promised[0] == promised[1] and tiers[0] != tiers[1]
 
 
-def test_room_is_for_the_coefficients_of_every_target():
-    X, _ = numbers()
-    head = CertifiedRidge(noise=1.0).fit(X, np.c_[X[:, 0], X[:, 1], X[:, 2]])
-    head._refit(head._forgetting(np.array([3])), X * 2)
-    size = 3 * (X.shape[1] + 1)
-    assert head._model.budget.dimension == size + size // 4
-    with pytest.raises(NotCertifiedError, match="counted together"):
-        head._refit(head._forgetting(np.array([4])), np.hstack([X, X**2]))
+def test_a_word_that_only_a_forgotten_text_had_changes_no_promise():
+    promised = []
+    for more in (" larch maple oak pine", ""):
+        words = ["amber birch", "birch cedar", "amber cedar"] * 20
+        words[5] += more
+        pipe = forgetting(make_pipeline(CountVectorizer(), CertifiedLogReg()))
+        pipe.fit(words, np.arange(60) % 2).forget(rows=[0]).forget(rows=[5]).release()
+        promised.append(pipe.certificate_.public())
+    assert promised[0] == promised[1]
 
 
 def test_a_request_that_raises_leaves_everything_as_it_was(monkeypatch):

@@ -76,9 +76,7 @@ def fitted():
 
 
 def copied(model):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SecretStateWarning)
-        return copy.deepcopy(model)
+    return copy.deepcopy(model)
 
 
 def snapshot(model):
@@ -433,7 +431,7 @@ def test_interrupt_at_every_sweep_changes_nothing(monkeypatch, name, sweep):
 
 
 def test_interrupted_release_in_the_transcript_view_changes_nothing(monkeypatch):
-    model, twin = plain(view="transcript"), plain(view="transcript")
+    model, twin = plain(horizon=1), plain(horizon=1)
     limit, before = model.certificate_.distance, snapshot(model)
     assert limit > 0
 
@@ -465,7 +463,7 @@ def test_interrupt_while_scrubbing_is_made_good_later(monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeps, "scrub", stop)
+    monkeypatch.setattr(sweeps, "overwrite", stop)
     with pytest.raises(KeyboardInterrupt):
         model.forget([3])
     monkeypatch.undo()

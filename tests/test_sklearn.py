@@ -29,9 +29,9 @@ from certunlearn.exceptions import SecretStateWarning
 ESTIMATORS = [
     CertifiedLogReg(),
     CertifiedLogReg(mechanism="isotropic"),
-    CertifiedLogReg(mechanism="objective"),
+    CertifiedLogReg(mechanism="objective", view="release"),
     CertifiedLogReg(noise=0),
-    CertifiedLogReg(view="transcript"),
+    CertifiedLogReg(view="release"),
     CertifiedLogReg(class_weight="balanced", C=10.0),
     CertifiedLogReg(l1_ratio=0.5),
     CertifiedElasticNet(),

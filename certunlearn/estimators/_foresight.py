@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate, attribution, preview
+from .._whole import serialised
 from ..confirmation import Lost, Taken
 from ..influence import LeftOut, unit_of
 from ..lookalikes import Neighbours
@@ -23,7 +25,10 @@ class Foresight:
 
     _model: Model
     _names: RowNames
-    _labels: NDArray[Any]
+
+    def _class_names(self) -> Mapping[int, Any]:
+        """Return the label of each class code; none where targets are numbers."""
+        return {}
 
     def _foreseeable(self) -> None:
         """Refuse where nothing can be foreseen."""
@@ -33,6 +38,7 @@ class Foresight:
     def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
         """Return the positions a request names."""
 
+    @serialised
     def neighbours(
         self,
         which: Any = None,
@@ -75,6 +81,7 @@ class Foresight:
         positions = self._positions(Asked(which, rows, row_ids, groups, where))
         return self._near(positions, threshold)
 
+    @serialised
     def preview(
         self,
         which: Any = None,
@@ -119,12 +126,13 @@ class Foresight:
             self._model,
             self._names.store(positions),
             names=self._names.called(len(self._model.members.weights)),
-            labels=getattr(self, "_labels", np.zeros(0)),
+            labels=self._class_names(),
             groups=self._groups_lost(positions),
             threshold=threshold,
             full=_validate.flag("full", full),
         )
 
+    @serialised
     def capacity(self, *, most: int = 1000) -> int:
         """Return how many typical single removals fit before the next pass over the rows.
 
@@ -136,11 +144,13 @@ class Foresight:
         return preview.capacity(self._model, _validate.count("most", most, low=1))
 
     @property
+    @serialised
     def should_refresh(self) -> bool:
         """Whether most single removals would need a pass now, or a fresh Hessian pays by now."""
         self._foreseeable()
         return preview.should_refresh(self._model)
 
+    @serialised
     def _owed(
         self, asked: Asked, most: int | None = None
     ) -> tuple[NDArray[np.int64], LeftOut, str]:
@@ -195,9 +205,8 @@ class Foresight:
 
     def _taken(self, positions: NDArray[np.int64]) -> Taken:
         """Count what a request takes; costs nothing that grows with the rows that stay."""
-        labels = getattr(self, "_labels", np.zeros(0))
         groups = self._groups_lost(positions)
-        return Taken.by(self._model, self._names.store(positions), labels, groups)
+        return Taken.by(self._model, self._names.store(positions), self._class_names(), groups)
 
     def _groups_lost(self, positions: NDArray[np.int64]) -> tuple[Lost, ...]:
         groups = self._names.groups

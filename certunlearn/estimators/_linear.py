@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _validate, unlearner
+from .._whole import verb
 from ..exceptions import AssumptionError
 from ..noise import MECHANISMS
 from ..pointwise import Pointwise
@@ -47,6 +48,7 @@ class LinearEstimator(UnlearningEstimator):
     def _settings(self, known: dict[str, Any]) -> Settings:
         """Check the parameters and state them as the unlearner wants them."""
 
+    @verb
     def fit(
         self,
         X: Any,
@@ -97,18 +99,17 @@ class LinearEstimator(UnlearningEstimator):
         AssumptionError
             If there is no optimum, such as with fewer than two classes of positive weight.
         """
-        with self._unchanged_on_error():
-            names_of = X
-            kind = "csr" if self._takes_sparse else False
-            checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
-            X, y = validate_data(self, X, y, **checks, **self._targets)
-            labels, known = self._encoded(y)
-            weight = self._weights(X, sample_weight)
-            names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
-            settings = self._settings(known)
-            with shown(progress, self.verbose) as callback:
-                model = unlearner.fit(X, labels, weight, settings, progress=callback)
-            self._adopt(model, "fit", 0, _names=names, history_=[], **known)
+        names_of = X
+        kind = "csr" if self._takes_sparse else False
+        checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
+        X, y = validate_data(self, X, y, **checks, **self._targets)
+        labels, known = self._encoded(y)
+        weight = self._weights(X, sample_weight)
+        names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
+        settings = self._settings(known)
+        with shown(progress, self.verbose) as callback:
+            model = unlearner.fit(X, labels, weight, settings, progress=callback)
+        self._adopt(model, "fit", 0, _names=names, history_=[], **known)
         return self
 
     def _stated(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
+from .._whole import reader
 from ..exceptions import AssumptionError
 from ..unlearner import Model
 from ._linear import Array, LinearEstimator
@@ -35,7 +36,8 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
@@ -49,6 +51,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def __sklearn_tags__(self) -> Any:
@@ -87,6 +90,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
             "n_iter_": self._steps(model),
         }
 
+    @reader
     def predict(self, X: Any) -> Array:
         """Return the predicted target of each row, shape (n_samples,) or (n_samples, K)."""
         return self._margins(X)

@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.linear_model import ElasticNet
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Squared
 from ..unlearner import Settings
 from ._regressor import LinearRegressor
@@ -34,7 +35,7 @@ class CertifiedElasticNet(LinearRegressor):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most proximal Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; ``noise`` is the fraction of a coefficient's standard error if the
         residuals' variance is 1.  Only a solver that factors the Hessian knows L1 penalties.
 
@@ -78,7 +79,8 @@ class CertifiedElasticNet(LinearRegressor):
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
@@ -93,6 +95,7 @@ class CertifiedElasticNet(LinearRegressor):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
@@ -100,6 +103,7 @@ class CertifiedElasticNet(LinearRegressor):
         alpha, l1 = self._mixed(self._alpha(self.alpha), self.l1_ratio)
         return self._stated(alpha=alpha, l1=l1, loss=Squared(), per_weight=True)
 
+    @reader
     def export_predictor(self, *, threshold: float = 0.0) -> ElasticNet:
         """Return a scikit-learn regressor with the released weights only.
 

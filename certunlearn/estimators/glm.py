@@ -9,6 +9,7 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Gamma, Pointwise, Poisson
 from ..unlearner import Settings
 from ._linear import Array
@@ -31,6 +32,7 @@ class _LogLink(LinearRegressor):
         tags.target_tags.positive_only = True
         return tags
 
+    @reader
     def predict(self, X: Any) -> Array:
         """Return the expected target of each row, shape (n_samples,)."""
         return np.exp(self._margins(X))
@@ -42,6 +44,7 @@ class _LogLink(LinearRegressor):
             d2_tweedie_score(y, prediction, sample_weight=sample_weight, power=self._power)
         )
 
+    @reader
     def export_predictor(self) -> Any:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)
@@ -66,7 +69,7 @@ class CertifiedPoissonRegressor(_LogLink):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; the noise is scaled by
         G = sum s x x' + penalty, a Fisher information at mean 1.
 
@@ -115,7 +118,7 @@ class CertifiedGammaRegressor(_LogLink):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; the noise is scaled by
         G = sum s x x' + penalty, the Fisher information.
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..suppression import SuppressedPredictor, maximum_entropy
 from ..unlearner import Settings
 from ._addressing import Asked
@@ -58,10 +59,14 @@ class CertifiedLogReg(LinearClassifier):
         optimum and claims nothing.
     mechanism : {"gram", "isotropic", "objective"}
         Geometry of the noise.
-    view : {"release", "transcript"}
-        Whether epsilon and delta are meant for each release alone, or for all releases since the
-        oldest removal together, however many: release t is then certified to a distance that
-        falls like 1 / t.
+    view : {"transcript", "release"}
+        Whether epsilon and delta are meant for all releases since the oldest removal together,
+        however many, or for each release alone.  Releases that are meant alone need fewer passes,
+        and together they tell more: see ``joint_epsilon`` in the certificate.
+    horizon : int
+        Releases since the oldest removal that a transcript is planned for: they are all certified
+        to one distance, which falls like ``1 / sqrt(horizon)``.  Later ones are covered as well,
+        by distances that fall like 1 / t.
     solver : {"auto", "newton-cholesky", "newton-cg", "lbfgs"}
         "newton-cholesky" factors the Hessian, of size (classes x features)^2.  "newton-cg" needs
         its products with vectors only, "lbfgs" starts with gradients only; with either every
@@ -122,7 +127,8 @@ class CertifiedLogReg(LinearClassifier):
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.C = C
@@ -138,8 +144,10 @@ class CertifiedLogReg(LinearClassifier):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
+    @reader
     def export_predictor(self, *, threshold: float = 0.0) -> LogisticRegression:
         """Return a scikit-learn classifier with the released weights only.
 
@@ -222,6 +230,7 @@ class CertifiedLogReg(LinearClassifier):
         out.n_suppressed_ = suppressed
         return out
 
+    @reader
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, shape (n_samples, n_classes)."""
         margins = self.decision_function(X)
@@ -230,6 +239,7 @@ class CertifiedLogReg(LinearClassifier):
         out: Array = softmax(margins, axis=1)
         return out
 
+    @reader
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`."""
         out: Array = np.log(self.predict_proba(X))

@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Squared
 from ..unlearner import Settings
 from ._classifier import LinearClassifier
@@ -30,7 +31,7 @@ class CertifiedRidge(LinearRegressor):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; ``noise`` is the fraction of a
         coefficient's standard error if the residuals' variance is 1.
 
@@ -61,6 +62,7 @@ class CertifiedRidge(LinearRegressor):
     def _settings(self, known: dict[str, Any]) -> Settings:
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared())
 
+    @reader
     def export_predictor(self) -> Ridge:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)
@@ -84,7 +86,7 @@ class CertifiedRidgeClassifier(LinearClassifier):
         As in `CertifiedLogReg`.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`.
 
     Attributes
@@ -123,7 +125,8 @@ class CertifiedRidgeClassifier(LinearClassifier):
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
@@ -138,12 +141,14 @@ class CertifiedRidgeClassifier(LinearClassifier):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
         weights = self._class_weight(known["_labels"])
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared(), class_weight=weights)
 
+    @reader
     def export_predictor(self) -> RidgeClassifier:
         """Return a scikit-learn classifier with the released weights only."""
         check_is_fitted(self)

@@ -8,6 +8,7 @@ from sklearn.linear_model import HuberRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..pointwise import LogCosh, Pointwise, PseudoHuber
 from ..unlearner import Settings
 from ._regressor import LinearRegressor
@@ -41,7 +42,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; ``noise`` is the fraction of a
         coefficient's standard error if the residuals' variance is 1.
 
@@ -86,7 +87,8 @@ class CertifiedHuberRegressor(LinearRegressor):
         delta: float = 1e-6,
         noise: float = 0.1,
         mechanism: str = "gram",
-        view: str = "release",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.threshold = threshold
@@ -102,6 +104,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
@@ -112,6 +115,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         loss: Pointwise = PseudoHuber(threshold) if self.loss == LOSSES[0] else LogCosh()
         return self._stated(alpha=self._alpha(self.alpha), loss=loss)
 
+    @reader
     def export_predictor(self) -> HuberRegressor:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)

@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import process_routing
 
 from ..exceptions import AssumptionError
 from ..state import Positions
+from ._kinds import joined, settled
 
 Values = NDArray[Any]
 #: Parameters of ``fit`` by step.
@@ -43,9 +44,9 @@ class Beside:
 
     def taken(self, at: Positions) -> Self:
         """Return those of the rows at positions, a copy."""
-        y = None if self.y is None else narrow(self.y[at])
+        y = None if self.y is None else settled(self.y[at])
         given = {
-            step: {name: narrow(values[at]) for name, values in own.items()}
+            step: {name: settled(values[at]) for name, values in own.items()}
             for step, own in self.given.items()
         }
         return replace(self, y=y, given=given)
@@ -56,7 +57,7 @@ class Beside:
         Raises
         ------
         AssumptionError
-            If one was given and the other was not.
+            If one was given and the other was not, or a value is not of the type.
         """
         ours, theirs = self.named(), more.named()
         if ours != theirs:
@@ -66,9 +67,9 @@ class Beside:
                 + (f"give {', '.join(lacking)} for the new rows too, as fit was" if lacking else "")
                 + (f"fit was not given {', '.join(new)}, so leave it out" if new else "")
             )
-        y = None if self.y is None else _appended(self.y, more.y)
+        y = None if self.y is None else joined(self.y, more.y)
         given = {
-            step: {name: _appended(v, more.given[step][name]) for name, v in own.items()}
+            step: {name: joined(v, more.given[step][name]) for name, v in own.items()}
             for step, own in self.given.items()
         }
         return replace(self, y=y, given=given)
@@ -77,10 +78,10 @@ class Beside:
         """Return these with other labels at positions."""
         if self.y is None:
             return self
-        joined = _appended(self.y, np.asarray(y))
+        every = joined(self.y, np.asarray(y))
         order = np.arange(len(self.y))
         order[at] = len(self.y) + np.arange(len(at))
-        return replace(self, y=narrow(joined[order]))
+        return replace(self, y=settled(every[order]))
 
     def named(self) -> set[str]:
         """Return the names of the fit parameters, as ``step__parameter``."""
@@ -152,13 +153,6 @@ def labels_for(head: Any, y: Any, X: Any) -> Values:
     return out.ravel() if out.shape[1:] == (1,) else out
 
 
-def narrow(values: Values) -> Values:
-    """Return strings in no more room than the longest of them takes, anything else as it is."""
-    if values.dtype.kind not in "US" or not values.size:
-        return values
-    return np.array(values.tolist())
-
-
 def _addressed(
     pipe: Any, named: dict[str, Any], params: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -205,14 +199,3 @@ def _per_row(key: str, values: Any, n: int) -> Values:
         )
     weights = key.rpartition("__")[2] == "sample_weight"
     return np.array(values, dtype=np.float64 if weights else None)
-
-
-def _appended(values: Values, more: Any) -> Values:
-    """Append values of other rows, in the type of the first where it is not one of texts."""
-    more = np.asarray(more)
-    if values.dtype.kind in "US" and more.dtype.kind in "OUS":
-        return np.array([*values.tolist(), *more.tolist()])
-    cast = more.astype(values.dtype)
-    if values.dtype.kind in "biu" and not np.array_equal(cast, more):
-        raise ValueError(f"those of the fit were {values.dtype}, these are {more.dtype}")
-    return np.concatenate([values, cast])

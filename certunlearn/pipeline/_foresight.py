@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _validate, unlearner
+from .._whole import serialised
 from ..estimators._addressing import Asked
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
@@ -31,6 +32,7 @@ class Foresight:
     def _forgetting(self, positions: NDArray[np.int64]) -> tuple[Change, Plan]:
         """Return what it takes to forget rows."""
 
+    @serialised
     def neighbours(
         self,
         which: Any = None,
@@ -49,6 +51,7 @@ class Foresight:
         asked = Asked(which, rows, row_ids, groups, where)
         return self._head().neighbours(which, **asked.named, threshold=threshold)
 
+    @serialised
     def preview(
         self,
         which: Any = None,

@@ -14,10 +14,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from .. import _validate
+from .._whole import reader, verb
 from ..certificate import NOT_COVERED, Certificate
 from ..estimators._base import UnlearningEstimator
 from ..exceptions import AssumptionError
-from . import _features
+from ..weights import NO_ROWS
+from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._composed import composed_predictor
 from ._plan import Kept
@@ -69,8 +71,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
     are (epsilon, delta)-indistinguishable from those of that pipeline.  Proof: proofs/pipeline.md
 
     Steps are fitted in one thread, whatever their ``n_jobs``: sums depend on how many there are.
-    Where columns come with rows that are learnt or corrected, there is room for a quarter more
-    coefficients than there were at the first removal; beyond that NotCertifiedError is raised.
+    Columns may come and go with rows; a budget is that of the coefficients there are.
 
     Rows of zero weight are not in the training set, of the steps as little as of the model.  A
     step that does not move costs what forgetting costs without it, but for the recount.
@@ -112,6 +113,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         return head
 
     @property
+    @reader
     def certificate_(self) -> Certificate:
         """The head's certificate, with what the steps add to its conditions."""
         kept, c = self._fitted(), self._head().certificate_
@@ -144,6 +146,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         """Rows forgotten."""
         return self.head.n_forgotten_
 
+    @verb
     def fit(
         self,
         X: Any,
@@ -163,7 +166,10 @@ class ForgettingPipeline(Verbs, DensePredictions):
         ----------
         X : array-like, DataFrame, sparse matrix or sequence of str
             Raw rows, as the first step wants them; copied, never written to.  A DataFrame's index
-            names the rows.
+            names the rows.  Their dtypes are those of the pipeline: rows learnt later are given
+            them where that changes no value, and refused otherwise.  Texts are kept as wide as
+            the longest of them, and columns of categories, unless these are ordered, with those
+            that occur.
         y, sample_weight, row_ids, groups, metadata, static, progress
             As in `CertifiedLogReg.fit`.  Steps see y where they select or encode by it.
         **params
@@ -211,22 +217,24 @@ class ForgettingPipeline(Verbs, DensePredictions):
             beside = replace(beside, y=labels_for(self.head, y, X))
         beside = beside.taken(at)
         raw, done = fitted_through(self.steps[:first], _features.taken(X, at), beside, declared)
+        raw, like = _kinds.settled(raw), _kinds.settled(_features.taken(X, NO_ROWS))
         # A copy: a step may work in place, or hand on what it was given.
         rows = _features.taken(raw, np.arange(len(at)))
         Xt, more = fitted_through(self.steps[first:-1], rows, beside, declared, trial=True)
         full = _features.laid_out(Xt, at, n)
         raw = raw if first < len(self.steps) - 1 else None
-        with self._unchanged_unless_taken():
-            self.steps = [*done, *more, self.steps[-1]]
-            self.head.fit(full, y, **given)
-            self._kept = Kept(first, raw, beside, at, verdict, (n, 0), self.head.history_)
+        self.steps = [*done, *more, self.steps[-1]]
+        self.head.fit(full, y, **given)
+        self._kept = Kept(first, raw, beside, at, verdict, (n, 0), self.head._fitted, like)
         return self
 
+    @verb
     def release(self) -> Self:
         """Draw a fresh release of the head; the joint view counts it."""
         self._head().release()
         return self
 
+    @reader
     def export_predictor(self, *, composed: bool = False) -> Any:
         """Return plain scikit-learn with the released weights only.
 

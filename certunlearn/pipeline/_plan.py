@@ -11,7 +11,7 @@ from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..exceptions import AssumptionError
 from ..state import Positions
-from . import _features
+from . import _features, _kinds
 from ._beside import Beside
 from .steps import Declared, Verdict, fitted_through, is_nothing
 
@@ -36,8 +36,10 @@ class Kept:
         What the certificate lists on account of the steps.
     mark : tuple of int
         Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
-    history : list
-        The head's own, which another fit begins anew.
+    fit : dict
+        What tells the head's fit from others.
+    like : Any
+        No row of the fit: its kind and dtypes, which rows that come are given.
     """
 
     first: int
@@ -46,11 +48,12 @@ class Kept:
     at: Positions
     verdict: Verdict
     mark: tuple[int, int]
-    history: list[dict[str, Any]]
+    fit: dict[str, Any]
+    like: Any
 
     def known_to(self, head: UnlearningEstimator) -> bool:
         """Whether the head has seen this fit's rows and requests, and no others."""
-        return head.history_ is self.history and mark_of(head) == self.mark
+        return head._fitted is self.fit and mark_of(head) == self.mark
 
 
 class Rows(NamedTuple):
@@ -130,8 +133,8 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
         return Plan(steps, after, new=_features.written_out(new))
     raw = kept.raw
     if rows.new is not None:
-        raw = _features.joined(raw, _features.taken(rows.new, rows.live))
-    raw = _features.taken(raw, rows.order)
+        raw = _kinds.joined(raw, _features.taken(rows.new, rows.live))
+    raw = _kinds.settled(_features.taken(raw, rows.order))
     # A copy: a step may work in place, or hand on what it was given.
     given = _features.taken(raw, np.arange(len(rows.at)))
     try:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from .._whole import Guard, Whole, verb
 from ..estimators._addressing import Asked
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..exceptions import AssumptionError, RowError
 from ..state import Positions
-from . import _features
+from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._foresight import Foresight
 from ._plan import Kept, Plan, Rows, planned, through
 from .steps import Declared
 
 
-class Verbs(Foresight):
+class Verbs(Whole, Foresight):
     """Carries requests out on steps and head together."""
 
+    # As in the estimators: scikit-learn refuses to pickle what says that it has any.
+    __slots__ = ()
     steps: list[tuple[str, Any]]
     _kept: Kept
 
@@ -39,6 +41,7 @@ class Verbs(Foresight):
     def _declared(self) -> Declared:
         """What the owner says of steps."""
 
+    @verb
     def forget(
         self,
         which: Any = None,
@@ -86,6 +89,7 @@ class Verbs(Foresight):
         head._count(counts)
         return self
 
+    @verb
     def learn(
         self,
         X: Any,
@@ -118,8 +122,11 @@ class Verbs(Foresight):
         Raises
         ------
         RowError, ValueError
-            If the new rows are not of the kind of the fit's, or not named as they are.
-        NotCertifiedError, ConvergenceError, AssumptionError
+            If the new rows are not named as those of the fit are.
+        AssumptionError
+            If they are of another kind, or hold a value that the dtype of the fit cannot; or as in
+            `forget`.
+        NotCertifiedError, ConvergenceError
             As in `forget`.
 
         Notes
@@ -152,6 +159,7 @@ class Verbs(Foresight):
         self._carry_out(change, self._planned(change, after), progress)
         return self
 
+    @verb
     def correct(
         self,
         which: Any = None,
@@ -215,7 +223,7 @@ class Verbs(Foresight):
 
     def _raw(self, X: Any) -> Any:
         """Return rows as the first step that moves is given them, a copy."""
-        X = _features.taken(X, np.arange(_num_samples(X)))
+        X = _kinds.alike(_features.taken(X, np.arange(_num_samples(X))), self._kept.like)
         return through(self.steps[: self._kept.first], X)
 
     def _planned(self, change: Change, rows: Rows) -> Plan:
@@ -223,26 +231,52 @@ class Verbs(Foresight):
 
     def _carry_out(self, change: Change, plan: Plan, progress: Any) -> None:
         """Take over what was planned: forgetting, learning and correcting alike."""
-        before = self._kept
-        with self._unchanged_unless_taken():
-            self.steps, self._kept = plan.steps, plan.kept
-            if plan.features is None:
-                self.head._changed(change, plan.new, progress)
-            else:
-                self.head._refit(change, plan.features, progress)
-        if plan.kept.raw is not before.raw:
-            _features.overwrite(before.raw)
-        if plan.kept.beside is not before.beside:
-            before.beside.overwrite()
+        self.steps, self._kept = plan.steps, plan.kept
+        if plan.features is None:
+            self.head._changed(change, plan.new, progress)
+        else:
+            self.head._refit(change, plan.features, progress)
 
-    @contextmanager
-    def _unchanged_unless_taken(self) -> Iterator[None]:
-        """Put everything back if the body raises before the head has taken a new model over."""
-        before, model = dict(self.__dict__), getattr(self.head, "_model", None)
-        try:
-            yield
-        except BaseException:
-            if getattr(self.head, "_model", None) is model:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
+    @property
+    def _guard(self) -> Guard | None:
+        """Those of the head: a pipeline and its head are one model."""
+        if "_seen" in self.__dict__:
+            return None
+        last = self.steps[-1][1] if self.steps else None
+        return last._guard if isinstance(last, Whole) else super()._guard
+
+    def _filled(self, of: Self) -> None:
+        super()._filled(of)
+        name, last = self.steps[-1]
+        if isinstance(last, Whole):
+            self.steps = [*self.steps[:-1], (name, last._draft())]
+
+    def _become(self, draft: Self) -> None:
+        """Take over the steps, and let the head take over what its own draft is."""
+        if isinstance(self.head, Whole):
+            self.head._become(draft.head)
+            draft.steps = [*draft.steps[:-1], self.steps[-1]]
+        super()._become(draft)
+
+    def _still(self) -> Self:
+        out, last = self._draft(), self.steps[-1][1]
+        if isinstance(last, Whole):
+            out.steps = [*self.steps[:-1], (self.steps[-1][0], last._still())]
+        if hasattr(self, "_kept"):
+            # Both are overwritten once they are not needed any more.
+            raw, beside = copy.deepcopy((self._kept.raw, self._kept.beside))
+            out._kept = replace(self._kept, raw=raw, beside=beside)
+        return out
+
+    def _settle(self) -> None:
+        if isinstance(self.steps[-1][1], Whole):
+            self.head._settle()
+
+    def _clean(self, before: Self) -> None:
+        self.head._clean(before.head)
+        old = getattr(before, "_kept", None)
+        if old is not None and old.fit is self._kept.fit:
+            if old.raw is not self._kept.raw:
+                _features.overwrite(old.raw)
+            if old.beside is not self._kept.beside:
+                old.beside.overwrite()
