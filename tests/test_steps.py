@@ -49,10 +49,12 @@ from certunlearn.pipeline._classes import REFUSED
 from certunlearn.pipeline._parameters import callables
 from certunlearn.pipeline._trial import differences
 
+from .pipeline_sequences import Truth
 from .test_pipeline import N, numbers, photograph, piped, rows, sound, texts
 
 MT = np.random.RandomState(0)
 TRANSFORMERS = dict(all_estimators(type_filter="transformer"))
+TAKEN = [name for name, kind in TRANSFORMERS.items() if kind not in REFUSED and name != "TSNE"]
 #: What those need that cannot be made from nothing, and what keeps others small.
 MADE = {
     "BernoulliRBM": {"n_components": 3, "n_iter": 2},
@@ -92,11 +94,11 @@ def positive(seed=0):
     return X, y
 
 
-def given(name):
+def given(name, seed=0):
     """Rows of the kind a transformer takes."""
-    X, y = positive()
+    X, y = positive(seed)
     if name in ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer"):
-        return texts()
+        return texts(seed)
     if name in ("DictVectorizer", "FeatureHasher"):
         return [dict(zip("pqrs", row.tolist(), strict=True)) for row in X], y
     if name in ("MissingIndicator", "KNNImputer", "SimpleImputer"):
@@ -165,6 +167,33 @@ def test_every_transformer_is_taken_or_refused(name):
     assert np.array_equal(np.random.get_state()[1], before)
     np.random.seed(2)
     alike(ours, behind(step).fit(rows(X, keep), y[keep]), len(keep))
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name", sorted(set(TRANSFORMERS) - {k.__name__ for k in REFUSED} - {"TSNE"})
+)
+def test_every_transformer_after_any_requests(name):
+    (X, y), (spare, codes) = given(name), given(name, 1)
+    rng = np.random.default_rng(len(name))
+    pipe, truth = behind(made(name)).fit(X, y), Truth(X, y)
+    for verb in rng.permutation(["forget", "learn", "correct", "relabel", "forget", "both"]):
+        at = rng.choice(truth.at, size=3, replace=False)
+        new = rng.choice(N, size=3, replace=False)
+        changed = rows(spare, new) if verb in ("correct", "both") else None
+        labelled = codes[new] if verb in ("relabel", "both") else None
+        if verb == "forget":
+            pipe.forget(rows=at)
+            truth.alive[at] = False
+        elif verb == "learn":
+            pipe.learn(rows(spare, new), codes[new])
+            truth.learn(rows(spare, new), codes[new])
+        else:
+            pipe.correct(rows=at, X=changed, y=labelled)
+            truth.correct(at, changed, labelled)
+        fresh = behind(made(name)).fit(rows(truth.X, truth.at), truth.y[truth.at])
+        alike(pipe, fresh, len(truth.at))
 
 
 @pytest.mark.filterwarnings("ignore")
