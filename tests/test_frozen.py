@@ -22,7 +22,7 @@ from certunlearn import (
     forgetting,
 )
 from certunlearn.exceptions import AssumptionError
-from certunlearn.pipeline.steps import examined
+from certunlearn.pipeline.steps import Declared, examined
 
 from .test_pipeline import N, frame, photograph, piped, sound, texts
 
@@ -252,7 +252,7 @@ def test_inside_other_steps():
     assert any("step 'a__text'" in text for text in pipe.certificate_.not_covered)
     sound(pipe, X, y, np.arange(1, N))
     union = FeatureUnion([("e", embedded()), ("f", embedded("includes_rows"))])
-    verdict = examined("a", union, {})
+    verdict = examined("a", union, Declared())
     assert not verdict.moves and any("'a__e' come from" in text for text in verdict.conditions)
     assert len(verdict.not_covered) == 1 and "'a__f'" in verdict.not_covered[0]
     with pytest.raises(AssumptionError, match="trained_on="):

@@ -3,9 +3,12 @@
 import pickle
 from dataclasses import replace
 
+import joblib
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -15,7 +18,7 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -35,6 +38,7 @@ from certunlearn.exceptions import (
     AssumptionError,
     ConfirmationNeededError,
     NotCertifiedError,
+    UnknownRowError,
 )
 
 from .test_pipeline import N, numbers, piped, sound
@@ -73,6 +77,7 @@ def test_a_search_forgets_in_its_best_estimator_and_says_what_was_chosen():
     line = c.not_covered[0]
     assert "chosen by GridSearchCV with the forgotten rows" in line
     assert f"head__C={search.best_params_['head__C']}" in line and "cv_results_" in line
+    assert "fit the search anew on the rows that stay" in line
     assert c.not_covered[1:] == search.best_estimator_.certificate_.not_covered
     for key, value in search.cv_results_.items():
         np.testing.assert_array_equal(np.array(value), scores[key])
@@ -80,6 +85,45 @@ def test_a_search_forgets_in_its_best_estimator_and_says_what_was_chosen():
     assert "chosen by GridSearchCV" in certificate_report(c)
     with pytest.raises(AlreadyForgottenError):
         forget_in(search, [7])
+
+
+def test_groups_that_a_search_keeps_for_its_splitter():
+    X, y = numbers()
+    users, ids = np.arange(N) // 4, [f"row {i}" for i in range(N)]
+    plain = make_pipeline(StandardScaler(), CertifiedLogReg(random_state=0))
+    for model in (plain[-1], forgetting(plain)):
+        search = GridSearchCV(model, {}, cv=GroupKFold(2)).fit(X, y, groups=users, row_ids=ids)
+        # It says what was done, and what is to be done.
+        with pytest.raises(UnknownRowError, match="GridSearchCV.fit hands groups= to its splitter"):
+            forget_in(search, groups=3)
+        with pytest.raises(UnknownRowError, match="CertifiedLogReg.*set_fit_request.groups=True"):
+            forget_in(search, groups=3)
+        assert forget_in(search, row_ids="row 5").n_retained == N - 1
+    with config_context(enable_metadata_routing=True):
+        asked = {"groups": True, "row_ids": True, "sample_weight": True}
+        plain[-1].set_fit_request(**asked).set_score_request(sample_weight=True)
+        plain[0].set_fit_request(sample_weight=False)
+        weight = np.random.default_rng(0).uniform(0.5, 2, size=N)
+        for model in (plain[-1], forgetting(plain)):
+            search = GridSearchCV(model, {}, cv=GroupKFold(2))
+            search.fit(X, y, groups=users, row_ids=ids, sample_weight=weight)
+            c = forget_in(search, groups=[3, 4])
+            assert c.n_retained == N - 8 and forget_in(search, row_ids="row 0").n_forgotten == 9
+            best = getattr(search.best_estimator_, "head", search.best_estimator_)
+            keep = np.setdiff1d(np.arange(N), [0, *range(12, 20)])
+            np.testing.assert_array_equal(best._model.sample_weight[keep], weight[keep])
+
+
+def test_folds_in_threads_are_those_in_turn():
+    X, y = standard()
+    search = GridSearchCV(CertifiedLogReg(random_state=0), {"C": [0.1, 1.0]}, cv=3)
+    alone = clone(search).fit(X, y)
+    with joblib.parallel_config(backend="threading", n_jobs=3):
+        together = clone(search).fit(X, y)
+    for key in ("mean_test_score", "split0_test_score"):
+        np.testing.assert_array_equal(together.cv_results_[key], alone.cv_results_[key])
+    np.testing.assert_allclose(together.best_estimator_.coef_, alone.best_estimator_.coef_)
+    assert forget_in(together, [3]).n_retained == N - 1
 
 
 def test_other_searches_and_what_forgets_by_itself():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -18,8 +17,10 @@ from ..estimators._changes import Change
 from ..exceptions import AssumptionError, RowError
 from ..state import Positions
 from . import _features, _kinds
+from ._beside import labels_for, shared_out
 from ._foresight import Foresight
 from ._plan import Kept, Plan, Rows, planned, through
+from .steps import Declared
 
 
 class Verbs(Whole, Foresight):
@@ -37,8 +38,8 @@ class Verbs(Whole, Foresight):
 
     @property
     @abstractmethod
-    def _frozen(self) -> Mapping[str, str]:
-        """Steps declared as fitted elsewhere."""
+    def _declared(self) -> Declared:
+        """What the owner says of steps."""
 
     @verb
     def forget(
@@ -100,6 +101,7 @@ class Verbs(Whole, Foresight):
         metadata: Any = None,
         static: Any = None,
         progress: Any = None,
+        **params: Any,
     ) -> Self:
         """Add raw rows to the training set of every step and of the head, and release anew.
 
@@ -109,6 +111,8 @@ class Verbs(Whole, Foresight):
             Raw rows, of the kind `fit` was given.
         y, sample_weight, row_ids, groups, metadata, static, progress
             As in `CertifiedLogReg.learn`.
+        **params
+            As in `fit`: all that fit was given, for the new rows.
 
         Returns
         -------
@@ -129,15 +133,26 @@ class Verbs(Whole, Foresight):
         -----
         An operation that raises leaves the pipeline as it was.
         """
-        head, kept = self._head(), self._kept
-        if row_ids is None and not head._names.positional:
-            row_ids = _features.index_of(X)
-        names = row_ids, groups, metadata, static
-        change = head._learning(X, _num_samples(X), y, sample_weight, *names)
+        head, kept, n = self._head(), self._kept, _num_samples(X)
+        named = {
+            "sample_weight": sample_weight,
+            "row_ids": row_ids,
+            "groups": groups,
+            "metadata": metadata,
+            "static": static,
+        }
+        with kept.beside.configured():
+            own, new = shared_out(self, named, params, n)
+        if own.get("row_ids") is None and not head._names.positional:
+            own["row_ids"] = _features.index_of(X)
+        change = head._learning(X, n, y, *(own.get(name) for name in named))
         live = np.flatnonzero(change.weight > 0)
+        if kept.beside.y is not None:
+            new = replace(new, y=labels_for(head, y, X))
         after = Rows(
             np.concatenate([kept.at, head._names.n + live]),
             np.arange(len(kept.at) + len(live)),
+            kept.beside.joined(new.taken(live)),
             self._raw(X),
             live,
         )
@@ -186,12 +201,15 @@ class Verbs(Whole, Foresight):
             raise RowError("give X=, y= or both to say what the rows are corrected to")
         positions = head._positions(Asked(which, rows, row_ids), staying=True)
         change = head._correcting(positions, y, None if X is None else _num_samples(X))
-        after = Rows(kept.at, np.arange(len(kept.at)))
+        live = np.flatnonzero(change.weight > 0)
+        where, order = np.searchsorted(kept.at, positions[live]), np.arange(len(kept.at))
+        beside = kept.beside
+        if y is not None and beside.y is not None:
+            beside = beside.labelled(where, labels_for(head, y, positions)[live])
+        after = Rows(kept.at, order, beside)
         if X is not None:
-            live = np.flatnonzero(change.weight > 0)
-            order = after.order.copy()
-            order[np.searchsorted(kept.at, positions[live])] = len(kept.at) + np.arange(len(live))
-            after = Rows(kept.at, order, self._raw(X), live)
+            order[where] = len(kept.at) + np.arange(len(live))
+            after = Rows(kept.at, order, beside, self._raw(X), live)
         self._carry_out(change, self._planned(change, after), progress)
         return self
 
@@ -201,7 +219,7 @@ class Verbs(Whole, Foresight):
         if not len(stay):
             raise AssumptionError("the request leaves no row of positive weight")
         change = self.head._forgetting(positions)
-        return change, self._planned(change, Rows(kept.at[stay], stay))
+        return change, self._planned(change, Rows(kept.at[stay], stay, kept.beside.taken(stay)))
 
     def _raw(self, X: Any) -> Any:
         """Return rows as the first step that moves is given them, a copy."""
@@ -209,7 +227,7 @@ class Verbs(Whole, Foresight):
         return through(self.steps[: self._kept.first], X)
 
     def _planned(self, change: Change, rows: Rows) -> Plan:
-        return planned(self.steps, self._frozen, self._kept, change, rows)
+        return planned(self.steps, self._declared, self._kept, change, rows)
 
     def _carry_out(self, change: Change, plan: Plan, progress: Any) -> None:
         """Take over what was planned: forgetting, learning and correcting alike."""
@@ -245,8 +263,9 @@ class Verbs(Whole, Foresight):
         if isinstance(last, Whole):
             out.steps = [*self.steps[:-1], (self.steps[-1][0], last._still())]
         if hasattr(self, "_kept"):
-            # Raw rows are overwritten once they are not needed any more.
-            out._kept = replace(self._kept, raw=copy.deepcopy(self._kept.raw))
+            # Both are overwritten once they are not needed any more.
+            raw, beside = copy.deepcopy((self._kept.raw, self._kept.beside))
+            out._kept = replace(self._kept, raw=raw, beside=beside)
         return out
 
     def _settle(self) -> None:
@@ -256,5 +275,8 @@ class Verbs(Whole, Foresight):
     def _clean(self, before: Self) -> None:
         self.head._clean(before.head)
         old = getattr(before, "_kept", None)
-        if old is not None and old.fit is self._kept.fit and old.raw is not self._kept.raw:
-            _features.overwrite(old.raw)
+        if old is not None and old.fit is self._kept.fit:
+            if old.raw is not self._kept.raw:
+                _features.overwrite(old.raw)
+            if old.beside is not self._kept.beside:
+                old.beside.overwrite()
