@@ -81,7 +81,7 @@ class CertifiedLogReg(LinearClassifier):
     classes_ : ndarray of shape (n_classes,)
         Labels among the retained rows.
     n_iter_ : ndarray of shape (1,)
-        Newton steps of the last fit or refresh.
+        Newton steps of the last fit or refresh; like ``history_``, for the owner's log only.
     solver_ : str
         Solver in use.
     certificate_ : Certificate
