@@ -139,11 +139,6 @@ class ForgetQueue(Waiting):
     def _settle(self) -> None:
         self.model._settle()
 
-    def _still(self) -> Self:
-        out = self._draft()
-        out.model = self.model._still()
-        return out
-
     @serialised
     def add(
         self,
