@@ -628,7 +628,7 @@ def test_a_word_that_only_a_forgotten_text_had_changes_no_promise():
         words[5] += more
         pipe = forgetting(make_pipeline(CountVectorizer(), CertifiedLogReg()))
         pipe.fit(words, np.arange(60) % 2).forget(rows=[0]).forget(rows=[5]).release()
-        promised.append(pipe.certificate_.public())
+        promised.append(replace(pipe.certificate_.public(), weights=None, issued=None))
     assert promised[0] == promised[1]
 
 
