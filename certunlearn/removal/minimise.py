@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -86,11 +87,14 @@ def minimised(
 def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:
     """Refuse what misses its goal; ``size`` is the norm of the iterate.
 
-    Without noise there is no claim to miss, but a bound no smaller than the iterate, or none at
-    all, says that nothing is known.
+    Without noise there is no claim to miss, but no bound at all says that nothing is known, as does
+    one that a factored Hessian leaves larger than the iterate.  Others are too crude to tell.
     """
-    largest = size + math.sqrt(objective.weight_sum) if goal.relative else goal.distance
-    if reached.distance <= largest:
+    allowed = goal.distance
+    if goal.relative:
+        crude = reached.quadratic is None
+        allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
+    if reached.distance <= allowed:
         return
     if goal.relative or math.isinf(reached.distance):
         refuse_separable(objective, reached.W)
