@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -79,31 +80,43 @@ def minimised(
             tier=tier,
             progress=progress,
         )
-    _demand(objective, reached, goal)
+    _demand(objective, gram.geometry.norm(reached.W), reached, goal)
     return reached, iterations
 
 
-def _demand(objective: Objective, reached: Reached, goal: Goal) -> None:
-    """Refuse what misses its goal; without noise there is no claim to miss, but a distance."""
-    if reached.distance <= goal.distance or (goal.relative and math.isfinite(reached.distance)):
+def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:
+    """Refuse what misses its goal; ``size`` is the norm of the iterate.
+
+    Without noise there is no claim to miss, but no bound at all says that nothing is known, as does
+    one that a factored Hessian leaves larger than the iterate.  Others are too crude to tell.
+    """
+    allowed = goal.distance
+    if goal.relative:
+        crude = reached.quadratic is None
+        allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
+    if reached.distance <= allowed:
         return
-    if math.isinf(reached.distance):
+    if goal.relative or math.isinf(reached.distance):
         refuse_separable(objective, reached.W)
         m = reached.measurement
-        size = float(np.max(np.abs(m.gradient))) / objective.weight_sum
-        if goal.relative and size > goal.tol and (np.abs(m.gradient) > m.allowance).any():
+        slope = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+        if goal.relative and slope > goal.tol and (np.abs(m.gradient) > m.allowance).any():
             raise ConvergenceError(
-                f"no step lowers the objective (max |mean gradient| {size:.3g}): rescale the "
+                f"no step lowers the objective (max |mean gradient| {slope:.3g}): rescale the "
                 f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
             )
-        least = isinstance(getattr(objective.loss, "each", None), Squared)
+        ways = [stronger(objective.loss), "drop collinear columns", "rescale the features"]
+        if reached.quadratic is None and objective.l1 is None and not objective.rows.sparse:
+            ways.append('use solver="newton-cholesky"')
+        if isinstance(getattr(objective.loss, "each", None), Squared):
+            ways.append("use CertifiedMinNorm for fewer rows than features")
         raise NotCertifiedError(
-            "certified distance inf to the exact optimum: as far as float64 can tell the rows do "
-            "not determine the coefficients (collinear columns, or hardly any penalty or "
-            f"curvature), so there is nothing to be close to: {stronger(objective.loss)}, drop "
-            "collinear columns or rescale the features"
-            + (", or use CertifiedMinNorm for fewer rows than features" if least else ""),
+            f"certified distance {reached.distance:.3g} to the exact optimum: as far as float64 "
+            "can tell the rows do not determine the coefficients (collinear columns, or hardly any "
+            "penalty or curvature), so there is nothing to be close to: "
+            f"{', '.join(ways[:-1])} or {ways[-1]}",
             reason="curvature",
+            distance=reached.distance,
             target=goal.distance,
         )
     raise NotCertifiedError(

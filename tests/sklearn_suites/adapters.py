@@ -116,6 +116,9 @@ def adapted(theirs, ours, translated):
             for name in own:
                 self.__dict__.pop(name, None)
             self.__dict__.update(given)
+        if given.get("solver") in SOLVERS:
+            # Said in scikit-learn's words, where it is said.
+            self.solver_ = given["solver"]
         return self
 
     __init__.__signature__ = signature
