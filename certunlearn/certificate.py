@@ -70,6 +70,9 @@ class Certificate:
         factor exp(epsilon) and an addition delta, in both directions.
     mu, sigma, mechanism, view : float, float, str, str
         Cap on the distance of the two means over sigma; noise scale; geometry; what is counted.
+    noise, scale : float, tuple of float
+        As asked for, and its unit: a function of the retained rows alone, one number for each
+        column of coefficients or for all.  sigma is their product, for the smallest unit.
     distance_target, fit_distance : float
         Distance to the exact optimum a removal must certify and every fit promises, in the norm
         of the noise.
@@ -105,6 +108,8 @@ class Certificate:
     reference: str
     n_retained: int
     library: str
+    noise: float
+    scale: tuple[float, ...]
     goal: str = "untraining"
     conditions: tuple[str, ...] = CONDITIONS
     not_covered: tuple[str, ...] = NOT_COVERED
@@ -157,6 +162,15 @@ class Certificate:
             raise ValueError(f"delta of a certificate cannot be {values['delta']}")
         return cls(**values)
 
+    @property
+    def _unit(self) -> list[str]:
+        """What sigma is made of, where that is not the noise asked for alone."""
+        if self.scale == (1.0,):
+            return []
+        least, most = f"{min(self.scale):.3g}", f"{max(self.scale):.3g}"
+        unit = least if least == most else f"{least} to {most} by column"
+        return [f"               sigma is {self.noise:g} times {unit}, the retained rows' scale"]
+
     def __str__(self) -> str:
         """A short statement in plain language."""
         if self.kind == "none":
@@ -171,6 +185,7 @@ class Certificate:
             f"{self.reference}.",
             f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
             f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",
+            *self._unit,
             f"  joint view   all releases since the oldest removal: epsilon = "
             f"{self.joint_epsilon:.4g} at the same delta",
         ]

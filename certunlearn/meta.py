@@ -186,6 +186,8 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
         delta=delta,
         mu=composed_mu(one) if exact else math.inf,
         sigma=min(c.sigma for c in own),
+        noise=min(c.noise for c in own),
+        scale=tuple(sorted({unit for c in own for unit in c.scale})),
         mechanism=first.mechanism if len(mechanisms) == 1 else "several",
         view=first.view if len({c.view for c in own}) == 1 else "release",
         distance_target=max(c.distance_target for c in own),

@@ -47,7 +47,7 @@ def refitted(
     codes = np.concatenate([state.rows.labels[:known], labels])
     rows = DenseRows(X, codes, intercept=settings.fit_intercept)
     rows.scrub(gone)
-    members = Members.of(rows, weight, massed=settings.per_weight)
+    members = Members.of(settings, rows, weight)
     before = budgeted(state, rows, members, t)
 
     def found(warm: bool) -> State:
@@ -70,4 +70,4 @@ def budgeted(state: State, rows: Rows, members: Members, t: int) -> State:
     if state.budget is None or t > 1:
         return state
     size = rows.p * loss_of(state.settings, rows, len(members.classes)).columns
-    return replace(state, budget=budget_of(state.settings, size + size // 4))
+    return replace(state, budget=budget_of(state.settings, size + size // 4, state.scale))

@@ -24,6 +24,7 @@ LAYERS = [
         "chance",
     },
     {"losses", "sparse_rows", "sparse_columns"},
+    {"units"},
     {"sweeps", "host_sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},
     {"objective", "power", "substitutes"},
     {"orthogonal", "unfactored"},

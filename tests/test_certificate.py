@@ -152,7 +152,9 @@ def test_frozen(certificate):
 def test_statement_names_the_numbers_and_what_is_not_covered():
     c = fitted(epsilon=0.375, delta=3e-5, noise=0.25, mechanism="isotropic").certificate_
     text = str(c)
-    for part in ("epsilon = 0.375", "delta = 3e-05", "isotropic", "sigma = 0.25", "joint view"):
+    assert c.sigma == 0.25 * c.scale[0]
+    sigma = f"sigma = {c.sigma:g};", f"0.25 times {c.scale[0]:.3g}, the retained rows' scale"
+    for part in ("epsilon = 0.375", "delta = 3e-05", "isotropic", *sigma, "joint view"):
         assert part in text
     assert "retraining by the same estimator to within the fit distance" in text
     assert f"on the {c.n_retained} retained rows" in text and c.n_retained == 68

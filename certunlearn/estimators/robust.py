@@ -85,7 +85,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
+        mechanism: str = "auto",
         view: str = "release",
         solver: str = "auto",
     ) -> None:
