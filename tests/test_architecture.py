@@ -36,7 +36,7 @@ LAYERS = [
     {"editing", "refitting"},
     {"release"},
     {"unlearner"},
-    {"attribution"},
+    {"attribution", "noise_cost"},
     {"preview", "interpolation", "suppression"},
     {"estimators"},
     {"pipeline", "mixing"},

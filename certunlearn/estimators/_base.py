@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import _validate, unlearner
 from ..certificate import Certificate
 from ..exceptions import RowError, SecretStateWarning
+from ..noise_cost import warn_if_drowned
 from ..tradeoff import VIEWS
 from ..unlearner import Model
 from ._addressing import Asked, RowNames
@@ -320,6 +321,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, all attributes in one assignment, then log it."""
+        warn_if_drowned(model)
         c = model.certificate
         entry = {
             "event": event,

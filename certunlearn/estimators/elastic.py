@@ -35,8 +35,9 @@ class CertifiedElasticNet(LinearRegressor):
     max_iter : int
         Most proximal Newton steps of a fit or refresh.
     tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a coefficient's standard error if the
-        residuals' variance is 1.  Only a solver that factors the Hessian knows L1 penalties.
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the targets' own deviation were that of the residuals.  Only a solver that
+        factors the Hessian knows L1 penalties.
 
     Attributes
     ----------

@@ -31,8 +31,8 @@ class CertifiedRidge(LinearRegressor):
     max_iter : int
         Most Newton steps of a fit or refresh.
     tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a
-        coefficient's standard error if the residuals' variance is 1.
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the targets' own deviation were that of the residuals, each column its own.
 
     Attributes
     ----------

@@ -42,8 +42,9 @@ class CertifiedHuberRegressor(LinearRegressor):
     max_iter : int
         Most Newton steps of a fit or refresh.
     tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a
-        coefficient's standard error if the residuals' variance is 1.
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the residuals' deviation were the targets' own, or the threshold (1 for
+        "log-cosh") where that is smaller: no outlier can make the noise larger.
 
     Attributes
     ----------
