@@ -15,6 +15,7 @@ from .losses import positive, stronger
 from .noise import Geometry
 from .objective import Curvature, Objective
 from .orthogonal import gram_factor
+from .sparse_rows import Rows
 from .tradeoff import Caps
 from .unfactored import diagonal_of
 from .weights import Weights
@@ -50,6 +51,16 @@ class Gram:
         return np.diag(self.known.matrix)
 
 
+def mechanism_for(mechanism: str, rows: Rows) -> str:
+    """Return the geometry of the noise: what was asked for, or what "auto" means for these rows.
+
+    A function of their number of columns and of whether they are sparse.
+    """
+    if mechanism != "auto":
+        return mechanism
+    return "isotropic" if rows.sparse and rows.p > MOST_FORMED else "gram"
+
+
 def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvature | None) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
 
@@ -65,7 +76,8 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvat
         if mechanism != "isotropic":
             raise AssumptionError(
                 f'mechanism="{mechanism}" needs the Gram matrix, which for sparse rows is formed '
-                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="isotropic"'
+                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="auto" or '
+                '"isotropic"'
             )
         diagonal = diagonal_of(objective)
         return Gram(diagonal, Geometry(mechanism, diagonal), False)

@@ -237,6 +237,8 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
         mu=alone.mu,
         drift=alone.drift,
         sigma=sigma,
+        noise=min(c.noise for c in own),
+        scale=tuple(sorted({unit for c in own for unit in c.scale})),
         mechanism=first.mechanism if len(mechanisms) == 1 else "several",
         view=first.view if len({c.view for c in own}) == 1 else "release",
         distance_target=target,

@@ -207,11 +207,11 @@ def _mixture(
                     distance=distance,
                     target=most,
                 )
-        released = drawn(W, settings, geometry.noise, _APART)
-        spread = geometry.deviations(settings.noise)
+        released = drawn(W, settings, base.scale, geometry.noise, _APART)
+        spread = geometry.deviations(1.0)
     # The joint epsilon counts the models' releases: what they assume is assumed.
     kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
-    c = promised(settings, base.budget, since, kept, spread, same_program=same)
+    c = promised(settings, base.budget, since, kept, base.scale, spread, same_program=same)
     joint = Joint(c.joint_epsilon, c.joint_mu, c.joint_drift)
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]

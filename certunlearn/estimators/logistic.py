@@ -53,12 +53,15 @@ class CertifiedLogReg(LinearClassifier):
     epsilon, delta : float
         What every removal is certified for; 0 < epsilon <= 700, 0 < delta < 1.
     noise : float
-        sigma.  With "gram", the fraction of a coefficient's (Laplace) standard error that is
-        added as noise; with "isotropic" the standard deviation of every coefficient; with
-        "objective" that of the linear term of the perturbed quadratic model.  0 releases the
-        optimum and claims nothing.
-    mechanism : {"gram", "isotropic", "objective"}
-        Geometry of the noise.
+        sigma over a scale of the retained rows, so that it means the same in any units.  With
+        "gram", the fraction of a coefficient's (Laplace) standard error that is added as noise;
+        with "isotropic" the same on average over the rows, as one standard deviation for every
+        coefficient; with "objective" the standard deviation of the linear term of the perturbed
+        quadratic model, over the size of one row's gradient.  0 releases the optimum and claims
+        nothing.
+    mechanism : {"auto", "gram", "isotropic", "objective"}
+        Geometry of the noise.  "auto" is "gram", but for sparse rows of more than 3 000 columns,
+        whose Gram matrix is not formed, "isotropic"; the certificate names it.
     view : {"transcript", "release"}
         Whether epsilon and delta are meant for all releases since the oldest removal together,
         however many, or for each release alone.  Releases that are meant alone need fewer passes,
@@ -127,7 +130,7 @@ class CertifiedLogReg(LinearClassifier):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
+        mechanism: str = "auto",
         view: str = "transcript",
         horizon: int = 1_000,
         solver: str = "auto",
