@@ -185,8 +185,7 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
     if state.budget is None:
         return state
     caps = state.budget.caps(t)
-    drift = state.gram.geometry.drift(state.objective.gram_error)
-    if not (drift <= caps.drift or state.gram.same_program):
+    if not (state.gram.drift <= caps.drift or state.gram.same_program):
         gram = gram_of(state.settings.mechanism, state.objective, caps, None)
         state = replace(state, gram=gram, ledger=None)
     elif state.reached.distance <= caps.target:
