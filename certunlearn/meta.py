@@ -78,7 +78,8 @@ def forget_in(
     those of members retrained on the rows that stay, each with noise of its own.
     Proof: proofs/joint_epsilon.md
 
-    An operation that raises leaves ``meta`` as it was.
+    An operation that raises, or is interrupted, leaves ``meta`` as it was or has been carried out.
+    No other verb of its members is carried out meanwhile.
 
     Examples
     --------
