@@ -79,7 +79,8 @@ def forget_in(
     those of members retrained on the rows that stay, each with noise of its own.
     Proof: proofs/joint_epsilon.md
 
-    An operation that raises leaves ``meta`` as it was.
+    An operation that raises, or is interrupted, leaves ``meta`` as it was or has been carried out.
+    No other verb of its members is carried out meanwhile.
 
     Names of rows reach the best estimator as arguments of the search's ``fit``, which cuts them to
     the folds: ``row_ids=`` as it is, ``groups=`` only by metadata routing, since a search keeps

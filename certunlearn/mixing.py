@@ -79,6 +79,8 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     ``fit_distance`` if no model has forgotten anything), and one draw of noise hides that as it
     does for one model.  Proof: proofs/mixture.md
 
+    No verb of a model is carried out meanwhile.
+
     Mixing what the models have already released would cost more: their noises average out, and mu
     grows by the square root of their number.
 

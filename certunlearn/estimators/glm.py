@@ -37,6 +37,7 @@ class _LogLink(LinearRegressor):
         """Return the expected target of each row, shape (n_samples,)."""
         return np.exp(self._margins(X))
 
+    @reader
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return D^2, the share of the deviance explained."""
         prediction = self.predict(X)

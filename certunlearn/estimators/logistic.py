@@ -103,6 +103,13 @@ class CertifiedLogReg(LinearClassifier):
     only such rows is not in ``classes_``, and a ``class_weight`` of 0 is refused.  There is no
     ``sparsify``: a release has no zeros.  The exported predictor has it.
 
+    Threads: verbs (fit, forget, learn, correct, release, previews, pickling) wait for one another;
+    predictions, `export_predictor` and `snapshot` wait for none and see one release whole.
+    Interrupts: a verb that is stopped at any instruction leaves the model as it was, or has been
+    carried out; Ctrl-C is heeded before the next pass over the rows.  Copies, those of `copy.copy`
+    too, hold rows of their own.  Forks: in a child of a process that has used JAX whatever needs a
+    pass raises `ForkedError` at once; predictions, releases and removals without one go on.
+
     There is no probit link: the third derivative of ``-log Phi(z)`` over the second grows like z
     without end, so no constant of self-concordance bounds it, and the logistic loss is its
     substitute.
@@ -166,6 +173,7 @@ class CertifiedLogReg(LinearClassifier):
         self._copied_to(out, threshold)
         return out
 
+    @reader
     def suppress(
         self,
         which: Any = None,
