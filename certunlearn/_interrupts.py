@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
 _SIGNALS = tuple(int(number) for number in signal.valid_signals())
-# Without the conversion to an enumeration, which takes longer than all the rest.
-_handler_of = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+# Without the conversion to enumerations, which takes ten times as long as all the rest.
+_plain: Any = sys.modules.get("_signal", signal)
+_handler_of, _set = _plain.getsignal, _plain.signal
 _depth = 0
 _owner = 0
 _handlers: dict[int, Any] = {}
@@ -44,13 +46,13 @@ def _install() -> None:
         # One that an interrupted `_remove` has left behind already knows what it stands for.
         if callable(handler) and handler is not _later:
             _handlers[number] = handler
-            signal.signal(number, _later)
+            _set(number, _later)
 
 
 def _remove() -> None:
     for number, handler in _handlers.items():
         if _handler_of(number) is _later:
-            signal.signal(number, handler)
+            _set(number, handler)
 
 
 def _deliver() -> None:

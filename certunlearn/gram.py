@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .diagonal import Diagonal
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import Factor, factorise
+from .losses import positive, stronger
 from .noise import Geometry
 from .objective import Curvature, Objective
 from .orthogonal import gram_factor
@@ -101,12 +102,13 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
         raise AssumptionError(
             f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "
             "not unique: the gradient of an interpolating model is zero with any of its rows taken "
-            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use a "
-            "finite C, or CertifiedMinNorm for least squares"
+            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use "
+            f"{positive(objective.loss)}, or CertifiedMinNorm for least squares"
         )
     raise NotCertifiedError(
-        "the Gram matrix of the retained rows is not numerically positive definite, so its "
-        "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",
+        "the Gram matrix of the retained rows is not numerically positive definite, so "
+        "neither are the coefficients determined nor can noise be drawn: rescale the features, "
+        f"{stronger(objective.loss)}, or drop collinear columns",
         reason="gram",
     )
 

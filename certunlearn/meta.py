@@ -24,8 +24,9 @@ from .certificate import Certificate
 from .estimators._addressing import Asked
 from .estimators._base import UnlearningEstimator
 from .exceptions import AssumptionError, UnknownRowError
+from .fingerprint import fingerprint, weights_of
 from .pipeline import ForgettingPipeline
-from .tradeoff import composed_epsilon, composed_mu
+from .tradeoff import NO_DRIFT, Joint, composed
 from .unlearner import Model
 
 _SEARCHES = (GridSearchCV, RandomizedSearchCV)
@@ -218,22 +219,31 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
     ]
     one = [(budget, ever or 1) for budget, _ in parts]
     delta, claims = max(c.delta for c in own), len(parts) == len(own)
-    # Where the covariance may drift, mu alone does not say what an attacker can gain.
-    exact = claims and all(budget.drift_cap == 0 for budget, _ in parts)
+    nothing = Joint(math.inf, math.inf, NO_DRIFT)
+    alone, joint = (composed(p, delta) if claims else nothing for p in (one, parts))
+    # Distances in units of the smallest sigma, as the others' would be without one.
+    sigma = min(c.sigma for c in own)
+    target, fit = (
+        max((getattr(c, name) * (sigma / c.sigma) if c.sigma else 0.0) for c in own)
+        for name in ("distance_target", "fit_distance")
+    )
     low, middle, high = zip(*(c.coefficient_deviation for c in own), strict=True)
     mechanisms, names = {c.mechanism for c in own}, [type(m).__name__ for m in members]
     return replace(
         first.public(),
         kind="gaussian" if claims else "none",
-        epsilon=composed_epsilon(one, delta) if claims else math.inf,
+        epsilon=alone.epsilon,
         delta=delta,
-        mu=composed_mu(one) if exact else math.inf,
-        sigma=min(c.sigma for c in own),
+        mu=alone.mu,
+        drift=alone.drift,
+        sigma=sigma,
         mechanism=first.mechanism if len(mechanisms) == 1 else "several",
         view=first.view if len({c.view for c in own}) == 1 else "release",
-        distance_target=max(c.distance_target for c in own),
-        fit_distance=max(c.fit_distance for c in own),
-        joint_epsilon=composed_epsilon(parts, delta) if claims else math.inf,
+        distance_target=target,
+        fit_distance=fit,
+        joint_epsilon=joint.epsilon,
+        joint_mu=joint.mu,
+        joint_drift=joint.drift,
         releases=max(c.releases for c in own),
         horizon=min((c.horizon for c in own if c.horizon), default=None) if ever else None,
         coefficient_deviation=(min(low), float(np.median(middle)), max(high)),
@@ -243,6 +253,8 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
         ),
         conditions=tuple(dict.fromkeys(text for c in own for text in c.conditions)),
         not_covered=tuple(dict.fromkeys(text for c in own for text in c.not_covered)),
+        seeded=any(c.seeded for c in own),
+        weights=fingerprint(pair for m in members for pair in weights_of(m)),
         n_forgotten=first.n_forgotten,
         passes=sum(c.passes or 0 for c in own),
         seconds=sum(c.seconds or 0.0 for c in own),

@@ -15,13 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from . import _validate, unlearner
 from ._rounding import gamma, up
 from ._whole import serially
-from .certificate import SEEDED, Certificate
+from .certificate import Certificate
+from .consistency import SEEDED
 from .estimators._linear import LinearEstimator
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import norm
 from .noise import Geometry, Transfer
 from .release import drawn, promised
-from .tradeoff import composed_epsilon
+from .tradeoff import Joint, composed
 from .unlearner import Model
 
 Array = NDArray[np.float64]
@@ -106,7 +107,7 @@ def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Any) 
     out = first.export_predictor()
     out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
     # Whoever is given the predictor has this too.
-    out.certificate_ = certificate.public()
+    out.certificate_ = certificate.of("release", out.coef_, out.intercept_, certificate).public()
     return out
 
 
@@ -211,11 +212,11 @@ def _mixture(
     # The joint epsilon counts the models' releases: what they assume is assumed.
     kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
     c = promised(settings, base.budget, since, kept, spread, same_program=same)
-    joint = c.joint_epsilon
+    joint = Joint(c.joint_epsilon, c.joint_mu, c.joint_drift)
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]
         counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
-        joint = composed_epsilon(counted, base.budget.delta)
+        joint = composed(counted, base.budget.delta)
     seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
     certificate = replace(
@@ -225,10 +226,14 @@ def _mixture(
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
         conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
+        seeded=SEEDED in seeded,
         # Its epsilon is that of one release; all of them together are in the joint epsilon.
         view="release",
         horizon=None,
-        joint_epsilon=joint,
+        joint_epsilon=joint.epsilon,
+        joint_mu=joint.mu,
+        joint_drift=joint.drift,
+        removals=max(m.certificate.removals or 0 for m in models),
         distance=distance,
         tier="mixture",
         n_forgotten=max(m.requests.forgotten for m in models),

@@ -110,7 +110,7 @@ class Preview:
             ("tier", f"{self.tier}: {self.cost}"),
         ]
         if not math.isnan(self.distance):
-            lines.append(("distance", f"{self.distance:.2g} expected, {self.target:.2g} allowed"))
+            lines.append(("distance", self._expected()))
         if self.each is not None:
             order = np.argsort(-np.abs(self.each.memorisation), kind="stable")[:_SHOWN]
             lines += [(f"row {self.rows[i]}", self._owed(i)) for i in order]
@@ -128,6 +128,13 @@ class Preview:
             lines.append(("asks", "forget does this with confirm=True only"))
         lines += [("not known", text) for text in self.unavailable]
         return lines
+
+    def _expected(self) -> str:
+        """Say how near the removal would come, and how near it must."""
+        found = f"{self.distance:.2g} expected"
+        if math.isinf(self.distance):
+            found = "no bound without a pass, which the removal makes"
+        return found if math.isnan(self.target) else f"{found}; {self.target:.2g} allowed"
 
     def _owed(self, i: int) -> str:
         """Say what the prediction for one row owes to the row."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validate
 from ._interrupts import steady
-from ._whole import Guard, Whole, serialised
+from ._whole import Guard, serialised
 from .estimators._addressing import Asked
 from .estimators._base import UnlearningEstimator
 from .exceptions import (
@@ -23,9 +23,11 @@ from .exceptions import (
     UnknownRowError,
 )
 from .pipeline import ForgettingPipeline
+from .receipt import Receipt
 from .requested import (
-    Receipt,
+    MONTH,
     Request,
+    after,
     asking,
     counted,
     day,
@@ -34,14 +36,16 @@ from .requested import (
     refused,
     span,
     table,
+    term,
     union,
     written,
     zoned,
 )
 from .state import Positions
+from .waiting import Waiting
 
 
-class ForgetQueue(Whole):
+class ForgetQueue(Waiting):
     """Collects requests for one fitted model and carries them out together.
 
     Parameters
@@ -49,9 +53,9 @@ class ForgetQueue(Whole):
     model : estimator of this package or ForgettingPipeline
         Fitted.  The queue holds it, and a pickle of the queue holds what a pickle of it does: write
         the requests alone with `to_json`.
-    within : timedelta, optional
-        How long after it comes in a request must have been carried out.  One month (art. 12(3)
-        GDPR) is never less than 28 days.
+    within : "month", timedelta or None
+        How long after it comes in a request must have been carried out: a calendar month by
+        default, as art. 12(3) GDPR has it; None for no deadline.  `extend` puts one off.
     lead : timedelta
         How long before a deadline the queue is `ready`.
     size : int or "capacity", optional
@@ -102,7 +106,7 @@ class ForgetQueue(Whole):
         self,
         model: Any,
         *,
-        within: timedelta | None = None,
+        within: timedelta | str | None = MONTH,
         lead: timedelta = timedelta(days=1),
         size: int | str | None = None,
         now: Callable[[], datetime] | None = None,
@@ -111,7 +115,7 @@ class ForgetQueue(Whole):
             raise TypeError(f"a model that can forget is needed, got a {type(model).__name__}")
         check_is_fitted(model)
         self.model: UnlearningEstimator | ForgettingPipeline = model
-        self.within = None if within is None else span("within", within)
+        self.within = None if within is None else term("within", within)
         self.lead = span("lead", lead)
         self.size = size
         if isinstance(size, str):
@@ -135,11 +139,6 @@ class ForgetQueue(Whole):
     def _settle(self) -> None:
         self.model._settle()
 
-    def _still(self) -> Self:
-        out = self._draft()
-        out.model = self.model._still()
-        return out
-
     @serialised
     def add(
         self,
@@ -152,7 +151,7 @@ class ForgetQueue(Whole):
         groups: Any = None,
         where: Any = None,
         received: datetime | None = None,
-        within: timedelta | None = None,
+        within: timedelta | str | None = None,
     ) -> Request:
         """Take a request in; the model is not changed.
 
@@ -165,7 +164,7 @@ class ForgetQueue(Whole):
             Who asked, or a case number; unlike that of any other request that waits.
         received : datetime, optional
             When it came in, with a time zone; now by default.
-        within : timedelta, optional
+        within : timedelta or "month", optional
             How long after that it must have been carried out, instead of the queue's ``within``.
 
         Returns
@@ -184,22 +183,9 @@ class ForgetQueue(Whole):
         found = self._head._positions(asked)
         kind, named = phrased(asked, found)
         received = zoned("received", self.now() if received is None else received)
-        allowed = self.within if within is None else span("within", within)
-        deadline = None if allowed is None else received + allowed
+        allowed = self.within if within is None else term("within", within)
+        deadline = None if allowed is None else after(received, allowed)
         return self._admitted(Request(reference, received, deadline, kind, named, found))
-
-    @serialised
-    def withdraw(self, reference: str) -> Request:
-        """Take a request out again; it is returned.
-
-        Raises
-        ------
-        UnknownRowError
-            If none of this reference waits.
-        """
-        if reference not in self._waiting:
-            raise UnknownRowError(f"no request with reference {reference!r} waits")
-        return self._waiting.pop(reference)
 
     @serialised
     def run(
@@ -258,20 +244,6 @@ class ForgetQueue(Whole):
             self._waiting, self.receipts = left, receipts
         return receipts
 
-    def now(self) -> datetime:
-        """Return the time, with a zone."""
-        return datetime.now(UTC) if self._clock is None else zoned("now()", self._clock())
-
-    def due(self, ahead: timedelta = timedelta(0)) -> tuple[Request, ...]:
-        """Return the requests whose deadline is no further away than ``ahead``."""
-        until = self.now() + span("ahead", ahead)
-        return tuple(r for r in self if r.deadline is not None and r.deadline <= until)
-
-    @property
-    def overdue(self) -> tuple[Request, ...]:
-        """The requests whose deadline has come."""
-        return self.due()
-
     @property
     @serialised
     def ready(self) -> bool:
@@ -291,12 +263,6 @@ class ForgetQueue(Whole):
     def rows(self) -> Positions:
         """Positions in the fit of all rows that would go now, increasing."""
         return union([self._current(request)[0] for request in self])
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def __iter__(self) -> Iterator[Request]:
-        return iter(tuple(self._waiting.values()))
 
     @serialised
     def to_json(self) -> str:
@@ -353,12 +319,6 @@ class ForgetQueue(Whole):
                 "the model has been fitted anew since this queue was made: its positions mean "
                 "other rows now; write the requests with to_json and read them for the new fit"
             )
-
-    def _admitted(self, request: Request) -> Request:
-        if request.reference in self._waiting:
-            raise RowError(f"a request with reference {request.reference!r} is waiting already")
-        self._waiting[request.reference] = request
-        return request
 
     def _current(self, request: Request) -> tuple[Positions, Positions]:
         """Return the positions of a request that are still there, and those that have gone."""

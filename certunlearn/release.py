@@ -10,9 +10,10 @@ import numpy as np
 from . import certificate as claims
 from ._version import __version__
 from .certificate import Certificate
+from .consistency import SEEDED
 from .noise import OperatingSystem, Source, Stream, rounded, standard_normal
 from .state import Array, Settings
-from .tradeoff import Budget
+from .tradeoff import NO_DRIFT, Budget, Joint
 
 
 def drawn(W: Array, settings: Settings, colour: Callable[[Array], Array], index: int) -> Array:
@@ -43,11 +44,12 @@ def promised(
     set, ``spread`` holds the standard deviations of the noise.
     """
     caps = None if budget is None else budget.caps(since)
+    joint = Joint(math.inf, math.inf, NO_DRIFT) if budget is None else budget.joint(since)
     conditions: tuple[str, ...] = claims.CONDITIONS
     if same_program:
         conditions += (claims.SAME_PROGRAM,)
     if settings.seed is not None:
-        conditions += (claims.SEEDED,)
+        conditions += (SEEDED,)
     return Certificate(
         kind="none" if budget is None else "gaussian",
         epsilon=math.inf if budget is None else budget.epsilon,
@@ -56,9 +58,12 @@ def promised(
         sigma=settings.noise,
         mechanism=settings.mechanism,
         view=settings.view,
+        drift=NO_DRIFT if budget is None else budget.drift,
         distance_target=0.0 if caps is None else caps.target,
         fit_distance=0.0 if caps is None else caps.fit,
-        joint_epsilon=math.inf if budget is None else budget.joint_epsilon(since),
+        joint_epsilon=joint.epsilon,
+        joint_mu=joint.mu,
+        joint_drift=joint.drift,
         releases=since,
         horizon=settings.horizon if settings.view == "transcript" else None,
         # Two digits: the last bits of a downdated matrix would tell which world it is.
@@ -74,4 +79,5 @@ def promised(
         n_retained=kept,
         library=f"certunlearn {__version__}",
         conditions=conditions,
+        seeded=settings.seed is not None,
     )

@@ -387,8 +387,8 @@ class DenseRows(Store):
     def __setstate__(self, state: dict[str, Any]) -> None:
         import jax.numpy as jnp
 
-        refuse_forked()
         self.__dict__.update(state)
+        known = np if forked() else jnp
         with numerics():
-            self._X = jnp.array(state["_X"], copy=True)
-            self._y = jnp.array(state["_y"], copy=True)
+            self._X = known.array(state["_X"], copy=True)
+            self._y = known.array(state["_y"], copy=True)

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -136,6 +137,14 @@ VIEWS = ("release", "transcript")
 _WITHIN, _BEYOND = 0.9, 0.1
 
 
+def share(horizon: int, t: int) -> float:
+    """Part of the transcript's mu squared that release t may use.
+
+    ``0.9 / H`` up to the horizon H and ``0.1 H / (t (t - 1))`` beyond it: 1 over all t.
+    """
+    return _WITHIN / horizon if t <= horizon else _BEYOND * horizon / t / (t - 1)
+
+
 @dataclass(frozen=True)
 class Caps:
     """What release t may use, fixed before any request.
@@ -153,6 +162,28 @@ class Caps:
     fit: float
     target: float
     drift: float
+
+
+#: What a covariance that is a constant costs: no epsilon, and a delta of 0.
+NO_DRIFT = 0.0, math.inf
+
+
+class Joint(NamedTuple):
+    """What holds for several releases together.
+
+    Attributes
+    ----------
+    epsilon : float
+        At the delta that was asked for.
+    mu : float
+        Distance of the joint means over sigma.
+    drift : (float, float)
+        What of these the joint covariances may cost: an epsilon, and log(1 / delta).
+    """
+
+    epsilon: float
+    mu: float
+    drift: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -191,12 +222,9 @@ class Budget:
     def share(self, t: int) -> float:
         """Part of mu squared that release t = 1, 2, ... since the oldest removal may use.
 
-        In the transcript view ``0.9 / H`` up to the horizon H and ``0.1 H / (t (t - 1))`` beyond
-        it, which adds up to 1 over all t.
+        In the transcript view `share`.
         """
-        if self.view != "transcript":
-            return 1.0
-        return _WITHIN / self.horizon if t <= self.horizon else _BEYOND * self.horizon / t / (t - 1)
+        return share(self.horizon, t) if self.view == "transcript" else 1.0
 
     def caps(self, t: int) -> Caps:
         """Return the caps of release t = 1, 2, ... since the oldest removal.
@@ -227,8 +255,15 @@ class Budget:
         """Distance that a removal must certify at the first release."""
         return self.caps(1).target
 
-    def joint_epsilon(self, releases: int) -> float:
-        """Epsilon of ``releases`` releases together, at the same delta, from the caps alone.
+    @property
+    def drift(self) -> tuple[float, float]:
+        """What a drift of the covariance may cost: its epsilon, and the log of 1 / delta."""
+        if not self.drift_epsilon:
+            return NO_DRIFT
+        return self.drift_epsilon, _log_tail(self.epsilon, self.delta)
+
+    def joint(self, releases: int) -> Joint:
+        """Return what holds for ``releases`` releases together, from the caps alone.
 
         Against running the training mechanism afresh at every one of the same requests.
 
@@ -237,21 +272,25 @@ class Budget:
         Guarantee: as stated.  Proof: proofs/joint_epsilon.md
         """
         if releases <= 1 or self.view == "transcript":
-            return self.epsilon
-        return composed_epsilon([(self, releases)], self.delta)
+            return Joint(self.epsilon, self.mu, self.drift)
+        return composed([(self, releases)], self.delta)
+
+    def joint_epsilon(self, releases: int) -> float:
+        """Epsilon of ``releases`` releases together, at the same delta."""
+        return self.joint(releases).epsilon
 
 
 def composed_mu(parts: Sequence[tuple[Budget, int]]) -> float:
     """Distance over sigma of the joint means of releases of several models, from the caps.
 
-    ``parts`` are the budgets and the number of releases; see `composed_epsilon`.
+    ``parts`` are the budgets and the number of releases; see `composed`.
     """
     counts = [1 if b.view == "transcript" else k for b, k in parts]
     return up(math.sqrt(sum(k * b.mu * b.mu for (b, _), k in zip(parts, counts, strict=True))), 8)
 
 
-def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float:
-    """Epsilon of releases of one or several models together, from the caps alone.
+def composed(parts: Sequence[tuple[Budget, int]], delta: float) -> Joint:
+    """Return what holds for releases of one or several models together, from the caps alone.
 
     Against running every training mechanism afresh at every one of the same requests.
 
@@ -271,7 +310,7 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
     mu = composed_mu(parts)
     charged = [(b, k) for b, k in parts if b.drift_cap > 0]
     if not charged:
-        return epsilon_from_delta(delta, mu)
+        return Joint(epsilon_from_delta(delta, mu), mu, NO_DRIFT)
     shares = [drift_shares(b.drift_epsilon, _log_tail(b.epsilon, b.delta)) for b, _ in charged]
     # In the transcript view all releases together have what one of them has in the other.
     counts = [1 if b.view == "transcript" else k for b, k in charged]
@@ -288,9 +327,14 @@ def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float
         epsilon = epsilon_from_delta(left, mu)
         drift = drift_of(epsilon)
         if drift <= room:
-            return up(epsilon + drift)
+            return Joint(up(epsilon + drift), mu, (drift, _log_tail(epsilon, delta)))
         room = 1.25 * drift
-    return math.inf
+    return Joint(math.inf, mu, NO_DRIFT)
+
+
+def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float:
+    """Epsilon of releases of one or several models together; see `composed`."""
+    return composed(parts, delta).epsilon
 
 
 def _log_tail(epsilon: float, delta: float) -> float:

@@ -173,7 +173,7 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
     try:
         return model_of(objective, W, 0.0, curvature)
     except np.linalg.LinAlgError as error:
-        raise unfactored(error) from error
+        raise unfactored(objective, error) from error
 
 
 def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:

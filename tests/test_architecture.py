@@ -10,7 +10,7 @@ ROOT = Path(certunlearn.__file__).parent
 README = (ROOT.parent / "README.md").read_text()
 # Rooms of one layer do not import one another.
 LAYERS = [
-    {"_version", "_validate", "exceptions", "_rounding", "_style", "_interrupts"},
+    {"_version", "_validate", "exceptions", "_rounding", "_style", "_interrupts", "_json"},
     {"_threads", "_whole"},
     {
         "pointwise",
@@ -20,15 +20,15 @@ LAYERS = [
         "bounds",
         "factor",
         "diagonal",
-        "certificate",
+        "fingerprint",
         "_pages",
         "chance",
     },
     {"losses", "sparse_rows", "sparse_columns"},
     {"sweeps", "host_sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},
     {"objective", "power", "substitutes"},
-    {"orthogonal", "unfactored"},
-    {"model", "gram"},
+    {"orthogonal", "unfactored", "consistency"},
+    {"model", "gram", "certificate"},
     {"solvers", "removal.distance"},
     {"removal"},
     {"state"},
@@ -40,15 +40,16 @@ LAYERS = [
     {"preview", "interpolation", "suppression"},
     {"estimators"},
     {"pipeline", "mixing"},
-    {"report", "displays", "meta", "requested"},
-    {"queue"},
+    {"glossary", "displays", "meta", "requested"},
+    {"receipt", "waiting"},
+    {"report", "queue"},
     {"demo", "__init__"},
     {"cli"},
     {"__main__"},
 ]
 # The row store scrubs and sums through the sweeps; they know nothing of it.
 ALLOWED = {("rows", "sweeps"), ("sparse_rows", "host_sweeps")}
-CLAIMS = {"bounds", "factor", "rank", "tradeoff", "power", "certificate", "noise"}
+CLAIMS = {"bounds", "factor", "rank", "tradeoff", "power", "consistency", "certificate", "noise"}
 
 
 def room(path):

@@ -181,7 +181,7 @@ def test_two_classes_at_once_and_the_last_one_stays(mechanism):
     with pytest.warns(ClassForgottenWarning, match="labelled 1, 3"):
         model.forget(np.isin(y, [1, 3]), confirm=True)
     np.testing.assert_array_equal(model.classes_, [0, 2])
-    assert model.certificate_.check(1.0, 1e-6) and model.coef_.shape == (1, D)
+    assert model.certificate_.check(1.0, 1e-6, allow_seeded=True) and model.coef_.shape == (1, D)
     coef = model.coef_.copy()
     with pytest.raises(AssumptionError, match="1 class"):
         model.forget(np.flatnonzero(y == 0))

@@ -1,6 +1,7 @@
 """Forgetting inside meta-estimators: who may, what it costs in epsilon, and who is refused."""
 
 import pickle
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -72,7 +73,8 @@ def test_a_search_forgets_in_its_best_estimator_and_says_what_was_chosen():
     scores = {k: np.array(v) for k, v in search.cv_results_.items()}
     c = forget_in(search, [0, 7])
     sound(search.best_estimator_, X, y, np.setdiff1d(np.arange(N), [0, 7]))
-    assert c.check(1.0, 1e-6) and c.n_retained == N - 2 and c.n_forgotten == 2
+    assert c.check(1.0, 1e-6, allow_seeded=True) and c.matches(search)
+    assert c.n_retained == N - 2 and c.n_forgotten == 2
     line = c.not_covered[0]
     assert "chosen by GridSearchCV with the forgotten rows" in line
     assert f"head__C={search.best_params_['head__C']}" in line and "cv_results_" in line
@@ -179,11 +181,15 @@ def test_a_vote_costs_the_root_of_the_sum_of_squares():
     assert delta_at(again.joint_epsilon, mu * np.sqrt(2)) <= c.delta
     assert delta_at(again.joint_epsilon * 0.999, mu * np.sqrt(2)) > c.delta
     assert not c.check(1.0, 1e-6) and c.check(c.epsilon, 1e-6)
-    # Where the covariance may drift a part is set aside, and mu alone says nothing any more.
+    # Where the covariance may drift a part is set aside for it, which the certificate states.
     model = vote(view="release").fit(X, y)
     drifting = forget_in(model, [3])
     shift = np.sqrt(sum(m._model.budget.mu**2 for m in model.estimators_))
-    assert delta_at(drifting.epsilon, shift) < drifting.delta and drifting.mu == np.inf
+    assert delta_at(drifting.epsilon, shift) < drifting.delta and min(drifting.drift) > 0
+    assert shift <= drifting.mu <= shift * (1 + 1e-12)
+    assert drifting.check(drifting.epsilon, 1e-6) and drifting.matches(model)
+    edited = replace(drifting, epsilon=1.0, joint_epsilon=1.0)
+    assert not edited.check(1.0, 1e-6)
     assert abs(drifting.epsilon - c.epsilon) < 0.01
     certificate_report(drifting)
 
@@ -198,6 +204,7 @@ def test_members_that_differ():
     c = forget_in(model, rows=[0])
     assert c.mechanism == "several" and c.view == "release" and c.sigma == 0.1 and c.delta == 1e-6
     assert c.epsilon > max(m.certificate_.epsilon for m in model.estimators_)
+    assert c.check(c.epsilon, c.delta) and c.fit_distance + c.distance_target <= c.sigma * c.mu
     first = model.estimators_[0]._model.budget
     second = model.estimators_[1]._model.budget
     assert t.composed_mu([(first, 4), (second, 9)]) == pytest.approx(

@@ -29,7 +29,7 @@ from certunlearn.exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
-from certunlearn.requested import Receipt
+from certunlearn.receipt import Receipt
 
 N, D = 240, 4
 RNG = np.random.default_rng(0)
@@ -97,7 +97,8 @@ def test_a_batch_is_one_removal_with_the_receipts_of_all():
     assert receipts[2].deadline == datetime(2026, 3, 29, tzinfo=UTC)
     # What is handed out says nothing that depends on the rows.
     assert all(r.certificate == queue.model.certificate_.public() for r in receipts)
-    assert receipts[0].certificate.check(1.0, 1e-6) and receipts[0].certificate.tier is None
+    assert receipts[0].certificate.check(1.0, 1e-6, allow_seeded=True)
+    assert receipts[0].certificate.matches(queue.model) and receipts[0].certificate.tier is None
     assert str(receipts[1]).startswith("b: 8 rows removed; received 2026-03-02 11:00")
     assert len(queue) == 0 and queue.run() == () and len(queue.model.history_) == 2
 

@@ -91,11 +91,13 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     def _weights(self, X: Any, sample_weight: Any) -> Array:
         """Return a checked copy of the weights of rows, ones where none are given."""
-        return np.asarray(
-            _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
-            )
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
         )
+        if len(weight) and not weight.any():
+            # scikit-learn says so itself from 1.8 on.
+            raise ValueError("sample_weight must hold at least one non-zero number")
+        return np.asarray(weight)
 
     def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
         """Return attributes that a change leaves, besides those that show the release."""
@@ -329,7 +331,10 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, and log it."""
-        c = model.certificate
+        new = self._attributes(model, **more)
+        before = None if event == "fit" else self.certificate_
+        c = model.certificate.of(event, new["coef_"], new["intercept_"], before)
+        model = replace(model, certificate=c)
         entry = {
             "event": event,
             "rows": asked,
@@ -344,7 +349,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         }
         self.__dict__.update(
             more,
-            **self._attributes(model, **more),
+            **new,
             history_=[*more.get("history_", getattr(self, "history_", ())), entry],
             _model=model,
             solver_=model.solver,

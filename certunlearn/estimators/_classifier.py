@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,12 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         unknown = [key for key in given if key not in labels]
         if unknown and any(v not in given for v in labels):
             raise ValueError(f"class_weight names labels that y does not hold: {unknown}")
+        none = [key for key, weight in given.items() if isinstance(weight, Real) and weight == 0]
+        if none:
+            raise ValueError(
+                f"class_weight gives no weight to {none}: a class without weight has no place in "
+                "the training set, so leave its rows out or give them sample_weight 0"
+            )
         return np.array([_validate.real("class_weight", given.get(v, 1.0), low=0) for v in labels])
 
     def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:

@@ -181,7 +181,7 @@ class LinearEstimator(UnlearningEstimator):
         if threshold:
             out.coef_[np.abs(out.coef_) < threshold] = 0.0
         if np.ndim(self.intercept_) == 0:
-            out.intercept_ = float(out.intercept_)
+            out.intercept_ = np.float64(out.intercept_)
         out.n_features_in_ = self.n_features_in_
         if hasattr(self, "feature_names_in_"):
             out.feature_names_in_ = self.feature_names_in_.copy()

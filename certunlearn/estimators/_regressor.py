@@ -19,7 +19,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     """A linear estimator whose targets are numbers."""
 
     alpha: float
-    intercept_: float | Array
+    intercept_: np.float64 | Array
     _targets = {"y_numeric": True}
     _several: bool = False
 
@@ -85,8 +85,9 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         coef, intercept = self._released(model)
         several = more.get("_several", self._several)
         return {
-            "coef_": coef if several else coef[0],
-            "intercept_": intercept if several else float(intercept[0]),
+            # One column of targets has one row of coefficients and yet an array of intercepts.
+            "coef_": coef if len(coef) > 1 else coef[0],
+            "intercept_": intercept if several else intercept[0],
             "n_iter_": self._steps(model),
         }
 
@@ -108,7 +109,9 @@ def refuse_negative(y: Array, *, zero: bool, loss: str) -> Array:
     """
     if (y < 0).any() or (not zero and (y == 0).any()):
         where = "at least 0" if zero else "positive"
-        raise ValueError(f"Some value(s) of y are out of the valid range: {loss} takes {where} y")
+        raise ValueError(
+            f"Some value(s) of y are out of the valid range of the loss: {loss} takes {where} y"
+        )
     if len(y) and not y.any():
         raise AssumptionError(f"all y are zero: {loss} has no finite optimum")
     return y

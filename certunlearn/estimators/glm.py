@@ -91,7 +91,7 @@ class CertifiedPoissonRegressor(_LogLink):
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
     >>> y = np.random.default_rng(1).poisson(np.exp(X[:, 0]))
-    >>> model = CertifiedPoissonRegressor(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedPoissonRegressor().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 498)
     """
@@ -140,7 +140,7 @@ class CertifiedGammaRegressor(_LogLink):
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
     >>> y = np.random.default_rng(1).gamma(2.0, np.exp(X[:, 0]) / 2.0)
-    >>> model = CertifiedGammaRegressor(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedGammaRegressor().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 498)
     """

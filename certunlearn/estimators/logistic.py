@@ -81,7 +81,7 @@ class CertifiedLogReg(LinearClassifier):
     classes_ : ndarray of shape (n_classes,)
         Labels among the retained rows.
     n_iter_ : ndarray of shape (1,)
-        Newton steps of the last fit or refresh.
+        Newton steps of the last fit or refresh; like ``history_``, for the owner's log only.
     solver_ : str
         Solver in use.
     certificate_ : Certificate
@@ -97,7 +97,8 @@ class CertifiedLogReg(LinearClassifier):
     iterate (a warning says so); deploy `export_predictor` instead.
 
     Deviations from scikit-learn: a row of zero weight is not in the training set, so a class with
-    only such rows is not in ``classes_``.
+    only such rows is not in ``classes_``, and a ``class_weight`` of 0 is refused.  There is no
+    ``sparsify``: a release has no zeros.  The exported predictor has it.
 
     There is no probit link: the third derivative of ``-log Phi(z)`` over the second grows like z
     without end, so no constant of self-concordance bounds it, and the logistic loss is its
@@ -107,7 +108,7 @@ class CertifiedLogReg(LinearClassifier):
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = CertifiedLogReg(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedLogReg().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 567)
     """

@@ -82,13 +82,13 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     --------
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 60))
-    >>> model = CertifiedMinNorm(random_state=0).fit(X, X[:, 0]).forget([3, 5])
+    >>> model = CertifiedMinNorm().fit(X, X[:, 0]).forget([3, 5])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 18)
     """
 
     coef_: Array
-    intercept_: float
+    intercept_: np.float64
     verbose: int = 0
     _flat: bool
     _unlearner: ClassVar[Any] = interpolation
@@ -212,7 +212,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     def _attributes(self, model: Any, **more: Any) -> dict[str, Any]:
         W, flat = model.released, more.get("_flat", getattr(self, "_flat", False))
         coef = W[:, 0].copy() if flat else np.ascontiguousarray(W.T)
-        return {"coef_": coef, "intercept_": 0.0}
+        return {"coef_": coef, "intercept_": np.float64(0.0)}
 
     def _codes(self, y: Any) -> Any:
         """Check targets (m,) or (m, n_targets) against those of the fit."""

@@ -154,7 +154,9 @@ class CertifiedRidgeClassifier(LinearClassifier):
         check_is_fitted(self)
         out = RidgeClassifier(alpha=self.alpha, fit_intercept=self.fit_intercept)
         out._label_binarizer = LabelBinarizer(pos_label=1, neg_label=-1).fit(self.classes_)
-        out.classes_ = self.classes_.copy()
+        if not isinstance(getattr(RidgeClassifier, "classes_", None), property):
+            # Up to scikit-learn 1.6 it is read off the binarizer.
+            out.classes_ = self.classes_.copy()
         self._copied_to(out)
         out.coef_, out.intercept_ = np.atleast_2d(out.coef_), np.atleast_1d(out.intercept_)
         return out

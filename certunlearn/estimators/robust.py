@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from sklearn.linear_model import HuberRegressor
@@ -20,6 +21,8 @@ _REFUSED = {
     "absolute_error": "it has no curvature: use loss='log-cosh', or a small threshold",
     "quantile": "it has no curvature: use loss='log-cosh' for the median",
 }
+#: Where thresholds of Huber's loss are looked for, and few epsilons of certificates.
+_MEANT = (1.0, 2.0)
 
 
 class CertifiedHuberRegressor(LinearRegressor):
@@ -33,7 +36,8 @@ class CertifiedHuberRegressor(LinearRegressor):
     Parameters
     ----------
     threshold : float
-        b > 0: residuals much larger have bounded influence.  scikit-learn calls it epsilon.
+        b > 0: residuals much larger have bounded influence.  scikit-learn calls it epsilon, which
+        here is that of the certificate: a fit that seems to mix them up warns.
     loss : {"pseudo-huber", "log-cosh"}
         "log-cosh" has no threshold: ``sum_i s_i log cosh r_i``.
     alpha : float
@@ -67,7 +71,7 @@ class CertifiedHuberRegressor(LinearRegressor):
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = CertifiedHuberRegressor(threshold=50.0, random_state=0).fit(X, y)
+    >>> model = CertifiedHuberRegressor(threshold=50.0).fit(X, y)
     >>> model.forget([17, 42]).certificate_.check(epsilon=1.0, delta=1e-6)
     True
     """
@@ -113,7 +117,16 @@ class CertifiedHuberRegressor(LinearRegressor):
         _validate.choice("loss", self.loss, LOSSES)
         threshold = _validate.real("threshold", self.threshold, low=0)
         loss: Pointwise = PseudoHuber(threshold) if self.loss == LOSSES[0] else LogCosh()
-        return self._stated(alpha=self._alpha(self.alpha), loss=loss)
+        settings = self._stated(alpha=self._alpha(self.alpha), loss=loss)
+        if self.loss == LOSSES[0] and threshold == 1.35 and _MEANT[0] < self.epsilon < _MEANT[1]:
+            warnings.warn(
+                f"epsilon={self.epsilon:g} is what the certificate promises here, while "
+                "scikit-learn's HuberRegressor calls its threshold epsilon: if that is meant, pass "
+                f"threshold={self.epsilon:g}",
+                UserWarning,
+                stacklevel=3,
+            )
+        return settings
 
     @reader
     def export_predictor(self) -> HuberRegressor:

@@ -64,7 +64,7 @@ class CertifiedLinearSVC(LinearClassifier):
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = CertifiedLinearSVC(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedLinearSVC().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 567)
     """
