@@ -35,7 +35,7 @@ STEPS = (
     (MinMaxScaler(), PCA()),
     (RobustScaler(),),
     (
-        KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf"),
+        KBinsDiscretizer(3, encode="ordinal", strategy="uniform"),
         StandardScaler(),
     ),
     (LinearDiscriminantAnalysis(n_components=1), StandardScaler()),

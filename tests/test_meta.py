@@ -18,6 +18,7 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -101,11 +102,12 @@ def test_groups_that_a_search_keeps_for_its_splitter():
         assert forget_in(search, row_ids="row 5").n_retained == N - 1
     with config_context(enable_metadata_routing=True):
         asked = {"groups": True, "row_ids": True, "sample_weight": True}
-        plain[-1].set_fit_request(**asked).set_score_request(sample_weight=True)
+        plain[-1].set_fit_request(**asked)
         plain[0].set_fit_request(sample_weight=False)
         weight = np.random.default_rng(0).uniform(0.5, 2, size=N)
         for model in (plain[-1], forgetting(plain)):
-            search = GridSearchCV(model, {}, cv=GroupKFold(2))
+            scorer = get_scorer("accuracy").set_score_request(sample_weight=False)
+            search = GridSearchCV(model, {}, cv=GroupKFold(2), scoring=scorer)
             search.fit(X, y, groups=users, row_ids=ids, sample_weight=weight)
             c = forget_in(search, groups=[3, 4])
             assert c.n_retained == N - 8 and forget_in(search, row_ids="row 0").n_forgotten == 9
