@@ -436,8 +436,8 @@ def test_the_certificate_keeps_its_word():
         assert c.check(0.7, 1e-7) and c.mechanism == "isotropic"
         assert c.distance <= c.distance_target
         assert c.fit_distance + c.distance_target <= c.sigma * c.mu
-        assert c.noise == 0.1 and c.sigma == 0.1 * min(c.scale) and len(c.scale) == 2
-        assert c.coefficient_deviation[::2] == pytest.approx(0.1 * np.sort(c.scale), rel=0.05)
+        assert c.noise == 0.05 and c.sigma == 0.05 * min(c.scale) and len(c.scale) == 2
+        assert c.coefficient_deviation[::2] == pytest.approx(0.05 * np.sort(c.scale), rel=0.05)
     other = CertifiedMinNorm(epsilon=0.7, delta=1e-7, random_state=3).fit(X[3:], y[3:])
     assert c.public().n_retained == other.certificate_.public().n_retained
     assert not CertifiedMinNorm(noise=0).fit(X, y).certificate_.check(1e300, 1.0)
