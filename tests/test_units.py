@@ -1,11 +1,13 @@
 """The unit of the noise: exact sums, the same bits in both worlds, no units of measurement."""
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from operator import mul
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ from certunlearn import (
 from certunlearn.exceptions import AssumptionError, NoiseWarning
 from certunlearn.losses import Columnwise
 from certunlearn.pointwise import Squared
+from certunlearn.tradeoff import mu_from_epsilon_delta
 from certunlearn.units import root, squared_lengths, units, wanted
 from certunlearn.weights import exact_sum
 
@@ -517,6 +520,20 @@ def test_a_warning_made_an_error_leaves_the_model_as_it_was():
             model.forget([1])
     np.testing.assert_array_equal(model.coef_, before[0])
     assert model.n_retained_ == before[1] and len(model.history_) == 1
+
+
+def test_the_guide_says_what_the_code_does(capsys):
+    text = (Path(__file__).parent.parent / "docs" / "noise.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    exec(compile(block, "noise.md", "exec"), {})
+    assert "A release scores" in capsys.readouterr().out
+    # The number that the guide gives for epsilon and delta, and the defaults that it names.
+    assert round(mu_from_epsilon_delta(1.0, 1e-6), 3) == 0.237
+    assert CertifiedMinNorm().noise == 0.05 and CertifiedRidge().noise == 0.1
+    # Epsilon changes the distance allowed, not the noise.
+    X, y = load_diabetes(return_X_y=True)
+    one, half = (CertifiedRidge(epsilon=e).fit(X, y).certificate_ for e in (1.0, 0.5))
+    assert one.sigma == half.sigma and half.distance_target < one.distance_target
 
 
 def test_the_sum_of_a_state_is_rescaled_before_a_cap_is_taken():
