@@ -2,9 +2,21 @@
 
 import argparse
 
-from . import fit, gpu, latency, matrix_free, memory, removal, sequence, softmax, sparse, views
+from . import (
+    fit,
+    folds,
+    gpu,
+    latency,
+    matrix_free,
+    memory,
+    removal,
+    sequence,
+    softmax,
+    sparse,
+    views,
+)
 
-MODULES = (fit, removal, latency, sequence, memory, gpu, matrix_free, softmax, sparse, views)
+MODULES = (fit, removal, latency, sequence, memory, gpu, matrix_free, softmax, sparse, views, folds)
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 
