@@ -162,7 +162,7 @@ def distance_measured(
     return min(up(step + after), up(c * r)), after
 
 
-def covariance_drift(eta: float, dimension: float, delta: float) -> float:
+def covariance_drift(eta: float, dimension: float, log_tail: float) -> float:
     """Bound epsilon between centred Gaussians whose precisions differ by a whitened ``eta``.
 
     `joint_drift` with ``v = N f^2 / 4``, f = e / (1 - e), e = eta / (1 - eta).
@@ -174,8 +174,8 @@ def covariance_drift(eta: float, dimension: float, delta: float) -> float:
     dimension : float
         N, the number of coordinates.  Several independent releases t of D coordinates each,
         with whitened differences eta_t <= eta, count as ``N = D sum_t (eta_t / eta)^2``.
-    delta : float
-        Probability left for the tail.
+    log_tail : float
+        ``log(1 / delta)`` for the probability delta left for the tail.
 
     Returns
     -------
@@ -191,19 +191,20 @@ def covariance_drift(eta: float, dimension: float, delta: float) -> float:
     ----------
     Birge & Massart (1998), Minimum contrast estimators on sieves, Lemma 8.
     """
-    if not (eta >= 0 and dimension >= 1 and 0 < delta < 1):
-        raise ValueError(f"bad drift arguments {(eta, dimension, delta)!r}")
+    if not (eta >= 0 and dimension >= 1 and log_tail > 0):
+        raise ValueError(f"bad drift arguments {(eta, dimension, log_tail)!r}")
     if eta >= 0.25:
         return math.inf
     e = up(eta / (1.0 - eta))
     f = up(e / (1.0 - e))
-    return joint_drift(up(0.25 * dimension * f * f, 4), f, delta)
+    return joint_drift(up(0.25 * dimension * f * f, 4), f, log_tail)
 
 
-def joint_drift(spread: float, largest: float, delta: float) -> float:
+def joint_drift(spread: float, largest: float, log_tail: float) -> float:
     """Bound epsilon between products of centred Gaussians, of any numbers of coordinates.
 
-    ``epsilon' = 2 v + 2 sqrt(v x) + f x`` with x = log(1 / delta).
+    ``epsilon' = 2 v + 2 sqrt(v x) + f x`` with x = log(1 / delta), which is what is given, as
+    delta itself may underflow.
 
     Parameters
     ----------
@@ -212,13 +213,13 @@ def joint_drift(spread: float, largest: float, delta: float) -> float:
         with f_t that of `covariance_drift` for a whitened difference of at most 1/4.
     largest : float
         f, at least every f_t.
-    delta : float
-        Probability left for the tail.
+    log_tail : float
+        ``log(1 / delta)`` for the probability delta left for the tail.
 
     Notes
     -----
     Guarantee: the two products are (epsilon', delta)-indistinguishable, both ways.
     Proof: proofs/covariance_drift.md
     """
-    x = -math.log(delta)
+    x = log_tail
     return up(2.0 * spread + 2.0 * math.sqrt(spread * x) + largest * x, 32)

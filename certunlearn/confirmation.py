@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _validate
-from .exceptions import ConfirmationNeededError
+from .exceptions import AssumptionError, ConfirmationNeededError
 from .state import Members, Positions
 
 #: A request beyond this share of the training set deserves a second look.
@@ -126,6 +126,16 @@ class Taken:
         ------
         ConfirmationNeededError
             If there are questions and ``confirm`` is False.
+        AssumptionError
+            If rows of a single class would be left.
         """
+        if self.kinds == 1:
+            emptied = ", ".join(repr(lost.name) for lost in self.classes if not lost.left)
+            raise AssumptionError(
+                f"the request takes every row of class {emptied}, and those left hold 1 class: "
+                "this classifier needs samples of at least 2 classes. Nothing has been changed: "
+                "learn() other rows of that class first, or delete the model with its exports and "
+                "answer with the class that is left"
+            )
         if not _validate.flag("confirm", confirm) and self.questions:
             raise ConfirmationNeededError(self.questions)

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from .diagonal import Diagonal
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import Factor, factorise
+from .losses import positive, stronger
 from .noise import Geometry
 from .objective import Curvature, Objective
 from .orthogonal import gram_factor
+from .sparse_rows import Rows
 from .tradeoff import Caps
 from .unfactored import diagonal_of
 from .weights import Weights
@@ -51,6 +53,16 @@ class Gram:
         return np.diag(self.known.matrix)
 
 
+def mechanism_for(mechanism: str, rows: Rows) -> str:
+    """Return the geometry of the noise: what was asked for, or what "auto" means for these rows.
+
+    A function of their number of columns and of whether they are sparse.
+    """
+    if mechanism != "auto":
+        return mechanism
+    return "isotropic" if rows.sparse and rows.p > MOST_FORMED else "gram"
+
+
 def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvature | None) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
 
@@ -64,7 +76,8 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvat
         if mechanism != "isotropic":
             raise AssumptionError(
                 f'mechanism="{mechanism}" needs the Gram matrix, which for sparse rows is formed '
-                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="isotropic"'
+                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="auto" or '
+                '"isotropic"'
             )
         diagonal = diagonal_of(objective)
         return Gram(diagonal, Geometry(mechanism, diagonal), False)
@@ -104,12 +117,13 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
         raise AssumptionError(
             f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "
             "not unique: the gradient of an interpolating model is zero with any of its rows taken "
-            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use a "
-            "finite C, or CertifiedMinNorm for least squares"
+            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use "
+            f"{positive(objective.loss)}, or CertifiedMinNorm for least squares"
         )
     raise NotCertifiedError(
-        "the Gram matrix of the retained rows is not numerically positive definite, so its "
-        "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",
+        "the Gram matrix of the retained rows is not numerically positive definite, so "
+        "neither are the coefficients determined nor can noise be drawn: rescale the features, "
+        f"{stronger(objective.loss)}, or drop collinear columns",
         reason="gram",
     )
 

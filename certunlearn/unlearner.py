@@ -17,23 +17,23 @@ Assumes: the conditions listed in the certificate.  Proof: proofs/certified_remo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._threads import blas_threads
+from ._interrupts import steady
+from ._threads import numerics
 from .certificate import Certificate
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
+from .gram import mechanism_for
 from .refitting import refitted
 from .release import drawn, promised
 from .sparse_rows import stored
-from .state import Array, Members, Positions, Progress, Settings, State, appended
+from .state import Array, Members, Positions, Progress, Settings, State, appended, unappended
 from .training import solved
 from .weights import NO_ROWS
 
@@ -50,15 +50,6 @@ __all__ = [
     "refit",
     "release",
 ]
-
-
-@contextmanager
-def numerics(size: int) -> Iterator[None]:
-    """Set what linear algebra on matrices of ``size`` rows needs, and set it back."""
-    import jax
-
-    with jax.enable_x64(True), blas_threads(size):
-        yield
 
 
 def _values(state: State) -> dict[str, Any]:
@@ -144,11 +135,16 @@ class Model(State):
         """The state alone."""
         return State(**_values(self))
 
-    def scrub(self) -> None:
-        """Overwrite whatever rows this model no longer holds; safe to call again."""
-        import jax
+    @property
+    def settled(self) -> bool:
+        """Whether the store holds this model's rows and no others."""
+        pending = self.requests.pending(self.rows.scrubbed)
+        return not len(pending) and self.rows.n == len(self.members.weights)
 
-        with jax.enable_x64(True):
+    def scrub(self) -> None:
+        """Overwrite whatever rows this model does not hold; safe to call again."""
+        with numerics(), steady():
+            unappended(self.rows, len(self.members.weights))
             self.rows.scrub(self.requests.pending(self.rows.scrubbed))
 
 
@@ -173,7 +169,8 @@ def fit(
     with numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
         weight = np.array(sample_weight, dtype=np.float64)
-        members = Members.of(rows, weight, massed=settings.per_weight)
+        settings = replace(settings, mechanism=mechanism_for(settings.mechanism, rows))
+        members = Members.of(settings, rows, weight)
         state = solved(settings, rows, members, progress=progress)
         return _released(state, Requests(), clock, 0)
 
@@ -221,9 +218,7 @@ def edit(
     NotCertifiedError
         If the distance target cannot be reached; the new rows are overwritten.
     """
-    import jax
-
-    with jax.enable_x64(True), appended(model.rows, len(model.members.weights), X, labels):
+    with numerics(), appended(model.rows, len(model.members.weights), X, labels):
         return _edited(model, positions, len(labels), sample_weight, progress)
 
 
@@ -232,9 +227,7 @@ def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
 
     Features come as sparse or dense as the store is.
     """
-    import jax
-
-    with jax.enable_x64(True):
+    with numerics():
         X = model.rows.features(positions)
     return X, model.rows.labels[positions], model.members.weights.at(positions)
 
@@ -318,9 +311,7 @@ def refit(
 
 def erase(model: Model) -> None:
     """Overwrite all rows of a model that another one has taken the place of."""
-    import jax
-
-    with jax.enable_x64(True):
+    with numerics(), steady():
         model.rows.scrub(np.arange(model.rows.n))
 
 
@@ -351,14 +342,16 @@ def rebased(model: Model) -> Model:
 def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
     settings, geometry = state.settings, state.gram.geometry
-    weights = drawn(state.reached.W, settings, geometry.noise, requests.releases - 1)
+    index = requests.releases - 1
+    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index)
     certificate = replace(
         promised(
             settings,
             state.budget,
             requests.since_removal,
             state.members.weights.kept,
-            geometry.deviations(settings.noise),
+            state.scale,
+            geometry.deviations(1.0),
             same_program=state.gram.same_program,
         ),
         distance=state.reached.distance,

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -187,6 +188,8 @@ def state(step):
     out = {}
 
     def walk(path, value):
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            value = value.tolist()
         if isinstance(value, BaseEstimator):
             for name, inner in sorted(vars(value).items()):
                 walk(f"{path}.{name}", inner)
@@ -342,7 +345,7 @@ def test_the_certificate_stays_true_over_random_requests(mechanism, view):
         left = np.setdiff1d(left, request)
         pipe.forget(rows=request)
         sound(pipe, X, y, left)
-        assert pipe.certificate_.check(1.0, 1e-6)
+        assert pipe.certificate_.check(1.0, 1e-6, allow_seeded=True)
     pipe.release()
     assert pipe.history_[-1]["event"] == "release"
 
@@ -490,7 +493,7 @@ def test_what_is_not_known_is_refused_by_name(step, reason):
 def test_pca_that_came_to_draw_at_random_is_refused():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(600, 510)), labels(rng, 600)
-    with pytest.raises(AssumptionError, match="came to 'randomized'"):
+    with pytest.raises(AssumptionError, match="draws from NumPy's global generator"):
         piped(PCA(3)).fit(X, y)
     piped(PCA(3, random_state=0)).fit(X, y)
 
@@ -597,6 +600,11 @@ def test_the_budget_is_that_of_the_columns_there_are(mechanism):
         assert head.certificate_.joint_epsilon == alone._model.budget.joint_epsilon(t)
 
 
+def said(pipe):
+    """The public certificate, but for the weights it is of and their time."""
+    return replace(pipe.certificate_.public(), weights=None, issued=None)
+
+
 @pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
 def test_what_is_promised_does_not_tell_whether_a_step_has_moved(mechanism):
     # The same rows stay: the one that goes was the largest of its columns, or was like others.
@@ -606,10 +614,10 @@ def test_what_is_promised_does_not_tell_whether_a_step_has_moved(mechanism):
         with_it = np.where(np.arange(N)[:, None] == 3, row, X)
         pipe = forgetting(make_pipeline(MinMaxScaler(), CertifiedLogReg(mechanism=mechanism)))
         pipe.fit(with_it, y).forget([3])
-        public = [pipe.certificate_.public()]
+        public = [said(pipe)]
         tiers.append(pipe.certificate_.tier)
         pipe.forget([4])
-        promised.append([*public, pipe.certificate_.public()])
+        promised.append([*public, said(pipe)])
     assert promised[0] == promised[1] and tiers[0] != tiers[1]
 
 
@@ -620,7 +628,7 @@ def test_a_word_that_only_a_forgotten_text_had_changes_no_promise():
         words[5] += more
         pipe = forgetting(make_pipeline(CountVectorizer(), CertifiedLogReg()))
         pipe.fit(words, np.arange(60) % 2).forget(rows=[0]).forget(rows=[5]).release()
-        promised.append(pipe.certificate_.public())
+        promised.append(replace(pipe.certificate_.public(), weights=None, issued=None))
     assert promised[0] == promised[1]
 
 

@@ -219,11 +219,11 @@ def public(model, kinds, rows):
 
 
 def promises(model, since=None, budget=None):
-    """The public certificate as a dict; what it must say at the ``since``-th request."""
+    """The public certificate, but for the event; a fit's as if at the ``since``-th release."""
     c = model.certificate_.public()
-    out = {f.name: getattr(c, f.name) for f in fields(c)}
-    if since is not None and budget is not None:
-        caps = budget.caps(since)
-        out["joint_epsilon"] = budget.joint_epsilon(since)
-        out["distance_target"], out["fit_distance"] = caps.target, caps.fit
+    out = {f.name: getattr(c, f.name) for f in fields(c) if not f.metadata.get("event")}
+    if budget is not None:
+        caps, joint = budget.caps(since), budget.joint(since)
+        out.update(distance_target=caps.target, fit_distance=caps.fit, releases=since)
+        out.update({f"joint_{k}": getattr(joint, k) for k in ("epsilon", "mu", "drift")})
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from .. import _validate
+from .._whole import reader
 from ..exceptions import ClassForgottenWarning
 from ..unlearner import Model
 from ._changes import Change
@@ -32,11 +34,13 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         classes, codes = Classes.of(y)
         return codes, {"_labels": classes}
 
+    @reader
     def decision_function(self, X: Any) -> Array:
         """Return the margins, shape (n_samples,) or (n_samples, n_classes)."""
         margins = self._margins(X)
         return margins[:, 0] if margins.shape[1] == 1 else margins
 
+    @reader
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest label of each row, shape (n_samples,)."""
         margins = self.decision_function(X)
@@ -57,6 +61,12 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         unknown = [key for key in given if key not in labels]
         if unknown and any(v not in given for v in labels):
             raise ValueError(f"class_weight names labels that y does not hold: {unknown}")
+        none = [key for key, weight in given.items() if isinstance(weight, Real) and weight == 0]
+        if none:
+            raise ValueError(
+                f"class_weight gives no weight to {none}: a class without weight has no place in "
+                "the training set, so leave its rows out or give them sample_weight 0"
+            )
         return np.array([_validate.real("class_weight", given.get(v, 1.0), low=0) for v in labels])
 
     def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
@@ -91,5 +101,5 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
                 f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
                 "classes_ and coef_ change shape, as retraining would have it",
                 ClassForgottenWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
