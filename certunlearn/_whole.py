@@ -170,6 +170,7 @@ def serialised(method: F) -> F:
             self._settle()
             return method(self, *args, **kwargs)
 
+    waiting.whole = "serialised"  # type: ignore[attr-defined]
     return cast(F, waiting)
 
 
@@ -191,6 +192,7 @@ def verb(method: F) -> F:
             self._take_over(draft)
         return self
 
+    carried_out.whole = "verb"  # type: ignore[attr-defined]
     return cast(F, carried_out)
 
 
@@ -201,4 +203,5 @@ def reader(method: F) -> F:
     def seeing(self: Any, *args: Any, **kwargs: Any) -> Any:
         return method(self if self._guard is None else self._draft(), *args, **kwargs)
 
+    seeing.whole = "reader"  # type: ignore[attr-defined]
     return cast(F, seeing)

@@ -74,6 +74,9 @@ class Certificate(Consistency):
         Cap on the distance of the two means over sigma; noise scale; geometry; what is counted.
     drift : (float, float)
         What of these a difference of the two covariances may cost: an epsilon, and log(1 / delta).
+    noise, scale : float, tuple of float
+        As asked for, and its unit: a function of the retained rows alone, one number for each
+        column of coefficients or for all.  sigma is their product, for the smallest unit.
     distance_target, fit_distance : float
         Distance to the exact optimum a removal must certify and every fit promises, in the norm
         of the noise.
@@ -132,6 +135,8 @@ class Certificate(Consistency):
     reference: str
     n_retained: int
     library: str
+    noise: float
+    scale: tuple[float, ...]
     releases: int = 0
     horizon: int | None = None
     goal: str = "untraining"
@@ -258,6 +263,15 @@ class Certificate(Consistency):
             f"{self.joint_epsilon:.4g} for all since the oldest removal together"
         )
 
+    @property
+    def _unit(self) -> list[str]:
+        """What sigma is made of, where that is not the noise asked for alone."""
+        if self.scale == (1.0,):
+            return []
+        least, most = f"{min(self.scale):.3g}", f"{max(self.scale):.3g}"
+        unit = least if least == most else f"{least} to {most} by column"
+        return [f"               sigma is {self.noise:g} times {unit}, the retained rows' scale"]
+
     def __str__(self) -> str:
         """A short statement in plain language."""
         if self.kind == "none":
@@ -279,6 +293,7 @@ class Certificate(Consistency):
         lines += [
             f"  noise        {self.mechanism}, sigma = {self.sigma:g}; standard deviation per "
             f"coefficient {low:.2g} to {high:.2g} (median {middle:.2g})",
+            *self._unit,
             f"  releases     {self._counted}",
         ]
         if self.distance is not None:
@@ -314,7 +329,7 @@ class Certificate(Consistency):
 
 _SINCE_2 = frozenset(
     (
-        *("drift", "joint_mu", "joint_drift", "releases", "horizon"),
+        *("drift", "joint_mu", "joint_drift", "releases", "horizon", "noise", "scale"),
         *("seeded", "event", "removals", "weights", "issued"),
     )
 )
@@ -330,6 +345,8 @@ def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
     one = values["joint_epsilon"] <= epsilon
     return values | {
         "drift": drift,
+        "noise": values["sigma"],
+        "scale": (1.0,),
         "joint_mu": values["mu"] if one else math.inf,
         "joint_drift": drift if one else (0.0, math.inf),
         "seeded": SEEDED in values["conditions"],

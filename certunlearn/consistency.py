@@ -34,6 +34,8 @@ class Consistency:
     delta: float
     mu: float
     sigma: float
+    noise: float
+    scale: tuple[float, ...]
     view: str
     drift: tuple[float, float]
     distance_target: float
@@ -109,6 +111,9 @@ class Consistency:
         if f"on the {self.n_retained} retained rows" not in self.reference:
             yield f"the reference is not on the {self.n_retained} rows that n_retained says"
         if self.version > 1:
+            one = " members (" not in self.reference
+            if one and self.sigma != self.noise * min(self.scale, default=math.nan):
+                yield "sigma is not the noise times the smallest scale"
             if (self.view == "transcript") != bool(self.horizon):
                 yield "a horizon is of the transcript view, and of it alone"
             yield from self._identity_contradictions()

@@ -103,5 +103,9 @@ class ClassForgottenWarning(UserWarning):
     """The last row of a class was forgotten: the model no longer knows the class."""
 
 
+class NoiseWarning(UserWarning):
+    """The noise of a release moves predictions by more than they vary."""
+
+
 class SecretStateWarning(UserWarning):
     """Rows and the secret iterate are about to be written somewhere."""

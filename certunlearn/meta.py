@@ -79,7 +79,8 @@ def forget_in(
     those of members retrained on the rows that stay, each with noise of its own.
     Proof: proofs/joint_epsilon.md
 
-    An operation that raises leaves ``meta`` as it was.
+    An operation that raises, or is interrupted, leaves ``meta`` as it was or has been carried out.
+    No other verb of its members is carried out meanwhile.
 
     Names of rows reach the best estimator as arguments of the search's ``fit``, which cuts them to
     the folds: ``row_ids=`` as it is, ``groups=`` only by metadata routing, since a search keeps
@@ -237,6 +238,8 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
         mu=alone.mu,
         drift=alone.drift,
         sigma=sigma,
+        noise=min(c.noise for c in own),
+        scale=tuple(sorted({unit for c in own for unit in c.scale})),
         mechanism=first.mechanism if len(mechanisms) == 1 else "several",
         view=first.view if len({c.view for c in own}) == 1 else "release",
         distance_target=target,

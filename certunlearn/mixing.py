@@ -79,6 +79,8 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     ``fit_distance`` if no model has forgotten anything), and one draw of noise hides that as it
     does for one model.  Proof: proofs/mixture.md
 
+    No verb of a model is carried out meanwhile.
+
     Mixing what the models have already released would cost more: their noises average out, and mu
     grows by the square root of their number.
 
@@ -207,11 +209,11 @@ def _mixture(
                     distance=distance,
                     target=most,
                 )
-        released = drawn(W, settings, geometry.noise, _APART)
-        spread = geometry.deviations(settings.noise)
+        released = drawn(W, settings, base.scale, geometry.noise, _APART)
+        spread = geometry.deviations(1.0)
     # The joint epsilon counts the models' releases: what they assume is assumed.
     kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
-    c = promised(settings, base.budget, since, kept, spread, same_program=same)
+    c = promised(settings, base.budget, since, kept, base.scale, spread, same_program=same)
     joint = Joint(c.joint_epsilon, c.joint_mu, c.joint_drift)
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]

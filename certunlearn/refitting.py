@@ -46,7 +46,7 @@ def refitted(
     codes = np.concatenate([state.rows.labels[:known], labels])
     rows = DenseRows(X, codes, intercept=settings.fit_intercept)
     rows.scrub(gone)
-    members = Members.of(rows, weight, massed=settings.per_weight)
+    members = Members.of(settings, rows, weight)
 
     def found(warm: bool) -> State:
         return solved(settings, rows, members, before=state, warm=warm, t=t, progress=progress)

@@ -77,6 +77,11 @@ class ScaledRows:
         """Features."""
         return int(self._A.shape[1])
 
+    @property
+    def columns(self) -> int:
+        """Targets of a row."""
+        return int(self._b.shape[1])
+
     def gather(self, places: Positions) -> tuple[Array, Array]:
         """Return scaled rows (m, d) and their targets (m, K), copies."""
         checkpoint()

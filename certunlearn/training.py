@@ -24,7 +24,17 @@ from .solvers.choice import chosen
 from .solvers.newton_cg import newton_cg
 from .solvers.subsample import subsampled_start
 from .sparse_rows import Rows
-from .state import Array, Members, Progress, Settings, State, budget_of, effective, goal_of
+from .state import (
+    Array,
+    Members,
+    Progress,
+    Settings,
+    State,
+    budget_of,
+    effective,
+    goal_of,
+    scale_of,
+)
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5
@@ -67,7 +77,8 @@ def solved(
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
-    budget = budget_of(settings, rows.p * K)
+    scale = scale_of(settings, loss, members, rows.p, alpha)
+    budget = budget_of(settings, rows.p * K, scale)
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
     W = _start(objective, gram.geometry.known, before if warm else None, classes)
@@ -76,7 +87,7 @@ def solved(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
-    return opened(state, None)
+    return opened(replace(state, scale=scale), None)
 
 
 def _start(

@@ -29,6 +29,7 @@ from .certificate import Certificate
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
+from .gram import mechanism_for
 from .refitting import refitted
 from .release import drawn, promised
 from .sparse_rows import stored
@@ -168,7 +169,8 @@ def fit(
     with numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
         weight = np.array(sample_weight, dtype=np.float64)
-        members = Members.of(rows, weight, massed=settings.per_weight)
+        settings = replace(settings, mechanism=mechanism_for(settings.mechanism, rows))
+        members = Members.of(settings, rows, weight)
         state = solved(settings, rows, members, progress=progress)
         return _released(state, Requests(), clock, 0)
 
@@ -340,14 +342,16 @@ def rebased(model: Model) -> Model:
 def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
     settings, geometry = state.settings, state.gram.geometry
-    weights = drawn(state.reached.W, settings, geometry.noise, requests.releases - 1)
+    index = requests.releases - 1
+    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index)
     certificate = replace(
         promised(
             settings,
             state.budget,
             requests.since_removal,
             state.members.weights.kept,
-            geometry.deviations(settings.noise),
+            state.scale,
+            geometry.deviations(1.0),
             same_program=state.gram.same_program,
         ),
         distance=state.reached.distance,

@@ -21,6 +21,7 @@ from tests.benchmarks import (
     sequence,
     softmax,
     sparse,
+    utility,
     views,
 )
 from tests.benchmarks.objective import Objective
@@ -139,6 +140,19 @@ def test_memory(tmp_path):
 def test_softmax(tmp_path):
     (rows,) = contents(softmax, tmp_path).values()
     assert rows[0]["ours to the refit"] <= rows[0]["certified distance"] + 1e-4
+
+
+def test_utility(tmp_path, monkeypatch):
+    monkeypatch.setattr(utility, "RELEASES", 3)
+    # Whether packages are there is not what is tested.
+    monkeypatch.setattr(utility, "table", lambda *which: None)
+    lines, (short,) = contents(utility, tmp_path).values()
+    assert {line["data"].split(",")[0] for line in lines} == {"breast_cancer", "diabetes"}
+    assert short["refused"] == 0 == short["cost more than 0.01"] and short["lines"] == len(lines)
+    for line in lines:
+        assert line["worst"] <= line["mean release"] and line["costs too much"] == ""
+        if "LinearSVC" not in line["estimator"] and "Huber" not in line["estimator"]:
+            assert line["without noise"] == pytest.approx(line["scikit-learn"], abs=0.005)
 
 
 def test_gpu_runs_on_any_device(tmp_path):

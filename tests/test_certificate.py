@@ -70,6 +70,8 @@ def test_numbers_survive_the_round_trip_to_the_last_bit(certificate):
         joint_mu=budget.mu,
         joint_drift=budget.drift,
         sigma=1e3 / 3,
+        noise=1e3 / 3,
+        scale=(1.0,),
         distance=2.0**-60,
     )
     again = Certificate.from_json(odd.to_json())
@@ -165,13 +167,10 @@ def test_frozen(certificate):
 def test_statement_names_the_numbers_and_what_is_not_covered():
     c = fitted(epsilon=0.375, delta=3e-5, noise=0.25, mechanism="isotropic").certificate_
     text = str(c)
-    for part in (
-        "epsilon = 0.375",
-        "delta = 3e-05",
-        "isotropic",
-        "sigma = 0.25",
-        "epsilon = 0.375 for all releases since the oldest removal, however many",
-    ):
+    assert c.sigma == 0.25 * c.scale[0]
+    sigma = f"sigma = {c.sigma:g};", f"0.25 times {c.scale[0]:.3g}, the retained rows' scale"
+    epsilon = "epsilon = 0.375 for all releases since the oldest removal, however many"
+    for part in (epsilon, "delta = 3e-05", "isotropic", *sigma):
         assert part in text
     assert "retraining by the same estimator to within the fit distance" in text
     assert f"on the {c.n_retained} retained rows" in text and c.n_retained == 68

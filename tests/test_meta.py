@@ -202,7 +202,9 @@ def test_members_that_differ():
     ]
     model = VotingRegressor(members).fit(X, X[:, 0] - y)
     c = forget_in(model, rows=[0])
-    assert c.mechanism == "several" and c.view == "release" and c.sigma == 0.1 and c.delta == 1e-6
+    own = [m.certificate_ for m in model.estimators_]
+    assert c.mechanism == "several" and c.view == "release" and c.delta == 1e-6 and c.noise == 0.1
+    assert c.sigma == min(m.sigma for m in own) and set(c.scale) == {m.scale[0] for m in own}
     assert c.epsilon > max(m.certificate_.epsilon for m in model.estimators_)
     assert c.check(c.epsilon, c.delta) and c.fit_distance + c.distance_target <= c.sigma * c.mu
     first = model.estimators_[0]._model.budget
@@ -336,7 +338,8 @@ def test_the_same_noise_twice_would_void_the_claim():
     X, y = standard()
     twins = [CertifiedLogReg(C=0.1, random_state=0, mechanism="isotropic").fit(X, y) for _ in "ab"]
     np.testing.assert_array_equal(twins[0].coef_, twins[1].coef_)
-    other = CertifiedLogReg(C=0.11, random_state=0, mechanism="isotropic").fit(X, y)
+    weight = {"class_weight": {label: 1 + k / 10 for k, label in enumerate(np.unique(y))}}
+    other = CertifiedLogReg(C=0.1, random_state=0, mechanism="isotropic", **weight).fit(X, y)
     apart = other.coef_ - twins[0].coef_
     secret = (other._model.W - twins[0]._model.W)[:-1].T
     np.testing.assert_allclose(apart, secret, atol=1e-12)

@@ -317,6 +317,8 @@ def test_extreme_certificates_have_a_page(certificate, epsilon, delta):
     issued = {"epsilon": epsilon, "delta": delta, "mu": budget.mu, "drift": budget.drift}
     issued |= {
         "sigma": 1e9,
+        "noise": 1e9,
+        "scale": (1.0,),
         "joint_epsilon": math.inf,
         "joint_mu": math.inf,
         "view": "release",

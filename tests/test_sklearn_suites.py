@@ -19,25 +19,29 @@ from .sklearn_suites.deviations import ABSENT, DEVIATIONS, SUITES
 
 ROOT = Path(__file__).parent.parent
 WHEEL = Path(sklearn.__file__).parent
-#: A few tests of each suite, for every run: seconds.
-SOME = {
-    "test_logistic": "test_predict_iris or test_nan or test_logistic_regression_class_weights",
-    "test_ridge": "test_ridge_shapes_type or test_toy_ridge_object or test_class_weights",
-    "test_glm": "test_glm_family_argument or test_tweedie or test_poisson_glmnet",
-    "test_coordinate_descent": "test_elastic_net_float_precision or test_elasticnet_path or 1d",
-    "test_huber": "test_huber_equals_lr or test_huber_sample_weights",
-    "test_svm": "test_linearsvc_parameters",
+#: Tests that pass at least, with scikit-learn 1.6 as with 1.9: that much is worth the run.
+LEAST = {
+    "test_logistic": 60,
+    "test_ridge": 220,
+    "test_glm": 90,
+    "test_coordinate_descent": 20,
+    "test_huber": 4,
+    "test_svm": 15,
 }
+#: For every run: tests that pass in seconds, and one that is a deviation.
+SOME = ("test_ridge_shapes_type", "test_ridge_vs_lstsq", "test_class_weights")
+SOME += ("test_huber_equals_lr_for_high_epsilon", "test_huber_max_iter")
 
 
-def run(suite, tmp_path, *options):
-    """Return the names of all tests of a suite, and a report of each that was run."""
+def run(suites, tmp_path, *options):
+    """Return the names of all tests of suites, and a report of each that was run."""
     report = tmp_path / "report.jsonl"
     inside = dict(os.environ, CERTUNLEARN_REPORT=str(report), PYTHONPATH=str(ROOT))
     inside.pop("PYTEST_XDIST_WORKER", None)
     settings = ["-c", str(ROOT / "tests/sklearn_suites/pytest.ini"), "--rootdir", str(WHEEL)]
     plugin = ["-p", "tests.sklearn_suites.plugin"]
-    command = [sys.executable, "-m", "pytest", *settings, *plugin, *options, WHEEL / SUITES[suite]]
+    files = [WHEEL / SUITES[suite] for suite in suites]
+    command = [sys.executable, "-m", "pytest", *settings, *plugin, *options, *files]
     done = subprocess.run(command, cwd=tmp_path, env=inside, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     known, *tests = map(json.loads, report.read_text().splitlines())
@@ -73,7 +77,7 @@ def matches(pattern, name):
 @pytest.mark.long
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_failure_is_a_known_deviation_and_every_deviation_fails(suite, tmp_path):
-    known, tests = run(suite, tmp_path)
+    known, tests = run([suite], tmp_path)
     wrong, _ = judged(suite, known, tests)
     passed = sum(test["outcome"] == "passed" for test in tests)
     print(f"{suite}: {passed} of {len(tests)} pass")
@@ -81,15 +85,12 @@ def test_every_failure_is_a_known_deviation_and_every_deviation_fails(suite, tmp
     assert passed >= LEAST[suite]
 
 
-#: Tests that pass at least, with any version of scikit-learn: what is run is worth it.
-LEAST = {}
-
-
-@pytest.mark.parametrize("suite", SOME)
-def test_some_of_scikit_learns_tests(suite, tmp_path):
-    known, tests = run(suite, tmp_path, "-k", SOME[suite])
-    wrong, _ = judged(suite, set(), tests)
-    assert tests and not wrong, "\n".join(map(str, wrong))
+def test_some_of_scikit_learns_tests(tmp_path):
+    _, tests = run(["test_ridge", "test_huber"], tmp_path, "-k", " or ".join(SOME))
+    outcomes = {test["test"].split("[")[0]: test["outcome"] for test in tests}
+    assert set(outcomes) >= set(SOME)
+    assert all(v == "passed" for name, v in outcomes.items() if name != "test_huber_max_iter")
+    assert not judged("test_huber", set(), [t for t in tests if "huber" in t["test"]])[0]
 
 
 def test_the_list_is_strict():

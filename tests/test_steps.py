@@ -266,7 +266,7 @@ def test_steps_are_fitted_by_one_thread():
         (FeatureUnion([("s", SelectFromModel(LinearSVC()))]), "global"),
         (make_pipeline(PCA(2, svd_solver="arpack")), "'a__pca', a PCA: its fit draws at random"),
     ],
-    ids=str,
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
 )
 @pytest.mark.filterwarnings("ignore")
 def test_fits_that_draw_or_depend_on_more_than_the_rows(step, reason):

@@ -74,6 +74,10 @@ DETECTED = [
     (dict(drift=[0.0, "inf"]), "mu = 0.236462 is smaller than what"),
     (dict(joint_drift=[0.0, "inf"]), "of all releases together mu ="),
     (dict(joint_drift=[2.0, 23.0]), "of all releases together epsilon ="),
+    (dict(sigma=0.2), "sigma is not the noise times the smallest scale"),
+    (dict(noise=0.2), "sigma is not the noise times the smallest scale"),
+    (dict(scale=[2.0]), "sigma is not the noise times the smallest scale"),
+    (dict(scale=[]), "sigma is not the noise times the smallest scale"),
     (dict(releases=0), "a removal with releases = 0"),
     (dict(horizon=1000), "a horizon is of the transcript view, and of it alone"),
     (dict(horizon=None, view="transcript"), "a horizon is of the transcript view, and of it alone"),
@@ -100,7 +104,6 @@ DETECTED = [
 #: Edits that `check` does not see, and why no claim grows by them.
 HARMLESS = [
     (dict(delta=1.001e-6), "a weaker claim"),
-    (dict(sigma=0.2), "the claim rests on mu; more noise than it needs would only help"),
     (dict(distance_target=0.001), "the claim rests on mu; nearer than it needs would only help"),
     (dict(fit_distance=0.0), "the claim rests on mu; nearer than it needs would only help"),
     (dict(mechanism="isotropic"), "names the geometry; mu and drift carry the claim"),
@@ -316,9 +319,8 @@ def test_a_certificate_once_issued_stays_readable_and_means_the_same(path):
     assert certunlearn.certificate_report(c)
     if name == "none":
         return
-    assert c.mu == pytest.approx(0.2366, abs=2e-4) and c.sigma == (
-        0.5 if name == "isotropic" else 0.1
-    )
+    assert c.mu == pytest.approx(0.2366, abs=2e-4)
+    assert c.noise == (0.5 if name == "isotropic" else 0.1) and c.sigma == c.noise * min(c.scale)
     several = {"several": 3, "isotropic": 2}.get(name, 1)
     if c.version == 2:
         assert c.joint_promise.mu == pytest.approx(c.mu * math.sqrt(several), rel=1e-9)

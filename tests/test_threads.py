@@ -12,6 +12,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
+import certunlearn
 from certunlearn import (
     CertifiedLogReg,
     ForgetQueue,
@@ -64,6 +65,8 @@ def test_a_fit_that_fails_gives_the_threads_back():
 
 
 # Models that several threads use
+
+ESTIMATORS = [kind for name, kind in vars(certunlearn).items() if name.startswith("Certified")]
 
 
 class Recorded:
@@ -213,7 +216,7 @@ def test_a_pipeline_is_read_as_one(monkeypatch, often):
 
     def write():
         try:
-            for k in range(25):
+            for k in range(15):
                 pipe.forget([k])
         finally:
             stop.set()
@@ -292,3 +295,59 @@ def test_predictions_wait_for_no_verb():
     go.set()
     thread.join(60)
     assert not np.array_equal(model.predict_proba(X), before)
+
+
+def test_attributes_of_one_release_are_had_together(monkeypatch, often):
+    X, y = data(300)
+    model = CertifiedLogReg(random_state=0).fit(X, y)
+    pipe = ForgettingPipeline([("s", StandardScaler()), ("m", CertifiedLogReg())]).fit(X, y)
+    recorded = Recorded(monkeypatch, CertifiedLogReg, pair)
+    recorded.releases |= {pair(model), pair(pipe.head)}
+    seen, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            seen.append(pair(model.snapshot()))
+            one = pipe.snapshot()
+            assert one.certificate_.n_retained == one.n_retained_
+            seen.append(pair(one))
+
+    def write():
+        try:
+            for k in range(20):
+                model.forget([k])
+                pipe.forget([k])
+        finally:
+            stop.set()
+
+    together([write, read])
+    assert len(set(seen)) > 2 and set(seen) <= recorded.releases
+
+
+def pair(model):
+    return model.coef_.tobytes(), model.certificate_.n_retained, len(model.history_)
+
+
+#: Public members that touch nothing a verb changes, or one attribute alone.
+FREE = {"head", "history_", "n_retained_", "n_forgotten_", "now", "due", "overdue", "from_json"}
+
+
+@pytest.mark.parametrize("kind", [*ESTIMATORS, ForgettingPipeline, ForgetQueue])
+def test_every_public_member_says_how_it_is_kept_whole(kind):
+    """Verbs take `verb`, what looks at rows `serialised`, what looks at a release `reader`."""
+    seen = 0
+    for cls in kind.__mro__:
+        if not cls.__module__.startswith("certunlearn"):
+            continue
+        for name, member in vars(cls).items():
+            if name.startswith("_") or name in FREE or not callable(function(member)):
+                continue
+            assert hasattr(function(member), "whole"), f"{cls.__name__}.{name}"
+            seen += 1
+    assert seen >= 6
+
+
+def function(member):
+    """The function behind a method, a property or a method that is there at times."""
+    member = getattr(member, "fget", member)
+    return getattr(member, "fn", getattr(member, "__func__", member))

@@ -24,6 +24,7 @@ from certunlearn import (
     CertifiedRidgeClassifier,
     forgetting,
 )
+from certunlearn.certificate import SAME_PROGRAM
 from certunlearn.exceptions import CertunlearnError, ClassForgottenWarning
 
 from .two_worlds import Kinds, Row, Story, afresh, draws, head, played, promises, public, refused
@@ -172,6 +173,19 @@ def test_a_store_of_single_precision_sums_what_one_of_double_precision_does():
         fresh = kind(random_state=0).fit(X, y)
         own, other = (m._model.gram.known.matrix for m in (fresh, double))
         np.testing.assert_allclose(own, other, rtol=1e-13)
+
+
+def test_whether_the_same_program_is_assumed_does_not_tell_how_many_rows_there_were():
+    rng, n, assumed = np.random.default_rng(0), 4000, []
+    z, other, noise = rng.normal(size=(3, n))
+    y, keep = (z + noise > 0).astype(int), np.arange(n) < 200
+    for apart in (8e-5, 6e-5, 5.5e-5, 5e-5):
+        X = np.c_[z, z + apart * other]
+        model = CertifiedLogReg(C=1e12, random_state=0).fit(X, y).forget(~keep, confirm=True)
+        fresh = CertifiedLogReg(C=1e12, random_state=0).fit(X[keep], y[keep])
+        assert model.certificate_.conditions == fresh.certificate_.conditions
+        assumed.append(SAME_PROGRAM in fresh.certificate_.conditions)
+    assert assumed == sorted(assumed) and set(assumed) == {False, True}
 
 
 @st.composite

@@ -17,6 +17,7 @@ from .. import _validate, unlearner
 from .._whole import verb
 from ..certificate import Certificate
 from ..exceptions import RowError
+from ..noise_cost import warn_if_drowned
 from ..tradeoff import VIEWS
 from ..unlearner import Model
 from ._addressing import Asked, RowNames
@@ -331,6 +332,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
         """Take over a new model, and log it."""
+        warn_if_drowned(model)
         new = self._attributes(model, **more)
         before = None if event == "fit" else self.certificate_
         c = model.certificate.of(event, new["coef_"], new["intercept_"], before)

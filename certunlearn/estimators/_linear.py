@@ -68,7 +68,7 @@ class LinearEstimator(UnlearningEstimator):
         X : array-like or sparse of shape (n_samples, n_features)
             Copied, never written to; float32 is held as such and computed with as float64.  A
             DataFrame's index names the rows.  Sparse features stay so: only "newton-cg" fits them,
-            and beyond 3 000 columns with mechanism="isotropic" alone.
+            and beyond 3 000 columns with isotropic noise alone.
         y : array-like of shape (n_samples,)
             Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
         sample_weight : array-like of shape (n_samples,), optional
@@ -130,7 +130,7 @@ class LinearEstimator(UnlearningEstimator):
             per_weight=per_weight,
             class_weight=class_weight,
             fit_intercept=_validate.flag("fit_intercept", self.fit_intercept),
-            mechanism=_validate.choice("mechanism", self.mechanism, MECHANISMS),
+            mechanism=_validate.choice("mechanism", self.mechanism, ("auto", *MECHANISMS)),
             tol=_validate.real("tol", self.tol, low=0, closed="low"),
             max_iter=_validate.count("max_iter", self.max_iter, low=1),
             solver=_validate.choice("solver", self.solver, SOLVERS),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
+from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
+from sklearn.utils.validation import check_is_fitted
+
 from .. import unlearner
-from .._whole import Whole
+from .._whole import Whole, reader
 from ..exceptions import SecretStateWarning
 from ..unlearner import Model
 from ._addressing import RowNames
@@ -22,6 +25,16 @@ class Upkeep(Whole):
     _model: Model
     _names: RowNames
     _unlearner: ClassVar[Any]
+
+    @reader
+    def snapshot(self) -> SimpleNamespace:
+        """Return the fitted attributes, ``coef_``, ``certificate_`` and so on, as of one moment.
+
+        Read from the model one after the other they may belong to two releases, if another thread
+        changes it.  Nothing is copied: do not write to them.
+        """
+        check_is_fitted(self)
+        return SimpleNamespace(**{k: v for k, v in vars(self).items() if k.endswith("_")})
 
     @property
     def _fitted(self) -> dict[str, Any]:

@@ -36,8 +36,9 @@ class CertifiedElasticNet(LinearRegressor):
     max_iter : int
         Most proximal Newton steps of a fit or refresh.
     tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a coefficient's standard error if the
-        residuals' variance is 1.  Only a solver that factors the Hessian knows L1 penalties.
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the targets' own deviation were that of the residuals.  Only a solver that
+        factors the Hessian knows L1 penalties.
 
     Attributes
     ----------
@@ -78,7 +79,7 @@ class CertifiedElasticNet(LinearRegressor):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
+        mechanism: str = "auto",
         view: str = "transcript",
         horizon: int = 1_000,
         solver: str = "auto",

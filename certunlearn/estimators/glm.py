@@ -37,6 +37,7 @@ class _LogLink(LinearRegressor):
         """Return the expected target of each row, shape (n_samples,)."""
         return np.exp(self._margins(X))
 
+    @reader
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return D^2, the share of the deviance explained."""
         prediction = self.predict(X)
@@ -70,8 +71,8 @@ class CertifiedPoissonRegressor(_LogLink):
     max_iter : int
         Most Newton steps of a fit or refresh.
     tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
-        As in `CertifiedLogReg`; the noise is scaled by
-        G = sum s x x' + penalty, a Fisher information at mean 1.
+        As in `CertifiedLogReg`; the noise is scaled by (mean y)^{-1/2} and
+        G = sum s x x' + penalty, together about the inverse root of the Fisher information.
 
     Attributes
     ----------

@@ -53,12 +53,15 @@ class CertifiedLogReg(LinearClassifier):
     epsilon, delta : float
         What every removal is certified for; 0 < epsilon <= 700, 0 < delta < 1.
     noise : float
-        sigma.  With "gram", the fraction of a coefficient's (Laplace) standard error that is
-        added as noise; with "isotropic" the standard deviation of every coefficient; with
-        "objective" that of the linear term of the perturbed quadratic model.  0 releases the
-        optimum and claims nothing.
-    mechanism : {"gram", "isotropic", "objective"}
-        Geometry of the noise.
+        sigma over a scale of the retained rows, so that it means the same in any units.  With
+        "gram", the fraction of a coefficient's (Laplace) standard error that is added as noise;
+        with "isotropic" the same on average over the rows, as one standard deviation for every
+        coefficient; with "objective" the standard deviation of the linear term of the perturbed
+        quadratic model, over the size of one row's gradient.  0 releases the optimum and claims
+        nothing.
+    mechanism : {"auto", "gram", "isotropic", "objective"}
+        Geometry of the noise.  "auto" is "gram", but for sparse rows of more than 3 000 columns,
+        whose Gram matrix is not formed, "isotropic"; the certificate names it.
     view : {"transcript", "release"}
         Whether epsilon and delta are meant for all releases since the oldest removal together,
         however many, or for each release alone.  Releases that are meant alone need fewer passes,
@@ -100,6 +103,13 @@ class CertifiedLogReg(LinearClassifier):
     only such rows is not in ``classes_``, and a ``class_weight`` of 0 is refused.  There is no
     ``sparsify``: a release has no zeros.  The exported predictor has it.
 
+    Threads: verbs (fit, forget, learn, correct, release, previews, pickling) wait for one another;
+    predictions, `export_predictor` and `snapshot` wait for none and see one release whole.
+    Interrupts: a verb that is stopped at any instruction leaves the model as it was, or has been
+    carried out; Ctrl-C is heeded before the next pass over the rows.  Copies, those of `copy.copy`
+    too, hold rows of their own.  Forks: in a child of a process that has used JAX whatever needs a
+    pass raises `ForkedError` at once; predictions, releases and removals without one go on.
+
     There is no probit link: the third derivative of ``-log Phi(z)`` over the second grows like z
     without end, so no constant of self-concordance bounds it, and the logistic loss is its
     substitute.
@@ -127,7 +137,7 @@ class CertifiedLogReg(LinearClassifier):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
+        mechanism: str = "auto",
         view: str = "transcript",
         horizon: int = 1_000,
         solver: str = "auto",
@@ -163,6 +173,7 @@ class CertifiedLogReg(LinearClassifier):
         self._copied_to(out, threshold)
         return out
 
+    @reader
     def suppress(
         self,
         which: Any = None,

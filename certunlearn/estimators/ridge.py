@@ -32,8 +32,8 @@ class CertifiedRidge(LinearRegressor):
     max_iter : int
         Most Newton steps of a fit or refresh.
     tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a
-        coefficient's standard error if the residuals' variance is 1.
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the targets' own deviation were that of the residuals, each column its own.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class CertifiedRidgeClassifier(LinearClassifier):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
+        mechanism: str = "auto",
         view: str = "transcript",
         horizon: int = 1_000,
         solver: str = "auto",

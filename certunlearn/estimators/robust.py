@@ -47,8 +47,9 @@ class CertifiedHuberRegressor(LinearRegressor):
     max_iter : int
         Most Newton steps of a fit or refresh.
     tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a
-        coefficient's standard error if the residuals' variance is 1.
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the residuals' deviation were the targets' own, or the threshold (1 for
+        "log-cosh") where that is smaller: no outlier can make the noise larger.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
+        mechanism: str = "auto",
         view: str = "transcript",
         horizon: int = 1_000,
         solver: str = "auto",

@@ -84,7 +84,7 @@ class CertifiedLinearSVC(LinearClassifier):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
+        mechanism: str = "auto",
         view: str = "transcript",
         horizon: int = 1_000,
         solver: str = "auto",

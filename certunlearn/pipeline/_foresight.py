@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..lookalikes import Neighbours
+from ..noise_cost import NoiseCost
 from ..preview import Preview
 from ._plan import Plan
 
@@ -50,6 +51,17 @@ class Foresight:
         """
         asked = Asked(which, rows, row_ids, groups, where)
         return self._head().neighbours(which, **asked.named, threshold=threshold)
+
+    @serialised
+    def noise_cost(
+        self, X: Any, y: Any, sample_weight: Any = None, *, draws: int = 20
+    ) -> NoiseCost:
+        """Measure on raw rows what a release costs in score and margins, without making one.
+
+        Parameters and result are those of `CertifiedLogReg.noise_cost`.
+        """
+        head, pipe = self._head(), cast(Any, self)
+        return head.noise_cost(pipe._transformed(X), y, sample_weight, draws=draws)
 
     @serialised
     def preview(

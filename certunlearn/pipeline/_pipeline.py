@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -75,6 +76,8 @@ class ForgettingPipeline(Verbs, DensePredictions):
 
     Rows of zero weight are not in the training set, of the steps as little as of the model.  A
     step that does not move costs what forgetting costs without it, but for the recount.
+
+    Threads, interrupts, copies and forks: as `CertifiedLogReg` says, for steps and head together.
 
     Examples
     --------
@@ -249,6 +252,17 @@ class ForgettingPipeline(Verbs, DensePredictions):
         """Draw a fresh release of the head; the joint view counts it."""
         self._head().release()
         return self
+
+    @reader
+    def snapshot(self) -> SimpleNamespace:
+        """Return the head's fitted attributes and this certificate, as of one moment.
+
+        Read one after the other they may belong to two releases, if another thread changes the
+        pipeline.  Nothing is copied: do not write to them.
+        """
+        certificate, out = self.certificate_, self.head.snapshot()
+        out.certificate_ = certificate
+        return out
 
     @reader
     def export_predictor(self, *, composed: bool = False) -> Any:

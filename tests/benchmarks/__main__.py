@@ -13,10 +13,24 @@ from . import (
     sequence,
     softmax,
     sparse,
+    utility,
     views,
 )
 
-MODULES = (fit, removal, latency, sequence, memory, gpu, matrix_free, softmax, sparse, views, folds)
+MODULES = (
+    fit,
+    removal,
+    latency,
+    sequence,
+    views,
+    folds,
+    memory,
+    gpu,
+    matrix_free,
+    softmax,
+    sparse,
+    utility,
+)
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 

@@ -10,6 +10,7 @@ import inspect
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import linear_model, svm
+from sklearn.linear_model import _logistic
 
 import certunlearn
 
@@ -152,3 +153,5 @@ def substitute():
     """Put the certified classes in the place of scikit-learn's, for modules imported later."""
     for name, cls in ADAPTED.items():
         setattr(svm if name == "LinearSVC" else linear_model, name, cls)
+    # The tests of scikit-learn 1.6 take it from where it is defined.
+    _logistic.LogisticRegression = ADAPTED["LogisticRegression"]
