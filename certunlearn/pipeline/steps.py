@@ -8,7 +8,7 @@ declaration), or declared as fitted elsewhere.  Anything else is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import _num_samples, check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from .._interrupts import deferred
 from .._threads import blas_threads
 from ..exceptions import AssumptionError
 from ._beside import Beside
@@ -257,8 +258,7 @@ def _fitted(
 ) -> tuple[Any, Any]:
     """Return a fitted clone of a step, and what it makes of the rows."""
     verdict, given = examined(name, step, declared), beside.given.get(name, {})
-    # Sums are taken by one thread, in one order; an extractor that learns nothing has them all.
-    with beside.configured(), _one_thread() if verdict.moves else nullcontext():
+    with _settings(beside, alone=verdict.moves):
         if trial and any(path.split("__")[0] == name for path in declared.refit):
             tried(name, step, X, beside.y, given)
         step = clone(step)
@@ -267,14 +267,25 @@ def _fitted(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Limit BLAS, OpenMP and ``n_jobs``: sums depend on how many there are and who comes first.
+def _settings(beside: Beside, *, alone: bool) -> Iterator[None]:
+    """Route metadata as in the fit of the pipeline; ``alone``, in one thread and process.
 
-    What another process draws would not be seen either.
+    Sums depend on how many threads there are, and who comes first; and what another process draws
+    would not be seen.  A step that learns nothing, such as an encoder, has all there are.
     """
-    with blas_threads(1), threadpool_limits(limits=1, user_api="openmp"):
-        with parallel_config(backend="sequential"):
-            yield
+    limits = ExitStack()
+    try:
+        # Interrupts come to the fit itself, and neither on the way in nor on the way out.
+        with deferred():
+            limits.enter_context(beside.configured())
+            if alone:
+                limits.enter_context(blas_threads(1))
+                limits.enter_context(threadpool_limits(limits=1, user_api="openmp"))
+                limits.enter_context(parallel_config(backend="sequential"))
+        yield
+    finally:
+        with deferred():
+            limits.close()
 
 
 @contextmanager
