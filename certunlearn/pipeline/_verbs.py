@@ -25,8 +25,6 @@ from ._plan import Kept, Plan, Rows, planned, through
 class Verbs(Whole, Foresight):
     """Carries requests out on steps and head together."""
 
-    # As in the estimators: scikit-learn refuses to pickle what says that it has any.
-    __slots__ = ()
     steps: list[tuple[str, Any]]
     _kept: Kept
 
