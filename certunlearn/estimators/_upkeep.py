@@ -19,8 +19,6 @@ from ._addressing import RowNames
 class Upkeep(Whole):
     """Overwrites rows once the verb that took them out is done, and says what a pickle holds."""
 
-    # scikit-learn refuses to pickle what says that it has others.
-    __slots__ = ()
     history_: list[dict[str, Any]]
     _model: Model
     _names: RowNames

@@ -26,8 +26,6 @@ from .steps import Declared
 class Verbs(Whole, Foresight):
     """Carries requests out on steps and head together."""
 
-    # As in the estimators: scikit-learn refuses to pickle what says that it has any.
-    __slots__ = ()
     steps: list[tuple[str, Any]]
     _kept: Kept
 
