@@ -47,6 +47,7 @@ NAMES = "about the wording of an error, which names other parameters here"
 UNTIL_1_6 = {
     "test_logistic": [
         ("test_lr_liblinear_warning", CONSTRAINTS),
+        ("test_multi_class_deprecated", CONSTRAINTS),
         ("test_n_iter", "all classes take the same Newton steps, so there is one number of them"),
     ],
     "test_glm": [
