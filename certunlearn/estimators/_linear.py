@@ -74,9 +74,10 @@ class LinearEstimator(UnlearningEstimator):
         sample_weight : array-like of shape (n_samples,), optional
             At least 0; a row of weight 0 is not in the training set.
         row_ids : array-like of shape (n_samples,), optional
-            Names of the rows, instead of a DataFrame's index.
+            Names of the rows, each its own, instead of a DataFrame's index; an index with repeats
+            names none.
         groups : array-like of shape (n_samples,), optional
-            Whom each row belongs to: `forget` can take all rows of a group.
+            Whom each row belongs to: `forget` can take all rows of a group.  None is missing.
         metadata : DataFrame of n_samples lines, optional
             What ``forget(where=...)`` looks at; the model does not.
         static : array-like of bool, shape (n_samples,), optional

@@ -50,6 +50,8 @@ SHARED = ("fit_intercept", "tol", "class_weight", "random_state")
 
 def logistic(p, X):
     refuse(p, dual=False, warm_start=False, intercept_scaling=1)
+    if p.get("multi_class", "deprecated") not in ("deprecated", "auto"):
+        raise Absent("multi_class")
     C, l1_ratio, penalty = p["C"], p.get("l1_ratio") or 0.0, p.get("penalty", "deprecated")
     # Until 1.8 the penalty had a name, and l1_ratio meant nothing without the right one.
     if penalty is None:

@@ -25,7 +25,7 @@ ABSENT = {
     "positive": "an optimum on the border of a cone moves with no bound that is proved here",
     "alpha of each target": "targets share one Gram matrix, hence one penalty",
     "penalty": "liblinear's L1 penalty of support vector machines: not strongly convex",
-    "multi_class": "Crammer and Singer's loss has kinks that are not smoothed here",
+    "multi_class": "there is one way each: softmax, and one against the rest for hinges",
 }
 
 UNDETERMINED = (
@@ -45,6 +45,11 @@ NAMES = "about the wording of an error, which names other parameters here"
 
 #: Tests that scikit-learn 1.6 has, or had in another form.
 UNTIL_1_6 = {
+    "test_logistic": [
+        ("test_lr_liblinear_warning", CONSTRAINTS),
+        ("test_multi_class_deprecated", CONSTRAINTS),
+        ("test_n_iter", "all classes take the same Newton steps, so there is one number of them"),
+    ],
     "test_glm": [
         (
             r"test_glm_sample_weight_consistency\[\w*-1.0-False\]",
