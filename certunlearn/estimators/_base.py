@@ -330,6 +330,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             "plan": model.plan,
             "solver": model.solver,
             "distance": c.distance,
+            "target": c.distance_target,
             "passes": c.passes,
             "seconds": c.seconds,
             "epsilon": c.epsilon,
