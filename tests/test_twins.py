@@ -143,9 +143,11 @@ def whitened_noise(mechanism, releases=120):
     model = unlearner.fit(X, codes, np.ones(n), problems.settings(mechanism=mechanism))
     G = reference.gram(X, np.ones(n), 1.0, True, 0.5)
     half = reference.half_of(G, mechanism).astype(np.float64)
+    mean = 0.5 * (np.sum(X * X) + n) / (d + 1) + 1.0
+    unit = {"gram": 1.0, "isotropic": mean**-0.5, "objective": (mean / n) ** 0.5}[mechanism]
     out = []
     for _ in range(releases):
-        out.append(half @ (model.released - model.W) / 0.1)
+        out.append(half @ (model.released - model.W) / (0.1 * unit))
         model = unlearner.release(model)
     return np.stack(out)
 

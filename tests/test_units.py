@@ -547,3 +547,5 @@ def test_the_sum_of_a_state_is_rescaled_before_a_cap_is_taken():
     fresh = CertifiedRidge(random_state=0).fit(X[:-1], y[:-1])
     assert replace(c.public(), joint_epsilon=0.0).distance_target > fresh.certificate_.fit_distance
     assert c.distance_target == fresh._model.budget.caps(1).target
+    # The owner's picture shows what was allowed at each event.
+    assert [e["target"] for e in model.history_] == [wide.distance_target, c.distance_target]

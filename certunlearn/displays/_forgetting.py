@@ -67,14 +67,10 @@ class ForgettingCurveDisplay:
             If it was fitted without noise: then no distance was asked for.
         """
         check_is_fitted(estimator)
-        budget = getattr(estimator, "head", estimator)._model.budget
-        if budget is None:
+        if getattr(estimator, "head", estimator)._model.budget is None:
             raise ValueError("nothing is certified without noise, so there is no target to show")
-        target, since = [], 0
-        for entry in estimator.history_:
-            # A release counts once there has been a removal; every request counts.
-            since += int(entry["event"] not in ("fit", "release") or since > 0)
-            target.append(budget.caps(since).target)
+        # The noise, and so what it allows, is relative to a scale of the rows there were then.
+        target = [entry["target"] for entry in estimator.history_]
         distance = np.array([entry["distance"] for entry in estimator.history_])
         tier = [str(entry["tier"]) for entry in estimator.history_]
         return cls(distance=distance, target=np.array(target), tier=tier).plot(ax=ax)

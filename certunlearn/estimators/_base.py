@@ -344,6 +344,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
             "plan": model.plan,
             "solver": model.solver,
             "distance": c.distance,
+            "target": c.distance_target,
             "passes": c.passes,
             "seconds": c.seconds,
             "epsilon": c.epsilon,
