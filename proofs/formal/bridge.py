@@ -1,0 +1,574 @@
+"""From the Python source of a claim to the formula that Coq and Gappa check.
+
+``python proofs/formal/bridge.py`` writes ``Code.v`` and ``gappa/*.g``: the bodies of the functions
+below, read with `ast` and written as real-number definitions and as scripts in double precision.
+Nothing in them is typed by hand, so a constant that changes in the package changes what is checked.
+A test compares the committed files with what the sources say now.
+
+How Python is read: ``up(x, k)`` is any function that never lowers x, ``down`` any that never
+raises it (`Rounded.v`); float literals are the decimals they are written as; `math.inf` is None,
+and nothing is claimed there; ``math.isfinite`` of a parameter is an unknown predicate; checks that
+raise are left out, they are preconditions. Anything else is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = HERE.parent.parent / "certunlearn"
+
+#: What is translated: of a module functions, or of a class in it constants and methods; after a
+#: colon the last value that a variable is given, after a dot an argument of the call that gives it.
+FUNCTIONS = {
+    "_rounding.py": ("gamma",),
+    "pointwise.py": (
+        "sigmoid",
+        *(
+            f"{loss}.{part}"
+            for loss in (
+                "Logistic",
+                "Squared",
+                "Poisson",
+                "Gamma",
+                "PseudoHuber",
+                "LogCosh",
+                "SoftplusHinge",
+            )
+            for part in ("R", "kappa", "_root", "_lack", "value", "slope", "curvature")
+        ),
+    ),
+    "losses.py": ("Softmax.R", "Softmax.kappa"),
+    "bounds.py": (
+        "gsc_remainder",
+        "distance_from_decrement",
+        "distance_remainder",
+        "distance_measured",
+        "covariance_drift",
+    ),
+    "tradeoff.py": (
+        "delta_from_epsilon",
+        "calibrate:reserve",
+        "calibrate:tail",
+        "calibrate:left",
+        "composed_epsilon:epsilon.0",
+        "composed_epsilon:tail",
+    ),
+    "power.py": ("Promise.advantage:gap",),
+}
+#: Functions that may return infinity: an option.
+PARTIAL = {
+    "gamma": "R",
+    "gsc_remainder": "R",
+    "distance_from_decrement": "R * R",
+    "distance_remainder": "R * R",
+    "distance_measured": "R * R",
+    "covariance_drift": "R",
+}
+#: Arguments that are tuples.
+TUPLES = {"spread": "R * R * R"}
+#: Fields that a caller chooses.
+FIELDS = ("threshold", "temperature", "epsilon", "delta")
+#: Variables that are true or false.
+FLAGS = ("drifts",)
+CALLS = {
+    "exp": "exp {0}",
+    "expm1": "exp {0} - 1",
+    "log": "ln {0}",
+    "log1p": "ln (1 + {0})",
+    "sqrt": "sqrt {0}",
+    "tanh": "tanh {0}",
+    "abs": "Rabs {0}",
+    "min": "Rmin {0} {1}",
+    "max": "Rmax {0} {1}",
+    "hypot": "sqrt ({0} ^ 2 + {1} ^ 2)",
+    "logaddexp": "ln (exp {0} + exp {1})",
+    "erfcx": "erfcx {0}",
+    "ndtr": "Phi {0}",
+    "ones_like": "1",
+}
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+class Unreadable(ValueError):
+    """The source has something that the translation does not know."""
+
+
+def rational(value: float | int) -> str:
+    """Write a literal as the fraction of its decimal digits."""
+    exact = Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+    if exact.denominator == 1:
+        return str(exact.numerator)
+    if exact.denominator < 10**20:
+        return f"({exact.numerator} / {exact.denominator})"
+    digits = repr(value)
+    mantissa, exponent = digits.split("e-")
+    return f"({mantissa} / 10 ^ {exponent})"
+
+
+class Translation:
+    """One module: its constants, functions and classes."""
+
+    def __init__(self, source: str) -> None:
+        self.tree = ast.parse(source)
+        self.constants = {
+            node.targets[0].id: node.value
+            for node in self.tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        self.owner: ast.ClassDef | None = None
+        self.locals: set[str] = set()
+        self.binds: list[tuple[str, str]] = []
+
+    def node(self, name: str, body: list[ast.stmt] | None = None) -> ast.stmt:
+        """Find a definition or an annotated constant."""
+        for node in self.tree.body if body is None else body:
+            if getattr(node, "name", None) == name:
+                return node
+            target = getattr(node, "target", None)
+            if isinstance(node, ast.AnnAssign) and getattr(target, "id", None) == name:
+                return node
+        raise KeyError(name)
+
+    # Expressions
+
+    def expression(self, e: ast.expr) -> str:
+        match e:
+            case ast.Constant(value=bool()) | ast.Constant(value=str()):
+                raise Unreadable(ast.unparse(e))
+            case ast.Constant(value=int() | float() as value):
+                return rational(value)
+            case ast.Name(id=name) if name in self.locals:
+                return name
+            case ast.Name(id=name) if name in self.constants:
+                return self.expression(self.constants[name])
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in FIELDS:
+                return name
+            case ast.Attribute() if ast.unparse(e) == "sys.float_info.epsilon":
+                return "(/ 2 ^ 52)"
+            case ast.Attribute() if ast.unparse(e) == "math.pi":
+                return "PI"
+            case ast.UnaryOp(op=ast.USub(), operand=inner):
+                return f"(- {self.expression(inner)})"
+            case ast.BinOp(left=base, op=ast.Pow(), right=power):
+                return self.power(base, power)
+            case ast.BinOp(left=a, op=op, right=b) if type(op) in OPERATORS:
+                return f"({self.expression(a)} {OPERATORS[type(op)]} {self.expression(b)})"
+            case ast.IfExp(test=test, body=yes, orelse=no):
+                return f"({self.choice(test, self.expression(yes), self.expression(no))})"
+            case ast.Call():
+                return self.call(e)
+        raise Unreadable(ast.unparse(e))
+
+    def power(self, base: ast.expr, power: ast.expr) -> str:
+        value = ast.literal_eval(power)
+        if value != int(value):
+            raise Unreadable(ast.unparse(power))
+        text = f"{self.expression(base)} ^ {abs(int(value))}"
+        return f"({text})" if value >= 0 else f"(/ ({text}))"
+
+    def call(self, e: ast.Call) -> str:
+        name = e.func.attr if isinstance(e.func, ast.Attribute) else getattr(e.func, "id", "")
+        if name == "float":
+            return self.expression(e.args[0])
+        if name == "where":
+            test, yes, no = e.args
+            return f"({self.choice(test, self.expression(yes), self.expression(no))})"
+        args = [self.expression(a) for a in e.args]
+        if isinstance(e.func, ast.Attribute) and ast.unparse(e.func.value) == "self":
+            return f"({self.owner.name}_{name.strip('_')} {' '.join(self.fields(name) + args)})"
+        if name in ("up", "down"):
+            return f"({name} o {args[0]} {args[1] if len(args) > 1 else 4})"
+        if name == "min" and len(args) == 3:
+            return f"(Rmin (Rmin {args[0]} {args[1]}) {args[2]})"
+        if name in CALLS:
+            return f"({CALLS[name].format(*args)})"
+        if name == "sigmoid":
+            return f"(sigmoid {args[0]})"
+        if name in PARTIAL:
+            self.binds.append((f"v{len(self.binds)}", f"{name} {' '.join(args)}"))
+            return self.binds[-1][0]
+        raise Unreadable(ast.unparse(e))
+
+    def choice(self, test: ast.expr, yes: str, no: str) -> str:
+        """Write ``if test then yes else no``."""
+        match test:
+            case ast.Name(id=name) if name in FLAGS:
+                return f"if {name} then {yes} else {no}"
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                return self.choice(inner, no, yes)
+            case ast.BoolOp(op=ast.And(), values=values):
+                for value in reversed(values):
+                    yes = self.choice(value, yes, no)
+                return yes
+            case ast.Compare(left=a, ops=[op], comparators=[b]):
+                x, y = self.expression(a), self.expression(b)
+                decide = {
+                    ast.Lt: f"Rlt_dec {x} {y}",
+                    ast.Gt: f"Rlt_dec {y} {x}",
+                    ast.LtE: f"Rle_dec {x} {y}",
+                    ast.GtE: f"Rle_dec {y} {x}",
+                    ast.Eq: f"Req_EM_T {x} {y}",
+                }[type(op)]
+                return f"if {decide} then {yes} else {no}"
+            case ast.Call(func=ast.Attribute(attr="isfinite"), args=[x]):
+                return f"if finite {self.expression(x)} then {yes} else {no}"
+            case ast.Call(func=ast.Attribute(attr="isinf"), args=[x]):
+                return f"if finite {self.expression(x)} then {no} else {yes}"
+        raise Unreadable(ast.unparse(test))
+
+    # Statements
+
+    def asked(self) -> list[tuple[str, str]]:
+        """Calls of partial functions in what was translated last."""
+        calls, self.binds = self.binds, []
+        return calls
+
+    def bound(self, text: str, calls: list[tuple[str, str]]) -> str:
+        """Put calls of partial functions in front of what uses their values."""
+        for name, call in reversed(calls):
+            text = f"bind ({call}) (fun {name} =>\n  {text})"
+        return text
+
+    def statements(self, body: list[ast.stmt], end: str | None, partial: bool) -> str:
+        """Write statements; ``end`` is what follows the last, None after a return."""
+        if not body:
+            if end is None:
+                raise Unreadable("a path without a return")
+            return end
+        first, rest = body[0], body[1:]
+
+        def later() -> str:
+            return self.statements(rest, end, partial)
+
+        match first:
+            case ast.Expr(value=ast.Constant()) | ast.Raise():
+                return later()
+            case ast.If(body=[ast.Raise()], orelse=[]):
+                return later()
+            case ast.Return(value=value):
+                return self.returned(value, partial)
+            case ast.AugAssign(target=target, op=op, value=value):
+                value = ast.BinOp(left=target, op=op, right=value)
+                return self.statements(
+                    [ast.Assign(targets=[target], value=value), *rest], end, partial
+                )
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                given = {n.id for v in values for n in ast.walk(v) if isinstance(n, ast.Name)}
+                if given & {n.id for n in names[:-1]}:
+                    raise Unreadable(ast.unparse(first))
+                pairs = zip(names, values, strict=True)
+                parts = [ast.Assign(targets=[n], value=v) for n, v in pairs if n.id != "xp"]
+                return self.statements([*parts, *rest], end, partial)
+            case ast.Assign(targets=[ast.Name(id="xp")]):
+                return later()
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                text, calls = self.expression(value), self.asked()
+                self.locals.add(name)
+                return self.bound(f"let {name} := {text} in\n  {later()}", calls)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=value):
+                names = [n.id for n in names]
+                text, calls = self.expression(value), self.asked()
+                self.locals.update(names)
+                return self.bound(f"let '({', '.join(names)}) := {text} in\n  {later()}", calls)
+            case ast.If(test=test, body=[ast.Return(value=value)], orelse=[]):
+                return self.choice(test, self.returned(value, partial), later())
+            case ast.If(test=test, body=inner, orelse=[]) if isinstance(inner[-1], ast.Return):
+                return self.choice(test, self.statements(inner, None, partial), later())
+            case ast.If(test=test, body=inner, orelse=[]):
+                return self.conditional(test, inner, later, partial)
+        raise Unreadable(ast.unparse(first))
+
+    def conditional(self, test, inner, later, partial):
+        """An if that assigns: the variables it changes are carried on."""
+        names = []
+        for s in inner:
+            target = s.target if isinstance(s, ast.AugAssign) else s.targets[0]
+            names += [target.id] if target.id not in names else []
+        carried = f"({', '.join(names)})" if len(names) > 1 else names[0]
+        pattern = f"'{carried}" if len(names) > 1 else carried
+        if not partial:
+            changed = self.statements(inner, carried, partial)
+            return f"let {pattern} := {self.choice(test, changed, carried)} in\n  {later()}"
+        changed = self.statements(inner, f"Some {carried}", partial)
+        chosen = self.choice(test, changed, f"Some {carried}")
+        return f"bind ({chosen}) (fun {pattern} =>\n  {later()})"
+
+    def returned(self, value: ast.expr, partial: bool) -> str:
+        parts = value.elts if isinstance(value, ast.Tuple) else [value]
+        if any(ast.unparse(p) in ("math.inf", "float('inf')") for p in parts):
+            if not partial:
+                raise Unreadable("infinity from a function that is not partial")
+            return "None"
+        text = ", ".join(self.expression(p) for p in parts)
+        text = f"({text})" if len(parts) > 1 else text
+        return self.bound(f"Some {text}" if partial else text, self.asked())
+
+    # Definitions
+
+    def fields(self, name: str) -> list[str]:
+        """Fields that a method of the present class reads, itself or through others."""
+        text = ast.unparse(self.node(name, self.owner.body))
+        found = [f for f in FIELDS if f"self.{f}" in text]
+        for other in self.owner.body:
+            if isinstance(other, ast.FunctionDef) and f"self.{other.name}" in text:
+                found += [f for f in self.fields(other.name) if f not in found]
+        return found
+
+    def variable(self, name: str) -> str:
+        """Write the definition of a value inside a function, in terms of what it is made of."""
+        place, _, wanted = name.partition(":")
+        wanted, _, argument = wanted.partition(".")
+        owner, _, part = place.rpartition(".")
+        self.owner = self.node(owner) if owner else None
+        node = self.node(part, self.owner.body if owner else None)
+        given = [
+            s.value
+            for s in ast.walk(node)
+            if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == wanted
+        ][-1]
+        if argument:
+            while not isinstance(given, ast.Call) or not given.keywords and len(given.args) == 1:
+                given = given.args[0]
+            given = given.args[int(argument)]
+        names = [n.id for n in ast.walk(given) if isinstance(n, ast.Name)]
+        names += [f for f in FIELDS if f"self.{f}" in ast.unparse(given)]
+        known = {"math", "self", *CALLS, *self.constants}
+        free = sorted({n for n in names if n not in known})
+        self.locals, self.binds = set(free), []
+        typed = "".join(f" ({n} : {'bool' if n in FLAGS else 'R'})" for n in free)
+        title = f"{owner + '_' if owner else ''}{part}_{wanted}"
+        return f"Definition {title}{typed} : R :=\n  {self.expression(given)}."
+
+    def definition(self, name: str) -> str:
+        """Write the Coq definition of a function, or of a class's method or constant."""
+        if ":" in name:
+            return self.variable(name)
+        owner, _, part = name.rpartition(".")
+        self.owner = self.node(owner) if owner else None
+        node = self.node(part, self.owner.body if owner else None)
+        title = f"{owner}_{part.strip('_')}" if owner else name
+        if isinstance(node, ast.AnnAssign):
+            return f"Definition {title} : R := {self.expression(node.value)}."
+        arguments = [a.arg for a in node.args.args if a.arg != "self"]
+        fields = self.fields(part) if owner else []
+        self.locals, self.binds = {*arguments, *fields}, []
+        typed = "".join(f" ({a} : {TUPLES.get(a, 'R')})" for a in [*fields, *arguments])
+        kind = f"option ({PARTIAL[name]})" if name in PARTIAL else "R"
+        body = self.statements(node.body, None, name in PARTIAL)
+        return f"Definition {title}{typed} : {kind} :=\n  {body}."
+
+
+@dataclass(frozen=True)
+class Script:
+    """One rounded-up expression in double precision.
+
+    Attributes
+    ----------
+    file, function : str
+        Where it stands.
+    call : int
+        Which of the function's calls of ``up``, in the order of the source.
+    ranges : str
+        Of the inputs, in Gappa's words.
+    lets : tuple of str
+        Local variables that it is made of, computed with rounding as well.
+    wrong : dict
+        Inputs that are themselves right only to so many units: what libm and scipy return.
+    """
+
+    file: str
+    function: str
+    call: int
+    ranges: str
+    lets: tuple[str, ...] = ()
+    wrong: dict[str, int] = field(default_factory=dict)
+
+
+WIDE = "[1b-400, 1b400]"
+SCRIPTS = {
+    "gamma": Script("_rounding.py", "gamma", 0, "nu in [1b-53, 0.5]"),
+    "gsc_remainder": Script(
+        "bounds.py",
+        "gsc_remainder",
+        0,
+        "t in [1b-200, 0.01] /\\ e_t3 in [1b-601, 1e-6] /\\ e_t4 in [1b-801, 1e-8]"
+        " /\\ e_t5 in [1b-1001, 1e-10]",
+        wrong={"t3": 2, "t4": 2, "t5": 2},
+    ),
+    "decrement_product": Script(
+        "bounds.py", "distance_from_decrement", 0, f"nu in {WIDE} /\\ L in {WIDE}"
+    ),
+    "decrement_small": Script(
+        "bounds.py",
+        "distance_from_decrement",
+        1,
+        f"nu in {WIDE} /\\ product in [1b-900, 1e-8]",
+        lets=("grown",),
+    ),
+    "decrement_range": Script(
+        "bounds.py",
+        "distance_from_decrement",
+        2,
+        "product in [1b-900, 1e-8]",
+        lets=("grown",),
+    ),
+    "decrement_quotient": Script(
+        "bounds.py", "distance_from_decrement", 3, f"t in {WIDE} /\\ L in {WIDE}"
+    ),
+    "remainder_decrement": Script(
+        "bounds.py", "distance_remainder", 0, f"nu in {WIDE} /\\ half in [1, 1b80]"
+    ),
+    "remainder_distance": Script(
+        "bounds.py", "distance_remainder", 2, f"half in [1, 1b80] /\\ r_H in {WIDE}"
+    ),
+    "remainder_left": Script(
+        "bounds.py",
+        "distance_remainder",
+        3,
+        f"stale in [1b-400, 1b200] /\\ remainder in [1b-400, 1b200] /\\ r in {WIDE}",
+    ),
+    "measured_after": Script("bounds.py", "distance_measured", 0, f"c in {WIDE} /\\ q in {WIDE}"),
+    "measured_here": Script(
+        "bounds.py", "distance_measured", 1, f"step in {WIDE} /\\ after in {WIDE}"
+    ),
+    "drift_e": Script("bounds.py", "covariance_drift", 0, "eta in [1b-400, 0.25]"),
+    "drift_f": Script("bounds.py", "covariance_drift", 1, "e in [1b-400, 0.34]"),
+    "covariance_drift": Script(
+        "bounds.py",
+        "covariance_drift",
+        2,
+        "dimension in [1, 1b60] /\\ e in [1b-400, 0.34] /\\ f in [1b-400, 0.6]"
+        " /\\ e_x in [0.5, 1000]",
+        wrong={"x": 4},
+    ),
+    "power_level": Script(
+        "power.py",
+        "Promise._from_epsilon",
+        0,
+        "e_exp_epsilon in [1, 1b1011] /\\ a in [1b-300, 1] /\\ delta in [1b-300, 1]",
+        wrong={"exp_epsilon": 2},
+    ),
+}
+
+
+class Gappa(Translation):
+    """Expressions as Gappa has them: exact, or every operation rounded."""
+
+    def ups(self, body: ast.AST) -> list[ast.Call]:
+        """Return the calls of up, in the order of the source, outermost first."""
+        return sorted(
+            (
+                n
+                for n in ast.walk(body)
+                if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "up"
+            ),
+            key=lambda n: (n.lineno, n.col_offset),
+        )
+
+    def term(self, e: ast.expr, exact: bool, names: dict[str, None]) -> str:
+        match e:
+            case ast.Constant(value=value):
+                whole = value == int(value)
+                return str(int(value)) if whole else float(value).hex()
+            case ast.Name(id=name):
+                return self.named(name, exact, names)
+            case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                return self.named(name, exact, names)
+            case ast.BinOp(left=ast.Name(id=name), op=ast.Pow(), right=ast.Constant(value=power)):
+                return self.named(f"{name}{power}", exact, names)
+            case ast.BinOp(left=a, op=op, right=b) if type(op) in OPERATORS:
+                x, y = self.term(a, exact, names), self.term(b, exact, names)
+                return f"({x} {OPERATORS[type(op)]} {y})"
+            case ast.Call(func=ast.Attribute(attr="sqrt"), args=[x]):
+                return f"sqrt({self.term(x, exact, names)})"
+            case ast.Call(func=ast.Attribute(attr="exp"), args=[x]):
+                name = "exp_" + ast.unparse(x).replace("self.", "")
+                return self.named(name, exact, names)
+            case ast.Call(func=ast.Name(id="gsc_remainder")):
+                return self.named("remainder", exact, names)
+        raise Unreadable(ast.unparse(e))
+
+    def named(self, name: str, exact: bool, names: dict[str, None]) -> str:
+        names.setdefault(name, None)
+        return f"e_{name}" if exact and name in self.inexact else name
+
+    def script(self, wanted: Script) -> str:
+        owner, _, part = wanted.function.rpartition(".")
+        node = self.node(part, self.node(owner).body if owner else None)
+        call = self.ups(node)[wanted.call]
+        # up(x, k) pays for k - 3/2 units (rounding.v, up_covers).
+        units = 2 * (call.args[1].value if len(call.args) > 1 else 4) - 3
+        self.inexact = {*wanted.lets, *wanted.wrong}
+        names: dict[str, None] = {}
+        lines = []
+        for let in wanted.lets:
+            value = next(
+                s.value
+                for s in ast.walk(node)
+                if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == let
+            )
+            lines.append(f"{let} d= {self.term(value, False, names)};")
+            lines.append(f"e_{let} = {self.term(value, True, names)};")
+        lines.append(f"result d= {self.term(call.args[0], False, names)};")
+        lines.append(f"e_result = {self.term(call.args[0], True, names)};")
+        inputs = [n for n in names if n not in wanted.lets]
+        head = [f"# certunlearn/{wanted.file}::{wanted.function}: up({ast.unparse(call.args[0])})"]
+        head += ["# written by bridge.py: do not edit", "@d = float<ieee_64, ne>;"]
+        for name in inputs:
+            head.append(f"{name} = d({name}_);")
+        given = [wanted.ranges]
+        given += [f"{n} -/ e_{n} in [-{k}b-53, {k}b-53]" for n, k in wanted.wrong.items()]
+        goal = f"result -/ e_result in [-{units}b-54, {units}b-54]"
+        lines.append("{ " + " /\\ ".join(given) + f"\n  -> {goal} }}")
+        return "\n".join([*head, *lines]) + "\n"
+
+
+def gappa(package: Path = PACKAGE) -> dict[str, str]:
+    """Return the Gappa scripts by name."""
+    return {
+        name: Gappa((package / wanted.file).read_text()).script(wanted)
+        for name, wanted in SCRIPTS.items()
+    }
+
+
+HEAD = """(* Written by bridge.py from certunlearn/*.py: do not edit. *)
+From Coq Require Import Reals.
+From Formal Require Import Rounded Gaussian.
+Local Open Scope R_scope.
+
+Section Code.
+Variables (o : outward) (finite : R -> bool).
+"""
+
+
+def coq(package: Path = PACKAGE) -> str:
+    """Return the text of Code.v."""
+    parts = [HEAD]
+    for file, names in FUNCTIONS.items():
+        translation = Translation((package / file).read_text())
+        parts.append(f"(** certunlearn/{file} *)\n")
+        for name in names:
+            try:
+                parts.append(translation.definition(name) + "\n")
+            except KeyError:
+                if name.rpartition(".")[2] not in ("_root", "_lack"):
+                    raise
+    return "\n".join([*parts, "End Code.\n"])
+
+
+def main() -> None:
+    package = Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGE
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else HERE
+    (target / "Code.v").write_text(coq(package))
+    (target / "gappa").mkdir(exist_ok=True)
+    for name, text in gappa(package).items():
+        (target / "gappa" / f"{name}.g").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+(* A distance under a convex penalty h that need not be smooth: Theorem 1 with a subgradient. *)
+From Coq Require Import Reals Lra.
+From Coquelicot Require Import Coquelicot.
+From Formal Require Import Analysis Forms Rounded Code gsc_remainder distance_from_decrement.
+Local Open Scope R_scope.
+
+Section Composite.
+Context {V : ModuleSpace R_Ring}.
+
+(** xi is a subgradient of h at x *)
+Definition subgradient (h : V -> R) (x : V) (xi : V -> R) := forall v, h x + xi v <= h (plus x v).
+
+Lemma monotone (h : V -> R) w d (xi0 xi1 : V -> R) :
+  subgradient h w xi0 -> subgradient h (plus w d) xi1 -> xi1 (opp d) = - xi1 d -> 0 <= xi1 d - xi0 d.
+Proof.
+  intros S0 S1 lin. specialize (S0 d). specialize (S1 (opp d)).
+  rewrite <- plus_assoc, plus_opp_r, plus_zero_r, lin in S1. lra.
+Qed.
+
+(** Theorem 1 for F + h: w + d is its optimum (minus the gradient there is a subgradient of h), xi0
+    is any subgradient at w, nu bounds g + xi0. *)
+Theorem composite_decrement (h : V -> R) w {d : V} {t} (F : piece d t) (xi0 : V -> R) nu L :
+  0 <= t -> 0 <= nu -> 0 <= L -> L * nu < 1 ->
+  t <= L * norm (hess F 0) d ->
+  subgradient h w xi0 ->
+  within (hess F 0) (fun u => grad F 0 u + xi0 u) nu ->
+  subgradient h (plus w d) (fun u => - grad F 1 u) ->
+  grad F 1 (opp d) = - grad F 1 d ->
+  norm (hess F 0) d <= distance nu L /\ t <= - ln (1 - L * nu).
+Proof.
+  intros tp np Lp small tL S0 W S1 lin.
+  apply (decrement_core F xi0 (fun u => - grad F 1 u)); trivial; [|lra].
+  apply (monotone h w d xi0 (fun u => - grad F 1 u)); trivial. rewrite lin. ring.
+Qed.
+
+(** The same in the norms of a model B and of the noise: ||d||_A <= c e^{T/2} r_H *)
+Theorem composite_distance (h : V -> R) w {d : V} {t} (F : piece d t) (xi0 : V -> R) A B T c nu L :
+  0 <= t -> 0 <= nu -> 0 <= L -> 0 <= c -> nonneg B ->
+  L * exp (T / 2) * (nu * exp (T / 2)) < 1 ->
+  near T B (hess F 0) ->
+  t <= L * norm B d ->
+  subgradient h w xi0 ->
+  within B (fun u => grad F 0 u + xi0 u) nu ->
+  subgradient h (plus w d) (fun u => - grad F 1 u) ->
+  grad F 1 (opp d) = - grad F 1 d ->
+  (forall v, norm A v <= c * norm B v) ->
+  norm A d <= c * (exp (T / 2) * distance (nu * exp (T / 2)) (L * exp (T / 2))).
+Proof.
+  intros tp np Lp cp BP small model tL S0 W S1 lin carry.
+  assert (P := exp_pos (T / 2)).
+  assert (N : norm B d <= exp (T / 2) * norm (hess F 0) d) by now apply near_norm.
+  destruct (composite_decrement h w F xi0 (nu * exp (T / 2)) (L * exp (T / 2))) as [X _]; trivial; try nra.
+  - now apply (near_within T B).
+  - apply Rle_trans with (1 := carry d). apply Rmult_le_compat_l; [exact cp|].
+    apply Rle_trans with (1 := N). apply Rmult_le_compat_l; [lra | exact X].
+Qed.
+
+(** A part of the gradient known in the norm of H only is added to nu. *)
+Theorem subgradient_split B (f g : V -> R) nu e : within B f nu -> within B g e ->
+  within B (fun u => f u + g u) (nu + e).
+Proof. apply within_sum. Qed.
+End Composite.
+
+(** ** One entry of the L1 penalty *)
+
+(** xi is a subgradient of lam |.| at w *)
+Definition slope_of_abs lam w xi := forall y, lam * Rabs w + xi * (y - w) <= lam * Rabs y.
+
+Definition soft g lam := if Rlt_dec lam g then g - lam else if Rlt_dec g (- lam) then g + lam else 0.
+
+Lemma slope_nonzero lam w : 0 <= lam -> w <> 0 -> slope_of_abs lam w (lam * (w / Rabs w)).
+Proof.
+  intros lp wn y. assert (P : 0 < Rabs w) by now apply Rabs_pos_lt.
+  assert (A := RRle_abs y). assert (B := RRle_abs (- y)). rewrite Rabs_Ropp in B.
+  destruct (Rle_dec 0 w) as [H|H].
+  - rewrite (Rabs_pos_eq w) in * by exact H. replace (w / w) with 1 by (field; lra). nra.
+  - rewrite (Rabs_left w) in * by lra. replace (w / - w) with (-1) by (field; lra). nra.
+Qed.
+
+Lemma slope_zero lam xi : Rabs xi <= lam -> slope_of_abs lam 0 xi.
+Proof.
+  intros H y. rewrite Rabs_R0, Rminus_0_r, Rmult_0_r, Rplus_0_l.
+  apply Rle_trans with (1 := RRle_abs _). rewrite Rabs_mult.
+  apply Rmult_le_compat_r; [apply Rabs_pos | exact H].
+Qed.
+
+Lemma soft_lipschitz g g' lam : 0 <= lam -> Rabs (soft g lam - soft g' lam) <= Rabs (g - g').
+Proof.
+  intros lp. unfold soft.
+  destruct (Rlt_dec lam g), (Rlt_dec lam g'), (Rlt_dec g (- lam)), (Rlt_dec g' (- lam));
+    unfold Rabs; repeat destruct Rcase_abs; lra.
+Qed.
+
+Lemma soft_small g lam : 0 <= lam -> Rabs (soft g lam) <= Rmax (Rabs g - lam) 0.
+Proof.
+  intros lp. unfold soft, Rmax. destruct (Rlt_dec lam g), (Rlt_dec g (- lam)), Rle_dec;
+    unfold Rabs in *; repeat destruct Rcase_abs; lra.
+Qed.
+
+(** Statement 1: v and e as the code makes them, exact arithmetic. *)
+Definition least_v w lam gradient :=
+  if Req_EM_T w 0 then soft gradient lam else gradient + lam * (w / Rabs w).
+Definition least_e w lam gradient allowance :=
+  if Req_EM_T w 0 then Rmin allowance (Rmax (Rabs gradient + allowance - lam) 0) else allowance.
+
+Theorem subgradient_within w lam gradient allowance g :
+  0 <= lam -> Rabs (g - gradient) <= allowance ->
+  exists xi, slope_of_abs lam w xi /\
+    Rabs (g + xi - least_v w lam gradient) <= least_e w lam gradient allowance.
+Proof.
+  intros lp close. assert (ap : 0 <= allowance) by (assert (X := Rabs_pos (g - gradient)); lra).
+  unfold least_v, least_e. destruct (Req_EM_T w 0) as [->|N].
+  - exists (soft g lam - g). split.
+    + apply slope_zero. unfold soft. destruct (Rlt_dec lam g), (Rlt_dec g (- lam));
+        unfold Rabs; destruct Rcase_abs; lra.
+    + replace (g + (soft g lam - g) - soft gradient lam) with (soft g lam - soft gradient lam) by ring.
+      apply Rmin_glb; [apply Rle_trans with (1 := soft_lipschitz g gradient lam lp); exact close|].
+      assert (G : Rabs g <= Rabs gradient + allowance).
+      { replace g with (gradient + (g - gradient)) at 1 by ring.
+        apply Rle_trans with (1 := Rabs_triang _ _). lra. }
+      destruct (Rle_dec (Rabs gradient) lam) as [small|large].
+      * assert (Z : soft gradient lam = 0).
+        { unfold soft. unfold Rabs in small. destruct (Rlt_dec lam gradient), (Rlt_dec gradient (- lam)), Rcase_abs;
+            try lra. }
+        rewrite Z, Rminus_0_r. apply Rle_trans with (1 := soft_small g lam lp).
+        apply Rle_max_compat_r. lra.
+      * apply Rle_trans with (2 := Rmax_l _ _).
+        apply Rle_trans with (1 := soft_lipschitz g gradient lam lp). lra.
+  - exists (lam * (w / Rabs w)). split; [now apply slope_nonzero|].
+    replace (g + lam * (w / Rabs w) - (gradient + lam * (w / Rabs w))) with (g - gradient) by ring. exact close.
+Qed.
