@@ -145,6 +145,7 @@ def planted(tmp_path, file, true, wrong):
     package = tmp_path / "package"
     package.mkdir()
     for name in {*bridge.FUNCTIONS, *(s.file for s in bridge.SCRIPTS.values())}:
+        (package / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / "certunlearn" / name, package / name)
     source = (package / file).read_text()
     assert true in source

@@ -1,5 +1,6 @@
 (* Written by bridge.py from certunlearn/*.py: do not edit. *)
 From Coq Require Import Reals.
+From Coquelicot Require Import Rcomplements.
 From Formal Require Import Rounded Gaussian.
 Local Open Scope R_scope.
 
@@ -203,5 +204,30 @@ Definition composed_epsilon_tail (delta : R) (epsilon : R) : R :=
 
 Definition Promise_advantage_gap (delta : R) (e : R) (epsilon : R) : R :=
   ((tanh ((1 / 2) * epsilon)) + ((2 * delta) / (1 + e))).
+
+(** certunlearn/solvers/proximal.py *)
+
+Definition soft (v : R) (lam : R) : R :=
+  let out := ((sign v) * (Rmax ((Rabs v) - lam) 0)) in
+  out.
+
+Definition least_subgradient (gradient : R) (W : R) (lam : R) : R :=
+  (if Req_EM_T W 0 then (soft gradient lam) else (gradient + (lam * (sign W)))).
+
+(** certunlearn/removal/composite.py *)
+
+Definition subgradient_within_beyond (allowance : R) (gradient : R) (lam : R) (rounding : R) : R :=
+  (Rmax ((((Rabs gradient) + allowance) - lam) + rounding) 0).
+
+Definition subgradient_within_wrong (W : R) (allowance : R) (beyond : R) : R :=
+  (if Req_EM_T W 0 then (Rmin allowance beyond) else allowance).
+
+(** certunlearn/rank.py *)
+
+Definition appended_floor_half (kappa : R) (p : R) (q : R) : R :=
+  ((1 / 2) * (((p * p) + (((kappa * kappa) * q) * q)) - (q * q))).
+
+Definition appended_floor_largest (half : R) (kappa : R) (q : R) : R :=
+  ((half + (q * q)) + (sqrt (half ^ 2 + ((kappa * q) * q) ^ 2))).
 
 End Code.

@@ -59,6 +59,9 @@ FUNCTIONS = {
         "composed_epsilon:tail",
     ),
     "power.py": ("Promise.advantage:gap",),
+    "solvers/proximal.py": ("soft", "least_subgradient"),
+    "removal/composite.py": ("subgradient_within:beyond", "subgradient_within:wrong"),
+    "rank.py": ("appended_floor:half", "appended_floor:largest"),
 }
 #: Functions that may return infinity: an option.
 PARTIAL = {
@@ -85,6 +88,9 @@ CALLS = {
     "abs": "Rabs {0}",
     "min": "Rmin {0} {1}",
     "max": "Rmax {0} {1}",
+    "minimum": "Rmin {0} {1}",
+    "maximum": "Rmax {0} {1}",
+    "sign": "sign {0}",
     "hypot": "sqrt ({0} ^ 2 + {1} ^ 2)",
     "logaddexp": "ln (exp {0} + exp {1})",
     "erfcx": "erfcx {0}",
@@ -187,8 +193,8 @@ class Translation:
             return f"(Rmin (Rmin {args[0]} {args[1]}) {args[2]})"
         if name in CALLS:
             return f"({CALLS[name].format(*args)})"
-        if name == "sigmoid":
-            return f"(sigmoid {args[0]})"
+        if name in ("sigmoid", "soft"):
+            return f"({name} {' '.join(args)})"
         if name in PARTIAL:
             self.binds.append((f"v{len(self.binds)}", f"{name} {' '.join(args)}"))
             return self.binds[-1][0]
@@ -213,7 +219,10 @@ class Translation:
                     ast.LtE: f"Rle_dec {x} {y}",
                     ast.GtE: f"Rle_dec {y} {x}",
                     ast.Eq: f"Req_EM_T {x} {y}",
+                    ast.NotEq: f"Req_EM_T {x} {y}",
                 }[type(op)]
+                if isinstance(op, ast.NotEq):
+                    yes, no = no, yes
                 return f"if {decide} then {yes} else {no}"
             case ast.Call(func=ast.Attribute(attr="isfinite"), args=[x]):
                 return f"if finite {self.expression(x)} then {yes} else {no}"
@@ -252,6 +261,9 @@ class Translation:
                 return later()
             case ast.Return(value=value):
                 return self.returned(value, partial)
+            case ast.AnnAssign(target=target, value=value):
+                assigned = ast.Assign(targets=[target], value=value)
+                return self.statements([assigned, *rest], end, partial)
             case ast.AugAssign(target=target, op=op, value=value):
                 value = ast.BinOp(left=target, op=op, right=value)
                 return self.statements(
@@ -337,7 +349,7 @@ class Translation:
             given = given.args[int(argument)]
         names = [n.id for n in ast.walk(given) if isinstance(n, ast.Name)]
         names += [f for f in FIELDS if f"self.{f}" in ast.unparse(given)]
-        known = {"math", "self", *CALLS, *self.constants}
+        known = {"math", "np", "self", *CALLS, *self.constants}
         free = sorted({n for n in names if n not in known})
         self.locals, self.binds = set(free), []
         typed = "".join(f" ({n} : {'bool' if n in FLAGS else 'R'})" for n in free)
@@ -538,6 +550,7 @@ def gappa(package: Path = PACKAGE) -> dict[str, str]:
 
 HEAD = """(* Written by bridge.py from certunlearn/*.py: do not edit. *)
 From Coq Require Import Reals.
+From Coquelicot Require Import Rcomplements.
 From Formal Require Import Rounded Gaussian.
 Local Open Scope R_scope.
 

@@ -129,6 +129,85 @@ Proof.
   rewrite half_line in B by exact hm. assert (N := rest_nonneg eps m b hm (proj2 hab)). lra.
 Qed.
 
+(** The other way round, N(0, 1) against N(m, 1): the reflection x -> m - x exchanges the two. *)
+Lemma reflected m (f : R -> R) a b : ex_RInt f a b ->
+  RInt f a b = RInt (fun y => f (m - y)) (m - b) (m - a) /\ ex_RInt (fun y => f (m - y)) (m - b) (m - a).
+Proof.
+  intros I.
+  assert (E : forall y, -1 * y + m = m - y) by (intros; ring).
+  assert (I' : ex_RInt f (-1 * (m - a) + m) (-1 * (m - b) + m)).
+  { rewrite !E. replace (m - (m - a)) with a by ring. replace (m - (m - b)) with b by ring. exact I. }
+  assert (J := ex_RInt_comp_lin f (-1) m (m - a) (m - b) I').
+  assert (K := @RInt_comp_lin R_CompleteNormedModule f (-1) m (m - a) (m - b) I').
+  rewrite !E in K. replace (m - (m - a)) with a in K by ring. replace (m - (m - b)) with b in K by ring.
+  assert (L : ex_RInt (fun y => f (m - y)) (m - a) (m - b)).
+  { apply (ex_RInt_ext (fun y => scal (-1) (scal (-1) (f (-1 * y + m))))).
+    - intros y _. rewrite E. unfold scal; simpl; unfold mult; simpl. reals. ring.
+    - apply (ex_RInt_scal (fun y => scal (-1) (f (-1 * y + m)))). exact J. }
+  assert (M : RInt f a b = - RInt (fun y => f (m - y)) (m - a) (m - b)).
+  { rewrite <- K. rewrite (RInt_ext _ (fun y => opp (f (m - y)))).
+    - apply (@RInt_opp R_CompleteNormedModule (fun y => f (m - y)) (m - a) (m - b) L).
+    - intros y _. rewrite E. unfold scal, opp; simpl; unfold mult; simpl. reals. ring. }
+  split; [|apply ex_RInt_swap; exact L].
+  rewrite M. symmetry. rewrite <- (@opp_RInt_swap R_CompleteNormedModule _ _ _ L). reflexivity.
+Qed.
+
+Theorem indistinguishable_back eps m a b psi :
+  0 < m -> (forall x, 0 <= psi x <= 1) ->
+  ex_RInt (fun x => psi x * density m x) a b -> ex_RInt (fun x => psi x * density 0 x) a b ->
+  m - b <= cut eps m <= m - a ->
+  RInt (fun x => psi x * density 0 x) a b
+    <= exp eps * RInt (fun x => psi x * density m x) a b + delta eps m.
+Proof.
+  intros hm hpsi I1 I2 hab.
+  destruct (reflected m _ a b I1) as [E1 J1]. destruct (reflected m _ a b I2) as [E2 J2].
+  rewrite E1, E2. cbv beta in *.
+  assert (D0 : forall y, density 0 (m - y) = density m y)
+    by (intros; rewrite (density_shift m), <- density_even; f_equal; ring).
+  assert (Dm : forall y, density m (m - y) = density 0 y)
+    by (intros; rewrite (density_shift m), <- density_even; f_equal; ring).
+  rewrite (RInt_ext (fun y => psi (m - y) * density 0 (m - y)) (fun y => psi (m - y) * density m y))
+    by (intros; now rewrite D0).
+  rewrite (RInt_ext (fun y => psi (m - y) * density m (m - y)) (fun y => psi (m - y) * density 0 y))
+    by (intros; now rewrite Dm).
+  apply (indistinguishable eps m (m - b) (m - a) (fun y => psi (m - y))); trivial.
+  - apply (ex_RInt_ext (fun y => psi (m - y) * density 0 (m - y))); [intros; now rewrite D0 | exact J2].
+  - apply (ex_RInt_ext (fun y => psi (m - y) * density m (m - y))); [intros; now rewrite Dm | exact J1].
+Qed.
+
+(** The whole line, as the limit of windows *)
+Theorem indistinguishable_line eps m psi P Q :
+  0 < m -> (forall x, 0 <= psi x <= 1) ->
+  (forall a b, ex_RInt (fun x => psi x * density m x) a b) ->
+  (forall a b, ex_RInt (fun x => psi x * density 0 x) a b) ->
+  is_lim_seq (fun n => RInt (fun x => psi x * density m x) (- INR n) (INR n)) (Finite P) ->
+  is_lim_seq (fun n => RInt (fun x => psi x * density 0 x) (- INR n) (INR n)) (Finite Q) ->
+  P <= exp eps * Q + delta eps m /\ Q <= exp eps * P + delta eps m.
+Proof.
+  intros hm hpsi I1 I2 LP LQ.
+  assert (large : eventually (fun n => Rabs (cut eps m) + m <= INR n)).
+  { destruct (nfloor_ex (Rabs (cut eps m) + m)) as [k hk]; [assert (X := Rabs_pos (cut eps m)); lra|].
+    exists (S k). intros n hn. apply le_INR in hn. rewrite S_INR in hn. lra. }
+  assert (affine : forall u l, is_lim_seq u (Finite l) ->
+    is_lim_seq (fun n => exp eps * u n + delta eps m) (Finite (exp eps * l + delta eps m))).
+  { intros u l H. apply (is_lim_seq_plus' (fun n => exp eps * u n) (fun _ => delta eps m)).
+    - apply (is_lim_seq_scal_l u (exp eps) (Finite l) H).
+    - apply is_lim_seq_const. }
+  split.
+  - apply (is_lim_seq_le_loc (fun n => RInt (fun x => psi x * density m x) (- INR n) (INR n))
+      (fun n => exp eps * RInt (fun x => psi x * density 0 x) (- INR n) (INR n) + delta eps m)
+      (Finite P) (Finite (exp eps * Q + delta eps m))); [|exact LP | now apply affine].
+    destruct large as [N H]. exists N. intros n hn. specialize (H n hn).
+    assert (C : - Rabs (cut eps m) <= cut eps m <= Rabs (cut eps m)) by (apply Rabs_le_between; lra).
+    apply indistinguishable; trivial; lra.
+  - apply (is_lim_seq_le_loc (fun n => RInt (fun x => psi x * density 0 x) (- INR n) (INR n))
+      (fun n => exp eps * RInt (fun x => psi x * density m x) (- INR n) (INR n) + delta eps m)
+      (Finite Q) (Finite (exp eps * P + delta eps m))); [|exact LQ | now apply affine].
+    destruct large as [N H]. exists N. intros n hn. specialize (H n hn).
+    assert (C : - Rabs (cut eps m) <= cut eps m <= Rabs (cut eps m)) by (apply Rabs_le_between; lra).
+    apply indistinguishable_back; trivial; lra.
+Qed.
+
 (** No smaller delta serves: the half-line from the cut misses delta by as little as one likes. *)
 Theorem attained eps m eta : 0 < m -> 0 < eta -> exists b, cut eps m <= b /\
   delta eps m - eta <= RInt (gain eps m) (cut eps m) b.

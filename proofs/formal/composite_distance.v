@@ -66,8 +66,6 @@ End Composite.
 (** xi is a subgradient of lam |.| at w *)
 Definition slope_of_abs lam w xi := forall y, lam * Rabs w + xi * (y - w) <= lam * Rabs y.
 
-Definition soft g lam := if Rlt_dec lam g then g - lam else if Rlt_dec g (- lam) then g + lam else 0.
-
 Lemma slope_nonzero lam w : 0 <= lam -> w <> 0 -> slope_of_abs lam w (lam * (w / Rabs w)).
 Proof.
   intros lp wn y. assert (P : 0 < Rabs w) by now apply Rabs_pos_lt.
@@ -84,48 +82,72 @@ Proof.
   apply Rmult_le_compat_r; [apply Rabs_pos | exact H].
 Qed.
 
+Lemma sign_pos x : 0 < x -> sign x = 1.
+Proof. intros H. unfold sign. destruct total_order_T as [[|]|]; lra. Qed.
+Lemma sign_neg x : x < 0 -> sign x = -1.
+Proof. intros H. unfold sign. destruct total_order_T as [[|]|]; lra. Qed.
+
+(** The code's soft threshold, case by case *)
+Lemma soft_cases g lam : 0 <= lam ->
+  soft g lam = if Rlt_dec lam g then g - lam else if Rlt_dec g (- lam) then g + lam else 0.
+Proof.
+  intros lp. unfold soft. cbv zeta. destruct (Rlt_dec lam g).
+  - rewrite sign_pos, Rabs_pos_eq, Rmax_left by lra. ring.
+  - destruct (Rlt_dec g (- lam)).
+    + rewrite sign_neg, Rabs_left, Rmax_left by lra. ring.
+    + rewrite Rmax_right; [ring|]. assert (Rabs g <= lam) by (apply Rabs_le; lra). lra.
+Qed.
+
 Lemma soft_lipschitz g g' lam : 0 <= lam -> Rabs (soft g lam - soft g' lam) <= Rabs (g - g').
 Proof.
-  intros lp. unfold soft.
+  intros lp. rewrite !soft_cases by exact lp.
   destruct (Rlt_dec lam g), (Rlt_dec lam g'), (Rlt_dec g (- lam)), (Rlt_dec g' (- lam));
     unfold Rabs; repeat destruct Rcase_abs; lra.
 Qed.
 
 Lemma soft_small g lam : 0 <= lam -> Rabs (soft g lam) <= Rmax (Rabs g - lam) 0.
 Proof.
-  intros lp. unfold soft, Rmax. destruct (Rlt_dec lam g), (Rlt_dec g (- lam)), Rle_dec;
+  intros lp. rewrite soft_cases by exact lp. unfold Rmax.
+  destruct (Rlt_dec lam g), (Rlt_dec g (- lam)), Rle_dec;
     unfold Rabs in *; repeat destruct Rcase_abs; lra.
 Qed.
 
-(** Statement 1: v and e as the code makes them, exact arithmetic. *)
-Definition least_v w lam gradient :=
-  if Req_EM_T w 0 then soft gradient lam else gradient + lam * (w / Rabs w).
-Definition least_e w lam gradient allowance :=
-  if Req_EM_T w 0 then Rmin allowance (Rmax (Rabs gradient + allowance - lam) 0) else allowance.
-
-Theorem subgradient_within w lam gradient allowance g :
-  0 <= lam -> Rabs (g - gradient) <= allowance ->
-  exists xi, slope_of_abs lam w xi /\
-    Rabs (g + xi - least_v w lam gradient) <= least_e w lam gradient allowance.
+(** Statement 1, entry by entry, v and e as the code has them in exact arithmetic; [rounding] is any
+    number that is not negative. *)
+Theorem subgradient_within w lam gradient allowance rounding g :
+  0 <= lam -> 0 <= rounding -> Rabs (g - gradient) <= allowance ->
+  let v := least_subgradient gradient w lam in
+  let beyond := subgradient_within_beyond allowance gradient lam rounding in
+  let e := subgradient_within_wrong w allowance beyond in
+  exists xi, slope_of_abs lam w xi /\ Rabs (g + xi - v) <= e + rounding
+    /\ (w = 0 -> Rabs gradient + allowance + rounding <= lam -> g + xi - v = 0).
 Proof.
-  intros lp close. assert (ap : 0 <= allowance) by (assert (X := Rabs_pos (g - gradient)); lra).
-  unfold least_v, least_e. destruct (Req_EM_T w 0) as [->|N].
-  - exists (soft g lam - g). split.
-    + apply slope_zero. unfold soft. destruct (Rlt_dec lam g), (Rlt_dec g (- lam));
+  intros lp rp close v beyond e.
+  assert (ap : 0 <= allowance) by (assert (X := Rabs_pos (g - gradient)); lra).
+  assert (G : Rabs g <= Rabs gradient + allowance).
+  { replace g with (gradient + (g - gradient)) at 1 by ring.
+    apply Rle_trans with (1 := Rabs_triang _ _). lra. }
+  unfold v, e, least_subgradient, subgradient_within_wrong.
+  destruct (Req_EM_T w 0) as [->|N].
+  - assert (Z : forall x, Rabs x <= lam -> soft x lam = 0).
+    { intros x hx. apply Rabs_le_between in hx. rewrite soft_cases by exact lp.
+      destruct (Rlt_dec lam x), (Rlt_dec x (- lam)); lra. }
+    exists (soft g lam - g). split; [|split].
+    + apply slope_zero. rewrite soft_cases by exact lp. destruct (Rlt_dec lam g), (Rlt_dec g (- lam));
         unfold Rabs; destruct Rcase_abs; lra.
     + replace (g + (soft g lam - g) - soft gradient lam) with (soft g lam - soft gradient lam) by ring.
-      apply Rmin_glb; [apply Rle_trans with (1 := soft_lipschitz g gradient lam lp); exact close|].
-      assert (G : Rabs g <= Rabs gradient + allowance).
-      { replace g with (gradient + (g - gradient)) at 1 by ring.
-        apply Rle_trans with (1 := Rabs_triang _ _). lra. }
+      assert (L := soft_lipschitz g gradient lam lp). apply Rle_trans with (Rmin allowance beyond); [|lra].
+      apply Rmin_glb; [lra|]. unfold beyond, subgradient_within_beyond.
       destruct (Rle_dec (Rabs gradient) lam) as [small|large].
-      * assert (Z : soft gradient lam = 0).
-        { unfold soft. unfold Rabs in small. destruct (Rlt_dec lam gradient), (Rlt_dec gradient (- lam)), Rcase_abs;
-            try lra. }
-        rewrite Z, Rminus_0_r. apply Rle_trans with (1 := soft_small g lam lp).
+      * rewrite (Z gradient small), Rminus_0_r. apply Rle_trans with (1 := soft_small g lam lp).
         apply Rle_max_compat_r. lra.
-      * apply Rle_trans with (2 := Rmax_l _ _).
-        apply Rle_trans with (1 := soft_lipschitz g gradient lam lp). lra.
-  - exists (lam * (w / Rabs w)). split; [now apply slope_nonzero|].
-    replace (g + lam * (w / Rabs w) - (gradient + lam * (w / Rabs w))) with (g - gradient) by ring. exact close.
+      * apply Rle_trans with (2 := Rmax_l _ _). lra.
+    + intros _ inside. rewrite (Z g), (Z gradient) by lra. ring.
+  - exists (lam * sign w).
+    replace (g + lam * sign w - (gradient + lam * sign w)) with (g - gradient) by ring.
+    split; [|split; [lra | contradiction]].
+    replace (sign w) with (w / Rabs w); [now apply slope_nonzero|].
+    destruct (Rlt_dec 0 w).
+    + rewrite sign_pos, Rabs_pos_eq by lra. field. lra.
+    + rewrite sign_neg, Rabs_left by lra. field. lra.
 Qed.

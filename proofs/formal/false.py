@@ -48,8 +48,8 @@ VARIANTS = {
         ("composite_distance.v", "c * (exp (T / 2) * distance", "c * (1 * distance"),
         (
             "composite_distance.v",
-            "Rmin allowance (Rmax (Rabs gradient + allowance - lam) 0)",
-            "Rmin allowance (Rmax (Rabs gradient - lam) 0)",
+            "Rabs (g + xi - v) <= e + rounding",
+            "Rabs (g + xi - v) <= e / 2 + rounding",
         ),
         (
             "composite_distance.v",
@@ -131,6 +131,24 @@ VARIANTS = {
         ("covariance_drift.v", "<= lambda * lambda / (2 * (1 - e)).", "<= lambda * lambda / 4."),
         ("covariance_drift.v", "<= y * y / (4 * (1 - Rabs y)).", "<= y * y / 4."),
         ("covariance_drift.v", "+ b * x) <= - x.", "+ b * x) <= - (2 * x)."),
+    ),
+    "without": (
+        ("without.v", "<= (e + e') * (hi * hj).", "<= e * (hi * hj)."),
+        ("without.v", "Rabs (x + y) <= 2 * (hi * hj).", "Rabs (x + y) <= hi * hj."),
+        ("without.v", "<= (e + e') * (gi * gj).", "<= (e - e') * (gi * gj)."),
+    ),
+    "appended_floor": (
+        (
+            "appended_floor.v",
+            "p q kappa x y :\n  let half := appended_floor_half kappa p q in",
+            "p q kappa x y :\n  let half := appended_floor_half kappa p q / 2 in",
+        ),
+        (
+            "appended_floor.v",
+            "<= appended_floor_largest half kappa q * (x",
+            "<= (half + q * q) * (x",
+        ),
+        ("appended_floor.v", "I w1 e = 0 -> I e e = 1", "I w1 e = 1 -> I e e = 1"),
     ),
     "gram": (
         (

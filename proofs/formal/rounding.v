@@ -24,19 +24,61 @@ Proof. unfold u. split; [apply Rinv_0_lt_compat, pow_lt; lra | simpl; lra]. Qed.
 
 (** ** Sums *)
 
-(** fl(x + y) = (x + y)(1 + d), |d| <= u; no underflow in a sum *)
-Lemma addition x y : float x -> float y -> Rabs (fl (x + y) - (x + y)) <= u * Rabs (x + y).
+(** fl(x + y) = (x + y)(1 + d), |d| <= u/(1 + u); no underflow in a sum *)
+Lemma addition_sharp x y : float x -> float y ->
+  Rabs (fl (x + y) - (x + y)) <= u / (1 + u) * Rabs (x + y).
 Proof.
   intros fx fy.
   destruct (FLT_plus_error_N_ex radix2 (-1074) 53 (fun z => negb (Z.even z)) x y fx fy) as [d [hd eq]].
-  assert (U : u_ro radix2 53 = u) by (unfold u_ro, u; simpl; lra).
-  rewrite U in hd. assert (P := u_small).
-  assert (D : Rabs d <= u).
-  { apply Rle_trans with (1 := hd). apply (Rmult_le_reg_r (1 + u)); [lra|].
-    unfold Rdiv. rewrite Rmult_assoc, Rinv_l, Rmult_1_r by lra. nra. }
+  assert (U : u_ro radix2 53 = u) by (unfold u_ro, u; simpl; lra). rewrite U in hd.
   change (fl (x + y)) with (round radix2 (FLT_exp (-1074) 53) ZnearestE (x + y)). rewrite eq.
   replace ((x + y) * (1 + d) - (x + y)) with (d * (x + y)) by ring. rewrite Rabs_mult.
-  apply Rmult_le_compat_r; [apply Rabs_pos | exact D].
+  apply Rmult_le_compat_r; [apply Rabs_pos | exact hd].
+Qed.
+
+Lemma addition x y : float x -> float y -> Rabs (fl (x + y) - (x + y)) <= u * Rabs (x + y).
+Proof.
+  intros fx fy. apply Rle_trans with (1 := addition_sharp x y fx fy). assert (P := u_small).
+  apply Rmult_le_compat_r; [apply Rabs_pos|]. apply (Rmult_le_reg_r (1 + u)); [lra|].
+  unfold Rdiv. rewrite Rmult_assoc, Rinv_l, Rmult_1_r by lra. nra.
+Qed.
+
+(** Any one rounding of what is not too small *)
+Lemma rounded_sharp x : bpow radix2 (-1022) <= Rabs x -> Rabs (fl x - x) <= u / (1 + u) * Rabs x.
+Proof.
+  intros normal.
+  assert (U : u_ro radix2 53 = u) by (unfold u_ro, u; simpl; lra).
+  destruct (relative_error_N_FLX'_ex radix2 53 eq_refl (fun z => negb (Z.even z)) x) as [d [hd eq]].
+  rewrite U in hd.
+  assert (S : fl x = round radix2 (FLX_exp 53) ZnearestE x).
+  { unfold fl, fexp. apply round_FLT_FLX. exact normal. }
+  rewrite S, eq. replace (x * (1 + d) - x) with (d * x) by ring. rewrite Rabs_mult.
+  apply Rmult_le_compat_r; [apply Rabs_pos | exact hd].
+Qed.
+
+(** x1 = fl(fl(eps/mu) - mu/2) is off by at most 2 u x2 (proofs/delta_from_epsilon.md); halving is exact. *)
+Theorem x1_error eps mu : bpow radix2 (-1022) <= eps / mu -> 0 < mu -> float (mu / 2) ->
+  Rabs (fl (fl (eps / mu) - mu / 2) - (eps / mu - mu / 2)) <= 2 * u * (eps / mu + mu / 2).
+Proof.
+  intros normal mp half. assert (B := bpow_gt_0 radix2 (-1022)). set (q := eps / mu) in *. set (h := mu / 2) in *.
+  assert (hp : 0 < h) by (unfold h; lra). assert (P := u_small).
+  assert (Q := rounded_sharp q). rewrite (Rabs_pos_eq q) in Q by lra. specialize (Q normal).
+  assert (A := addition_sharp (fl q) (- h)). unfold Rminus in *.
+  assert (F : float (fl q)) by (apply generic_format_round; typeclasses eauto).
+  assert (F' : float (- h)) by (now apply generic_format_opp).
+  specialize (A F F'). set (k := u / (1 + u)) in *.
+  assert (k0 : 0 <= k) by (unfold k; apply Rmult_le_pos; [lra | left; apply Rinv_0_lt_compat; lra]).
+  assert (ku : k * (1 + u) = u) by (unfold k; field; lra).
+  assert (S : Rabs (fl q + - h) <= q + k * q + h).
+  { replace (fl q + - h) with ((fl q + - q) + (q + - h)) by ring.
+    apply Rle_trans with (1 := Rabs_triang _ _).
+    assert (Rabs (q + - h) <= q + h) by (apply Rabs_le; lra). lra. }
+  replace (fl (fl q + - h) + - (q + - h)) with ((fl (fl q + - h) + - (fl q + - h)) + (fl q + - q)) by ring.
+  apply Rle_trans with (1 := Rabs_triang _ _).
+  assert (T : k * Rabs (fl q + - h) <= k * (q + k * q + h)) by now apply Rmult_le_compat_l.
+  assert (W : k * (2 + k) <= 2 * u) by nra.
+  assert (X : k <= 2 * u) by nra.
+  assert (k * (q + k * q + h) + k * q = q * (k * (2 + k)) + h * k) by ring. nra.
 Qed.
 
 (** A sum in any order: a tree. A leaf is a float c that stands for x, |x| <= m, with k roundings
