@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import types
+from fractions import Fraction
 
 import pytest
 
@@ -134,6 +135,7 @@ PLANTED = (
     ("bounds.py", "t**5 / 700", "t**5 / 800", "gsc_remainder.vo"),
     ("bounds.py", "up(half * r_H)", "up(r_H)", "distance_remainder.vo"),
     ("pointwise.py", "kappa: float = 0.25", "kappa: float = 0.2", "gsc_constants.vo"),
+    ("removal/downdate.py", "2.0 * self.now.gram.error", "0.5 * self.now.gram.error", "edited.vo"),
     ("tradeoff.py", "mu * mu <= 2 * epsilon", "mu * mu <= 4 * epsilon", "delta_from_epsilon.vo"),
     ("tradeoff.py", "0.999 * delta", "0.9995 * delta", "calibrate.vo"),
     ("bounds.py", "+ x), 32)", "+ x), 4)", "gappa/covariance_drift.checked"),
@@ -158,6 +160,12 @@ def test_a_wrong_constant_changes_the_formulas(tmp_path, file, true, wrong, targ
     package = planted(tmp_path, file, true, wrong)
     committed = ((FORMAL / "Code.v").read_text(), bridge.gappa())
     assert (bridge.coq(package), bridge.gappa(package)) != committed
+
+
+def test_the_guard_is_what_the_proofs_take_it_for():
+    guard, unit = Fraction(bounds._GUARD), Fraction(_rounding.UNIT_ROUNDOFF)
+    assert guard >= (1 + Fraction(1, 10**13)) * (1 - unit)
+    assert Fraction(1, 2**53) == unit
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,17 @@ FUNCTIONS = {
     "power.py": ("Promise.advantage:gap",),
     "solvers/proximal.py": ("soft", "least_subgradient"),
     "removal/composite.py": ("subgradient_within:beyond", "subgradient_within:wrong"),
+    "removal/downdate.py": (
+        "Ledger.step:left",
+        "Ledger.step:inner",
+        "Ledger.step:T",
+        "Ledger.step:size",
+        "Ledger.step:return.1",
+        "Ledger.in_gram:left",
+        "Ledger.in_gram:return",
+        "Ledger._gram_transfer:drift",
+        "Ledger._gram_transfer:return",
+    ),
     "rank.py": ("appended_floor:half", "appended_floor:largest"),
 }
 #: Functions that may return infinity: an option.
@@ -76,6 +87,8 @@ PARTIAL = {
 TUPLES = {"spread": "R * R * R"}
 #: Fields that a caller chooses.
 FIELDS = ("threshold", "temperature", "epsilon", "delta")
+#: Calls whose value is taken as it is.
+UNKNOWN = ("geometry.gram_norm",)
 #: Variables that are true or false.
 FLAGS = ("drifts",)
 CALLS = {
@@ -114,6 +127,28 @@ def rational(value: float | int) -> str:
     digits = repr(value)
     mantissa, exponent = digits.split("e-")
     return f"({mantissa} / 10 ^ {exponent})"
+
+
+def flattened(e: ast.expr) -> str:
+    """Name of an attribute of an attribute: ``self.now.gram.error`` is now_gram_error."""
+    return ast.unparse(e).removeprefix("self.").replace(".", "_")
+
+
+def inputs(e: ast.expr) -> list[str]:
+    """Return the variables and attributes that an expression is made of."""
+    match e:
+        case ast.Call(func=ast.Attribute(), args=args):
+            kept = [flattened(e.func)] if ast.unparse(e.func) in UNKNOWN else []
+            return kept or [n for a in args for n in inputs(a)]
+        case ast.Attribute(value=ast.Name(id="math")):
+            return []
+        case ast.Attribute():
+            return [flattened(e)]
+        case ast.Name(id=name):
+            return [name]
+        case ast.Call(args=args):
+            return [n for a in args for n in inputs(a)]
+    return [n for child in ast.iter_child_nodes(e) for n in inputs(child)]
 
 
 class Translation:
@@ -158,6 +193,8 @@ class Translation:
                 return "(/ 2 ^ 52)"
             case ast.Attribute() if ast.unparse(e) == "math.pi":
                 return "PI"
+            case ast.Attribute() if flattened(e) in self.locals:
+                return flattened(e)
             case ast.UnaryOp(op=ast.USub(), operand=inner):
                 return f"(- {self.expression(inner)})"
             case ast.BinOp(left=base, op=ast.Pow(), right=power):
@@ -184,6 +221,8 @@ class Translation:
         if name == "where":
             test, yes, no = e.args
             return f"({self.choice(test, self.expression(yes), self.expression(no))})"
+        if ast.unparse(e.func) in UNKNOWN:
+            return flattened(e.func)
         args = [self.expression(a) for a in e.args]
         if isinstance(e.func, ast.Attribute) and ast.unparse(e.func.value) == "self":
             return f"({self.owner.name}_{name.strip('_')} {' '.join(self.fields(name) + args)})"
@@ -331,6 +370,20 @@ class Translation:
                 found += [f for f in self.fields(other.name) if f not in found]
         return found
 
+    def given(self, node: ast.stmt, wanted: str) -> ast.expr:
+        """Return the last value of a variable, or what is returned."""
+        found = []
+        for s in ast.walk(node):
+            match s:
+                case ast.Return(value=value) if wanted == "return":
+                    found.append((s.lineno, value))
+                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                    pairs = zip(names, values, strict=True)
+                    found += [(s.lineno, v) for n, v in pairs if ast.unparse(n) == wanted]
+                case ast.Assign(targets=[target], value=value) if ast.unparse(target) == wanted:
+                    found.append((s.lineno, value))
+        return max(found, key=lambda pair: pair[0])[1]
+
     def variable(self, name: str) -> str:
         """Write the definition of a value inside a function, in terms of what it is made of."""
         place, _, wanted = name.partition(":")
@@ -338,22 +391,17 @@ class Translation:
         owner, _, part = place.rpartition(".")
         self.owner = self.node(owner) if owner else None
         node = self.node(part, self.owner.body if owner else None)
-        given = [
-            s.value
-            for s in ast.walk(node)
-            if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == wanted
-        ][-1]
-        if argument:
+        given = self.given(node, wanted)
+        if isinstance(given, ast.Tuple):
+            given = given.elts[int(argument)]
+        elif argument:
             while not isinstance(given, ast.Call) or not given.keywords and len(given.args) == 1:
                 given = given.args[0]
             given = given.args[int(argument)]
-        names = [n.id for n in ast.walk(given) if isinstance(n, ast.Name)]
-        names += [f for f in FIELDS if f"self.{f}" in ast.unparse(given)]
-        known = {"math", "np", "self", *CALLS, *self.constants}
-        free = sorted({n for n in names if n not in known})
+        free = sorted({n for n in inputs(given) if n not in self.constants})
         self.locals, self.binds = set(free), []
         typed = "".join(f" ({n} : {'bool' if n in FLAGS else 'R'})" for n in free)
-        title = f"{owner + '_' if owner else ''}{part}_{wanted}"
+        title = f"{owner + '_' if owner else ''}{part.strip('_')}_{wanted}"
         return f"Definition {title}{typed} : R :=\n  {self.expression(given)}."
 
     def definition(self, name: str) -> str:

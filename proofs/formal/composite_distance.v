@@ -55,6 +55,49 @@ Proof.
     apply Rle_trans with (1 := N). apply Rmult_le_compat_l; [lra | exact X].
 Qed.
 
+(** The code: `composite_distance` is c times the second value of `distance_remainder`. *)
+Theorem code_composite o finite (h : V -> R) w {d : V} {t} (F : piece d t) (xi0 : V -> R) A B T c nu L
+    spread q r :
+  0 <= t -> 0 <= nu -> 0 <= L -> 0 <= c -> 0 <= T -> nonneg B -> up o 0 4 < 1 / 100000000 ->
+  near T B (hess F 0) ->
+  t <= L * norm B d ->
+  subgradient h w xi0 ->
+  within B (fun u => grad F 0 u + xi0 u) nu ->
+  subgradient h (plus w d) (fun u => - grad F 1 u) ->
+  grad F 1 (opp d) = - grad F 1 d ->
+  (forall v, norm A v <= c * norm B v) ->
+  Code.distance_remainder o finite nu L T spread = Some (q, r) ->
+  norm A d <= up o (c * r) 4.
+Proof.
+  intros tp np Lp cp Tp BP zero model tL S0 W S1 lin carry.
+  unfold Code.distance_remainder. cbv zeta. destruct (Rlt_dec 100 T); [discriminate|].
+  assert (P := exp_pos (T / 2)). set (half := exp (T / 2)) in *.
+  set (k := half * (1 + 1 / 10000000000000)). assert (hk : half <= k) by (unfold k; lra).
+  assert (N : norm B d <= half * norm (hess F 0) d) by now apply near_norm.
+  assert (U1 : nu * half <= up o (nu * k) 4) by (apply lift_up; now apply Rmult_le_compat_l).
+  assert (U2 : L * half <= up o (L * k) 4) by (apply lift_up; now apply Rmult_le_compat_l).
+  set (nu' := up o (nu * k) 4) in *. set (L' := up o (L * k) 4) in *. clearbody nu' L'.
+  assert (n0 : 0 <= nu * half) by (apply Rmult_le_pos; lra).
+  assert (l0 : 0 <= L * half) by (apply Rmult_le_pos; lra).
+  destruct (Code.distance_from_decrement o nu' L') as [[r_H t1]|] eqn:code; [|discriminate]. cbn [bind].
+  destruct (code_distance o nu' L' r_H t1 ltac:(lra) ltac:(lra) zero code) as [small [dr _]].
+  destruct (composite_decrement h w F xi0 nu' L') as [X _]; trivial; try lra.
+  { apply Rle_trans with (1 := tL). apply Rle_trans with (L * half * norm (hess F 0) d).
+    - rewrite Rmult_assoc. now apply Rmult_le_compat_l.
+    - apply Rmult_le_compat_r; [apply norm_pos | exact U2]. }
+  { apply (within_weaken _ _ (nu * half)); [exact U1 | now apply (near_within T B)]. }
+  assert (R1 : norm B d <= up o (k * r_H) 4).
+  { apply lift_up. apply Rle_trans with (1 := N). apply Rmult_le_compat; try lra. apply norm_pos. }
+  intros E. assert (r = up o (k * r_H) 4) as ->.
+  { destruct (finite r_H); [|discriminate].
+    destruct (Code.gsc_remainder o t1); [|discriminate]. cbn [bind] in E.
+    destruct spread as [[L_G size] c_G]. destruct (finite L_G); [|now injection E].
+    match type of E with context [if ?b then _ else _] => destruct b end; [|now injection E].
+    match type of E with context [Code.gsc_remainder o ?x] => destruct (Code.gsc_remainder o x) end;
+      [|discriminate]. now injection E. }
+  apply lift_up. apply Rle_trans with (1 := carry d). now apply Rmult_le_compat_l.
+Qed.
+
 (** A part of the gradient known in the norm of H only is added to nu. *)
 Theorem subgradient_split B (f g : V -> R) nu e : within B f nu -> within B g e ->
   within B (fun u => f u + g u) (nu + e).

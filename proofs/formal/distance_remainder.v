@@ -165,6 +165,19 @@ Proof.
   - cbn [bind]. intros E; injection E as <- <-. now split.
 Qed.
 
+(** The distance after the step; what the code is told of the step's size plays no part. *)
+Theorem code_after A c size_A here after :
+  nonneg A -> 0 <= c -> (forall v, norm A v <= c * norm B v) ->
+  Code.distance_measured o finite size_A c nu L T (L_G, size, c_G) = Some (here, after) ->
+  norm A (less d n) <= after.
+Proof.
+  intros AP cp carry. unfold Code.distance_measured.
+  destruct (Code.distance_remainder o finite nu L T (L_G, size, c_G)) as [[q r]|] eqn:code; [|discriminate].
+  cbn [bind]. intros E; injection E as _ <-.
+  destruct (code_remainder_distance q r code) as [hq hr]. apply lift_up.
+  apply Rle_trans with (1 := carry _). now apply Rmult_le_compat_l.
+Qed.
+
 Theorem code_distance_measured A c size_A here after :
   nonneg A -> 0 <= c -> (forall v, norm A v <= c * norm B v) -> norm A n <= size_A ->
   Code.distance_measured o finite size_A c nu L T (L_G, size, c_G) = Some (here, after) ->

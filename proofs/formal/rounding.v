@@ -2,9 +2,9 @@
    Numbers are Flocq's format with 53 bits and smallest exponent -1074, without overflow: a sum that
    overflows is infinite or not a number, and refused by the code. *)
 From Coq Require Import Reals Lra Lia ZArith.
-From Coquelicot Require Import Rcomplements.
+From Coquelicot Require Import Coquelicot.
 From Flocq Require Import Core Plus_error Relative.
-From Formal Require Import Code.
+From Formal Require Import Analysis Code.
 Local Open Scope R_scope.
 
 Definition fexp := FLT_exp (-1074) 53.
@@ -228,6 +228,86 @@ Proof.
   { apply Rabs_le_between in E. change (round radix2 fexp ZnearestE y) with (fl y) in E. lra. }
   unfold up_float. fold y. apply Rle_trans with (2 := F). unfold y.
   rewrite minus_IZR. nra.
+Qed.
+
+(** ** phi from 0.01 on: expm1 right to two units (4 u), the quotient and the product with the guard round,
+    and what the guard of 1e-13 pays for is enough (proofs/gsc_remainder.md). *)
+
+Lemma fl_below x : bpow radix2 (-1022) <= x -> x * (1 - u) <= fl x.
+Proof.
+  intros H. assert (B := bpow_gt_0 radix2 (-1022)). assert (E := rounded_sharp x).
+  rewrite Rabs_pos_eq in E by lra. specialize (E H). apply Rabs_le_between in E.
+  assert (P := u_small). assert (Q : u / (1 + u) <= u).
+  { apply (Rmult_le_reg_r (1 + u)); [lra|]. unfold Rdiv. rewrite Rmult_assoc, Rinv_l, Rmult_1_r by lra. nra. }
+  nra.
+Qed.
+
+Lemma normal_one x : / 2 ^ 100 <= x -> bpow radix2 (-1022) <= x.
+Proof.
+  intros H. apply Rle_trans with (2 := H). replace (/ 2 ^ 100) with (bpow radix2 (-100)).
+  - apply bpow_le. lia.
+  - change (-100)%Z with (- (100))%Z. rewrite bpow_opp. f_equal. rewrite <- (IZR_Zpower radix2 100) by lia.
+    rewrite pow_IZR. reflexivity.
+Qed.
+
+(** What cancels: expm1(t)/(expm1(t) - t) <= 2/t + 2 *)
+Lemma cancelled t : 0 < t -> exp t - 1 <= (2 / t + 2) * (exp t - 1 - t).
+Proof.
+  intros tp.
+  assert (S := stays (fun x => exp x - 1 - x - x * x / 2) (fun x => exp x - 1 - x) t).
+  cbv beta in S. rewrite exp_0 in S.
+  assert (Z : 0 <= exp t - 1 - t - t * t / 2).
+  { apply S; try lra.
+    - intros x _. auto_derive; [easy | field].
+    - intros x _. assert (E := exp_ineq1_le x). lra. }
+  assert (W : t <= 2 / t * (exp t - 1 - t)).
+  { apply (Rmult_le_reg_l t); [exact tp|].
+    replace (t * (2 / t * (exp t - 1 - t))) with (2 * (exp t - 1 - t)) by (field; lra). lra. }
+  assert (0 <= exp t - 1 - t) by nra. lra.
+Qed.
+
+Theorem guarded_remainder t e guard : 1 / 100 <= t -> float e -> float t ->
+  (exp t - 1) * (1 - 4 * u) <= e ->
+  (1 + 1 / 10 ^ 13) * (1 - u) <= guard ->
+  (exp t - 1 - t) / t <= fl (fl (fl (e - t) / t) * guard).
+Proof.
+  intros ht fe ft he hg. assert (P := u_small). set (E := exp t - 1) in *. set (D := E - t).
+  assert (tp : 0 < t) by lra. assert (C : E <= 202 * D).
+  { apply Rle_trans with (1 := cancelled t tp). fold E D.
+    assert (T : 2 / t <= 200).
+    { apply (Rmult_le_reg_r t); [exact tp|]. unfold Rdiv. rewrite Rmult_assoc, Rinv_l, Rmult_1_r by lra. lra. }
+    assert (0 <= D) by (unfold D, E; assert (X := exp_ineq1_le t); lra). nra. }
+  assert (E1 : t <= E) by (unfold E; assert (X := exp_ineq1_le t); lra).
+  assert (D1 : 1 / 100 / 202 <= D) by lra.
+  assert (X1 : D * (1 - 808 * u) <= e - t) by (unfold D in *; nra).
+  assert (U : 808 * u <= 1 / 10 ^ 10) by (unfold u; simpl; lra).
+  assert (X1' : 1 / 100 / 203 <= e - t) by nra.
+  assert (Y1 : D * (1 - 808 * u) * (1 - u) <= fl (e - t)).
+  { assert (L := fl_below (e - t) (normal_one _ ltac:(apply Rle_trans with (2 := X1'); simpl; lra))). nra. }
+  assert (Y1' : 1 / 100 / 204 <= fl (e - t)) by nra.
+  (* the quotient *)
+  set (q := fl (e - t) / t).
+  assert (Q1 : D / t * ((1 - 808 * u) * (1 - u)) <= q).
+  { unfold q, Rdiv. replace (D * / t * ((1 - 808 * u) * (1 - u))) with (D * (1 - 808 * u) * (1 - u) * / t) by ring.
+    apply Rmult_le_compat_r; [left; now apply Rinv_0_lt_compat | exact Y1]. }
+  assert (DT : 1 / 2000000 <= D / t).
+  { apply (Rmult_le_reg_r t); [exact tp|]. unfold Rdiv at 2. rewrite Rmult_assoc, Rinv_l, Rmult_1_r by lra. lra. }
+  assert (qn : / 2 ^ 100 <= q) by (apply Rle_trans with (2 := Q1); simpl; nra).
+  assert (Y2 : D / t * ((1 - 808 * u) * (1 - u)) * (1 - u) <= fl q).
+  { assert (L := fl_below q (normal_one _ qn)). nra. }
+  (* the guard *)
+  set (k := D / t) in *. set (p := fl q * guard).
+  assert (G : k * (((1 - 808 * u) * (1 - u)) * (1 - u) * ((1 + 1 / 10 ^ 13) * (1 - u))) <= p).
+  { unfold p. replace (k * (((1 - 808 * u) * (1 - u)) * (1 - u) * ((1 + 1 / 10 ^ 13) * (1 - u))))
+      with (k * ((1 - 808 * u) * (1 - u)) * (1 - u) * ((1 + 1 / 10 ^ 13) * (1 - u))) by ring.
+    apply Rmult_le_compat; trivial; [|simpl; nra].
+    apply Rmult_le_pos; [|lra]. apply Rmult_le_pos; [lra | nra]. }
+  assert (F : 1 <= ((1 - 808 * u) * (1 - u)) * (1 - u) * ((1 + 1 / 10 ^ 13) * (1 - u)) * (1 - u)).
+  { unfold u. simpl. lra. }
+  assert (pn : / 2 ^ 100 <= p) by (apply Rle_trans with (2 := G); simpl in *; nra).
+  apply Rle_trans with (2 := fl_below p (normal_one _ pn)).
+  apply Rle_trans with (k * ((((1 - 808 * u) * (1 - u)) * (1 - u) * ((1 + 1 / 10 ^ 13) * (1 - u))) * (1 - u))); [nra|].
+  rewrite <- Rmult_assoc. apply Rmult_le_compat_r; [lra | exact G].
 Qed.
 
 (** So a result that is right to n units is at most up(result, n + 3/2); Gappa shows that n. *)
