@@ -12,15 +12,34 @@ from .estimators.min_norm import CertifiedMinNorm
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
 from .estimators.robust import CertifiedHuberRegressor
 from .estimators.svm import CertifiedLinearSVC
+from .exceptions import (
+    AlreadyForgottenError,
+    AmbiguousRowError,
+    AssumptionError,
+    BatchRefusedError,
+    CertunlearnError,
+    ClassForgottenWarning,
+    ConfirmationNeededError,
+    ConvergenceError,
+    NotCertifiedError,
+    RowError,
+    SecretStateWarning,
+    UnknownRowError,
+)
 from .meta import forget_in
 from .mixing import mix
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
 from .queue import ForgetQueue
+from .receipt import Receipt
 from .report import certificate_report
 from .substitutes import select_substitutes
 from .suppression import SuppressedPredictor
 
 __all__ = [
+    "AlreadyForgottenError",
+    "AmbiguousRowError",
+    "AssumptionError",
+    "BatchRefusedError",
     "Certificate",
     "CertificateDisplay",
     "CertifiedElasticNet",
@@ -32,12 +51,21 @@ __all__ = [
     "CertifiedPoissonRegressor",
     "CertifiedRidge",
     "CertifiedRidgeClassifier",
+    "CertunlearnError",
+    "ClassForgottenWarning",
+    "ConfirmationNeededError",
+    "ConvergenceError",
     "ForgetQueue",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
     "FrozenFeatures",
     "InfluenceDisplay",
+    "NotCertifiedError",
+    "Receipt",
+    "RowError",
+    "SecretStateWarning",
     "SuppressedPredictor",
+    "UnknownRowError",
     "__version__",
     "certificate_report",
     "forget_in",

@@ -6,7 +6,7 @@ import html
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from ._style import STYLE
@@ -29,17 +29,22 @@ class Items:
 
 @dataclass(frozen=True)
 class Facts:
-    """Pairs of a label and what it stands for."""
+    """Pairs of a label and what it stands for; ``wide`` labels want a line of their own."""
 
     pairs: tuple[tuple[str, str], ...]
+    wide: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells; the first cell of each says what the row is about."""
+    """Rows of cells; the first cell of each says what the row is about.
+
+    ``words`` says that cells hold sentences rather than figures.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: heading, verdict, who asked for what, a warning if there is one, and its parts."""
+    """A page: heading, verdict, answers, what to know before all else, and its parts."""
 
     title: str
     verdict: str
-    asked: tuple[tuple[str, str], ...]
+    answers: Facts
     parts: list[Part]
+    caveat: Part
     warning: str | None = None
     void: bool = False
 
@@ -141,7 +147,8 @@ def _html_table(table: Table, caption: str = "", style: str = "") -> str:
         + "</tr>"
         for first, *rest in table.rows
     )
-    return f"<table>{caption}{head}<tbody>{''.join(rows)}</tbody></table>"
+    kind = ' class="words"' if table.words else ""
+    return f"<table{kind}>{caption}{head}<tbody>{''.join(rows)}</tbody></table>"
 
 
 def fragment(block: Text | Table, caption: str = "") -> str:
@@ -154,6 +161,16 @@ def fragment(block: Text | Table, caption: str = "") -> str:
 def _html_facts(pairs: tuple[tuple[str, str], ...]) -> str:
     rows = (f"<div><dt>{_safe(k)}</dt><dd>{_safe(v)}</dd></div>" for k, v in pairs)
     return f"<dl>{''.join(rows)}</dl>"
+
+
+def _html_answers(facts: Facts) -> str:
+    """Set short answers side by side, wide ones in a line of their own."""
+    cells = []
+    for label, value in facts.pairs:
+        wide = ' class="wide"' if label in facts.wide else ""
+        digest = ' class="digest"' if label.endswith("SHA-256") else ""
+        cells.append(f"<div{wide}><dt>{_safe(label)}</dt><dd{digest}>{_safe(value)}</dd></div>")
+    return f'<dl class="answers">{"".join(cells)}</dl>'
 
 
 def _html_part(part: Part) -> str:
@@ -183,7 +200,8 @@ def _html(page: Page) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n"
         f'<h1><bdi>{title}</bdi></h1>\n<p class="{verdict}">{_safe(page.verdict)}</p>\n'
-        f"{warning}{_html_facts(page.asked)}\n</header>\n"
+        f"{warning}{_html_part(replace(page.caveat, tone='caveat'))}\n"
+        f"{_html_answers(page.answers)}\n</header>\n"
         f'<div class="pair">\n{"".join(toned)}\n</div>\n' + "\n".join(other) + "\n"
         "</main>\n</body>\n</html>\n"
     )
@@ -264,17 +282,25 @@ def _markdown_block(block: Text | Items | Facts | Table | Curve) -> str:
     if isinstance(block, Items):
         return "\n".join(f"- {_marked(v)}" for v in block.items)
     if isinstance(block, Facts):
-        return "\n".join(f"- **{_marked(k)}:** {_marked(v)}" for k, v in block.pairs)
+        # A question asks for no colon.
+        labels = (k if k.endswith("?") else f"{k}:" for k, _ in block.pairs)
+        pairs = zip(labels, block.pairs, strict=True)
+        return "\n".join(f"- **{_marked(label)}** {_marked(v)}" for label, (_, v) in pairs)
     if isinstance(block, Table):
         lines = [_row(block.head), "|" + "---|" * len(block.head)]
         return "\n".join(lines + [_row(r) for r in block.rows])
     return ""
 
 
+def _quoted(part: Part) -> str:
+    return " ".join(_marked(b.text) for b in part.blocks if isinstance(b, Text))
+
+
 def _markdown(page: Page) -> str:
     blocks = [f"# {_marked(page.title)}", f"**{_marked(page.verdict)}**"]
     blocks += [f"> **Warning:** {_marked(page.warning)}"] if page.warning else []
-    blocks.append(_markdown_block(Facts(page.asked)))
+    blocks += [f"> **{_marked(page.caveat.heading)}** {_quoted(page.caveat)}"]
+    blocks.append(_markdown_block(page.answers))
     for part in page.parts:
         blocks += [f"## {_marked(part.heading)}", *map(_markdown_block, part.blocks)]
     return "\n\n".join(b for b in blocks if b) + "\n"

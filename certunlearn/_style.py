@@ -43,6 +43,19 @@ dl div {
 }
 dt { color: var(--muted); font-size: 0.92rem; line-height: 1.75; }
 dd { margin: 0; min-width: 0; }
+.caveat { margin: 0 0 1.5rem; padding: 0.9rem 1.2rem 0.2rem; border-left: 5px solid var(--not);
+  background: var(--not-wash);
+}
+.caveat h2 { margin-bottom: 0.3rem; color: var(--not); font-size: 1.05rem; }
+.caveat p { max-width: none; margin-bottom: 0.7rem; }
+.caveat p + p { font-weight: 600; }
+.answers { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); }
+.answers div { display: block; padding-right: 1rem; }
+.answers .wide { grid-column: 1 / -1; }
+.answers dt { line-height: 1.4; font-size: 0.85rem; }
+.digest { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
+  font-size: 0.85rem;
+}
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1.5rem; margin-top: 2.75rem; }
 .pair section { margin: 0; padding: 1.2rem 1.4rem; border-top: 4px solid; }
 .pair section:only-child { grid-column: 1 / -1; }
@@ -73,6 +86,13 @@ thead th { color: var(--muted); font-weight: 400; font-size: 0.85rem; }
 tbody tr { border-top: 1px solid var(--line); }
 td { font-variant-numeric: lining-nums tabular-nums; white-space: nowrap; }
 td + td { color: var(--holds); font-weight: 700; }
+table.words th, table.words td { text-align: left; vertical-align: baseline; padding-left: 0;
+  padding-right: 1.25rem; white-space: normal; color: inherit; font-weight: 400;
+}
+table.words tbody th, table.words td:last-child { line-height: 1.45; }
+table.words tbody th { width: 11rem; color: var(--muted); }
+table.words td { width: 9rem; font-weight: 600; }
+table.words td:last-child { width: auto; padding-right: 0; font-weight: 400; }
 pre {
   margin: 0; padding: 0.9rem 1.1rem; background: var(--wash); white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: 0.75rem; line-height: 1.5;
@@ -81,6 +101,7 @@ pre {
 @media screen and (max-width: 52rem) {
   main { padding-top: 2rem; }
   .pair, .drawn, dl div { grid-template-columns: minmax(0, 1fr); }
+  .answers { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .drawn figure { margin-bottom: 1.25rem; }
 }
 @media print {
@@ -92,8 +113,8 @@ pre {
   .pair { grid-template-columns: 1fr 1fr; }
   .drawn { grid-template-columns: 7.5cm 1fr; }
   dl div { padding: 0.2rem 0; }
-  .pair section, .drawn, dl div, tr { break-inside: avoid; }
+  .pair section, .caveat, .drawn, dl div, tr { break-inside: avoid; }
   h2 { break-after: avoid; }
-  .pair section, pre, svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .pair section, .caveat, pre, svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._threads import blas_threads
+from ._threads import numerics
 from .exceptions import AssumptionError
 from .influence import LeftOut, left_out, pulled
 from .solvers.newton_cg import solve
@@ -29,13 +29,11 @@ _FORCING = 1e-6
 @contextmanager
 def reading(model: Model) -> Iterator[State]:
     """Give a state that reads the same rows without leaving a trace in the model."""
-    import jax
-
     rows = model.rows.view()
     # Weights are written out where they are looked at: here, not there.
     members = replace(model.members, weights=_apart(model.members.weights))
     objective = replace(model.objective, rows=rows)
-    with jax.enable_x64(True), blas_threads(model.W.size):
+    with numerics(model.W.size):
         yield replace(model.state, rows=rows, members=members, objective=objective)
 
 

@@ -162,11 +162,10 @@ def distance_measured(
     return min(up(step + after), up(c * r)), after
 
 
-def covariance_drift(eta: float, dimension: float, delta: float) -> float:
+def covariance_drift(eta: float, dimension: float, log_tail: float) -> float:
     """Bound epsilon between centred Gaussians whose precisions differ by a whitened ``eta``.
 
-    ``epsilon' = N e^2 / (2 (1 - e)) + f (sqrt(N x) + x)`` with e = eta / (1 - eta),
-    f = e / (1 - e), x = log(1 / delta).
+    `joint_drift` with ``v = N f^2 / 4``, f = e / (1 - e), e = eta / (1 - eta).
 
     Parameters
     ----------
@@ -175,8 +174,8 @@ def covariance_drift(eta: float, dimension: float, delta: float) -> float:
     dimension : float
         N, the number of coordinates.  Several independent releases t of D coordinates each,
         with whitened differences eta_t <= eta, count as ``N = D sum_t (eta_t / eta)^2``.
-    delta : float
-        Probability left for the tail.
+    log_tail : float
+        ``log(1 / delta)`` for the probability delta left for the tail.
 
     Returns
     -------
@@ -192,11 +191,35 @@ def covariance_drift(eta: float, dimension: float, delta: float) -> float:
     ----------
     Birge & Massart (1998), Minimum contrast estimators on sieves, Lemma 8.
     """
-    if not (eta >= 0 and dimension >= 1 and 0 < delta < 1):
-        raise ValueError(f"bad drift arguments {(eta, dimension, delta)!r}")
+    if not (eta >= 0 and dimension >= 1 and log_tail > 0):
+        raise ValueError(f"bad drift arguments {(eta, dimension, log_tail)!r}")
     if eta >= 0.25:
         return math.inf
     e = up(eta / (1.0 - eta))
-    x = -math.log(delta)
     f = up(e / (1.0 - e))
-    return up(dimension * e * e / (2.0 * (1.0 - e)) + f * (math.sqrt(dimension * x) + x), 32)
+    return joint_drift(up(0.25 * dimension * f * f, 4), f, log_tail)
+
+
+def joint_drift(spread: float, largest: float, log_tail: float) -> float:
+    """Bound epsilon between products of centred Gaussians, of any numbers of coordinates.
+
+    ``epsilon' = 2 v + 2 sqrt(v x) + f x`` with x = log(1 / delta), which is what is given, as
+    delta itself may underflow.
+
+    Parameters
+    ----------
+    spread : float
+        v, at least the sum of ``D_t f_t^2 / 4`` over independent releases t of D_t coordinates,
+        with f_t that of `covariance_drift` for a whitened difference of at most 1/4.
+    largest : float
+        f, at least every f_t.
+    log_tail : float
+        ``log(1 / delta)`` for the probability delta left for the tail.
+
+    Notes
+    -----
+    Guarantee: the two products are (epsilon', delta)-indistinguishable, both ways.
+    Proof: proofs/covariance_drift.md
+    """
+    x = log_tail
+    return up(2.0 * spread + 2.0 * math.sqrt(spread * x) + largest * x, 32)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _validate
-from .exceptions import ConfirmationNeededError
+from .exceptions import AssumptionError, ConfirmationNeededError
 from .state import Members, Positions
 
 #: A request beyond this share of the training set deserves a second look.
@@ -67,7 +67,7 @@ class Taken:
         cls,
         model: Any,
         positions: Positions,
-        labels: NDArray[Any],
+        labels: Mapping[int, Any],
         groups: tuple[Lost, ...] = (),
     ) -> Taken:
         """Count what goes, in O(m + number of classes) for m rows.
@@ -78,7 +78,7 @@ class Taken:
             Of any kind: something with ``members`` and ``rows``.
         positions : ndarray of shape (m,)
             Rows that would go, in the store; those of weight zero do not count.
-        labels : ndarray
+        labels : mapping of int
             Label of each class code.
         groups : tuple of Lost
             Groups that would lose rows.
@@ -90,8 +90,8 @@ class Taken:
         lost = np.bincount(model.rows.labels[gone], minlength=len(members.counts))
         left = members.counts - lost
         classes = tuple(
-            Lost(labels[code].item(), int(lost[code]), int(left[code]))
-            for code in np.flatnonzero(lost)
+            Lost(labels[code], int(lost[code]), int(left[code]))
+            for code in np.flatnonzero(lost).tolist()
         )
         return cls(len(gone), of, classes, groups, int(np.count_nonzero(left)))
 
@@ -126,6 +126,16 @@ class Taken:
         ------
         ConfirmationNeededError
             If there are questions and ``confirm`` is False.
+        AssumptionError
+            If rows of a single class would be left.
         """
+        if self.kinds == 1:
+            emptied = ", ".join(repr(lost.name) for lost in self.classes if not lost.left)
+            raise AssumptionError(
+                f"the request takes every row of class {emptied}, and those left hold 1 class: "
+                "this classifier needs samples of at least 2 classes. Nothing has been changed: "
+                "learn() other rows of that class first, or delete the model with its exports and "
+                "answer with the class that is left"
+            )
         if not _validate.flag("confirm", confirm) and self.questions:
             raise ConfirmationNeededError(self.questions)

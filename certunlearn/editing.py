@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._rounding import UNIT_ROUNDOFF
-from .exceptions import ConvergenceError, NotCertifiedError
+from .exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from .gram import gram_of
 from .model import QuadraticModel
 from .objective import Curvature, Objective, within, without
@@ -17,7 +17,7 @@ from .removal.chord import chord
 from .removal.distance import Reached, Ruler
 from .removal.downdate import MOST_REMOVED, Ledger
 from .share import Share
-from .state import Array, Members, Positions, Progress, State, effective, goal_of
+from .state import Array, Members, Positions, Progress, State, effective, goal_of, rescaled
 from .tradeoff import Caps
 from .training import gauged, opened
 from .weights import NO_ROWS, Weights
@@ -66,6 +66,7 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
     NotCertifiedError
         If the noise cannot be drawn.
     """
+    state = rescaled(state, edit.members)
     quadratic, ledger = state.reached.quadratic, state.ledger
     caps = None if state.budget is None else state.budget.caps(t)
     target = math.nan if caps is None else caps.target
@@ -86,11 +87,12 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
         return 0
     for count in range(len(positions)):
         gone, reads = positions[count : count + 1], state.rows.reads
-        caps = None if state.budget is None else state.budget.caps(since + count + 1)
         members = state.members.without(state.rows, gone)
         try:
+            state = rescaled(state, members)
+            caps = None if state.budget is None else state.budget.caps(since + count + 1)
             state, _ = _changed(state, Edit(members, gone, NO_ROWS), caps)
-        except NotCertifiedError:
+        except (NotCertifiedError, AssumptionError):
             return count
         # A Gram matrix that has drifted was accumulated afresh, which is a pass as well.
         if _tried(state, caps).tier != "downdate" or state.rows.passes_since(reads):
@@ -128,7 +130,10 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
     ------
     NotCertifiedError, ConvergenceError
         If the distance cannot be shown.
+    AssumptionError
+        If the rows that stay set no scale for the noise.
     """
+    state = rescaled(state, edit.members)
     caps = None if state.budget is None else state.budget.caps(t)
     after, model = _changed(state, edit, caps)
     return _settled(after, model, caps, progress)
@@ -180,8 +185,7 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
     if state.budget is None:
         return state
     caps = state.budget.caps(t)
-    drift = state.gram.geometry.drift(state.objective.gram_error)
-    if not (drift <= caps.drift or state.gram.same_program):
+    if not (state.gram.drift <= caps.drift or state.gram.same_program):
         gram = gram_of(state.settings.mechanism, state.objective, caps, None)
         state = replace(state, gram=gram, ledger=None)
     elif state.reached.distance <= caps.target:

@@ -95,8 +95,16 @@ class ConvergenceError(CertunlearnError):
     """The optimiser cannot lower the gradient any further."""
 
 
+class ForkedError(CertunlearnError, RuntimeError):
+    """A pass over the rows in a forked process, which would wait for ever for JAX's threads."""
+
+
 class ClassForgottenWarning(UserWarning):
     """The last row of a class was forgotten: the model no longer knows the class."""
+
+
+class NoiseWarning(UserWarning):
+    """The noise of a release moves predictions by more than they vary."""
 
 
 class SecretStateWarning(UserWarning):

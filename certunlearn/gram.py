@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from .diagonal import Diagonal
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import Factor, factorise
+from .losses import positive, stronger
 from .noise import Geometry
 from .objective import Curvature, Objective
 from .orthogonal import gram_factor
+from .sparse_rows import Rows
 from .tradeoff import Caps
 from .unfactored import diagonal_of
 from .weights import Weights
@@ -28,11 +30,13 @@ class Gram:
     """The Gram matrix of the retained rows and how it came about.
 
     ``known`` is the matrix, or its diagonal where sparse rows have too many columns to form it.
+    ``drift`` bounds the whitened difference to what a fit on the retained rows alone would have.
     """
 
     known: Curvature | Diagonal
     geometry: Geometry
     same_program: bool
+    drift: float = 0.0
 
     @property
     def curvature(self) -> Curvature:
@@ -49,22 +53,31 @@ class Gram:
         return np.diag(self.known.matrix)
 
 
+def mechanism_for(mechanism: str, rows: Rows) -> str:
+    """Return the geometry of the noise: what was asked for, or what "auto" means for these rows.
+
+    A function of their number of columns and of whether they are sparse.
+    """
+    if mechanism != "auto":
+        return mechanism
+    return "isotropic" if rows.sparse and rows.p > MOST_FORMED else "gram"
+
+
 def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvature | None) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
 
     A downdated G that has drifted past the cap is accumulated afresh, row for row as a fit on the
-    retained rows would; only if that alone cannot be charged is the same program assumed.
+    retained rows would; only if that alone cannot be charged is the same program assumed, which so
+    is a function of the retained rows.
     """
-
-    def charged(geometry: Geometry) -> bool:
-        return caps is None or geometry.drift(objective.gram_error) <= caps.drift
-
+    most = math.inf if caps is None else caps.drift
     rows = objective.rows
     if rows.sparse and rows.p > MOST_FORMED:
         if mechanism != "isotropic":
             raise AssumptionError(
                 f'mechanism="{mechanism}" needs the Gram matrix, which for sparse rows is formed '
-                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="isotropic"'
+                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="auto" or '
+                '"isotropic"'
             )
         diagonal = diagonal_of(objective)
         return Gram(diagonal, Geometry(mechanism, diagonal), False)
@@ -74,11 +87,14 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvat
         except np.linalg.LinAlgError:
             pass
         else:
-            if downdated.gram.slack < 0.5 and charged(downdated):
-                return Gram(was, downdated, False)
-    fresh = _accumulated(objective)
-    afresh = Geometry(mechanism, _factor(objective, fresh))
-    return Gram(fresh, afresh, not charged(afresh))
+            drift = downdated.drift(objective.gram_error)
+            if downdated.gram.slack < 0.5 and drift <= most:
+                return Gram(was, downdated, False, drift)
+    alone = _alone(objective)
+    fresh = alone.gram()
+    afresh = Geometry(mechanism, _factor(alone, fresh))
+    drift = afresh.drift(alone.gram_error)
+    return Gram(fresh, afresh, not drift <= most, drift)
 
 
 def _factor(objective: Objective, fresh: Curvature) -> Factor:
@@ -101,20 +117,21 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
         raise AssumptionError(
             f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "
             "not unique: the gradient of an interpolating model is zero with any of its rows taken "
-            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use a "
-            "finite C, or CertifiedMinNorm for least squares"
+            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use "
+            f"{positive(objective.loss)}, or CertifiedMinNorm for least squares"
         )
     raise NotCertifiedError(
-        "the Gram matrix of the retained rows is not numerically positive definite, so its "
-        "noise cannot be drawn: rescale the features, lower C, or drop collinear columns",
+        "the Gram matrix of the retained rows is not numerically positive definite, so "
+        "neither are the coefficients determined nor can noise be drawn: rescale the features, "
+        f"{stronger(objective.loss)}, or drop collinear columns",
         reason="gram",
     )
 
 
-def _accumulated(objective: Objective) -> Curvature:
-    """Accumulate G exactly as a fit on the retained rows alone would, layout included."""
+def _alone(objective: Objective) -> Objective:
+    """Return the objective on the retained rows alone, laid out as a fit on them would."""
     keep = objective.weight > 0
     if len(keep) == objective.rows.n and keep.all() and objective.rows.as_fitted:
-        return objective.gram()
+        return objective
     rows = objective.rows.compact(keep)
-    return replace(objective, rows=rows, weights=Weights.of(objective.weight[keep])).gram()
+    return replace(objective, rows=rows, weights=Weights.of(objective.weight[keep]))

@@ -22,19 +22,36 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ._interrupts import deferred, steady
 from ._threads import blas_threads
 from .certificate import Certificate
 from .exceptions import NotCertifiedError
 from .factor import norm
+from .losses import Columnwise
+from .pointwise import Squared
 from .release import drawn, promised
 from .removal import min_norm
 from .removal.min_norm import Solution
 from .scaled import ScaledRows
-from .state import UNNOISED, Array, Members, Positions, Progress, Settings, appended, budget_of
+from .state import (
+    UNNOISED,
+    Array,
+    Members,
+    Positions,
+    Progress,
+    Settings,
+    appended,
+    budget_of,
+    scale_of,
+    unappended,
+)
 from .tradeoff import Budget
+from .units import Sums, wanted
 from .unlearner import Requests
 from .weights import NO_ROWS, Weights
 
+#: Rows whose lengths are summed at a time.
+_TOGETHER = 1 << 12
 #: What rounding to the smallest numbers may leave of an optimum of zero.
 _TINY = 1e-290
 __all__ = ["Model", "edit", "fit", "forget", "held", "rebased", "release"]
@@ -56,6 +73,8 @@ class State:
         None without noise.
     solution : Solution
         The secret iterate and what was shown for it.
+    scale : tuple of float
+        Unit of the noise of each column, or of all; sigma of the budget is that of the smallest.
     """
 
     settings: Settings
@@ -63,6 +82,7 @@ class State:
     members: Members
     budget: Budget | None
     solution: Solution
+    scale: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -107,9 +127,17 @@ class Model(State):
         out[self.requests.named] = True
         return out
 
+    @property
+    def settled(self) -> bool:
+        """Whether the store holds this model's rows and no others."""
+        pending = self.requests.pending(self.rows.scrubbed)
+        return not len(pending) and self.rows.n == len(self.members.weights)
+
     def scrub(self) -> None:
-        """Overwrite whatever rows this model no longer holds; safe to call again."""
-        self.rows.scrub(self.requests.pending(self.rows.scrubbed))
+        """Overwrite whatever rows this model does not hold; safe to call again."""
+        with steady():
+            unappended(self.rows, len(self.members.weights))
+            self.rows.scrub(self.requests.pending(self.rows.scrubbed))
 
 
 def fit(
@@ -125,12 +153,18 @@ def fit(
         If the distinct rows are linearly dependent.
     """
     clock, rows = time.perf_counter(), ScaledRows(X, y)
-    members = _members(Weights.of(np.array(sample_weight, dtype=np.float64)))
-    budget = budget_of(settings, rows.d * y.shape[1])
+    weights = Weights.of(np.array(sample_weight, dtype=np.float64))
+    sums = None
+    if settings.noise > 0:
+        sums = wanted(Squared(), settings.mechanism, False, False)
+        sums = _summed(sums, rows, np.flatnonzero(weights.array > 0), weights)
+    members = _members(weights, sums)
+    scale = _scale(settings, rows, members)
+    budget = budget_of(settings, rows.d * y.shape[1], scale)
     goal = math.inf if budget is None else budget.fit_distance
-    with blas_threads(min(X.shape)):
+    with deferred(), blas_threads(min(X.shape)):
         solution = min_norm.trained(rows, members.weights, goal)
-    state = State(settings, rows, members, budget, solution)
+    state = State(settings, rows, members, budget, solution, scale)
     return _released(state, Requests(), goal, clock, 0, progress)
 
 
@@ -165,7 +199,7 @@ def edit(
     NotCertifiedError, AssumptionError
         As `fit`; the new rows are overwritten.
     """
-    with appended(model.rows, len(model.members.weights), X, y):
+    with deferred(), appended(model.rows, len(model.members.weights), X, y):
         return _edited(model, positions, sample_weight, progress)
 
 
@@ -187,7 +221,8 @@ def release(model: Model) -> Model:
     goal = _goal(model.budget, requests.since_removal)
     if requests.since_removal:
         solution = _refined(solution, model.rows, model.members.weights, model.budget, goal)
-    return _released(_followed(model, model.members, solution), requests, goal, clock, reads)
+    known = model.settings, model.rows, model.members, model.budget
+    return _released(State(*known, solution, model.scale), requests, goal, clock, reads)
 
 
 def rebased(model: Model) -> Model:
@@ -199,34 +234,52 @@ def rebased(model: Model) -> Model:
         If the distance cannot be shown.
     """
     goal = _goal(model.budget, model.requests.since_removal)
-    with blas_threads(min(model.rows.n, model.rows.d)):
+    with deferred(), blas_threads(min(model.rows.n, model.rows.d)):
         solution = min_norm.trained(model.rows, model.members.weights, goal)
     _shown(solution, _needed(solution, model.budget, goal))
     return replace(model, solution=solution)
 
 
-def _members(weights: Weights) -> Members:
+def _members(weights: Weights, sums: Sums | None) -> Members:
     """Return the training set; targets that are numbers have no classes."""
-    return Members(weights, NO_ROWS, classed=False)
+    return Members(weights, NO_ROWS, classed=False, sums=sums)
+
+
+def _summed(sums: Sums, rows: ScaledRows, places: Positions, weights: Weights) -> Sums:
+    """Return such sums over rows."""
+    parts = (places[k : k + _TOGETHER] for k in range(0, len(places), _TOGETHER))
+    return sums.over((*rows.held(part), weights.at(part)) for part in parts)
+
+
+def _scale(settings: Settings, rows: ScaledRows, members: Members) -> tuple[float, ...]:
+    loss = Columnwise(Squared(), rows.columns)
+    return scale_of(settings, loss, members, rows.d, np.zeros(1))
 
 
 def _edited(model: Model, positions: Positions, weight: Array, progress: Progress) -> Model:
     """Edit the training set; the rows that come are the store's last, weighted so."""
     rows, solution, weights = model.rows, model.solution, model.members.weights
-    requests = model.requests.followed_by(positions, rows.scrubbed)
-    goal = _goal(model.budget, requests.since_removal)
+    requests, sums = model.requests.followed_by(positions, rows.scrubbed), model.members.sums
     gone = positions[weights.at(positions) > 0]
+    new = np.arange(rows.n - len(weight), rows.n)[weight > 0]
     clock, reads = time.perf_counter(), rows.reads
-    with blas_threads(min(rows.n, rows.d)):
-        if len(weight):
-            weights = weights.extended(np.array(weight, dtype=np.float64))
-        weights = weights.without(gone)
+    if len(weight):
+        weights = weights.extended(np.array(weight, dtype=np.float64))
+    if sums is not None:
+        sums = sums + _summed(sums, rows, new, weights) - _summed(sums, rows, gone, weights)
+    weights = weights.without(gone)
+    members, budget = _members(weights, sums), model.budget
+    scale = _scale(model.settings, rows, members)
+    if budget is not None:
+        budget = budget_of(model.settings, budget.dimension, scale)
+    goal = _goal(budget, requests.since_removal)
+    with deferred(), blas_threads(min(rows.n, rows.d)):
         if len(gone):
             solution = min_norm.without(solution, rows, weights, gone, goal)
         if len(solution.group) < len(weights):
             solution = min_norm.extended(solution, rows, weights, goal)
-        solution = _refined(solution, rows, weights, model.budget, goal)
-    state = _followed(model, _members(weights), solution)
+        solution = _refined(solution, rows, weights, budget, goal)
+    state = State(model.settings, rows, members, budget, solution, scale)
     return _released(state, requests, goal, clock, reads, progress)
 
 
@@ -260,11 +313,6 @@ def _shown(solution: Solution, needed: float) -> None:
         )
 
 
-def _followed(model: Model, members: Members, solution: Solution) -> State:
-    """Return the state after another one, without its release."""
-    return State(model.settings, model.rows, members, model.budget, solution)
-
-
 def _released(
     state: State,
     requests: Requests,
@@ -278,10 +326,10 @@ def _released(
     _shown(solution, _needed(solution, state.budget, goal))
     if progress is not None:
         progress(1, solution.distance)
-    weights = drawn(solution.W, settings, lambda Z: Z, requests.releases - 1)
+    weights = drawn(solution.W, settings, state.scale, lambda Z: Z, requests.releases - 1)
     kept, since = state.members.weights.kept, requests.since_removal
     certificate = replace(
-        promised(settings, state.budget, since, kept, np.array([settings.noise])),
+        promised(settings, state.budget, since, kept, state.scale, np.ones(1)),
         distance=solution.distance,
         tier=solution.tier,
         n_forgotten=requests.forgotten,
@@ -294,6 +342,7 @@ def _released(
         state.members,
         state.budget,
         solution,
+        state.scale,
         requests,
         weights,
         certificate,

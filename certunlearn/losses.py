@@ -208,6 +208,22 @@ class Softmax:
         return U.max(axis=1) - U.min(axis=1)
 
 
+def endless(loss: Loss) -> bool:
+    """Whether a row's loss falls for ever as its margin grows: logistic losses and hinges."""
+    each = getattr(loss, "each", loss)
+    return isinstance(each, Softmax | pointwise.Logistic | pointwise.SoftplusHinge)
+
+
+def stronger(loss: Loss) -> str:
+    """Advice: what makes the penalty stronger; estimators of endless losses state its inverse."""
+    return "lower C" if endless(loss) else "raise alpha"
+
+
+def positive(loss: Loss) -> str:
+    """Advice: what makes the penalty positive."""
+    return "a finite C" if endless(loss) else "an alpha > 0"
+
+
 class Slopes(NamedTuple):
     """Slopes at computed margins and what they may be off by.
 

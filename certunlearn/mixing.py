@@ -14,13 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _validate, unlearner
 from ._rounding import gamma, up
-from .certificate import SEEDED, Certificate
+from ._whole import serially
+from .certificate import Certificate
+from .consistency import SEEDED
 from .estimators._linear import LinearEstimator
 from .exceptions import AssumptionError, NotCertifiedError
 from .factor import norm
 from .noise import Geometry, Transfer
 from .release import drawn, promised
-from .tradeoff import composed_epsilon
+from .tradeoff import Joint, composed
 from .unlearner import Model
 
 Array = NDArray[np.float64]
@@ -32,7 +34,7 @@ _COMPARED = 1 << 20
 #: Releases of a model have the numbers 0, 1, ...: that of a mixture differs from them all.
 _APART = -1
 #: What must agree, as the models were fitted, whatever their parameters say by now.
-_SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "fit_intercept")
+_SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_intercept")
 
 CHOSEN = "the weights of the mixture and its models were chosen without the removed rows"
 COUNTED = "the joint epsilon counts this mixture and its models' releases, no other mixture"
@@ -64,7 +66,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     AssumptionError
         If the models differ in their retained rows, labels or sample weights, which are compared
         one by one in the order they are held, or in what must agree; or with
-        ``mechanism="objective"``, ``view="transcript"``, or a `CertifiedMinNorm`.
+        ``mechanism="objective"``, or a `CertifiedMinNorm`.
     NotCertifiedError
         If the distance of the mean to the mean of the exact optima is not within the promise.
     ValueError
@@ -76,6 +78,8 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     iterate is within ``distance_target`` of ``sum_i w_i W_i^*`` in the norm of the noise (within
     ``fit_distance`` if no model has forgotten anything), and one draw of noise hides that as it
     does for one model.  Proof: proofs/mixture.md
+
+    No verb of a model is carried out meanwhile.
 
     Mixing what the models have already released would cost more: their noises average out, and mu
     grows by the square root of their number.
@@ -92,6 +96,12 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     """
     models = list(models)
     shares = _shares(weights, len(models))
+    known = [m for m in models if isinstance(m, LinearEstimator)]
+    return serially(known, lambda: _mixed(models, shares, random_state))
+
+
+def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Any) -> Any:
+    """Release the mean of models that no verb is changing."""
     first = models[0]
     _comparable(models)
     mixed, certificate = _mixture([m._model for m in models], shares, random_state)
@@ -99,7 +109,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     out = first.export_predictor()
     out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
     # Whoever is given the predictor has this too.
-    out.certificate_ = certificate.public()
+    out.certificate_ = certificate.of("release", out.coef_, out.intercept_, certificate).public()
     return out
 
 
@@ -143,19 +153,17 @@ def _comparable(models: Sequence[Any]) -> None:
                 "weights in the same order: the mixture would have no common retraining to be "
                 "compared with; carry out every request in every model first"
             )
-    if own.view != "release" or own.mechanism == "objective":
+    if own.mechanism == "objective":
         raise AssumptionError(
-            'a mixture is certified with view="release" and mechanism="gram" or "isotropic": the '
-            "transcript of several models is not accounted for, nor is G^2 carried over between "
-            "different penalties"
+            'a mixture is certified with mechanism="gram" or "isotropic": G^2 is not carried over '
+            "between different penalties"
         )
 
 
 def _same_labels(a: Any, b: Any) -> bool:
     """Whether codes mean the same, and columns have the same names."""
     names = [getattr(m, "feature_names_in_", np.zeros(0)) for m in (a, b)]
-    labels = [getattr(m, "_labels", np.zeros(0)) for m in (a, b)]
-    return np.array_equal(names[0], names[1]) and np.array_equal(labels[0], labels[1])
+    return np.array_equal(names[0], names[1]) and a._class_names() == b._class_names()
 
 
 def _same_rows(a: Model, b: Model) -> bool:
@@ -201,16 +209,16 @@ def _mixture(
                     distance=distance,
                     target=most,
                 )
-        released = drawn(W, settings, geometry.noise, _APART)
-        spread = geometry.deviations(settings.noise)
+        released = drawn(W, settings, base.scale, geometry.noise, _APART)
+        spread = geometry.deviations(1.0)
     # The joint epsilon counts the models' releases: what they assume is assumed.
     kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
-    c = promised(settings, base.budget, since, kept, spread, same_program=same)
-    joint = c.joint_epsilon
+    c = promised(settings, base.budget, since, kept, base.scale, spread, same_program=same)
+    joint = Joint(c.joint_epsilon, c.joint_mu, c.joint_drift)
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]
         counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
-        joint = composed_epsilon(counted, base.budget.delta)
+        joint = composed(counted, base.budget.delta)
     seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
     certificate = replace(
@@ -220,7 +228,14 @@ def _mixture(
             f"retained rows and mixing them with weights {listed}, to within the fit distance"
         ),
         conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
-        joint_epsilon=joint,
+        seeded=SEEDED in seeded,
+        # Its epsilon is that of one release; all of them together are in the joint epsilon.
+        view="release",
+        horizon=None,
+        joint_epsilon=joint.epsilon,
+        joint_mu=joint.mu,
+        joint_drift=joint.drift,
+        removals=max(m.certificate.removals or 0 for m in models),
         distance=distance,
         tier="mixture",
         n_forgotten=max(m.requests.forgotten for m in models),

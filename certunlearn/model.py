@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .exceptions import ConvergenceError
 from .factor import Factor, factorise
+from .losses import stronger
 from .objective import Curvature, Objective, without
 from .orthogonal import hessian_factor
 from .weights import Weights
@@ -125,8 +126,7 @@ def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticMo
     return model
 
 
-def unfactored(error: np.linalg.LinAlgError) -> ConvergenceError:
+def unfactored(objective: Objective, error: np.linalg.LinAlgError) -> ConvergenceError:
     """Return what to raise where no Hessian can be factored."""
-    return ConvergenceError(
-        f"the Hessian cannot be factored ({error}): rescale the features or lower C"
-    )
+    advice = f"rescale the features or {stronger(objective.loss)}"
+    return ConvergenceError(f"the Hessian cannot be factored ({error}): {advice}")

@@ -1,6 +1,6 @@
-"""What a promise leaves to an attacker: the power of the best test of "removed or never there".
+"""What is promised, what it leaves to an attacker, and whether its figures agree.
 
-Everything here is a function of the public part of a certificate.
+The power of the best test of "removed or never there".  Nothing here sees a row.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from scipy.special import ndtr, ndtri
 
 from ._rounding import up
-from .certificate import Certificate
-from .tradeoff import mu_from_epsilon_delta
+from .tradeoff import delta_from_epsilon, epsilon_from_delta, mu_from_epsilon_delta
 
 #: No promise with a larger epsilon keeps an attacker from anything that a float can show.
 _LARGEST = 700.0
+#: What `delta_from_epsilon` adds beyond its own error, so that other machines may round otherwise.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,20 @@ class Promise:
         They are (epsilon, delta)-indistinguishable.
     mu : float
         And a law between them is mu-GDP from the one, ...
-    drift_epsilon, drift_delta : float
-        ... and (drift_epsilon, drift_delta)-indistinguishable from the other.
+    drift_epsilon, drift_log_tail : float
+        ... and (drift_epsilon, exp(-drift_log_tail))-indistinguishable from the other.
     """
 
     epsilon: float
     delta: float
     mu: float = math.inf
     drift_epsilon: float = 0.0
-    drift_delta: float = 0.0
+    drift_log_tail: float = math.inf
+
+    @property
+    def drift_delta(self) -> float:
+        """``exp(-drift_log_tail)``, rounded up."""
+        return up(math.exp(-self.drift_log_tail), 8) if self.drift_log_tail < math.inf else 0.0
 
     def true_positive_rate(self, false_positive_rate: float) -> float:
         """Largest power of a test between the two laws, whichever of them is the hypothesis.
@@ -88,6 +94,53 @@ class Promise:
         return min(1.0, up(0.5 + 0.5 * self.advantage))
 
     @property
+    def implied_delta(self) -> float:
+        """Delta at ``epsilon``, as it follows from ``mu`` and the drift alone.
+
+        Notes
+        -----
+        Guarantee: the two laws are (epsilon, implied_delta)-indistinguishable.
+        Proof: proofs/check.md
+        """
+        if self.epsilon == math.inf:
+            return 0.0
+        rest = self.epsilon - self.drift_epsilon
+        if not (rest >= 0 and self.mu < math.inf and self.drift_epsilon <= _LARGEST):
+            return 1.0
+        # `mu_from_epsilon_delta` tried the number above the one it returned: delta grows with mu.
+        tried = (self.mu, math.nextafter(self.mu, math.inf))
+        shift, tail = min(delta_from_epsilon(rest, mu) for mu in tried), self.drift_delta
+        there = math.exp(self.drift_epsilon) * shift + tail
+        back = shift + math.exp(min(rest - self.drift_log_tail, 1.0))
+        return min(1.0, max(there, back))
+
+    def contradiction(self) -> str | None:
+        """Say in what epsilon, delta, mu and the drift contradict one another; None if they do not.
+
+        ``epsilon`` and ``delta`` must follow from the others, and ``mu`` must not be smaller than
+        what they are issued for.
+        """
+        e, d = self.drift_epsilon, self.drift_delta
+        said = f"epsilon = {self.epsilon:.6g} and delta = {self.delta:.6g}"
+        if not self.implied_delta <= self.delta * (1 + _ROUNDING):
+            left = (self.delta - d) * math.exp(-min(e, _LARGEST))
+            gives = epsilon_from_delta(left, self.mu) + e if 0 < left < 1 else math.inf
+            return (
+                f"{said} do not follow from mu = {self.mu:.6g} and the drift, which give "
+                f"epsilon = {gives:.6g}"
+            )
+        rest, left = self.epsilon - e, 0.998 * self.delta * math.exp(-4 * min(e, _LARGEST))
+        if not (0 < rest <= _LARGEST and 0 < left < 1):
+            return None
+        try:
+            meant = mu_from_epsilon_delta(rest, left) * (1 - 1e-4)
+        except ValueError:
+            return None
+        if self.mu < meant:
+            return f"mu = {self.mu:.6g} is smaller than what {said} are issued for, {meant:.6g}"
+        return None
+
+    @property
     def _drift_gain(self) -> float:
         return math.expm1(self.drift_epsilon) if self.drift_epsilon <= _LARGEST else math.inf
 
@@ -115,46 +168,3 @@ def _shifted(a: float, mu: float) -> float:
     x = float(ndtri(a))
     # Probabilities below the normal numbers come out as zero.
     return float(ndtr(x + mu + 1e-12 * (1.0 + abs(x) + mu))) * (1 + 1e-11) + 1e-300
-
-
-def one_release(certificate: Certificate) -> Promise:
-    """Return what a certificate promises about the release it comes with.
-
-    In the transcript view that is what it promises about all releases together.
-
-    Raises
-    ------
-    ValueError
-        If the certificate claims nothing, or is of an unknown kind.
-    """
-    c = certificate
-    if c.kind != "gaussian":
-        raise ValueError(f"a certificate of kind {c.kind!r} promises nothing")
-    if c.mechanism == "isotropic":
-        return Promise(c.epsilon, c.delta, c.mu)
-    # What `tradeoff.calibrate` sets aside for the covariance; a test holds the two together.
-    tail = 1e-3 * c.delta * math.exp(-min(c.epsilon, _LARGEST))
-    return Promise(c.epsilon, c.delta, c.mu, min(1e-3 * c.epsilon, 1e-3), up(tail))
-
-
-def all_releases(certificate: Certificate) -> Promise:
-    """Return what a certificate promises about all releases since the oldest removal together.
-
-    How many they are is not said, but not more than the joint epsilon allows at this mu.
-
-    Notes
-    -----
-    Guarantee: as `one_release`, for the joint laws.  Proof: proofs/power.md
-    """
-    c, one = certificate, one_release(certificate)
-    if c.joint_epsilon <= c.epsilon:
-        return one
-    if not (c.joint_epsilon <= _LARGEST and 0 < c.delta <= 0.5 and 0 < c.mu < math.inf):
-        return Promise(c.joint_epsilon, c.delta)
-    largest = mu_from_epsilon_delta(c.joint_epsilon, c.delta)
-    count = math.floor(max(1.0, (largest / c.mu) ** 2 * (1 + 1e-3)))
-    if count * one.drift_epsilon > _LARGEST:
-        return Promise(c.joint_epsilon, c.delta)
-    drift = up(count * one.drift_epsilon)
-    tail = up(count * one.drift_delta * math.exp(drift), 8)
-    return Promise(c.joint_epsilon, c.delta, up(c.mu * math.sqrt(count)), drift, tail)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from ._pages import Table, fragment
+from ._threads import numerics
 from .attribution import influences_of, margins, members_of, reading
 from .confirmation import Lost, Taken
 from .editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
@@ -109,7 +110,7 @@ class Preview:
             ("tier", f"{self.tier}: {self.cost}"),
         ]
         if not math.isnan(self.distance):
-            lines.append(("distance", f"{self.distance:.2g} expected, {self.target:.2g} allowed"))
+            lines.append(("distance", self._expected()))
         if self.each is not None:
             order = np.argsort(-np.abs(self.each.memorisation), kind="stable")[:_SHOWN]
             lines += [(f"row {self.rows[i]}", self._owed(i)) for i in order]
@@ -127,6 +128,13 @@ class Preview:
             lines.append(("asks", "forget does this with confirm=True only"))
         lines += [("not known", text) for text in self.unavailable]
         return lines
+
+    def _expected(self) -> str:
+        """Say how near the removal would come, and how near it must."""
+        found = f"{self.distance:.2g} expected"
+        if math.isinf(self.distance):
+            found = "no bound without a pass, which the removal makes"
+        return found if math.isnan(self.target) else f"{found}; {self.target:.2g} allowed"
 
     def _owed(self, i: int) -> str:
         """Say what the prediction for one row owes to the row."""
@@ -150,10 +158,8 @@ class Preview:
 
 def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:
     """Find the rows of the training set that look like those at ``positions`` in the store."""
-    import jax
-
     among = members_of(model)
-    with jax.enable_x64(True):
+    with numerics():
         return neighbours(model.rows.view(), positions, among=among, threshold=threshold)
 
 
@@ -162,7 +168,7 @@ def preview(
     positions: Positions,
     *,
     names: Positions,
-    labels: NDArray[Any],
+    labels: Mapping[int, Any],
     groups: tuple[Lost, ...] = (),
     threshold: float | None = None,
     full: bool = False,
@@ -175,7 +181,7 @@ def preview(
         In the store.
     names : ndarray of int
         What each row of the store is called in the fit.
-    labels : ndarray
+    labels : mapping of int
         Label of each class code.
     groups : tuple of Lost
         Groups that lose rows.

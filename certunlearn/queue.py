@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import _validate
+from ._interrupts import steady
+from ._whole import Guard, serialised
 from .estimators._addressing import Asked
 from .estimators._base import UnlearningEstimator
 from .exceptions import (
@@ -21,24 +23,29 @@ from .exceptions import (
     UnknownRowError,
 )
 from .pipeline import ForgettingPipeline
+from .receipt import Receipt
 from .requested import (
-    Receipt,
+    MONTH,
     Request,
+    after,
+    asking,
     counted,
     day,
-    first,
     phrased,
     read,
+    refused,
     span,
     table,
+    term,
     union,
     written,
     zoned,
 )
 from .state import Positions
+from .waiting import Waiting
 
 
-class ForgetQueue:
+class ForgetQueue(Waiting):
     """Collects requests for one fitted model and carries them out together.
 
     Parameters
@@ -46,9 +53,9 @@ class ForgetQueue:
     model : estimator of this package or ForgettingPipeline
         Fitted.  The queue holds it, and a pickle of the queue holds what a pickle of it does: write
         the requests alone with `to_json`.
-    within : timedelta, optional
-        How long after it comes in a request must have been carried out.  One month (art. 12(3)
-        GDPR) is never less than 28 days.
+    within : "month", timedelta or None
+        How long after it comes in a request must have been carried out: a calendar month by
+        default, as art. 12(3) GDPR has it; None for no deadline.  `extend` puts one off.
     lead : timedelta
         How long before a deadline the queue is `ready`.
     size : int or "capacity", optional
@@ -57,8 +64,16 @@ class ForgetQueue:
     now : callable, optional
         Returns the time, with a zone; by default UTC by the machine's clock.
 
+    Attributes
+    ----------
+    receipts : tuple of Receipt
+        Those of the last run.
+
     Notes
     -----
+    Every method that looks at the model or changes it waits for the model's verbs, and they for it.
+    A copy of a queue has a copy of the model.
+
     What a batch means: its rows leave in one removal, with one release and one certificate, which
     compares that release with training without any of them, whosever they were.  Carried out one
     by one, k requests make k releases, and all releases since the oldest removal together are
@@ -91,7 +106,7 @@ class ForgetQueue:
         self,
         model: Any,
         *,
-        within: timedelta | None = None,
+        within: timedelta | str | None = MONTH,
         lead: timedelta = timedelta(days=1),
         size: int | str | None = None,
         now: Callable[[], datetime] | None = None,
@@ -100,7 +115,7 @@ class ForgetQueue:
             raise TypeError(f"a model that can forget is needed, got a {type(model).__name__}")
         check_is_fitted(model)
         self.model: UnlearningEstimator | ForgettingPipeline = model
-        self.within = None if within is None else span("within", within)
+        self.within = None if within is None else term("within", within)
         self.lead = span("lead", lead)
         self.size = size
         if isinstance(size, str):
@@ -109,12 +124,22 @@ class ForgetQueue:
         elif size is not None:
             self.size = _validate.count("size", size, low=1)
         self._clock = now
-        self._fitted = self._head.history_
+        self._fitted = self._head._fitted
         # What tells this fit from others, and is kept by a pickle of the model.
-        entry = repr(sorted(self._fitted[0].items()))
+        entry = repr(sorted(self._fitted.items()))
         self._mark = hashlib.blake2b(entry.encode(), digest_size=8).hexdigest()
         self._waiting: dict[str, Request] = {}
+        self.receipts: tuple[Receipt, ...] = ()
 
+    @property
+    def _guard(self) -> Guard | None:
+        """Those of the model: nothing of it changes while the queue looks at it, nor the queue."""
+        return None if "_seen" in self.__dict__ else self.model._guard
+
+    def _settle(self) -> None:
+        self.model._settle()
+
+    @serialised
     def add(
         self,
         which: Any = None,
@@ -126,7 +151,7 @@ class ForgetQueue:
         groups: Any = None,
         where: Any = None,
         received: datetime | None = None,
-        within: timedelta | None = None,
+        within: timedelta | str | None = None,
     ) -> Request:
         """Take a request in; the model is not changed.
 
@@ -139,7 +164,7 @@ class ForgetQueue:
             Who asked, or a case number; unlike that of any other request that waits.
         received : datetime, optional
             When it came in, with a time zone; now by default.
-        within : timedelta, optional
+        within : timedelta or "month", optional
             How long after that it must have been carried out, instead of the queue's ``within``.
 
         Returns
@@ -158,22 +183,11 @@ class ForgetQueue:
         found = self._head._positions(asked)
         kind, named = phrased(asked, found)
         received = zoned("received", self.now() if received is None else received)
-        allowed = self.within if within is None else span("within", within)
-        deadline = None if allowed is None else received + allowed
+        allowed = self.within if within is None else term("within", within)
+        deadline = None if allowed is None else after(received, allowed)
         return self._admitted(Request(reference, received, deadline, kind, named, found))
 
-    def withdraw(self, reference: str) -> Request:
-        """Take a request out again; it is returned.
-
-        Raises
-        ------
-        UnknownRowError
-            If none of this reference waits.
-        """
-        if reference not in self._waiting:
-            raise UnknownRowError(f"no request with reference {reference!r} waits")
-        return self._waiting.pop(reference)
-
+    @serialised
     def run(
         self, *, confirm: bool = False, expand: str | None = None, progress: Any = None
     ) -> tuple[Receipt, ...]:
@@ -200,7 +214,7 @@ class ForgetQueue:
         Notes
         -----
         A run that raises leaves the queue and the model as they were.  Should it be interrupted
-        once the removal is done, receipts of the next run say that the rows were forgotten before.
+        when all is done, before the receipts have reached the caller, they are in ``receipts``.
         """
         waiting, live, gone = list(self), [], []
         self.now()
@@ -209,38 +223,29 @@ class ForgetQueue:
             live.append(here)
             gone.append(lost)
         everything, more = union(live), {} if expand is None else {"expand": expand}
+        draft = self.model._draft()
         if len(everything):
             try:
-                self.model.forget(rows=everything, confirm=confirm, progress=progress, **more)
+                draft.forget(rows=everything, confirm=confirm, progress=progress, **more)
             except ConfirmationNeededError as question:
-                raise self._asking(waiting, live, question) from None
+                raise asking(self._head, waiting, live, question) from None
             except CertunlearnError as error:
-                raise self._refused(waiting, live, error) from error
-        done, certificate = self.now(), self.model.certificate_.public()
+                raise refused(self._head, waiting, live, error) from error
+        done, certificate = self.now(), draft.certificate_.public()
         receipts = tuple(
             Receipt.of(request, done, here, lost, certificate)
             for request, here, lost in zip(waiting, live, gone, strict=True)
         )
-        # Last, and all at once: whoever interrupts leaves all of them waiting for their receipts.
         carried = {request.reference for request in waiting}
-        self._waiting = {k: r for k, r in self._waiting.items() if k not in carried}
+        left = {k: r for k, r in self._waiting.items() if k not in carried}
+        # The removal and its receipts are one step.
+        with steady():
+            self.model._take_over(draft)
+            self._waiting, self.receipts = left, receipts
         return receipts
 
-    def now(self) -> datetime:
-        """Return the time, with a zone."""
-        return datetime.now(UTC) if self._clock is None else zoned("now()", self._clock())
-
-    def due(self, ahead: timedelta = timedelta(0)) -> tuple[Request, ...]:
-        """Return the requests whose deadline is no further away than ``ahead``."""
-        until = self.now() + span("ahead", ahead)
-        return tuple(r for r in self if r.deadline is not None and r.deadline <= until)
-
     @property
-    def overdue(self) -> tuple[Request, ...]:
-        """The requests whose deadline has come."""
-        return self.due()
-
-    @property
+    @serialised
     def ready(self) -> bool:
         """Whether a deadline is no further away than ``lead``, or rows enough wait."""
         if self.due(self.lead):
@@ -254,16 +259,12 @@ class ForgetQueue:
         return 0 < self._head.capacity() <= rows
 
     @property
+    @serialised
     def rows(self) -> Positions:
         """Positions in the fit of all rows that would go now, increasing."""
         return union([self._current(request)[0] for request in self])
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def __iter__(self) -> Iterator[Request]:
-        return iter(tuple(self._waiting.values()))
-
+    @serialised
     def to_json(self) -> str:
         """Serialise the requests, and nothing of the model.
 
@@ -313,17 +314,11 @@ class ForgetQueue:
         return self.model.head if isinstance(self.model, ForgettingPipeline) else self.model
 
     def _same_fit(self) -> None:
-        if self._head.history_ is not self._fitted:
+        if self._head._fitted is not self._fitted:
             raise RowError(
                 "the model has been fitted anew since this queue was made: its positions mean "
                 "other rows now; write the requests with to_json and read them for the new fit"
             )
-
-    def _admitted(self, request: Request) -> Request:
-        if request.reference in self._waiting:
-            raise RowError(f"a request with reference {request.reference!r} is waiting already")
-        self._waiting[request.reference] = request
-        return request
 
     def _current(self, request: Request) -> tuple[Positions, Positions]:
         """Return the positions of a request that are still there, and those that have gone."""
@@ -342,45 +337,6 @@ class ForgetQueue:
                 ) from error
         lost = self._head._model.forgotten[names.store(found)]
         return found[~lost], found[lost]
-
-    def _asking(
-        self, waiting: list[Request], live: list[Positions], question: ConfirmationNeededError
-    ) -> ConfirmationNeededError:
-        """Say from which request on a batch asks; not where look-alikes alone make it."""
-
-        def silent(rows: Positions) -> bool:
-            return not self._head._taken(rows).questions
-
-        if silent(union(live)):
-            return question
-        since = f" (from request {waiting[first(live, silent)].reference!r} on)"
-        return ConfirmationNeededError(tuple(reason + since for reason in question.reasons))
-
-    def _refused(
-        self, waiting: list[Request], live: list[Positions], error: CertunlearnError
-    ) -> BatchRefusedError:
-        """Say which request is the first that cannot go with those before it."""
-        if self._possible(union(live)):
-            return BatchRefusedError(f"the batch is refused, no one request for it: {error}")
-        i = first(live, self._possible)
-        reference = waiting[i].reference
-        those = f" together with the {counted(i, 'request')} before it" if i else ""
-        return BatchRefusedError(
-            f"request {reference!r} cannot be carried out{those}: {error}. Nothing has been "
-            f"changed; withdraw({reference!r}) lets the others go on",
-            reference=reference,
-        )
-
-    def _possible(self, rows: Positions) -> bool:
-        """Whether a removal would be certified, tried on the head and thrown away."""
-        head = self._head
-        if not len(rows):
-            return True
-        try:
-            head._edit(head._forgetting(head._positions(Asked(rows=rows))))(progress=None)
-        except CertunlearnError:
-            return False
-        return True
 
     def __repr__(self) -> str:
         times = [request.deadline for request in self if request.deadline is not None]

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from .exceptions import AssumptionError, ConvergenceError
 from .rows import DenseRows
-from .sparse_rows import Rows
-from .state import Array, Members, Positions, Progress, State, budget_of
-from .training import loss_of, solved
+from .state import Array, Members, Positions, Progress, State
+from .training import solved
 
 
 def refitted(
@@ -47,11 +46,10 @@ def refitted(
     codes = np.concatenate([state.rows.labels[:known], labels])
     rows = DenseRows(X, codes, intercept=settings.fit_intercept)
     rows.scrub(gone)
-    members = Members.of(rows, weight, massed=settings.per_weight)
-    before = budgeted(state, rows, members, t)
+    members = Members.of(settings, rows, weight)
 
     def found(warm: bool) -> State:
-        return solved(settings, rows, members, before=before, warm=warm, t=t, progress=progress)
+        return solved(settings, rows, members, before=state, warm=warm, t=t, progress=progress)
 
     try:
         out = found(warm=True)
@@ -59,15 +57,3 @@ def refitted(
         # The old iterate may be far off with other features.
         out = found(warm=False)
     return replace(out, plan="other features, so trained afresh")
-
-
-def budgeted(state: State, rows: Rows, members: Members, t: int) -> State:
-    """Return a state with a budget whose dimension all releases since the oldest removal fit into.
-
-    The first release after a removal leaves room, whether features change there or not: its
-    certificate would tell otherwise.  What goes beyond is refused by `solved`.
-    """
-    if state.budget is None or t > 1:
-        return state
-    size = rows.p * loss_of(state.settings, rows, len(members.classes)).columns
-    return replace(state, budget=budget_of(state.settings, size + size // 4))

@@ -1,9 +1,10 @@
-"""A request that waits, and the receipt for it."""
+"""A request that waits, its deadline, and how requests are written."""
 
 from __future__ import annotations
 
 import json
 import math
+from calendar import monthrange
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,14 +12,71 @@ from typing import Any, Self
 
 import numpy as np
 
+from . import _validate
+from ._json import loaded
 from ._pages import Table, fragment
-from .certificate import Certificate
 from .estimators._addressing import GROUP, Asked, RowNames, _is_pandas, listed
-from .exceptions import RowError
+from .estimators._base import UnlearningEstimator
+from .exceptions import (
+    BatchRefusedError,
+    CertunlearnError,
+    ConfirmationNeededError,
+    RowError,
+)
 from .state import Positions
 
 VERSION = 1
+#: The month of art. 12(3) GDPR.
+MONTH = "month"
 _KINDS = ("rows", "row_ids", "groups", "where")
+
+
+@dataclass(frozen=True)
+class Extension:
+    """How a deadline was put off: art. 12(3) GDPR wants notice and reasons while it still runs.
+
+    Attributes
+    ----------
+    instead_of : datetime
+        The deadline before.
+    notified : datetime
+        When whoever asked was told.
+    reason : str
+        What they were told.
+    """
+
+    instead_of: datetime
+    notified: datetime
+    reason: str
+
+    def __str__(self) -> str:
+        return f"was due {day(self.instead_of)}; notice given {day(self.notified)}: {self.reason}"
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The extension as JSON takes it."""
+        return {
+            "instead_of": self.instead_of.isoformat(),
+            "notified": self.notified.isoformat(),
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def of_values(cls, values: Any) -> Self:
+        """Read what `values` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is nothing of the kind.
+        """
+        if not isinstance(values, dict) or set(values) != {"instead_of", "notified", "reason"}:
+            raise ValueError(f"not the extension of a deadline: {values!r}")
+        reason = values["reason"]
+        if not (isinstance(reason, str) and reason.strip()):
+            raise ValueError(f"reason of an extension cannot be {reason!r}")
+        first, notified = (time_of(name, values[name]) for name in ("instead_of", "notified"))
+        return cls(first, notified, reason)
 
 
 @dataclass(frozen=True)
@@ -39,6 +97,8 @@ class Request:
         The names; for "rows" positions in the fit.
     rows : ndarray of int
         Positions in the fit that these meant when it came in.
+    extension : Extension or None
+        How its deadline was put off, if it was.
     """
 
     reference: str
@@ -47,6 +107,7 @@ class Request:
     kind: str
     named: Any = field(repr=False)
     rows: Positions = field(repr=False, compare=False)
+    extension: Extension | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.reference, str) and self.reference.strip()):
@@ -85,7 +146,7 @@ class Request:
             "received": self.received.isoformat(),
             "deadline": None if self.deadline is None else self.deadline.isoformat(),
             self.kind: named,
-        }
+        } | ({} if self.extension is None else {"extension": self.extension.values})
 
     @classmethod
     def of_values(cls, values: Any, names: RowNames) -> Self:
@@ -100,7 +161,7 @@ class Request:
         """
         kind = next((k for k in _KINDS if isinstance(values, dict) and k in values), "")
         expected = {"reference", "received", "deadline", kind}
-        if not kind or set(values) != expected:
+        if not kind or set(values) - {"extension"} != expected:
             raise ValueError(f"not a request: {values!r}")
         named, deadline = values[kind], values["deadline"]
         if not isinstance(named, str if kind == "where" else list):
@@ -108,69 +169,14 @@ class Request:
         named = named if kind == "where" else tuple(named)
         read = cls(
             values["reference"],
-            _time("received", values["received"]),
-            None if deadline is None else _time("deadline", deadline),
+            time_of("received", values["received"]),
+            None if deadline is None else time_of("deadline", deadline),
             kind,
             named,
             np.zeros(0, dtype=np.int64),
+            Extension.of_values(values["extension"]) if "extension" in values else None,
         )
         return replace(read, rows=names.known(read.asked))
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of a request.
-
-    Attributes
-    ----------
-    reference, received, deadline
-        As in `Request`.
-    done : datetime
-        When the batch was finished.
-    rows : tuple of int
-        Positions of the rows that the batch removed for it.
-    gone : tuple of int
-        Positions of those that had been forgotten before, by other means.
-    certificate : Certificate
-        The public part of what holds for the release, which `certificate_report` makes a page of:
-        it covers every row removed so far.
-    """
-
-    reference: str
-    received: datetime
-    deadline: datetime | None
-    done: datetime
-    rows: tuple[int, ...]
-    gone: tuple[int, ...]
-    certificate: Certificate = field(repr=False)
-
-    @classmethod
-    def of(
-        cls,
-        request: Request,
-        done: datetime,
-        rows: Positions,
-        gone: Positions,
-        certificate: Certificate,
-    ) -> Self:
-        """Say what became of ``request``."""
-        asked = request.reference, request.received, request.deadline
-        return cls(*asked, done, tuple(rows.tolist()), tuple(gone.tolist()), certificate)
-
-    @property
-    def late(self) -> bool:
-        """Whether the deadline had passed."""
-        return self.deadline is not None and self.done > self.deadline
-
-    def __str__(self) -> str:
-        """A short statement in plain language."""
-        parts = [f"{counted(len(self.rows), 'row')} removed"] if self.rows else []
-        if self.gone:
-            parts.append(f"{counted(len(self.gone), 'row')} forgotten before")
-        what, late = ", ".join(parts) or "no row left to remove", " LATE" if self.late else ""
-        return (
-            f"{self.reference}: {what}; received {day(self.received)}, done {day(self.done)}{late}"
-        )
 
 
 def written(requests: list[Request], mark: str) -> str:
@@ -187,10 +193,7 @@ def read(text: str, names: RowNames, mark: str | None) -> list[Request]:
     ValueError, RowError
         As `Request.of_values`; and if positions in another fit are named.
     """
-    try:
-        values = json.loads(text)
-    except RecursionError:
-        raise ValueError("not requests: nested too deeply") from None
+    values = loaded(text, "requests")
     if not isinstance(values, dict) or values.get("version") != VERSION:
         raise ValueError(f"not requests of version {VERSION}")
     if set(values) != {"version", "fit", "requests"} or not isinstance(values["requests"], list):
@@ -234,6 +237,53 @@ def first(parts: list[Positions], good: Callable[[Positions], bool]) -> int:
     return able
 
 
+def asking(
+    head: UnlearningEstimator,
+    waiting: list[Request],
+    live: list[Positions],
+    question: ConfirmationNeededError,
+) -> ConfirmationNeededError:
+    """Say from which request on a batch asks; not where look-alikes alone make it."""
+
+    def silent(rows: Positions) -> bool:
+        return not head._taken(rows).questions
+
+    if silent(union(live)):
+        return question
+    since = f" (from request {waiting[first(live, silent)].reference!r} on)"
+    return ConfirmationNeededError(tuple(reason + since for reason in question.reasons))
+
+
+def refused(
+    head: UnlearningEstimator,
+    waiting: list[Request],
+    live: list[Positions],
+    error: CertunlearnError,
+) -> BatchRefusedError:
+    """Say which request is the first that cannot go with those before it."""
+
+    def possible(rows: Positions) -> bool:
+        """Whether a removal would be certified, tried on the head and thrown away."""
+        if not len(rows):
+            return True
+        try:
+            head._edit(head._forgetting(head._positions(Asked(rows=rows))))(progress=None)
+        except CertunlearnError:
+            return False
+        return True
+
+    if possible(union(live)):
+        return BatchRefusedError(f"the batch is refused, no one request for it: {error}")
+    i = first(live, possible)
+    reference = waiting[i].reference
+    those = f" together with the {counted(i, 'request')} before it" if i else ""
+    return BatchRefusedError(
+        f"request {reference!r} cannot be carried out{those}: {error}. Nothing has been "
+        f"changed; withdraw({reference!r}) lets the others go on",
+        reference=reference,
+    )
+
+
 def union(parts: list[Positions]) -> Positions:
     """Return the positions in any of ``parts``, increasing."""
     return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
@@ -241,9 +291,17 @@ def union(parts: list[Positions]) -> Positions:
 
 def table(caption: str, requests: list[Request]) -> str:
     """Return HTML with a line a request."""
-    head = "reference", "received", "deadline", "rows", "named by"
+    head = "reference", "received", "deadline", "extended", "rows", "named by"
     lines = (
-        (r.reference, day(r.received), day(r.deadline), str(len(r.rows)), r.kind) for r in requests
+        (
+            r.reference,
+            day(r.received),
+            day(r.deadline),
+            "no" if r.extension is None else f"from {day(r.extension.instead_of)}",
+            str(len(r.rows)),
+            r.kind,
+        )
+        for r in requests
     )
     return fragment(Table(head, tuple(lines)), caption)
 
@@ -259,11 +317,33 @@ def zoned(name: str, value: Any) -> datetime:
     return datetime.fromisoformat(value.isoformat())
 
 
-def _time(name: str, text: Any) -> datetime:
+def time_of(name: str, text: Any, what: str = "request") -> datetime:
     """Read a time with a zone."""
     if not isinstance(text, str):
-        raise ValueError(f"{name} of a request cannot be {text!r}")
+        raise ValueError(f"{name} of a {what} cannot be {text!r}")
     return zoned(name, datetime.fromisoformat(text))
+
+
+def months_after(time: datetime, count: int) -> datetime:
+    """Return the same time of day so many calendar months later.
+
+    Where that month has no such day it is the last one it has (Regulation 1182/71, art. 3(2)).
+    """
+    year, month = divmod(12 * time.year + time.month - 1 + count, 12)
+    last = monthrange(year, month + 1)[1]
+    return time.replace(year=year, month=month + 1, day=min(time.day, last))
+
+
+def term(name: str, value: Any) -> timedelta | str:
+    """Return how long a request may wait: a duration, or "month" for a calendar month."""
+    if isinstance(value, str):
+        return _validate.choice(name, value, (MONTH,))
+    return span(name, value)
+
+
+def after(time: datetime, allowed: timedelta | str) -> datetime:
+    """Return the end of a `term` that began at ``time``."""
+    return months_after(time, 1) if isinstance(allowed, str) else time + allowed
 
 
 def span(name: str, value: Any) -> timedelta:

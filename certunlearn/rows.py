@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._interrupts import checkpoint
+from ._threads import forked, numerics, refuse_forked
 
 Array = NDArray[np.float64]
 
@@ -94,7 +98,8 @@ class DenseRows(Store):
 
     Features given as float32 are held so and widened block by block, which is exact.
 
-    Call its methods inside ``jax.enable_x64(True)``.
+    Call its methods inside `numerics`: those that write hand the array to JAX, which destroys it,
+    and put the result in its place, and no signal may be handled in between.
 
     Parameters
     ----------
@@ -121,6 +126,8 @@ class DenseRows(Store):
         self.blocks, self.block = self._shape
         self._labels = self._on_host(labels)
         self._scrubbed = self._on_host(np.zeros(0, dtype=bool))
+        #: Rows there were before float64 was needed; -1 where it was from the start, or is not.
+        self._narrow = -1
         self.reads = 0
         self._store(X)
 
@@ -158,6 +165,7 @@ class DenseRows(Store):
 
     def _store(self, X: Array) -> None:
         """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
+        refuse_forked()
         import jax.numpy as jnp
 
         from . import sweeps
@@ -167,6 +175,7 @@ class DenseRows(Store):
         step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
         store: Any = None
         for first in range(0, self.blocks, step):
+            checkpoint()
             # The last chunk overlaps the one before, so that all have one shape.
             first = min(first, self.blocks - step)
             part = self._padded(X[first * self.block : (first + step) * self.block], step)
@@ -195,6 +204,8 @@ class DenseRows(Store):
 
     def sweep(self, times: int = 1) -> tuple[Any, Any]:
         """Return (X, labels) as blocked device arrays, counting so many reads of every row."""
+        refuse_forked()
+        checkpoint()
         self.reads += times * self.n
         return self._X, self._y
 
@@ -205,6 +216,8 @@ class DenseRows(Store):
         self.reads += len(positions)
         if not len(positions):
             return np.zeros((0, self.p))
+        if forked():
+            return np.asarray(self._X).reshape(-1, self.p)[positions].astype(np.float64)
         found = sweeps.gather(self._X, _to_power_of_two(positions))
         return np.asarray(found).astype(np.float64)[: len(positions)]
 
@@ -218,6 +231,7 @@ class DenseRows(Store):
         Of slices, never of the whole store: what numpy has seen whole cannot be overwritten in
         place any more.
         """
+        refuse_forked()
         import jax
 
         step = min(self.blocks, max(1, numbers // (self.block * self.p)))
@@ -243,6 +257,7 @@ class DenseRows(Store):
         if self._column_max is None:
             from . import sweeps
 
+            refuse_forked()
             self.reads += self.n
             largest = np.asarray(sweeps.column_max(self._X)).astype(np.float64)
             self._column_max = _power_above(largest)
@@ -269,21 +284,16 @@ class DenseRows(Store):
 
         In place wherever the last block has room; further blocks come an eighth at a time.
         """
-        from . import sweeps
-
         positions = np.arange(self.n, self.n + len(X))
         if self.dtype == np.float32 and not np.array_equal(X, X.astype(np.float32)):
-            self.dtype = np.float64
-            self._X = self._X.astype(np.float64)
+            self._retype(np.float64)
+            self._narrow = self.n
         needed = -(-(self.n + len(X)) // self.block)
         if needed > self.blocks:
             self._grow(max(needed, self.blocks + self.blocks // 8))
-        self.n += len(X)
-        where = _to_power_of_two(positions)
         part = self._padded(X, -(-len(X) // self.block)).reshape(-1, self.p)
-        chosen = where - positions[0]
-        new = part[chosen], labels[chosen]
-        self._X, self._y = sweeps.write(self._X, self._y, where, *new)
+        self.n += len(X)
+        self._write(positions, part[: len(X)], labels)
         self._labels[positions], self._scrubbed[positions] = labels, False
         if self._column_max is not None:
             most = np.abs(part).max(axis=0).astype(np.float64)
@@ -293,28 +303,58 @@ class DenseRows(Store):
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
         self.scrub(np.arange(self.n - count, self.n))
         self.n -= count
+        if self.n <= self._narrow:
+            # They alone were not float32.
+            self._retype(np.float32)
+            self._narrow = -1
         # Their maxima may have raised the columns'.
         self._column_max = None
+
+    def _retype(self, kind: Any) -> None:
+        """Hold the rows as numbers of another kind."""
+        with numerics():
+            held = np.asarray(self._X) if forked() else self._X
+            self._X, self.dtype = held.astype(kind), kind
 
     def _grow(self, blocks: int) -> None:
         import jax.numpy as jnp
 
-        def padded(array: Any) -> Any:
-            return jnp.pad(array, ((0, blocks - self.blocks), *((0, 0),) * (array.ndim - 1)))
+        known = np if forked() else jnp
 
-        self._X, self._y = padded(self._X), padded(self._y)
+        def padded(array: Any) -> Any:
+            return known.pad(array, ((0, blocks - self.blocks), *((0, 0),) * (array.ndim - 1)))
+
+        with numerics():
+            self._X, self._y = padded(self._X), padded(self._y)
         self.blocks = blocks
         self._labels, self._scrubbed = self._on_host(self._labels), self._on_host(self._scrubbed)
 
     def scrub(self, positions: NDArray[np.int64]) -> None:
         """Overwrite the rows at ``positions`` with zeros, on the device and on the host."""
-        from . import sweeps
-
         if not len(positions):
             return
-        self._X, self._y = sweeps.scrub(self._X, self._y, _to_power_of_two(positions))
+        self._write(positions, 0.0, 0)
         self._labels[positions] = 0
         self._scrubbed[positions] = True
+
+    def _write(self, positions: NDArray[np.int64], rows: Any, labels: Any) -> None:
+        """Put rows (m, p), or one number for all of them, at ``positions``; and labels."""
+        from . import sweeps
+
+        if forked():
+            # By numpy, in arrays of its own: JAX's threads do not exist here.
+            self._X, self._y = np.require(self._X, None, "W"), np.require(self._y, None, "W")
+            at = positions // self.block, positions % self.block
+            self._X[at], self._y[at] = rows, labels
+            return
+        where = _to_power_of_two(positions)
+        if np.ndim(rows):
+            order = where - positions[0]
+            rows, labels = rows[order], labels[order]
+        # The one place where a signal between call and assignment would lose the rows, and numbers
+        # of half the length round them.
+        with numerics():
+            self._X, self._y = sweeps.overwrite(self._X, self._y, where, rows, labels)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -322,11 +362,33 @@ class DenseRows(Store):
         state["_column_max"] = None
         return state
 
+    def still(self) -> DenseRows:
+        """Return the same rows, as they are now whatever happens to these: to be pickled alone."""
+        out = self.view()
+        # What numpy has seen whole JAX does not overwrite in place any more.
+        out._X, out._y = np.asarray(self._X), np.asarray(self._y)
+        if forked():
+            out._X, out._y = out._X.copy(), out._y.copy()
+        out._labels, out._scrubbed = self._labels.copy(), self._scrubbed.copy()
+        out.reads = self.reads
+        return out
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DenseRows:
+        import jax.numpy as jnp
+
+        out, known = object.__new__(type(self)), np if forked() else jnp
+        memo[id(self)] = out
+        host = {name: value for name, value in self.__dict__.items() if name not in ("_X", "_y")}
+        out.__dict__.update(copy.deepcopy(host, memo))
+        with numerics():
+            out._X, out._y = known.array(self._X, copy=True), known.array(self._y, copy=True)
+        return out
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        import jax
         import jax.numpy as jnp
 
         self.__dict__.update(state)
-        with jax.enable_x64(True):
-            self._X = jnp.array(state["_X"], copy=True)
-            self._y = jnp.array(state["_y"], copy=True)
+        known = np if forked() else jnp
+        with numerics():
+            self._X = known.array(state["_X"], copy=True)
+            self._y = known.array(state["_y"], copy=True)

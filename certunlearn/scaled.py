@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._interrupts import checkpoint
 from .exceptions import AssumptionError
 
 Array = NDArray[np.float64]
@@ -75,8 +77,14 @@ class ScaledRows:
         """Features."""
         return int(self._A.shape[1])
 
+    @property
+    def columns(self) -> int:
+        """Targets of a row."""
+        return int(self._b.shape[1])
+
     def gather(self, places: Positions) -> tuple[Array, Array]:
         """Return scaled rows (m, d) and their targets (m, K), copies."""
+        checkpoint()
         self.reads += len(places)
         return self._A[places], self._b[places]
 
@@ -147,6 +155,10 @@ class ScaledRows:
         """Overwrite the rows at ``places`` with zeros."""
         self._A[places], self._b[places], self._exponent[places] = 0.0, 0.0, 0
         self.scrubbed[places] = True
+
+    def still(self) -> ScaledRows:
+        """Return the same rows, as they are now whatever happens to these."""
+        return copy.deepcopy(self)
 
     def passes_since(self, reads: int, kept: int) -> int:
         """Return how often ``kept`` rows have been read since ``reads`` were counted, rounded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
+from ._interrupts import checkpoint
 from .exceptions import AssumptionError
 from .rows import CHUNK, DenseRows, Store, _power_above
 
@@ -101,6 +103,7 @@ class SparseRows(Store):
 
     def sweep(self, times: int = 1) -> tuple[Any, Any]:
         """Return (these rows, labels) for `sweeps`, counting so many reads of every row."""
+        checkpoint()
         self.reads += times * self.n
         return self, self._labels
 
@@ -196,6 +199,10 @@ class SparseRows(Store):
                 array[to : to + size] = array[at : at + size]
             to += size
         return to
+
+    def still(self) -> SparseRows:
+        """Return the same rows, as they are now whatever happens to these."""
+        return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

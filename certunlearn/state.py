@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,16 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._interrupts import steady
 from .exceptions import AssumptionError
 from .gram import Gram
+from .losses import Loss
 from .objective import Objective
 from .pointwise import Pointwise
 from .removal.distance import Reached
 from .removal.downdate import Ledger
 from .removal.refresh import Goal
+from .rows import CHUNK
 from .solvers.choice import chosen
-from .sparse_rows import Rows
+from .sparse_rows import Rows, SparseRows
 from .tradeoff import Budget, Caps, calibrate
+from .units import Sums, units, wanted
 from .weights import Weights, exact_sum
 
 Array = NDArray[np.float64]
@@ -39,7 +43,8 @@ class Settings:
     ``alpha`` is the L2 penalty of every coefficient and ``l1`` the L1 penalty, for each unit of
     weight in the training set if ``per_weight``.  ``loss`` is that of each margin; None stands for
     the logistic loss, or softmax where there are more than two classes.  ``class_weight`` is None,
-    "balanced" or one number a class code.
+    "balanced" or one number a class code.  ``noise`` is sigma over its unit (`units`), and
+    ``mechanism`` may be "auto" until the rows are known.
     """
 
     alpha: float
@@ -53,6 +58,7 @@ class Settings:
     max_iter: int
     seed: int | None
     view: str = "release"
+    horizon: int = 1
     solver: str = "auto"
     loss: Pointwise | None = None
     per_weight: bool = False
@@ -71,6 +77,20 @@ class Settings:
         if self.fit_intercept:
             out[-1] = 0.0
         return out
+
+
+def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[Any, NDArray[Any], Array]]:
+    """Yield (features, labels, weights) of all rows; features only where they are needed."""
+    if not sums.lengths:
+        yield None, rows.labels, weight
+    elif isinstance(rows, SparseRows):
+        rows.reads += rows.n
+        for here, X in rows.parts():
+            yield X, rows.labels[here], weight[here]
+    else:
+        for at, X in rows.chunks(CHUNK):
+            here = slice(at, at + len(X))
+            yield X, rows.labels[here], weight[here]
 
 
 def _counts(rows: Rows, positions: Any, least: int = 0) -> NDArray[np.int64]:
@@ -95,18 +115,25 @@ class Members:
         penalty depends on it.
     classed : bool
         Whether labels are class codes.
+    sums : Sums or None
+        Exact sums that the unit of the noise is made of; None without noise.
     """
 
     weights: Weights
     counts: NDArray[np.int64]
     mass: Fraction | None = None
     classed: bool = True
+    sums: Sums | None = None
 
     @classmethod
-    def of(cls, rows: Rows, weight: Array, *, massed: bool = False) -> Members:
+    def of(cls, settings: Settings, rows: Rows, weight: Array) -> Members:
         """Count an array of weights (n,), which must not be written to afterwards."""
-        counts, mass = _counts(rows, weight > 0), exact_sum(weight) if massed else None
-        return cls(Weights.of(weight), counts, mass, rows.classed)
+        counts, sums = _counts(rows, weight > 0), None
+        mass = exact_sum(weight) if settings.per_weight else None
+        if settings.noise > 0:
+            sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
+            sums = sums.over(_parts(rows, sums, weight))
+        return cls(Weights.of(weight), counts, mass, rows.classed, sums)
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -133,9 +160,13 @@ class Members:
     def without(self, rows: Rows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
         lost = _counts(rows, gone, len(self.counts))
-        mass = None if self.mass is None else self.mass - exact_sum(self.weights.at(gone))
+        weight = self.weights.at(gone)
         return replace(
-            self, weights=self.weights.without(gone), counts=self.counts - lost, mass=mass
+            self,
+            weights=self.weights.without(gone),
+            counts=self.counts - lost,
+            mass=None if self.mass is None else self.mass - exact_sum(weight),
+            sums=None if self.sums is None else self.sums - self._share(rows, gone, weight),
         )
 
     def extended(self, rows: Rows, weight: Array) -> Members:
@@ -143,8 +174,21 @@ class Members:
         new = len(self.weights) + np.flatnonzero(weight > 0)
         counts = _counts(rows, new, len(self.counts))
         counts[: len(self.counts)] += self.counts
-        mass = None if self.mass is None else self.mass + exact_sum(weight)
-        return replace(self, weights=self.weights.extended(weight), counts=counts, mass=mass)
+        return replace(
+            self,
+            weights=self.weights.extended(weight),
+            counts=counts,
+            mass=None if self.mass is None else self.mass + exact_sum(weight),
+            sums=None
+            if self.sums is None
+            else self.sums + self._share(rows, new, weight[weight > 0]),
+        )
+
+    def _share(self, rows: Rows, positions: Positions, weight: Array) -> Sums:
+        """Return the sums over a few rows."""
+        assert self.sums is not None
+        X = rows.features(positions) if self.sums.lengths else None
+        return self.sums.over([(X, rows.labels[positions], weight)])
 
 
 @dataclass(frozen=True)
@@ -175,6 +219,8 @@ class State:
         What lets the next removal leave every retained row alone; None where nothing can.
     plan : str
         Why the tier that reached the iterate was chosen.
+    scale : tuple of float
+        Unit of the noise of each column, or of all; sigma of the budget is that of the smallest.
     """
 
     settings: Settings
@@ -188,6 +234,7 @@ class State:
     iterations: int
     ledger: Ledger | None = None
     plan: str = "trained afresh"
+    scale: tuple[float, ...] = (1.0,)
 
     @property
     def solver(self) -> str:
@@ -218,19 +265,68 @@ def effective(settings: Settings, rows: Rows, members: Members) -> Weights:
 
 @lru_cache(maxsize=8)
 def _calibrated(
-    epsilon: float, delta: float, noise: float, dimension: int, drifts: bool, view: str
+    epsilon: float,
+    delta: float,
+    noise: float,
+    dimension: int,
+    drifts: bool,
+    view: str,
+    horizon: int,
 ) -> Budget:
-    return calibrate(epsilon, delta, noise, dimension=dimension, drifts=drifts, view=view)
+    return calibrate(
+        epsilon,
+        delta,
+        noise,
+        dimension=dimension,
+        drifts=drifts,
+        view=view,
+        horizon=horizon,
+    )
 
 
-def budget_of(settings: Settings, dimension: int) -> Budget | None:
-    """Return the budget of a release of ``dimension`` coordinates; None without noise."""
+def budget_of(settings: Settings, dimension: int, scale: tuple[float, ...]) -> Budget | None:
+    """Return the budget of a release of ``dimension`` coordinates; None without noise.
+
+    The noise of column k has the standard deviation ``noise scale_k``: a distance in the norm
+    of the noise over the least of them is at least that of all columns.
+    """
     if settings.noise == 0:
         return None
-    drifts = settings.mechanism != "isotropic"
-    return _calibrated(
-        settings.epsilon, settings.delta, settings.noise, dimension, drifts, settings.view
-    )
+    s, drifts = settings, settings.mechanism != "isotropic"
+    shared = _calibrated(s.epsilon, s.delta, s.noise, dimension, drifts, s.view, s.horizon)
+    return replace(shared, sigma=s.noise * min(scale))
+
+
+def scale_of(
+    settings: Settings, loss: Loss, members: Members, p: int, alpha: Array
+) -> tuple[float, ...]:
+    """Return the unit of the noise for a training set with penalties ``alpha`` (p,).
+
+    Raises
+    ------
+    AssumptionError
+        If the rows set none.
+    """
+    if members.sums is None:
+        return (1.0,)
+    out = units(members.sums, loss, settings.mechanism, p, float(alpha.max(initial=0.0)))
+    if settings.noise * min(out) < np.finfo(np.float64).tiny or math.isinf(
+        settings.noise * max(out)
+    ):
+        raise AssumptionError(
+            "the noise is beyond the numbers of float64: rescale the targets or the features"
+        )
+    return out
+
+
+def rescaled(state: State, members: Members) -> State:
+    """Return the state with the unit of the noise, hence the budget, of another training set."""
+    if state.budget is None:
+        return state
+    alpha = state.settings.penalty(state.rows.p, members.mass)
+    scale = scale_of(state.settings, state.objective.loss, members, state.rows.p, alpha)
+    budget = replace(state.budget, sigma=state.settings.noise * min(scale))
+    return replace(state, budget=budget, scale=scale)
 
 
 def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal:
@@ -243,12 +339,21 @@ def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal
 @contextmanager
 def appended(rows: Any, known: int, X: Any, labels: NDArray[Any]) -> Iterator[None]:
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
-    if rows.n > known:
-        # Rows of an edit that was never taken over.
-        rows.withdraw(rows.n - known)
-    rows.append(X, labels)
+    with steady():
+        unappended(rows, known)
+        rows.append(X, labels)
     try:
         yield
-    except BaseException:
-        rows.withdraw(len(labels))
+    except GeneratorExit:
+        # Whoever drops this does so at any time: the next verb overwrites them.
         raise
+    except BaseException:
+        unappended(rows, known)
+        raise
+
+
+def unappended(rows: Any, known: int) -> None:
+    """Overwrite and drop all rows behind the ``known`` ones: those of an edit not taken over."""
+    with steady():
+        if rows.n > known:
+            rows.withdraw(rows.n - known)

@@ -196,13 +196,12 @@ def gather(X: Any, where: Any) -> Any:
     return X[where // block, where % block]
 
 
-@partial(jax.jit, donate_argnums=(0, 1))
 def write(X: Any, y: Any, where: Any, rows: Any, labels: Any) -> Any:
-    """Put rows (m, p) at flat positions ``where``, in place where the backend allows."""
+    """Return X and y with rows (m, p) and labels at flat positions ``where``."""
     at = where // X.shape[1], where % X.shape[1]
     return X.at[at].set(rows), y.at[at].set(labels)
 
 
-def scrub(X: Any, y: Any, where: Any) -> Any:
-    """Overwrite rows (flat positions ``where``) with zeros, in place where the backend allows."""
-    return write(X, y, where, 0.0, 0)
+#: The same in place, where the backend allows: X and y are destroyed, so that nothing may come
+#: between the call and the assignment of what it returns.
+overwrite = jax.jit(write, donate_argnums=(0, 1))

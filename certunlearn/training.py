@@ -24,7 +24,17 @@ from .solvers.choice import chosen
 from .solvers.newton_cg import newton_cg
 from .solvers.subsample import subsampled_start
 from .sparse_rows import Rows
-from .state import Array, Members, Progress, Settings, State, budget_of, effective, goal_of
+from .state import (
+    Array,
+    Members,
+    Progress,
+    Settings,
+    State,
+    budget_of,
+    effective,
+    goal_of,
+    scale_of,
+)
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5
@@ -67,7 +77,8 @@ def solved(
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
-    budget = budget_of(settings, _counted(before, rows.p * K, t))
+    scale = scale_of(settings, loss, members, rows.p, alpha)
+    budget = budget_of(settings, rows.p * K, scale)
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
     W = _start(objective, gram.geometry.known, before if warm else None, classes)
@@ -76,26 +87,7 @@ def solved(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
-    return opened(state, None)
-
-
-def _counted(before: State | None, size: int, t: int) -> int:
-    """Return the dimension that release t, of so many coefficients, and those before it count as.
-
-    A larger dimension means smaller caps.  So earlier releases with more coefficients go on being
-    counted, and more than they had cannot come: they were allowed more drift.
-    """
-    known = None if before is None else before.budget
-    if known is None:
-        return size
-    if size > known.dimension and t > 1 and known.drift_cap > 0:
-        raise NotCertifiedError(
-            f"there are {size} coefficients now, but the releases since the oldest removal are "
-            f"counted together for at most {known.dimension}: fit anew, or use "
-            "mechanism='isotropic'",
-            reason="drift",
-        )
-    return max(size, known.dimension)
+    return opened(replace(state, scale=scale), None)
 
 
 def _start(
@@ -192,7 +184,7 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
     try:
         return model_of(objective, W, 0.0, curvature)
     except np.linalg.LinAlgError as error:
-        raise unfactored(error) from error
+        raise unfactored(objective, error) from error
 
 
 def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:

@@ -17,23 +17,23 @@ Assumes: the conditions listed in the certificate.  Proof: proofs/certified_remo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._threads import blas_threads
+from ._interrupts import steady
+from ._threads import numerics
 from .certificate import Certificate
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
 from .exceptions import AssumptionError
-from .refitting import budgeted, refitted
+from .gram import mechanism_for
+from .refitting import refitted
 from .release import drawn, promised
 from .sparse_rows import stored
-from .state import Array, Members, Positions, Progress, Settings, State, appended
+from .state import Array, Members, Positions, Progress, Settings, State, appended, unappended
 from .training import solved
 from .weights import NO_ROWS
 
@@ -50,15 +50,6 @@ __all__ = [
     "refit",
     "release",
 ]
-
-
-@contextmanager
-def numerics(size: int) -> Iterator[None]:
-    """Set what linear algebra on matrices of ``size`` rows needs, and set it back."""
-    import jax
-
-    with jax.enable_x64(True), blas_threads(size):
-        yield
 
 
 def _values(state: State) -> dict[str, Any]:
@@ -144,11 +135,16 @@ class Model(State):
         """The state alone."""
         return State(**_values(self))
 
-    def scrub(self) -> None:
-        """Overwrite whatever rows this model no longer holds; safe to call again."""
-        import jax
+    @property
+    def settled(self) -> bool:
+        """Whether the store holds this model's rows and no others."""
+        pending = self.requests.pending(self.rows.scrubbed)
+        return not len(pending) and self.rows.n == len(self.members.weights)
 
-        with jax.enable_x64(True):
+    def scrub(self) -> None:
+        """Overwrite whatever rows this model does not hold; safe to call again."""
+        with numerics(), steady():
+            unappended(self.rows, len(self.members.weights))
             self.rows.scrub(self.requests.pending(self.rows.scrubbed))
 
 
@@ -173,14 +169,13 @@ def fit(
     with numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
         weight = np.array(sample_weight, dtype=np.float64)
-        members = Members.of(rows, weight, massed=settings.per_weight)
+        settings = replace(settings, mechanism=mechanism_for(settings.mechanism, rows))
+        members = Members.of(settings, rows, weight)
         state = solved(settings, rows, members, progress=progress)
         return _released(state, Requests(), clock, 0)
 
 
-def forget(
-    model: Model, positions: Positions, *, room: bool = False, progress: Progress = None
-) -> Model:
+def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
     """Return the model without the rows at ``positions``; ``model`` itself is not changed.
 
     The rows are still in the store: call `Model.scrub` once the new model has been taken over.
@@ -189,15 +184,13 @@ def forget(
     ----------
     positions : ndarray of int
         Rows that go, in the store.
-    room : bool
-        Whether the budget leaves room for other features, as that of `refit` does.
 
     Raises
     ------
     NotCertifiedError
         If the distance target cannot be reached.
     """
-    return _edited(model, positions, 0, np.zeros(0), room, progress)
+    return _edited(model, positions, 0, np.zeros(0), progress)
 
 
 def edit(
@@ -207,7 +200,6 @@ def edit(
     labels: NDArray[Any],
     sample_weight: Array,
     *,
-    room: bool = False,
     progress: Progress = None,
 ) -> Model:
     """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
@@ -220,18 +212,14 @@ def edit(
         Rows that go, in the store.
     X, labels, sample_weight
         Rows that come: (m, d), (m,) or (m, K), (m,).
-    room : bool
-        As in `forget`.
 
     Raises
     ------
     NotCertifiedError
         If the distance target cannot be reached; the new rows are overwritten.
     """
-    import jax
-
-    with jax.enable_x64(True), appended(model.rows, len(model.members.weights), X, labels):
-        return _edited(model, positions, len(labels), sample_weight, room, progress)
+    with numerics(), appended(model.rows, len(model.members.weights), X, labels):
+        return _edited(model, positions, len(labels), sample_weight, progress)
 
 
 def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
@@ -239,9 +227,7 @@ def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
 
     Features come as sparse or dense as the store is.
     """
-    import jax
-
-    with jax.enable_x64(True):
+    with numerics():
         X = model.rows.features(positions)
     return X, model.rows.labels[positions], model.members.weights.at(positions)
 
@@ -251,7 +237,6 @@ def _edited(
     positions: Positions,
     added: int,
     weight: Array,
-    room: bool,
     progress: Progress,
 ) -> Model:
     """Edit the training set; the rows that come are the store's last ``added``."""
@@ -265,8 +250,6 @@ def _edited(
         new = np.arange(rows.n - added, rows.n)[weight > 0]
         members = members.without(rows, gone)
         state, t = model.state, requests.since_removal
-        if room:
-            state = budgeted(state, rows, members, t)
 
         def afresh(warm: bool) -> State:
             return solved(
@@ -310,8 +293,7 @@ def refit(
     Raises
     ------
     NotCertifiedError
-        If the distance target cannot be reached, or the number of coefficients has grown beyond
-        what the releases since the oldest removal were counted for.
+        If the distance target cannot be reached.
 
     Notes
     -----
@@ -329,9 +311,7 @@ def refit(
 
 def erase(model: Model) -> None:
     """Overwrite all rows of a model that another one has taken the place of."""
-    import jax
-
-    with jax.enable_x64(True):
+    with numerics(), steady():
         model.rows.scrub(np.arange(model.rows.n))
 
 
@@ -362,14 +342,16 @@ def rebased(model: Model) -> Model:
 def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
     settings, geometry = state.settings, state.gram.geometry
-    weights = drawn(state.reached.W, settings, geometry.noise, requests.releases - 1)
+    index = requests.releases - 1
+    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index)
     certificate = replace(
         promised(
             settings,
             state.budget,
             requests.since_removal,
             state.members.weights.kept,
-            geometry.deviations(settings.noise),
+            state.scale,
+            geometry.deviations(1.0),
             same_program=state.gram.same_program,
         ),
         distance=state.reached.distance,

@@ -17,29 +17,58 @@ Positions = NDArray[np.int64]
 NO_ROWS = np.zeros(0, dtype=np.int64)
 #: Changes are listed up to so many; then they are written out.
 _MOST_LISTED = 512
+#: Rows that `exact_sum` takes at a time.
+_TOGETHER = 1 << 16
 
 
-def exact_sum(weight: Array) -> Fraction:
-    """Return the sum of finite weights exactly, whatever their order.
+def exact_sum(*factors: Array) -> Fraction:
+    """Return ``sum_i f_i g_i ...`` exactly, of up to three finite arrays, whatever the order.
 
     Examples
     --------
     >>> exact_sum(np.array([1e-30, 1.0, 1e30])) == Fraction(1e-30) + Fraction(1) + Fraction(1e30)
     True
+    >>> exact_sum(np.array([3.0, 0.5]), np.array([1e300, -2.0])) == 3 * Fraction(1e300) - 1
+    True
     """
-    if not len(weight):
+    count = len(factors[0])
+    if not count:
         return Fraction(0)
-    if (weight == weight[0]).all():
-        return len(weight) * Fraction(float(weight[0]))
-    mantissa, exponent = np.frexp(weight)
-    whole = np.ldexp(mantissa, 53).astype(np.int64)
-    total = Fraction(0)
-    for e in np.unique(exponent):
-        here = whole[exponent == e]
-        # In halves, so that no sum of fewer than 2^36 rows overflows.
-        high, low = int((here >> 26).sum()), int((here & (2**26 - 1)).sum())
-        total += Fraction((high << 26) + low) * Fraction(2) ** (int(e) - 53)
-    return total
+    out, varying = Fraction(1), []
+    for f in factors:
+        if (f == f[0]).all():
+            out *= Fraction(float(f[0]))
+        else:
+            varying.append(f)
+    if not varying:
+        return count * out
+    steps = range(0, count, _TOGETHER)
+    return out * sum((_digits([f[k : k + _TOGETHER] for f in varying]) for k in steps), Fraction(0))
+
+
+def _digits(factors: list[Array]) -> Fraction:
+    """Return `exact_sum` of a piece: products of digits of 18 bits, summed by their exponents."""
+    digits: list[Any] = [1]
+    exponent: Any = -53 * len(factors)
+    for f in factors:
+        mantissa, e = np.frexp(f)
+        exponent = exponent + e.astype(np.int64)
+        whole = np.ldexp(np.abs(mantissa), 53).astype(np.int64)
+        sign, product = np.sign(mantissa).astype(np.int64), [0] * (len(digits) + 2)
+        for j in range(3):
+            digit = sign * ((whole >> (18 * j)) & (2**18 - 1))
+            for i, known in enumerate(digits):
+                product[i + j] = product[i + j] + known * digit
+        digits = product
+    least = int(exponent.min())
+    place, total = exponent - least, 0
+    for i, digit in enumerate(digits):
+        # Less than 2^57 each, in halves: no sum of 2^16 of them leaves the integers of float64.
+        for half, shift in ((digit >> 27, 27), (digit & (2**27 - 1), 0)):
+            sums = np.bincount(place, weights=half.astype(np.float64))
+            for k in np.flatnonzero(sums).tolist():
+                total += int(sums[k]) << (k + 18 * i + shift)
+    return Fraction(total) * Fraction(2) ** least
 
 
 def _normal(weight: Array) -> None:

@@ -1,13 +1,15 @@
 """A day of requests: people ask all day, one removal in the evening answers them.
 
-Run: ``python examples/day_of_requests.py [picture.png]`` after
+Run: ``python examples/day_of_requests.py [folder]`` after
 ``pip install 'certunlearn[plot]' pandas``
 
 A model tells odd from even handwritten digits; blocks of 30 pictures stand for users.
 """
 
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ about = pd.DataFrame({"user": users, "sent": 2022 + np.arange(len(X)) // 450})
 
 
 def trained():
-    model = CertifiedLogReg(C=0.1, epsilon=1.0, delta=1e-6)
+    model = CertifiedLogReg(C=0.1, epsilon=1.0, delta=1e-6, view="release")
     return model.fit(X / 16, y, row_ids=names, groups=users, metadata=about)
 
 
@@ -134,6 +136,8 @@ bottom.set(ylabel="Joint epsilon of all\nreleases of the day", ylim=(-0.05, 3))
 bottom.set(xlabel="Hour", xticks=range(8, 19, 2), xlim=(7.8, 18.6))
 for ax in (top, bottom):
     ax.spines[["top", "right"]].set_visible(False)
-path = sys.argv[1] if len(sys.argv) > 1 else "day_of_requests.png"
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+folder.mkdir(parents=True, exist_ok=True)
+path = folder / "day_of_requests.png"
 figure.savefig(path, dpi=120)
 print("picture:", path)

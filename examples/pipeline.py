@@ -3,12 +3,14 @@
 The rows describe functions of SciPy: the first paragraph of their documentation, and how long and
 how wide they are.  Somebody who knows all rows but one looks at the steps in front of the model.
 
-Run: ``python examples/pipeline.py [picture.png]`` after ``pip install 'certunlearn[plot]' pandas``
+Run: ``python examples/pipeline.py [folder]`` after ``pip install 'certunlearn[plot]' pandas``
 """
 
 import importlib
 import inspect
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -102,6 +104,8 @@ for i, (function, some) in enumerate(zip(withdrawn, words, strict=True)):
     texts.text(0, 0.9 - i / 6, function, fontsize=8, weight="bold", transform=texts.transAxes)
     shown = ", ".join(some)[:75]
     texts.text(0, 0.84 - i / 6, shown, fontsize=8, color=ORANGE, transform=texts.transAxes)
-path = sys.argv[1] if len(sys.argv) > 1 else "pipeline.png"
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+folder.mkdir(parents=True, exist_ok=True)
+path = folder / "pipeline.png"
 figure.savefig(path, dpi=120)
 print("picture:", path)

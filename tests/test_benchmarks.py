@@ -20,6 +20,8 @@ from tests.benchmarks import (
     sequence,
     softmax,
     sparse,
+    utility,
+    views,
 )
 from tests.benchmarks.objective import Objective
 
@@ -41,6 +43,15 @@ def test_fit(tmp_path):
     assert rows[0]["mean gradient, ours"] <= 1e-8 and rows[0]["theirs"] <= 1e-8
     ratios = rows[0]["ours over newton-cholesky"]
     assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
+
+
+def test_views(tmp_path):
+    (rows,) = contents(views, tmp_path).values()
+    alone, together = rows
+    assert (alone["view"], together["view"]) == ("release", "transcript")
+    assert together["joint epsilon of all"] == 1.0 < alone["joint epsilon of all"]
+    assert 0 < together["without a pass"] <= alone["without a pass"] <= 60
+    assert alone["median over the release view's"] == 1.0
 
 
 def test_removal(tmp_path, monkeypatch):
@@ -89,7 +100,8 @@ def test_latency_and_its_picture(tmp_path):
 
 def test_sequence_and_its_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "flights", lambda most=None: None)
-    rows, peers_ = contents(sequence, tmp_path).values()
+    rows, peers_, views_ = contents(sequence, tmp_path).values()
+    assert [row["view"] for row in views_] == ["release", "transcript"]
     assert {row["solver"] for row in peers_} == {"newton-cholesky", "lbfgs"}
     assert sum(row["requests"] for row in rows[:-1]) == rows[-1]["requests"] == 60
     assert rows[-1]["bound over truth"]["min"] >= 1
@@ -118,6 +130,19 @@ def test_memory(tmp_path):
 def test_softmax(tmp_path):
     (rows,) = contents(softmax, tmp_path).values()
     assert rows[0]["ours to the refit"] <= rows[0]["certified distance"] + 1e-4
+
+
+def test_utility(tmp_path, monkeypatch):
+    monkeypatch.setattr(utility, "RELEASES", 3)
+    # Whether packages are there is not what is tested.
+    monkeypatch.setattr(utility, "table", lambda *which: None)
+    lines, (short,) = contents(utility, tmp_path).values()
+    assert {line["data"].split(",")[0] for line in lines} == {"breast_cancer", "diabetes"}
+    assert short["refused"] == 0 == short["cost more than 0.01"] and short["lines"] == len(lines)
+    for line in lines:
+        assert line["worst"] <= line["mean release"] and line["costs too much"] == ""
+        if "LinearSVC" not in line["estimator"] and "Huber" not in line["estimator"]:
+            assert line["without noise"] == pytest.approx(line["scikit-learn"], abs=0.005)
 
 
 def test_gpu_runs_on_any_device(tmp_path):

@@ -19,10 +19,11 @@ from certunlearn.bounds import (
     distance_measured,
     distance_remainder,
     gsc_remainder,
+    joint_drift,
 )
 from certunlearn.factor import factorise, largest_eigenvalue
 from certunlearn.noise import Geometry, Transfer
-from certunlearn.tradeoff import calibrate, delta_from_epsilon
+from certunlearn.tradeoff import calibrate, delta_from_epsilon, drift_shares
 
 from . import reference
 
@@ -162,7 +163,7 @@ def delta_of_precisions(ratio, D, epsilon):
 @pytest.mark.parametrize("D", [1, 2, 7, 60])
 @pytest.mark.parametrize("delta", [1e-3, 1e-6, 1e-12])
 def test_covariance_drift_is_above_the_truth(eta, D, delta):
-    epsilon = covariance_drift(eta, D, delta)
+    epsilon = covariance_drift(eta, D, -math.log(delta) * (1 + 1e-15))
     ratios = [1 + mpf(eta), 1 - mpf(eta), 1 / (1 + mpf(eta)), 1 / (1 - mpf(eta))]
     with mpmath.workdps(60):
         assert all(delta_of_precisions(r, D, epsilon) <= delta for r in ratios)
@@ -172,10 +173,56 @@ def test_covariance_drift_is_above_the_truth(eta, D, delta):
         assert eta > 0.05 or chi_square_tail(edge, D) > delta
 
 
+def test_joint_drift_is_above_the_truth_for_releases_of_other_sizes():
+    rng, delta = np.random.default_rng(0), 0.01
+    for parts in ([(1, 0.2), (40, 0.02)], [(3, 0.1), (2, 0.24), (90, 0.01)]):
+        e = [eta / (1 - eta) for _, eta in parts]
+        f = [x / (1 - x) for x in e]
+        spread = sum(D * g * g / 4 for (D, _), g in zip(parts, f, strict=True))
+        epsilon = joint_drift(spread, max(f), -math.log(delta) * (1 + 1e-15))
+        # The log ratio of the two densities, drawn under the first law, in both directions.
+        for sign in (1, -1):
+            ratio = sum(
+                0.5 * np.sum(s * (rng.normal(size=(20_000, D)) ** 2) - np.log1p(s), axis=1)
+                for D, s in ((D, sign * eta) for D, eta in parts)
+            )
+            assert np.mean(ratio > epsilon) <= delta
+            assert np.mean(ratio > epsilon / 16) > delta
+
+
+@pytest.mark.parametrize("reserve, tail", [(1e-3, 1e-10), (1e-5, 1e-300), (5e-4, 1e-3)])
+def test_shares_of_the_drift_cost_no_more_than_what_is_reserved(reserve, tail):
+    v, f = drift_shares(reserve, -math.log(tail))
+    with mpmath.workdps(60):
+        x = -mpmath.log(mpf(tail))
+        assert 0.99 * reserve < 2 * mpf(v) + 2 * mpmath.sqrt(v * x) + f * x <= reserve
+    assert joint_drift(v, f, -math.log(tail)) <= reserve * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("view, releases", [("release", 7), ("transcript", 400)])
+def test_releases_of_any_sizes_keep_to_the_shares(view, releases):
+    v, f = drift_shares(1e-3, 1.0 - math.log(1e-9))
+    rng, spread = np.random.default_rng(1), mpf(0)
+    for t in range(1, releases + 1):
+        D = int(rng.choice([1, 5, 60, 3000]))
+        asked = {"dimension": D, "drifts": True, "view": view, "horizon": 30}
+        budget = calibrate(1.0, 1e-6, 0.1, **asked)
+        eta = mpf(budget.caps(t).drift)
+        own = eta / (1 - 2 * eta)
+        assert own <= f
+        spread += D * own**2 / 4
+        assert budget.joint_epsilon(t) == budget_of_one(view).joint_epsilon(t)
+    assert spread <= (v if view == "transcript" else releases * v)
+
+
+def budget_of_one(view):
+    return calibrate(1.0, 1e-6, 0.1, dimension=1, drifts=True, view=view)
+
+
 def test_covariance_drift_gives_up_and_refuses():
-    assert covariance_drift(0.25, 3, 1e-6) == math.inf
-    assert covariance_drift(0.0, 3, 1e-6) <= 1e-300
-    for bad in ((-1.0, 1, 0.1), (0.1, 0, 0.1), (0.1, 1, 0.0)):
+    assert covariance_drift(0.25, 3, 14.0) == math.inf
+    assert covariance_drift(0.0, 3, 14.0) <= 1e-150
+    for bad in ((-1.0, 1, 2.0), (0.1, 0, 2.0), (0.1, 1, 0.0)):
         with pytest.raises(ValueError, match="bad drift"):
             covariance_drift(*bad)
 
@@ -339,8 +386,9 @@ def test_calibrate_covers_shift_and_drift_together(epsilon, delta, drifts):
 def test_calibrate_charges_the_drift_it_allows(dimension):
     b = calibrate(1.0, 1e-6, 0.1, dimension=dimension, drifts=True)
     tail = 1e-3 * 1e-6 * math.exp(-1.0)
-    assert covariance_drift(b.drift_cap, dimension, tail) <= b.drift_epsilon < 1e-2
-    assert 10 * covariance_drift(b.drift_cap, dimension, tail) > b.drift_epsilon
+    charged = covariance_drift(b.drift_cap, dimension, -math.log(tail))
+    # Half is for the spread of all coordinates, half for the largest of them.
+    assert 0.5 * b.drift_epsilon < charged <= b.drift_epsilon < 1e-2
     with mpmath.workdps(60):
         for r in (1 + mpf(b.drift_cap), 1 - mpf(b.drift_cap)):
             assert delta_of_precisions(r, dimension, b.drift_epsilon) <= tail
@@ -367,3 +415,25 @@ def test_joint_epsilon_agrees_with_dp_accounting(releases, drifts):
     ours = b.joint_epsilon(releases)
     assert theirs * (1 - 1e-3) <= ours <= theirs * (1.2 if drifts else 1.002)
     assert b.joint_epsilon(releases + 1) > ours
+
+
+def test_joint_epsilon_of_very_many_releases_is_a_number():
+    b = calibrate(1.0, 1e-6, 0.1, dimension=51, drifts=True)
+    for releases in (10**4, 10**5, 10**6):
+        # Bun & Steinke's bound on epsilon, which the exact curve stays below.
+        mu = b.mu * math.sqrt(releases)
+        above = mu * mu / 2 + mu * math.sqrt(-2 * math.log(1e-6))
+        assert mu * mu / 2 < b.joint_epsilon(releases) < 1.05 * above
+
+
+@pytest.mark.parametrize("epsilon, delta", [(1e-12, 1e-6), (700.0, 1e-200), (1e-140, 0.5)])
+def test_calibrate_leaves_a_drift_in_every_corner(epsilon, delta):
+    b = calibrate(epsilon, delta, 0.1, dimension=10, drifts=True)
+    assert 0 < b.drift_cap < 0.25 and b.mu > 0
+
+
+def test_calibrate_refuses_what_leaves_nothing():
+    with pytest.raises(ValueError, match="leaves no room"):
+        calibrate(1e-300, 0.5, 0.1, dimension=10, drifts=True)
+    with pytest.raises(ValueError, match="delta must be"):
+        calibrate(1.0, 1e-310, 0.1, dimension=10, drifts=True)

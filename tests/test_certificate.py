@@ -10,6 +10,7 @@ import pytest
 from dp_accounting.pld import privacy_loss_distribution as pld
 
 from certunlearn import Certificate, CertifiedLogReg, __version__
+from certunlearn.certificate import CONDITIONS
 from certunlearn.tradeoff import (
     calibrate,
     delta_from_epsilon,
@@ -54,14 +55,27 @@ def test_json_is_standard_json(claimless):
 
     values = json.loads(claimless.to_json(), parse_constant=refuse)
     assert set(values) == {f.name for f in fields(Certificate)}
-    assert values["version"] == 1
+    assert values["version"] == 2
 
 
 def test_numbers_survive_the_round_trip_to_the_last_bit(certificate):
-    odd = replace(certificate, epsilon=0.1 + 0.2, delta=5e-324, mu=1 / 3, distance=2.0**-60)
+    budget = calibrate(0.1 + 0.2, 1 / 3 * 1e-9, 0.1, dimension=3, drifts=True)
+    odd = replace(
+        certificate,
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        mu=budget.mu,
+        drift=budget.drift,
+        joint_epsilon=budget.epsilon,
+        joint_mu=budget.mu,
+        joint_drift=budget.drift,
+        sigma=1e3 / 3,
+        noise=1e3 / 3,
+        scale=(1.0,),
+        distance=2.0**-60,
+    )
     again = Certificate.from_json(odd.to_json())
-    assert (again.epsilon, again.delta, again.mu) == (0.1 + 0.2, 5e-324, 1 / 3)
-    assert again.distance == 2.0**-60
+    assert again == odd and again.epsilon == 0.1 + 0.2 and again.distance == 2.0**-60
 
 
 def altered(certificate, **changes):
@@ -72,7 +86,7 @@ def altered(certificate, **changes):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (dict(version=2), "not a certificate of version 1"),
+        (dict(version=3), "not a certificate of version 1 or 2"),
         (dict(version=0), "not a certificate of version 1"),
         (dict(version="1"), "not a certificate of version 1"),
         (dict(version=None), "not a certificate of version 1"),
@@ -126,12 +140,13 @@ def test_public_is_the_same_whichever_rows_were_removed():
     a = CertifiedLogReg(random_state=1).fit(X, y).forget([3]).certificate_
     b = CertifiedLogReg(random_state=1).fit(X, y).forget([5]).certificate_
     differ = {k for k, v in asdict(a.public()).items() if asdict(b.public())[k] != v}
-    assert differ <= {"coefficient_deviation"}
+    assert differ <= {"coefficient_deviation", "weights", "issued"}
     assert a.distance != b.distance
 
 
 def test_check_asks_for_both_numbers(certificate, claimless):
-    e, d = certificate.epsilon, certificate.delta
+    certificate, e, d = replace(certificate, seeded=False), certificate.epsilon, certificate.delta
+    certificate = replace(certificate, conditions=CONDITIONS)
     assert certificate.check(e, d) and certificate.check(2 * e, 2 * d)
     assert certificate.public().check(e, d)
     assert not certificate.check(np.nextafter(e, 0), d)
@@ -152,7 +167,10 @@ def test_frozen(certificate):
 def test_statement_names_the_numbers_and_what_is_not_covered():
     c = fitted(epsilon=0.375, delta=3e-5, noise=0.25, mechanism="isotropic").certificate_
     text = str(c)
-    for part in ("epsilon = 0.375", "delta = 3e-05", "isotropic", "sigma = 0.25", "joint view"):
+    assert c.sigma == 0.25 * c.scale[0]
+    sigma = f"sigma = {c.sigma:g};", f"0.25 times {c.scale[0]:.3g}, the retained rows' scale"
+    epsilon = "epsilon = 0.375 for all releases since the oldest removal, however many"
+    for part in (epsilon, "delta = 3e-05", "isotropic", *sigma):
         assert part in text
     assert "retraining by the same estimator to within the fit distance" in text
     assert f"on the {c.n_retained} retained rows" in text and c.n_retained == 68
@@ -171,8 +189,8 @@ def test_statement_without_noise_claims_nothing(claimless):
 
 
 def test_statement_follows_the_view():
-    assert "this one release" in str(fitted().certificate_)
-    joint = fitted(view="transcript").certificate_
+    assert "this one release" in str(fitted(view="release").certificate_)
+    joint = fitted().certificate_
     assert "all releases since the oldest removal together" in str(joint)
     assert joint.joint_epsilon == joint.epsilon == 1.0
 
@@ -187,10 +205,13 @@ def test_reproducible_noise_is_said_not_to_be_private(seed, private):
 
 def test_what_the_model_fills_in(certificate):
     model = fitted()
-    assert certificate.kind == "gaussian" and certificate.view == "release"
-    assert certificate.goal == "untraining" and certificate.version == 1
+    assert certificate.kind == "gaussian" and certificate.view == "transcript"
+    assert certificate.goal == "untraining" and certificate.version == 2
     assert certificate.library == f"certunlearn {__version__}"
-    assert 0 < certificate.fit_distance < certificate.distance_target < 0.1 * certificate.mu
+    assert 0 < certificate.fit_distance < certificate.distance_target
+    # A thousand equal parts of nine tenths.
+    allowed = 0.1 * certificate.mu * (0.9 / 1000) ** 0.5
+    assert 0.999 * allowed < certificate.fit_distance + certificate.distance_target <= allowed
     assert certificate.mu <= mu_from_epsilon_delta(1.0, 1e-6)
     assert certificate.mu >= 0.99 * mu_from_epsilon_delta(1.0, 1e-6)
     low, middle, high = certificate.coefficient_deviation
@@ -240,7 +261,7 @@ def test_epsilon_from_delta_is_there_and_back_and_agrees(mu, delta):
 
 @pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
 def test_joint_epsilon_grows_with_the_releases_as_the_composition_does(mechanism):
-    model = fitted(mechanism=mechanism)
+    model = fitted(mechanism=mechanism, view="release")
     joint, mu = [model.certificate_.joint_epsilon], model.certificate_.mu
     for _ in range(15):
         joint.append(model.release().certificate_.joint_epsilon)
@@ -310,12 +331,13 @@ KINDS = {f.name: get_type_hints(Certificate)[f.name] for f in fields(Certificate
 def test_every_field_refuses_what_it_cannot_hold(certificate, field):
     kind = KINDS[field]
     options = get_args(kind) if type(None) in get_args(kind) else (kind,)
-    wrong = [{}, {"a": 1}, [{}], [["a"]], [None], [True], [-1.0], True]
+    wrong = [{}, {"a": 1}, [{}], [["a"]], [None], [True], [-1.0]]
+    wrong += [] if kind is bool else [True]
     wrong += [-1, -0.5, 10**400, 1 - 2**70, math.nan, -math.inf, math.inf]
     wrong += [] if str in options else ["", "1", "NaN", "-inf"]
     wrong += [] if type(None) in options else [None]
     for value in wrong:
-        with pytest.raises(ValueError, match=f"^{field} of|version 1$"):
+        with pytest.raises(ValueError, match=f"^{field} of|version 1 or 2$"):
             Certificate.from_json(altered(certificate, **{field: value}))
 
 

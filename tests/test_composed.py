@@ -5,7 +5,9 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.decomposition import PCA
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
@@ -15,6 +17,7 @@ from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
+    OneHotEncoder,
     RobustScaler,
     StandardScaler,
 )
@@ -44,6 +47,21 @@ CHAINS = {
     "nothing": ("passthrough", None, FunctionTransformer()),
     "many": (MinMaxScaler(), "passthrough", PCA(), FunctionTransformer(), StandardScaler()),
     "nested": (Pipeline([("a", RobustScaler()), ("b", Pipeline([("c", PCA(2))]))]),),
+    "few of many": (VarianceThreshold(), SelectKBest(k=3), TruncatedSVD(2, random_state=0)),
+    "side by side": (
+        ColumnTransformer(
+            [
+                ("s", StandardScaler(), [3, 0]),
+                ("p", Pipeline([("m", MinMaxScaler()), ("p", PCA(2))]), [0, 1, 2]),
+                ("d", "drop", [1]),
+                ("n", RobustScaler(), []),
+                ("twice", MaxAbsScaler(), [1, 1]),
+            ],
+            remainder="passthrough",
+            transformer_weights={"s": 0.5},
+        ),
+        StandardScaler(),
+    ),
     "a column that does not vary": (StandardScaler(), MinMaxScaler()),
 }
 HEADS = {
@@ -119,6 +137,32 @@ def test_names_of_the_raw_columns():
     plain = unnamed.export_predictor(composed=True)
     assert not hasattr(plain, "feature_names_in_")
     agree(plain, unnamed, X.to_numpy())
+
+
+def test_columns_of_a_frame_by_name():
+    X, y = numbers()
+    X = pd.DataFrame(X, columns=list("pqrs"))
+    inner = ColumnTransformer([("x", StandardScaler(), ["s"])], remainder="passthrough")
+    step = ColumnTransformer(
+        [
+            ("n", StandardScaler(), ["r", "p"]),
+            ("i", inner, ["p", "s"]),
+            ("by kind", PCA(2), make_column_selector(dtype_include=float)),
+        ],
+        remainder="drop",
+    )
+    pipe = piped(step).fit(X, y).forget([3])
+    plain = pipe.export_predictor(composed=True)
+    assert type(plain) is LogisticRegression
+    assert plain.feature_names_in_.tolist() == list("pqrs") and plain.coef_.shape == (1, 4)
+    agree(plain, pipe, X)
+    left = piped(ColumnTransformer([("n", StandardScaler(), ["r"])])).fit(X, y)
+    alone = left.export_predictor(composed=True)
+    assert np.flatnonzero(alone.coef_).tolist() == [2]
+    agree(alone, left, X)
+    encoded = ColumnTransformer([("n", StandardScaler(), ["r"]), ("o", OneHotEncoder(), ["p"])])
+    with pytest.raises(AssumptionError, match="step 'a__o', a OneHotEncoder"):
+        piped(encoded).fit(X.round(), y).export_predictor(composed=True)
 
 
 def test_declared_steps():

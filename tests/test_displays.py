@@ -18,7 +18,6 @@ from certunlearn import (  # noqa: E402
     ForgettingCurveDisplay,
     InfluenceDisplay,
 )
-from certunlearn.power import one_release  # noqa: E402
 
 from .test_pipeline import numbers, piped  # noqa: E402
 
@@ -84,8 +83,8 @@ def test_certificate_display_shows_the_promise(epsilon):
     display = CertificateDisplay.from_certificate(c)
     a, b = display.false_positive_rate, display.true_positive_rate
     assert a[0] == 0 and a[-1] == b[-1] == 1 and (np.diff(a) > 0).all()
-    assert (b >= a).all() and (b - a).max() <= one_release(c).advantage + 1e-11
-    assert b[50] == one_release(c).true_positive_rate(a[50])
+    assert (b >= a).all() and (b - a).max() <= c.promise.advantage + 1e-11
+    assert b[50] == c.promise.true_positive_rate(a[50])
     assert any(f"ε = {epsilon:g}" in t for t in texts(display.ax_))
     assert "guessing" in texts(display.ax_)
 
@@ -99,7 +98,7 @@ def test_certificate_display_is_public(model):
 
 @pytest.mark.parametrize("view", ["release", "transcript"])
 def test_forgetting_curve_follows_the_history(view):
-    model = fitted(view=view)
+    model = fitted(view=view, horizon=1)
     display = ForgettingCurveDisplay.from_estimator(model)
     history = model.history_
     assert display.tier == [entry["tier"] for entry in history]

@@ -3,6 +3,7 @@
 import re
 import runpy
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,20 @@ def test_readme_blocks_run(capsys):
 def test_examples_run(path, capsys, tmp_path, monkeypatch):
     source = path.read_text()
     assert "assert " in source
-    # Pictures go where the example is run.
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(path)])
+    # Pictures go into the folder that is named, or a temporary one, and never where it is run.
+    here, named, temporary = (tmp_path / name for name in ("here", "named", "temporary"))
+    for folder in (here, temporary):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    # One run of each, as they take a while: by turns with a folder and without.
+    by_name = EXAMPLES.index(path) % 2 == 1
+    monkeypatch.setattr(sys, "argv", [str(path), *([str(named)] if by_name else [])])
     runpy.run_path(str(path), run_name="__main__")
-    assert capsys.readouterr().out
-    assert len(list(tmp_path.glob("*.png"))) == source.count("savefig(")
+    out, folder = capsys.readouterr().out, named if by_name else temporary
+    pictures = list(folder.rglob("*.png")) if folder.exists() else []
+    assert len(pictures) == source.count("savefig(") and not list(here.iterdir())
+    assert out and all(str(picture) in out for picture in pictures)
 
 
 def test_demo_prints_a_table_and_tells_the_truth(capsys):
@@ -43,10 +52,11 @@ def test_demo_prints_a_table_and_tells_the_truth(capsys):
     assert "certified" in out and "not covered" in out
     tiers = re.compile(r" (downdate|chord|refresh) .*\d$")
     rows = [line.split() for line in out.splitlines() if tiers.search(line)]
-    assert len(rows) == 7
+    assert len(rows) == 9
     for cells in rows:
-        certified, true, allowed = (float(v) for v in cells[-6:-3])
-        assert true <= certified * 1.05 + 1e-9 and certified <= allowed
+        certified, true, refit, _ = (float(v) for v in cells[-7:-3])
+        # Of one digit each.
+        assert true <= certified * 1.2 and certified <= 1 and refit >= 0
 
 
 def test_documents_speak_of_the_project_alone():

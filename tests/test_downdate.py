@@ -43,7 +43,8 @@ def data(n, d, K=2, seed=0):
 @pytest.mark.parametrize("mechanism, least", [("gram", 180), ("isotropic", 180), ("objective", 0)])
 def test_single_requests_read_no_retained_row(reads, mechanism, least):
     X, y = data(20_000, 20)
-    model = CertifiedLogReg(noise=0.1, mechanism=mechanism, random_state=0).fit(X, y)
+    view = {"view": "release"}
+    model = CertifiedLogReg(noise=0.1, mechanism=mechanism, random_state=0, **view).fit(X, y)
     store, tiers = model._model.rows, []
     for row in range(200):
         reads["sweeps"], reads["positions"] = 0, set()
@@ -62,7 +63,7 @@ def test_single_requests_read_no_retained_row(reads, mechanism, least):
 
 def test_many_classes_and_batches_read_no_retained_row(reads):
     X, y = data(20_000, 6, K=3)
-    model = CertifiedLogReg(random_state=0).fit(X, y)
+    model = CertifiedLogReg(view="release", random_state=0).fit(X, y)
     reads["sweeps"], reads["positions"] = 0, set()
     model.forget(np.arange(8))
     assert model.certificate_.tier == "downdate"
@@ -73,7 +74,7 @@ def test_many_classes_and_batches_read_no_retained_row(reads):
 @pytest.mark.parametrize("mechanism", ["gram", "isotropic", "objective"])
 def test_a_pickle_holds_no_difference_that_tells_a_row(K, mechanism):
     X, y = data(3_000, 4, K)
-    model = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X, y)
+    model = CertifiedLogReg(mechanism=mechanism, view="release", random_state=0).fit(X, y)
     tiers = [model.forget([row]).certificate_.tier for row in range(3)]
     assert {"downdate", "chord"} & set(tiers)
     before = model._model.gram.curvature

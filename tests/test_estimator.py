@@ -181,7 +181,7 @@ def test_two_classes_at_once_and_the_last_one_stays(mechanism):
     with pytest.warns(ClassForgottenWarning, match="labelled 1, 3"):
         model.forget(np.isin(y, [1, 3]), confirm=True)
     np.testing.assert_array_equal(model.classes_, [0, 2])
-    assert model.certificate_.check(1.0, 1e-6) and model.coef_.shape == (1, D)
+    assert model.certificate_.check(1.0, 1e-6, allow_seeded=True) and model.coef_.shape == (1, D)
     coef = model.coef_.copy()
     with pytest.raises(AssumptionError, match="1 class"):
         model.forget(np.flatnonzero(y == 0))
@@ -240,7 +240,7 @@ def test_positions_never_shift():
 
 def test_release_draws_anew_and_is_counted():
     X, y = problem()
-    model = CertifiedLogReg().fit(X, y)
+    model = CertifiedLogReg(view="release").fit(X, y)
     before, joint = [model.coef_], [model.certificate_.joint_epsilon]
     secret = model._model.W.copy()
     assert model.release() is model
@@ -486,15 +486,15 @@ def test_pickling_says_what_the_pickle_holds():
     model.fit(X, y)
     with pytest.warns(SecretStateWarning, match="retained rows.*export_predictor"):
         pickle.dumps(model)
-    with pytest.warns(SecretStateWarning):
-        copy.deepcopy(model)
+    # A copy stays where the model is.
+    copy.copy(model), copy.deepcopy(model)
 
 
-def test_a_copy_forgets_on_its_own():
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_forgets_on_its_own(copied):
     X, y = marked()
     model = CertifiedLogReg(random_state=SEED).fit(X, y)
-    with pytest.warns(SecretStateWarning):
-        other = copy.deepcopy(model)
+    other = copied(model)
     other.forget([10])
     assert model.n_forgotten_ == 0 and traces(X[10], pickled(model))
     np.testing.assert_array_equal(model.forget([10]).coef_, other.coef_)

@@ -21,7 +21,9 @@ from . import problems, reference
 
 
 def model(**changes):
-    return CertifiedLogReg(**dict(solver="lbfgs", random_state=0, tol=1e-9) | changes)
+    return CertifiedLogReg(
+        **dict(solver="lbfgs", view="release", random_state=0, tol=1e-9) | changes
+    )
 
 
 def refit(X, y):
@@ -46,7 +48,7 @@ def test_agrees_with_scikit_learn_before_and_after_a_removal(name, standardised)
         true = released._model.gram.geometry.norm(released._model.W - W)
         assert true <= released.certificate_.distance <= released.certificate_.distance_target
         assert released.certificate_.n_retained == keep.sum()
-        assert released.certificate_.check(1.0, 1e-6)
+        assert released.certificate_.check(1.0, 1e-6, allow_seeded=True)
     assert not jax.config.jax_enable_x64 and jnp.ones(1).dtype == np.float32
 
 
@@ -107,7 +109,7 @@ def test_a_poor_start_is_no_less_certified(monkeypatch):
     "scale, changes, error, says",
     [
         (1.0, dict(max_iter=1), ConvergenceError, "1 Newton steps"),
-        (1.0, dict(C=np.inf), AssumptionError, "C=inf"),
+        (1.0, dict(C=np.inf), AssumptionError, "use a finite C or solver"),
         (1e8, {}, NotCertifiedError, "certified distance inf"),
         (1e200, {}, AssumptionError, "overflows"),
     ],

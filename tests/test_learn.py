@@ -65,7 +65,7 @@ def test_learn_is_a_fit_on_all_rows(K, mechanism, solver):
 
 def test_a_row_learnt_alone_reads_no_other():
     X, y = data(n=20_000)
-    model = CertifiedLogReg(random_state=0).fit(X[:-1], y[:-1])
+    model = CertifiedLogReg(view="release", random_state=0).fit(X[:-1], y[:-1])
     before = model._model.rows.reads
     model.learn(X[-1:], y[-1:])
     assert model.certificate_.tier == "downdate" and model._model.rows.reads - before <= 1
@@ -214,38 +214,40 @@ def test_an_edit_that_is_interrupted_before_it_is_taken_over(monkeypatch):
     assert (unlearner.held(model._model, np.arange(N, N + 4))[0] == X[N + 5 : N + 9]).all()
 
 
-def test_a_class_that_comes_back():
+def test_a_class_comes_back_as_long_as_a_row_carries_its_label():
     X, y = data(3)
-    model = CertifiedLogReg(random_state=0).fit(X[:N], y[:N])
     gone = np.flatnonzero(y[:N] == 2)
+    light = np.arange(N) == gone[-1]
+    model = CertifiedLogReg(random_state=0).fit(X[:N], y[:N], sample_weight=~light * 1.0)
     with pytest.warns(match="no retained row is labelled 2"):
-        model.forget(gone, confirm=True)
+        model.forget(gone[:-1], confirm=True)
     assert model.classes_.tolist() == [0, 1]
-    model.learn(X[gone], y[gone])
+    model.learn(X[gone[:-1]], y[gone[:-1]])
     assert model.classes_.tolist() == [0, 1, 2]
-    sound(model, X[:N], y[:N])
+    order = np.r_[np.flatnonzero(y[:N] != 2), gone[:-1]]
+    sound(model, X[order], y[order])
+    with pytest.warns(match="no retained row is labelled 2"):
+        model.forget(gone[-1]).forget(np.arange(N, N + len(gone) - 1), confirm=True)
+    # It is as unknown now as a label that never was.
+    with pytest.raises(ValueError, match="did not occur"):
+        model.learn(X[gone], y[gone])
+    sound(model, *(v[:N][y[:N] != 2] for v in (X, y)))
 
 
 @pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
-def test_a_class_that_no_counted_release_had_comes_only_without_drift(mechanism):
+def test_a_class_comes_whatever_was_released_before(mechanism):
     X, y = data(3)
-    settings = {"mechanism": mechanism, "random_state": 0}
-    model = CertifiedLogReg(**settings).fit(X[:N], y[:N], sample_weight=(y[:N] < 2) * 1.0)
-    gone, new = np.flatnonzero(y[:N] < 2)[:2], np.flatnonzero(y == 2)
-    # As the first change nothing is counted yet.
-    assert CertifiedLogReg(**settings).fit(X[:N], y[:N], sample_weight=(y[:N] < 2) * 1.0).learn(
-        X[new], y[new]
-    ).classes_.tolist() == [0, 1, 2]
-    model.forget(rows=gone)
-    before, known = model.coef_.copy(), model._model
-    if mechanism == "gram":
-        # Those since the removal were allowed the drift of fewer coefficients.
-        with pytest.raises(NotCertifiedError, match="counted together"):
-            model.learn(X[new], y[new])
-        assert np.array_equal(model.coef_, before) and model._model is known
-        assert known.rows.n == N
-    else:
-        assert model.learn(X[new], y[new]).classes_.tolist() == [0, 1, 2]
+    model = CertifiedLogReg(mechanism=mechanism, random_state=0)
+    model.fit(X[:N], y[:N], sample_weight=(y[:N] < 2) * 1.0)
+    new = np.flatnonzero(y == 2)
+    model.forget(rows=np.flatnonzero(y[:N] < 2)[:2])
+    model.learn(X[new], y[new])
+    assert model.classes_.tolist() == [0, 1, 2]
+    # The caps are those of a fit with three classes: they say nothing of earlier releases.
+    caps = CertifiedLogReg(mechanism=mechanism).fit(X[:N], y[:N])._model.budget.caps(2)
+    assert model._model.budget.caps(2) == caps
+    kept = np.r_[np.flatnonzero(y[:N] < 2)[2:], new]
+    sound(model, X[kept], y[kept])
 
 
 def test_what_cannot_be_certified_is_not_learnt():

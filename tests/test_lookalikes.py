@@ -1,6 +1,7 @@
 """Look-alikes: all of them found, none invented, and never n x n numbers at a time."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,6 +202,11 @@ def fitted(n=600, d=10, copies=20, kind=np.asarray, **params):
     return X, y, CertifiedLogReg(random_state=0, **params).fit(kind(X), y, groups=groups)
 
 
+def timeless(model):
+    """What the public certificate says, but for the time of the release."""
+    return replace(model.certificate_.public(), issued=None)
+
+
 def test_expand_equals_forgetting_the_group():
     X, y, model = fitted()
     np.testing.assert_array_equal(model.neighbours([3]).rows, np.arange(580, 600))
@@ -208,7 +214,7 @@ def test_expand_equals_forgetting_the_group():
     model.forget([3], expand="near")
     other.forget(groups="g3")
     np.testing.assert_array_equal(model.coef_, other.coef_)
-    assert model.certificate_.public() == other.certificate_.public()
+    assert timeless(model) == timeless(other)
     assert model.n_retained_ == 579 and model.n_forgotten_ == 21
     entry = model.history_[-1]
     assert (entry["rows"], entry["look_alikes"]) == (21, 20)
@@ -247,7 +253,7 @@ def test_counting_gives_the_release_of_a_plain_removal():
     np.testing.assert_array_equal(
         counted.forget([3], expand="count").coef_, plain.forget([3]).coef_
     )
-    assert counted.certificate_.public() == plain.certificate_.public()
+    assert timeless(counted) == timeless(plain)
 
 
 def test_sparse_rows_expand_as_dense_ones_do():

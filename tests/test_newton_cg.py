@@ -84,7 +84,10 @@ def test_many_classes_fit_and_forget():
     X, codes = data(30, n=3000, d=64, spread=0.0)
     model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, codes)
     model.forget(np.arange(30, 60))
-    assert model.certificate_.check(1.0, 1e-6) and model.certificate_.tier == "refresh"
+    assert (
+        model.certificate_.check(1.0, 1e-6, allow_seeded=True)
+        and model.certificate_.tier == "refresh"
+    )
     assert model.coef_.shape == (30, 64)
 
 

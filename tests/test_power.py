@@ -12,8 +12,8 @@ from scipy.stats import norm
 
 from certunlearn import CertifiedLogReg
 from certunlearn.certificate import Certificate
-from certunlearn.power import Promise, all_releases, one_release
-from certunlearn.tradeoff import calibrate, mu_from_epsilon_delta
+from certunlearn.power import Promise
+from certunlearn.tradeoff import calibrate, composed, mu_from_epsilon_delta
 
 RATES = [0.0, 1e-300, 1e-12, 1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999999, 1.0]
 
@@ -78,7 +78,7 @@ def test_rates_that_are_none_are_refused():
 @pytest.mark.parametrize("drift", [0.0, 1e-3, 0.5])
 def test_drift_is_charged_on_either_side(drift):
     mu, a, tail = 0.4, 0.05, 1e-4
-    found = Promise(math.inf, 1.0, mu, drift, tail).true_positive_rate(a)
+    found = Promise(math.inf, 1.0, mu, drift, -math.log(tail)).true_positive_rate(a)
     first = norm.cdf(norm.ppf(math.exp(drift) * a + tail) + mu)
     second = math.exp(drift) * norm.cdf(norm.ppf(a) + mu) + tail
     assert max(first, second) <= found <= max(first, second) * (1 + 1e-9)
@@ -91,7 +91,7 @@ def test_drift_bound_holds_for_gaussians_whose_variances_differ():
     edge = 3.5
     drift = edge**2 / 2 * (1 - s**-2)
     tail = 2 * norm.sf(edge / s)
-    promise = Promise(math.inf, 1.0, mu, drift, tail)
+    promise = Promise(math.inf, 1.0, mu, drift, -math.log(tail))
     for cut in np.linspace(-3, 3, 25):
         m, n = norm.sf(cut - mu), norm.sf(cut / s)
         assert m <= promise.true_positive_rate(n)
@@ -120,16 +120,20 @@ def certificate(mechanism="gram", view="release", releases=1, dimension=5, **ask
     asked = {"epsilon": 1.0, "delta": 1e-6} | asked
     drifts = mechanism != "isotropic"
     budget = calibrate(**asked, sigma=0.1, dimension=dimension, drifts=drifts, view=view)
+    joint = budget.joint(releases)
     return budget, Certificate(
         kind="gaussian",
         **asked,
         mu=budget.mu,
+        drift=budget.drift,
         sigma=0.1,
         mechanism=mechanism,
         view=view,
         distance_target=budget.distance_target,
         fit_distance=budget.fit_distance,
-        joint_epsilon=budget.joint_epsilon(releases),
+        joint_epsilon=joint.epsilon,
+        joint_mu=joint.mu,
+        joint_drift=joint.drift,
         coefficient_deviation=(0.1, 0.1, 0.1),
         reference="retraining",
         n_retained=10,
@@ -140,7 +144,7 @@ def certificate(mechanism="gram", view="release", releases=1, dimension=5, **ask
 @pytest.mark.parametrize("epsilon, delta", [(1e-3, 1e-9), (0.1, 1e-6), (1.0, 1e-6), (20.0, 1e-2)])
 def test_one_release_charges_the_drift_that_the_budget_does(epsilon, delta):
     budget, c = certificate(epsilon=epsilon, delta=delta)
-    promise = one_release(c)
+    promise = c.promise
     assert promise.drift_epsilon == budget.drift_epsilon > 0
     # What calibrate leaves for the means is what is left of delta beside this tail.
     tail = promise.drift_delta * math.exp(epsilon)
@@ -148,19 +152,20 @@ def test_one_release_charges_the_drift_that_the_budget_does(epsilon, delta):
     assert tail == pytest.approx(1e-3 * delta)
     expected = mu_from_epsilon_delta(epsilon - budget.drift_epsilon, left * (1 - 1e-12))
     assert promise.mu == budget.mu == expected
-    isotropic = one_release(certificate("isotropic", epsilon=epsilon, delta=delta)[1])
+    isotropic = certificate("isotropic", epsilon=epsilon, delta=delta)[1].promise
     assert isotropic.drift_epsilon == isotropic.drift_delta == 0
 
 
 @pytest.mark.parametrize("mechanism", ["gram", "isotropic", "objective"])
 @pytest.mark.parametrize("releases", [2, 3, 17, 100])
 @pytest.mark.parametrize("epsilon, delta", [(0.1, 1e-9), (1.0, 1e-6), (3.0, 1e-3)])
-def test_all_releases_count_at_least_as_many_as_there_are(mechanism, releases, epsilon, delta):
+def test_all_releases_have_the_shift_of_so_many(mechanism, releases, epsilon, delta):
     budget, c = certificate(mechanism, releases=releases, epsilon=epsilon, delta=delta)
-    joint = all_releases(c)
-    assert joint.epsilon == c.joint_epsilon
+    joint = c.joint_promise
+    assert joint.epsilon == c.joint_epsilon > epsilon
     assert joint.mu >= budget.mu * math.sqrt(releases)
-    assert joint.mu <= budget.mu * math.sqrt(1.05 * releases + 1)
+    assert joint.mu == pytest.approx(budget.mu * math.sqrt(releases), rel=1e-12)
+    assert (joint.drift_epsilon > 0) is (mechanism != "isotropic")
     # Far below what epsilon and delta alone say.
     if releases == 17:
         assert joint.even_odds < Promise(joint.epsilon, delta).even_odds
@@ -170,18 +175,61 @@ def test_all_releases_count_at_least_as_many_as_there_are(mechanism, releases, e
 def test_all_releases_are_one_release_where_the_view_says_so():
     for view, releases in (("transcript", 40), ("release", 1)):
         _, c = certificate(view=view, releases=releases)
-        assert all_releases(c) == one_release(c)
+        assert c.joint_promise == c.promise
 
 
-def test_all_releases_fall_back_on_epsilon_and_delta():
-    _, c = certificate(releases=3)
-    for odd in ({"joint_epsilon": math.inf}, {"mu": 0.0}, {"mu": 1e-30}, {"delta": 0.9}):
-        joint = all_releases(replace(c, **odd))
-        assert joint.mu == math.inf and joint.epsilon == odd.get("joint_epsilon", c.joint_epsilon)
+@pytest.mark.parametrize("mechanism", ["gram", "isotropic"])
+@pytest.mark.parametrize("releases", [1, 2, 50, 3000])
+@pytest.mark.parametrize(
+    "epsilon, delta",
+    [(1e-6, 1e-30), (1e-3, 1e-9), (0.1, 1e-3), (1.0, 1e-6), (30.0, 0.3), (700.0, 0.5)],
+)
+def test_what_is_issued_follows_from_mu_and_the_drift(mechanism, releases, epsilon, delta):
+    _, c = certificate(mechanism, releases=releases, epsilon=epsilon, delta=delta)
+    for promise in (c.promise, c.joint_promise):
+        assert promise.contradiction() is None
+        assert promise.implied_delta <= delta * (1 + 1e-12) or promise.epsilon == math.inf
+        if promise.epsilon < math.inf and delta > 1e-12:
+            smaller = replace(promise, epsilon=0.8 * promise.epsilon)
+            shift = replace(promise, mu=1.2 * promise.mu)
+            assert "do not follow from mu" in str(smaller.contradiction()) or epsilon < 1e-2
+            assert "do not follow from mu" in str(shift.contradiction())
+            less = replace(promise, mu=0.6 * promise.mu).contradiction()
+            assert "is smaller than what" in str(less) or promise.epsilon > 100
+
+
+@pytest.mark.long
+def test_nothing_that_is_issued_contradicts_itself():
+    rng, seen = np.random.default_rng(0), 0
+    for view in ["release", "transcript"] * 1500:
+        epsilon, delta = 10 ** rng.uniform(-6, 2.84), 10 ** rng.uniform(-30, -0.05)
+        dimension, drifts = int(10 ** rng.uniform(0, 5)), bool(rng.integers(4))
+        budget = calibrate(epsilon, delta, 0.1, dimension=dimension, drifts=drifts, view=view)
+        other = calibrate(10 ** rng.uniform(-3, 1.5), delta, 0.1, dimension=3, drifts=True)
+        parts = [(budget, int(10 ** rng.uniform(0, 5))), (other, int(10 ** rng.uniform(0, 2)))]
+        for joint in (budget.joint(1), budget.joint(parts[0][1]), composed(parts, delta)):
+            seen += joint.epsilon < math.inf
+            promise = Promise(joint.epsilon, delta, joint.mu, *joint.drift)
+            assert promise.contradiction() is None, promise
+        several, one = budget.joint(parts[0][1]), budget.joint(1)
+        assert several.epsilon >= one.epsilon and several.mu >= one.mu
+    assert seen > 7000
+
+
+def test_implied_delta_is_the_chain_of_the_shift_and_the_drift():
+    epsilon, mu, e, d = 1.0, 0.25, 0.01, 1e-7
+    x = (epsilon - e) / mu
+    shift = norm.cdf(mu / 2 - x) - math.exp(epsilon - e) * norm.cdf(-mu / 2 - x)
+    chains = math.exp(e) * shift + d, shift + math.exp(epsilon - e) * d
+    drifting = Promise(epsilon, 0.1, mu, e, -math.log(d))
+    assert drifting.implied_delta == pytest.approx(max(chains), rel=1e-9)
+    assert Promise(epsilon, 0.1, math.inf).implied_delta == 1.0
+    assert Promise(epsilon, 0.1, mu, 2.0, -math.log(d)).implied_delta == 1.0
+    assert Promise(math.inf, 0.1).implied_delta == 0.0
 
 
 def test_a_certificate_that_claims_nothing_promises_nothing():
     model = CertifiedLogReg(noise=0).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
-    for read in (one_release, all_releases):
+    for read in ("promise", "joint_promise"):
         with pytest.raises(ValueError, match="promises nothing"):
-            read(model.certificate_)
+            getattr(model.certificate_, read)

@@ -295,7 +295,7 @@ def test_requests_are_checked_as_those_of_forget():
 
 def test_capacity_is_what_fits():
     X, y = problem(n=4000, d=5)
-    model = fit(X, y)
+    model = fit(X, y, view="release")
     foreseen, order, done = model.capacity(), np.random.default_rng(3).permutation(4000), 0
     assert not model.should_refresh
     while True:
@@ -312,7 +312,7 @@ def test_capacity_is_what_fits():
 def test_a_worn_state_says_so():
     # A few rows on which much hangs: hardly one goes without a pass.
     X, y = problem(n=30, d=8)
-    assert fit(X, y, C=1e3, noise=0.001).should_refresh
+    assert fit(X, y, C=1e3, noise=0.001, view="release").should_refresh
 
 
 def test_the_room_works_without_an_estimator():

@@ -156,15 +156,21 @@ def test_certified_distances_are_above_the_truth(kind, K, form, monkeypatch):
 
 
 def refusals_of_dense_rows(kind, K, form):
-    """Problems, out of the same two, that are refused with dense rows and the same solver."""
+    """Problems, out of the same two, that are refused with dense rows and the same solver.
+
+    With a little less noise: what float64 can measure does not end at the same place for both.
+    """
     refused = 0
     for seed in range(2):
         X, codes, weight = problem(kind, K, seed)
         settings = settings_of(form, fit_intercept=bool((seed + K) % 2), solver="newton-cg")
+        settings = replace(settings, noise=0.8 * settings.noise)
         try:
             model = unlearner.fit(X.toarray(), codes, weight, settings)
             for gone in (np.array([7]), np.arange(30, 39)):
                 model = unlearner.forget(model, gone)
+            new = slice(40, 44)
+            unlearner.edit(model, np.array([50]), X.toarray()[new], codes[new], weight[new])
         except NotCertifiedError:
             refused += 1
     return refused
@@ -289,9 +295,10 @@ def test_robust_losses_start_near_targets_that_are_far_away(loss, unformed):
 
 def test_without_a_penalty_nothing_is_certified_and_the_way_out_is_named(unformed):
     X, y, _ = problem("plain", 2)
-    with pytest.raises(AssumptionError, match="finite C or noise=0"):
-        CertifiedRidge(alpha=0, mechanism="isotropic").fit(X, y)
-    CertifiedRidge(alpha=0, noise=0, mechanism="isotropic").fit(X, y).forget([1])
+    for noise in (0, 0.1):
+        # A distance of inf is refused without noise too: nobody would know what was solved.
+        with pytest.raises(AssumptionError, match="use an alpha > 0$"):
+            CertifiedRidge(alpha=0, noise=noise, mechanism="isotropic").fit(X, y)
 
 
 # The store.
@@ -486,7 +493,7 @@ def test_refusals_name_the_way_out():
     X = sp.csr_array((np.ones(20), (np.arange(20), np.arange(20))), (20, 5000))
     y = np.arange(20) % 2
     for mechanism in ("gram", "objective"):
-        with pytest.raises(AssumptionError, match='mechanism="isotropic"'):
+        with pytest.raises(AssumptionError, match='use mechanism="auto"'):
             CertifiedLogReg(mechanism=mechanism).fit(X, y)
     for solver in ("newton-cholesky", "lbfgs"):
         with pytest.raises(AssumptionError, match="newton-cg"):

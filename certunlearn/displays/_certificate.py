@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._pages import percent, upwards
 from ..certificate import Certificate
-from ..power import Promise, one_release
+from ..power import Promise
 from ._axes import BEST, GREY, INK, axes_of
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class CertificateDisplay:
         ValueError
             If it promises nothing.
         """
-        promise = one_release(certificate)
+        promise = certificate.promise
         # Denser at both ends, where the curve bends.
         levels = np.sin(0.5 * np.pi * np.linspace(0.0, 1.0, 201)) ** 2
         power = np.array([promise.true_positive_rate(a) for a in levels])

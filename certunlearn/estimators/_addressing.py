@@ -74,8 +74,8 @@ def _static(mask: Any, n: int) -> NDArray[np.bool_] | None:
     return array.copy()
 
 
-def _labels(name: str, values: Any, n: int) -> Labels | None:
-    """Check one label a row; None where there are none."""
+def _labels(name: str, values: Any, n: int, *, index: bool = False) -> Labels | None:
+    """Check one label a row; None where there are none.  Those of an ``index`` may be missing."""
     if values is None:
         return None
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
@@ -84,10 +84,29 @@ def _labels(name: str, values: Any, n: int) -> Labels | None:
     if len(values) != n:
         raise RowError(f"{name} has {len(values)} entries for {n} rows")
     try:
-        set(values)
+        missing = [i for i, v in enumerate(values) if v is None or _is_missing(v)]
+        labels = Labels(values)
     except TypeError as error:
         raise RowError(f"{name} must be hashable: {error}") from None
-    return Labels(values)
+    if missing and not index:
+        raise RowError(f"{name} has missing values, at positions {_some(missing)}")
+    return labels
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether a label is NaN, NaT or pandas' NA, by which nothing can be found again."""
+    same = label == label
+    return not same if isinstance(same, bool | np.bool_) else type(same).__name__ == "NAType"
+
+
+def _unshared(labels: Labels | None, new: list[Any]) -> None:
+    """Refuse ``new`` identifiers, of ``labels`` by now, that two rows share."""
+    if labels is not None and labels.shared:
+        twice = dict.fromkeys(label for label in new if len(labels.live(label)) > 1)
+        raise RowError(
+            f"identifiers that rows share: {_some(twice)}; each row needs its own row_ids=, and "
+            "groups= names all rows of a person"
+        )
 
 
 def _joined(old: Labels | None, new: Labels | None) -> Labels | None:
@@ -128,12 +147,13 @@ class RowNames:
         cls, X: Any, row_ids: Any, groups: Any, n: int, metadata: Any = None, static: Any = None
     ) -> RowNames:
         """Name the rows by ``row_ids``, else by a DataFrame's index, else by position alone."""
-        ids = row_ids
-        if ids is None and _is_pandas(X, "DataFrame"):
-            ids = X.index
+        index = row_ids is None and _is_pandas(X, "DataFrame")
+        labels = _labels("row_ids", X.index if index else row_ids, n, index=index)
+        if not index:
+            _unshared(labels, [] if labels is None else list(labels.values))
         return cls(
             n,
-            _labels("row_ids", ids, n),
+            labels,
             _labels("groups", groups, n),
             metadata=Metadata.of(metadata, n),
             static=_static(static, n),
@@ -204,12 +224,15 @@ class RowNames:
         if fixed is not None or self.static is not None:
             parts = (self.static, self.n), (fixed, m)
             fixed = np.concatenate([np.zeros(k, bool) if a is None else a for a, k in parts])
-        labels, owners = _labels("row_ids", ids, m), _labels("groups", groups, m)
+        labels, owners = _labels("row_ids", ids, m, index=True), _labels("groups", groups, m)
+        joined = _joined(self.labels, labels)
+        if not (self.labels is None or self.labels.shared):
+            _unshared(joined, [] if labels is None else list(labels.values))
         known = np.arange(self.n) if self.places is None else self.places
         where = np.concatenate([known, places])
         return RowNames(
             self.n + m,
-            _joined(self.labels, labels),
+            joined,
             _joined(self.groups, owners),
             None if np.array_equal(where, np.arange(self.n + m)) else where,
             table,
@@ -359,13 +382,15 @@ class RowNames:
                 "the rows were fitted without identifiers: pass row_ids= to fit, or name the "
                 "rows by position"
             )
-        found = _looked_up("labels", labels, self.labels.find)
+        if self.labels.shared:
+            raise AmbiguousRowError(
+                "the DataFrame's index has labels that several rows share, so it is not taken for "
+                "names of rows: pass rows= for positions in the fit, or fit with row_ids= (or "
+                "groups=, where rows belong to people)"
+            )
+        known = self.labels
+        found = _looked_up("labels", labels, lambda v: known.live(v) or known.gone(v)[-1:])
         unknown = [label for label, at in found if not at]
         if unknown:
             raise UnknownRowError(f"no row was fitted with label {_some(unknown)}")
-        twice = [label for label, at in found if len(at) > 1]
-        if twice:
-            raise AmbiguousRowError(
-                f"labels that several rows share: {_some(twice)}; name the rows by rows="
-            )
         return np.array([at[0] for _, at in found], dtype=np.int64)

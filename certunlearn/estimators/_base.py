@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -16,23 +14,34 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import _validate, unlearner
+from .._whole import verb
 from ..certificate import Certificate
-from ..exceptions import RowError, SecretStateWarning
+from ..exceptions import RowError
+from ..noise_cost import warn_if_drowned
 from ..tradeoff import VIEWS
 from ..unlearner import Model
 from ._addressing import Asked, RowNames
 from ._changes import Change, Changes
 from ._foresight import Foresight
 from ._progress import shown
+from ._upkeep import Upkeep
 
 Array = NDArray[np.float64]
 
 
-class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: ignore[misc]
+class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     """A fitted model of the unlearner behind scikit-learn's names.
 
     A subclass fits and calls `_adopt`; it says in `_attributes` how a release is shown, and in
     `_notice` what the user should hear of before a removal is taken over.
+
+    Notes
+    -----
+    Verbs may be called from several threads and wait for one another; predictions and exports wait
+    for none and see one release whole.  A verb that raises, or is interrupted at any instruction,
+    leaves the model as it was, or carried it out.  `copy.copy`, `copy.deepcopy` and pickles are
+    models of their own, with rows of their own; `sklearn.base.clone` is not fitted.  In a process
+    forked once JAX was at work whatever makes a pass over the rows raises ForkedError.
     """
 
     certificate_: Certificate
@@ -48,6 +57,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
     delta: float
     noise: float
     view: str
+    horizon: int
     #: Whether features may be sparse.
     _takes_sparse: bool = True
     #: Whether a change can give all other rows other features.
@@ -72,6 +82,7 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             "noise": _validate.real("noise", self.noise, low=0, closed="low"),
             "seed": _validate.seed("random_state", self.random_state),
             "view": _validate.choice("view", self.view, VIEWS),
+            "horizon": _validate.count("horizon", self.horizon, low=1),
         }
 
     def _features(self, X: Any) -> Any:
@@ -81,15 +92,22 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
 
     def _weights(self, X: Any, sample_weight: Any) -> Array:
         """Return a checked copy of the weights of rows, ones where none are given."""
-        return np.asarray(
-            _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
-            )
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
         )
+        if len(weight) and not weight.any():
+            # scikit-learn says so itself from 1.8 on.
+            raise ValueError("sample_weight must hold at least one non-zero number")
+        return np.asarray(weight)
+
+    def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
+        """Return attributes that a change leaves, besides those that show the release."""
+        return {}
 
     def _notice(self, before: Model, after: Model) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
 
+    @verb
     def forget(
         self,
         which: Any = None,
@@ -148,15 +166,14 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
-        with self._unchanged_on_error():
-            asked = Asked(which, rows, row_ids, groups, where)
-            positions, counts = self._agreed(asked, expand, confirm)
-            change = self._forgetting(positions)
-            self._carry_out(change, self._edit(change), progress)
-            self._count(counts)
-        self._scrub()
+        asked = Asked(which, rows, row_ids, groups, where)
+        positions, counts = self._agreed(asked, expand, confirm)
+        change = self._forgetting(positions)
+        self._carry_out(change, self._edit(change), progress)
+        self._count(counts)
         return self
 
+    @verb
     def learn(
         self,
         X: Any,
@@ -195,13 +212,13 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
-        with self._unchanged_on_error():
-            named, X = X, self._features(X)
-            more = row_ids, groups, metadata, static
-            change = self._learning(named, X.shape[0], y, sample_weight, *more)
-            self._carry_out(change, self._edit(change, X), progress)
+        named, X = X, self._features(X)
+        more = row_ids, groups, metadata, static
+        change = self._learning(named, X.shape[0], y, sample_weight, *more)
+        self._carry_out(change, self._edit(change, X), progress)
         return self
 
+    @verb
     def correct(
         self,
         which: Any = None,
@@ -245,15 +262,13 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
-        with self._unchanged_on_error():
-            if X is None and y is None:
-                raise RowError("give X=, y= or both to say what the rows are corrected to")
-            # All rows may be corrected at once: they stay.
-            positions = self._positions(Asked(which, rows, row_ids), staying=True)
-            new = None if X is None else self._features(X)
-            change = self._correcting(positions, y, None if new is None else new.shape[0])
-            self._carry_out(change, self._edit(change, new), progress)
-        self._scrub()
+        if X is None and y is None:
+            raise RowError("give X=, y= or both to say what the rows are corrected to")
+        # All rows may be corrected at once: they stay.
+        positions = self._positions(Asked(which, rows, row_ids), staying=True)
+        new = None if X is None else self._features(X)
+        change = self._correcting(positions, y, None if new is None else new.shape[0])
+        self._carry_out(change, self._edit(change, new), progress)
         return self
 
     def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
@@ -262,11 +277,11 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         left = len(model.members.weights) - model.requests.forgotten
         return self._names.positions(model.forgotten, left + int(staying), asked)
 
+    @verb
     def release(self) -> Self:
         """Draw a fresh release of the current state into ``coef_``; the joint view counts it."""
         check_is_fitted(self)
-        with self._unchanged_on_error():
-            self._adopt(self._unlearner.release(self._model), "release", 0)
+        self._adopt(self._unlearner.release(self._model), "release", 0)
         return self
 
     def _edit(self, change: Change, X: Any = None) -> Callable[..., Model]:
@@ -281,15 +296,13 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         X = known.held(before, change.gone)[0] if X is None else X
         return partial(known.edit, before, change.gone, X, change.codes, change.weight)
 
+    @verb
     def _changed(self, change: Change, X: Any = None, progress: Any = None) -> None:
         """Carry a change out where `_refit` might have to; ``X`` as in `_edit`."""
-        with self._unchanged_on_error():
-            action = self._edit(change, None if X is None else self._features(X))
-            # What the certificate says must not tell which of the two it was.
-            action = partial(action, room=True) if self._refits else action
-            self._carry_out(change, action, progress)
-        self._scrub()
+        action = self._edit(change, None if X is None else self._features(X))
+        self._carry_out(change, action, progress)
 
+    @verb
     def _refit(self, change: Change, X: Any, progress: Any = None) -> None:
         """Carry a change out while all other rows get other features, and release anew.
 
@@ -303,12 +316,10 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         progress : bool or callable, optional
             As in `fit`.
         """
-        with self._unchanged_on_error():
-            X, before = validate_data(self, X, dtype=np.float64, order="C"), self._model
-            action = partial(unlearner.refit, before, change.gone, X, change.codes, change.weight)
-            self._carry_out(change, action, progress)
-        self._scrub()
-        unlearner.erase(before)
+        X = validate_data(self, X, dtype=np.float64, order="C")
+        new = change.gone, X, change.codes, change.weight
+        action = partial(unlearner.refit, self._model, *new)
+        self._carry_out(change, action, progress)
 
     def _carry_out(self, change: Change, action: Callable[..., Model], progress: Any) -> None:
         """Do what ``action`` does, showing progress, and take its model over."""
@@ -316,11 +327,16 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
             model = action(progress=callback)
         # Before anything changes: a filter may turn a warning into an error.
         self._notice(self._model, model)
-        self._adopt(model, change.event, change.asked, _names=change.names)
+        more = self._remembered(change, model)
+        self._adopt(model, change.event, change.asked, _names=change.names, **more)
 
     def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
-        """Take over a new model, all attributes in one assignment, then log it."""
-        c = model.certificate
+        """Take over a new model, and log it."""
+        warn_if_drowned(model)
+        new = self._attributes(model, **more)
+        before = None if event == "fit" else self.certificate_
+        c = model.certificate.of(event, new["coef_"], new["intercept_"], before)
+        model = replace(model, certificate=c)
         entry = {
             "event": event,
             "rows": asked,
@@ -335,14 +351,14 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         }
         self.__dict__.update(
             more,
-            **self._attributes(model, **more),
+            **new,
+            history_=[*more.get("history_", getattr(self, "history_", ())), entry],
             _model=model,
             solver_=model.solver,
             certificate_=c,
             n_retained_=c.n_retained,
             n_forgotten_=c.n_forgotten,
         )
-        self.history_.append(entry)
 
     def _count(self, look_alikes: tuple[int, int] | None) -> None:
         """Write into the owner's log how many look-alikes went along, and how many stay."""
@@ -353,33 +369,3 @@ class UnlearningEstimator(Changes, Foresight, BaseEstimator, ABC):  # type: igno
         model = replace(self._model, certificate=certificate)
         self.history_[-1]["look_alikes"] = along
         self.__dict__.update(_model=model, certificate_=certificate)
-
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        before = dict(self.__dict__)
-        logged = len(before.get("history_", ()))
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            del before.get("history_", [])[logged:]
-            raise
-
-    def _scrub(self) -> None:
-        """Overwrite what was forgotten, labels first: a row that is scrubbed has none."""
-        self._names.forget(self._model.requests.named)
-        self._model.scrub()
-
-    def __getstate__(self) -> dict[str, Any]:
-        if hasattr(self, "_model"):
-            self._scrub()
-            self._model = self._unlearner.rebased(self._model)
-            warnings.warn(
-                "this pickle holds the retained rows and the secret iterate: keep it as you keep "
-                "the data, and deploy export_predictor() instead",
-                SecretStateWarning,
-                stacklevel=2,
-            )
-        state: dict[str, Any] = super().__getstate__()
-        return state

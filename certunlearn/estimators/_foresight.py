@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _validate, attribution, preview
+from .._whole import serialised
 from ..confirmation import Lost, Taken
 from ..influence import LeftOut, unit_of
 from ..lookalikes import Neighbours
+from ..noise_cost import NoiseCost, measured
 from ..preview import Preview
 from ..unlearner import Model
 from ._addressing import Asked, RowNames
@@ -23,16 +27,28 @@ class Foresight:
 
     _model: Model
     _names: RowNames
-    _labels: NDArray[Any]
+
+    def _class_names(self) -> Mapping[int, Any]:
+        """Return the label of each class code; none where targets are numbers."""
+        return {}
 
     def _foreseeable(self) -> None:
         """Refuse where nothing can be foreseen."""
         check_is_fitted(self)
 
     @abstractmethod
+    def export_predictor(self) -> Any:
+        """Return a scikit-learn estimator with the released weights only."""
+
+    @abstractmethod
+    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
+        """Return what shows a release."""
+
+    @abstractmethod
     def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
         """Return the positions a request names."""
 
+    @serialised
     def neighbours(
         self,
         which: Any = None,
@@ -75,6 +91,7 @@ class Foresight:
         positions = self._positions(Asked(which, rows, row_ids, groups, where))
         return self._near(positions, threshold)
 
+    @serialised
     def preview(
         self,
         which: Any = None,
@@ -119,12 +136,57 @@ class Foresight:
             self._model,
             self._names.store(positions),
             names=self._names.called(len(self._model.members.weights)),
-            labels=getattr(self, "_labels", np.zeros(0)),
+            labels=self._class_names(),
             groups=self._groups_lost(positions),
             threshold=threshold,
             full=_validate.flag("full", full),
         )
 
+    @serialised
+    def noise_cost(
+        self, X: Any, y: Any, sample_weight: Any = None, *, draws: int = 20
+    ) -> NoiseCost:
+        """Measure what a release costs in score and margins, without making one.
+
+        Releases are drawn in private and thrown away: none is counted or published, and nothing
+        changes.  What is returned depends on the secret iterate and is for the owner's eyes only.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Rows to score on: held out ones, or those of the fit.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their labels or targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            For the score.
+        draws : int
+            How many releases are drawn.
+
+        Returns
+        -------
+        NoiseCost
+            The score with and without noise, and what the noise does to margins.
+        """
+        check_is_fitted(self)
+        draws = _validate.count("draws", draws, low=1)
+        checked = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)
+
+        def shown(W: Any) -> Any:
+            out = self.export_predictor()
+            known = self._attributes(replace(self._model, released=W))
+            out.coef_, out.intercept_ = known["coef_"], known["intercept_"]
+            return out
+
+        def score(W: Any) -> float:
+            return float(shown(W).score(X, y, sample_weight=sample_weight))
+
+        def margins(W: Any) -> NDArray[np.float64]:
+            d = checked.shape[1]
+            return np.asarray(checked @ W[:d] + (W[d] if len(W) > d else 0.0))
+
+        return measured(self._model, score, margins, draws)
+
+    @serialised
     def capacity(self, *, most: int = 1000) -> int:
         """Return how many typical single removals fit before the next pass over the rows.
 
@@ -136,11 +198,13 @@ class Foresight:
         return preview.capacity(self._model, _validate.count("most", most, low=1))
 
     @property
+    @serialised
     def should_refresh(self) -> bool:
         """Whether most single removals would need a pass now, or a fresh Hessian pays by now."""
         self._foreseeable()
         return preview.should_refresh(self._model)
 
+    @serialised
     def _owed(
         self, asked: Asked, most: int | None = None
     ) -> tuple[NDArray[np.int64], LeftOut, str]:
@@ -195,9 +259,8 @@ class Foresight:
 
     def _taken(self, positions: NDArray[np.int64]) -> Taken:
         """Count what a request takes; costs nothing that grows with the rows that stay."""
-        labels = getattr(self, "_labels", np.zeros(0))
         groups = self._groups_lost(positions)
-        return Taken.by(self._model, self._names.store(positions), labels, groups)
+        return Taken.by(self._model, self._names.store(positions), self._class_names(), groups)
 
     def _groups_lost(self, positions: NDArray[np.int64]) -> tuple[Lost, ...]:
         groups = self._names.groups

@@ -36,6 +36,8 @@ class Labels:
         self._key = os.urandom(32)
         self._gone: dict[bytes, list[int]] = {}
         self.positional = _are_positions(values, 0)
+        #: Whether rows share labels, so that these name none.
+        self.shared = not self.positional and len(set(map(_tagged, values))) < len(values)
 
     @cached_property
     def _where(self) -> dict[Any, list[int]]:
@@ -64,6 +66,9 @@ class Labels:
         out._key, out._gone = self._key, {k: list(v) for k, v in self._gone.items()}
         first = len(self.values)
         out.positional = self.positional and _are_positions(values, first)
+        # Labels of forgotten rows are not told apart any more.
+        twice = len(set(map(_tagged, values))) < len(values)
+        out.shared = self.shared or twice or any(self.live(label) for label in values)
         return out
 
     def match(self, index: list[Any]) -> bool:

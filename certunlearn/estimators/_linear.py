@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _validate, unlearner
+from .._whole import verb
 from ..exceptions import AssumptionError
 from ..noise import MECHANISMS
 from ..pointwise import Pointwise
@@ -47,6 +48,7 @@ class LinearEstimator(UnlearningEstimator):
     def _settings(self, known: dict[str, Any]) -> Settings:
         """Check the parameters and state them as the unlearner wants them."""
 
+    @verb
     def fit(
         self,
         X: Any,
@@ -66,7 +68,7 @@ class LinearEstimator(UnlearningEstimator):
         X : array-like or sparse of shape (n_samples, n_features)
             Copied, never written to; float32 is held as such and computed with as float64.  A
             DataFrame's index names the rows.  Sparse features stay so: only "newton-cg" fits them,
-            and beyond 3 000 columns with mechanism="isotropic" alone.
+            and beyond 3 000 columns with isotropic noise alone.
         y : array-like of shape (n_samples,)
             Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
         sample_weight : array-like of shape (n_samples,), optional
@@ -97,18 +99,17 @@ class LinearEstimator(UnlearningEstimator):
         AssumptionError
             If there is no optimum, such as with fewer than two classes of positive weight.
         """
-        with self._unchanged_on_error():
-            names_of = X
-            kind = "csr" if self._takes_sparse else False
-            checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
-            X, y = validate_data(self, X, y, **checks, **self._targets)
-            labels, known = self._encoded(y)
-            weight = self._weights(X, sample_weight)
-            names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
-            settings = self._settings(known)
-            with shown(progress, self.verbose) as callback:
-                model = unlearner.fit(X, labels, weight, settings, progress=callback)
-            self._adopt(model, "fit", 0, _names=names, history_=[], **known)
+        names_of = X
+        kind = "csr" if self._takes_sparse else False
+        checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
+        X, y = validate_data(self, X, y, **checks, **self._targets)
+        labels, known = self._encoded(y)
+        weight = self._weights(X, sample_weight)
+        names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
+        settings = self._settings(known)
+        with shown(progress, self.verbose) as callback:
+            model = unlearner.fit(X, labels, weight, settings, progress=callback)
+        self._adopt(model, "fit", 0, _names=names, history_=[], **known)
         return self
 
     def _stated(
@@ -129,7 +130,7 @@ class LinearEstimator(UnlearningEstimator):
             per_weight=per_weight,
             class_weight=class_weight,
             fit_intercept=_validate.flag("fit_intercept", self.fit_intercept),
-            mechanism=_validate.choice("mechanism", self.mechanism, MECHANISMS),
+            mechanism=_validate.choice("mechanism", self.mechanism, ("auto", *MECHANISMS)),
             tol=_validate.real("tol", self.tol, low=0, closed="low"),
             max_iter=_validate.count("max_iter", self.max_iter, low=1),
             solver=_validate.choice("solver", self.solver, SOLVERS),
@@ -180,7 +181,7 @@ class LinearEstimator(UnlearningEstimator):
         if threshold:
             out.coef_[np.abs(out.coef_) < threshold] = 0.0
         if np.ndim(self.intercept_) == 0:
-            out.intercept_ = float(out.intercept_)
+            out.intercept_ = np.float64(out.intercept_)
         out.n_features_in_ = self.n_features_in_
         if hasattr(self, "feature_names_in_"):
             out.feature_names_in_ = self.feature_names_in_.copy()

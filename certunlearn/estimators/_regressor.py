@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
+from .._whole import reader
 from ..exceptions import AssumptionError
 from ..unlearner import Model
 from ._linear import Array, LinearEstimator
@@ -18,7 +19,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     """A linear estimator whose targets are numbers."""
 
     alpha: float
-    intercept_: float | Array
+    intercept_: np.float64 | Array
     _targets = {"y_numeric": True}
     _several: bool = False
 
@@ -34,8 +35,9 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
+        mechanism: str = "auto",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
@@ -49,6 +51,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def __sklearn_tags__(self) -> Any:
@@ -82,11 +85,13 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         coef, intercept = self._released(model)
         several = more.get("_several", self._several)
         return {
-            "coef_": coef if several else coef[0],
-            "intercept_": intercept if several else float(intercept[0]),
+            # One column of targets has one row of coefficients and yet an array of intercepts.
+            "coef_": coef if len(coef) > 1 else coef[0],
+            "intercept_": intercept if several else intercept[0],
             "n_iter_": self._steps(model),
         }
 
+    @reader
     def predict(self, X: Any) -> Array:
         """Return the predicted target of each row, shape (n_samples,) or (n_samples, K)."""
         return self._margins(X)
@@ -104,7 +109,9 @@ def refuse_negative(y: Array, *, zero: bool, loss: str) -> Array:
     """
     if (y < 0).any() or (not zero and (y == 0).any()):
         where = "at least 0" if zero else "positive"
-        raise ValueError(f"Some value(s) of y are out of the valid range: {loss} takes {where} y")
+        raise ValueError(
+            f"Some value(s) of y are out of the valid range of the loss: {loss} takes {where} y"
+        )
     if len(y) and not y.any():
         raise AssumptionError(f"all y are zero: {loss} has no finite optimum")
     return y

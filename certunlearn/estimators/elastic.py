@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.linear_model import ElasticNet
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Squared
 from ..unlearner import Settings
 from ._regressor import LinearRegressor
@@ -34,9 +35,10 @@ class CertifiedElasticNet(LinearRegressor):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most proximal Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a coefficient's standard error if the
-        residuals' variance is 1.  Only a solver that factors the Hessian knows L1 penalties.
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the targets' own deviation were that of the residuals.  Only a solver that
+        factors the Hessian knows L1 penalties.
 
     Attributes
     ----------
@@ -77,8 +79,9 @@ class CertifiedElasticNet(LinearRegressor):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
+        mechanism: str = "auto",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
@@ -93,6 +96,7 @@ class CertifiedElasticNet(LinearRegressor):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
@@ -100,6 +104,7 @@ class CertifiedElasticNet(LinearRegressor):
         alpha, l1 = self._mixed(self._alpha(self.alpha), self.l1_ratio)
         return self._stated(alpha=alpha, l1=l1, loss=Squared(), per_weight=True)
 
+    @reader
     def export_predictor(self, *, threshold: float = 0.0) -> ElasticNet:
         """Return a scikit-learn regressor with the released weights only.
 

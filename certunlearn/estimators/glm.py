@@ -9,6 +9,7 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Gamma, Pointwise, Poisson
 from ..unlearner import Settings
 from ._linear import Array
@@ -31,10 +32,12 @@ class _LogLink(LinearRegressor):
         tags.target_tags.positive_only = True
         return tags
 
+    @reader
     def predict(self, X: Any) -> Array:
         """Return the expected target of each row, shape (n_samples,)."""
         return np.exp(self._margins(X))
 
+    @reader
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return D^2, the share of the deviance explained."""
         prediction = self.predict(X)
@@ -42,6 +45,7 @@ class _LogLink(LinearRegressor):
             d2_tweedie_score(y, prediction, sample_weight=sample_weight, power=self._power)
         )
 
+    @reader
     def export_predictor(self) -> Any:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)
@@ -66,9 +70,9 @@ class CertifiedPoissonRegressor(_LogLink):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
-        As in `CertifiedLogReg`; the noise is scaled by
-        G = sum s x x' + penalty, a Fisher information at mean 1.
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
+        As in `CertifiedLogReg`; the noise is scaled by (mean y)^{-1/2} and
+        G = sum s x x' + penalty, together about the inverse root of the Fisher information.
 
     Attributes
     ----------
@@ -88,7 +92,7 @@ class CertifiedPoissonRegressor(_LogLink):
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
     >>> y = np.random.default_rng(1).poisson(np.exp(X[:, 0]))
-    >>> model = CertifiedPoissonRegressor(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedPoissonRegressor().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 498)
     """
@@ -115,7 +119,7 @@ class CertifiedGammaRegressor(_LogLink):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`; the noise is scaled by
         G = sum s x x' + penalty, the Fisher information.
 
@@ -137,7 +141,7 @@ class CertifiedGammaRegressor(_LogLink):
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
     >>> y = np.random.default_rng(1).gamma(2.0, np.exp(X[:, 0]) / 2.0)
-    >>> model = CertifiedGammaRegressor(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedGammaRegressor().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 498)
     """

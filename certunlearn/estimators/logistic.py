@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..suppression import SuppressedPredictor, maximum_entropy
 from ..unlearner import Settings
 from ._addressing import Asked
@@ -52,16 +53,23 @@ class CertifiedLogReg(LinearClassifier):
     epsilon, delta : float
         What every removal is certified for; 0 < epsilon <= 700, 0 < delta < 1.
     noise : float
-        sigma.  With "gram", the fraction of a coefficient's (Laplace) standard error that is
-        added as noise; with "isotropic" the standard deviation of every coefficient; with
-        "objective" that of the linear term of the perturbed quadratic model.  0 releases the
-        optimum and claims nothing.
-    mechanism : {"gram", "isotropic", "objective"}
-        Geometry of the noise.
-    view : {"release", "transcript"}
-        Whether epsilon and delta are meant for each release alone, or for all releases since the
-        oldest removal together, however many: release t is then certified to a distance that
-        falls like 1 / t.
+        sigma over a scale of the retained rows, so that it means the same in any units.  With
+        "gram", the fraction of a coefficient's (Laplace) standard error that is added as noise;
+        with "isotropic" the same on average over the rows, as one standard deviation for every
+        coefficient; with "objective" the standard deviation of the linear term of the perturbed
+        quadratic model, over the size of one row's gradient.  0 releases the optimum and claims
+        nothing.
+    mechanism : {"auto", "gram", "isotropic", "objective"}
+        Geometry of the noise.  "auto" is "gram", but for sparse rows of more than 3 000 columns,
+        whose Gram matrix is not formed, "isotropic"; the certificate names it.
+    view : {"transcript", "release"}
+        Whether epsilon and delta are meant for all releases since the oldest removal together,
+        however many, or for each release alone.  Releases that are meant alone need fewer passes,
+        and together they tell more: see ``joint_epsilon`` in the certificate.
+    horizon : int
+        Releases since the oldest removal that a transcript is planned for: they are all certified
+        to one distance, which falls like ``1 / sqrt(horizon)``.  Later ones are covered as well,
+        by distances that fall like 1 / t.
     solver : {"auto", "newton-cholesky", "newton-cg", "lbfgs"}
         "newton-cholesky" factors the Hessian, of size (classes x features)^2.  "newton-cg" needs
         its products with vectors only, "lbfgs" starts with gradients only; with either every
@@ -76,7 +84,7 @@ class CertifiedLogReg(LinearClassifier):
     classes_ : ndarray of shape (n_classes,)
         Labels among the retained rows.
     n_iter_ : ndarray of shape (1,)
-        Newton steps of the last fit or refresh.
+        Newton steps of the last fit or refresh; like ``history_``, for the owner's log only.
     solver_ : str
         Solver in use.
     certificate_ : Certificate
@@ -92,7 +100,15 @@ class CertifiedLogReg(LinearClassifier):
     iterate (a warning says so); deploy `export_predictor` instead.
 
     Deviations from scikit-learn: a row of zero weight is not in the training set, so a class with
-    only such rows is not in ``classes_``.
+    only such rows is not in ``classes_``, and a ``class_weight`` of 0 is refused.  There is no
+    ``sparsify``: a release has no zeros.  The exported predictor has it.
+
+    Threads: verbs (fit, forget, learn, correct, release, previews, pickling) wait for one another;
+    predictions, `export_predictor` and `snapshot` wait for none and see one release whole.
+    Interrupts: a verb that is stopped at any instruction leaves the model as it was, or has been
+    carried out; Ctrl-C is heeded before the next pass over the rows.  Copies, those of `copy.copy`
+    too, hold rows of their own.  Forks: in a child of a process that has used JAX whatever needs a
+    pass raises `ForkedError` at once; predictions, releases and removals without one go on.
 
     There is no probit link: the third derivative of ``-log Phi(z)`` over the second grows like z
     without end, so no constant of self-concordance bounds it, and the logistic loss is its
@@ -102,7 +118,7 @@ class CertifiedLogReg(LinearClassifier):
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = CertifiedLogReg(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedLogReg().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 567)
     """
@@ -121,8 +137,9 @@ class CertifiedLogReg(LinearClassifier):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
+        mechanism: str = "auto",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.C = C
@@ -138,8 +155,10 @@ class CertifiedLogReg(LinearClassifier):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
+    @reader
     def export_predictor(self, *, threshold: float = 0.0) -> LogisticRegression:
         """Return a scikit-learn classifier with the released weights only.
 
@@ -154,6 +173,7 @@ class CertifiedLogReg(LinearClassifier):
         self._copied_to(out, threshold)
         return out
 
+    @reader
     def suppress(
         self,
         which: Any = None,
@@ -222,6 +242,7 @@ class CertifiedLogReg(LinearClassifier):
         out.n_suppressed_ = suppressed
         return out
 
+    @reader
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, shape (n_samples, n_classes)."""
         margins = self.decision_function(X)
@@ -230,6 +251,7 @@ class CertifiedLogReg(LinearClassifier):
         out: Array = softmax(margins, axis=1)
         return out
 
+    @reader
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`."""
         out: Array = np.log(self.predict_proba(X))

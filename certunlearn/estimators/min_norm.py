@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import interpolation
+from .._whole import reader, verb
 from ..exceptions import AssumptionError
 from ..state import Settings
 from ._addressing import RowNames
@@ -34,13 +35,19 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     ----------
     epsilon, delta : float
         What every removal is certified for; 0 < epsilon <= 700, 0 < delta < 1.
-    view : {"release", "transcript"}
-        Whether epsilon and delta are meant for each release alone, or for all releases since the
-        oldest removal together, however many: release t is then certified to a distance that
-        falls like 1 / t.
+    view : {"transcript", "release"}
+        Whether epsilon and delta are meant for all releases since the oldest removal together,
+        however many, or for each release alone.  Releases that are meant alone need fewer passes,
+        and together they tell more: see ``joint_epsilon`` in the certificate.
+    horizon : int
+        Releases since the oldest removal that a transcript is planned for: they are all certified
+        to one distance, which falls like ``1 / sqrt(horizon)``.  Later ones are covered as well,
+        by distances that fall like 1 / t.
     noise : float
-        Standard deviation of the noise in every coefficient, the only geometry there is: the Gram
-        matrix is singular.  0 releases the optimum and claims nothing.
+        What one release adds to the predictions of the retained rows, as a share of the targets'
+        standard deviation: it costs at most noise^2 of R^2 there.  Every coefficient gets the same
+        noise, the only geometry there is: the Gram matrix is singular.  0 releases the optimum and
+        claims nothing.
     random_state : int, RandomState or None
         None draws noise from the operating system's generator.  A seed makes releases
         reproducible, hence not private; the certificate says so.
@@ -77,13 +84,13 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     --------
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 60))
-    >>> model = CertifiedMinNorm(random_state=0).fit(X, X[:, 0]).forget([3, 5])
+    >>> model = CertifiedMinNorm().fit(X, X[:, 0]).forget([3, 5])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 18)
     """
 
     coef_: Array
-    intercept_: float
+    intercept_: np.float64
     verbose: int = 0
     _flat: bool
     _unlearner: ClassVar[Any] = interpolation
@@ -96,16 +103,19 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         *,
         epsilon: float = 1.0,
         delta: float = 1e-6,
-        view: str = "release",
-        noise: float = 0.1,
+        view: str = "transcript",
+        horizon: int = 1_000,
+        noise: float = 0.05,
         random_state: Any = None,
     ) -> None:
         self.epsilon = epsilon
         self.delta = delta
         self.view = view
+        self.horizon = horizon
         self.noise = noise
         self.random_state = random_state
 
+    @verb
     def fit(
         self,
         X: Any,
@@ -146,23 +156,23 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         AssumptionError
             If the distinct rows are linearly dependent, or no row has positive weight.
         """
-        with self._unchanged_on_error():
-            names_of = X
-            X, y = validate_data(
-                self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
-            )
-            weight = self._weights(X, sample_weight)
-            names = RowNames.of(names_of, row_ids, groups, len(X))
-            flat = y.ndim == 1
-            targets = np.array(y, dtype=np.float64).reshape(len(X), -1)
-            settings = self._settings()
-            if not (weight > 0).any():
-                raise AssumptionError("no row has positive weight: there is nothing to train on")
-            with shown(progress, self.verbose) as callback:
-                model = interpolation.fit(X, targets, weight, settings, progress=callback)
-            self._adopt(model, "fit", 0, _flat=flat, _names=names, history_=[])  # type: ignore[arg-type]
+        names_of = X
+        X, y = validate_data(
+            self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
+        )
+        weight = self._weights(X, sample_weight)
+        names = RowNames.of(names_of, row_ids, groups, len(X))
+        flat = y.ndim == 1
+        targets = np.array(y, dtype=np.float64).reshape(len(X), -1)
+        settings = self._settings()
+        if not (weight > 0).any():
+            raise AssumptionError("no row has positive weight: there is nothing to train on")
+        with shown(progress, self.verbose) as callback:
+            model = interpolation.fit(X, targets, weight, settings, progress=callback)
+        self._adopt(model, "fit", 0, _flat=flat, _names=names, history_=[])  # type: ignore[arg-type]
         return self
 
+    @reader
     def export_predictor(self) -> LinearRegression:
         """Return a scikit-learn regressor with the released weights only.
 
@@ -176,6 +186,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
             out.feature_names_in_ = self.feature_names_in_.copy()
         return out
 
+    @reader
     def predict(self, X: Any) -> Array:
         """Return the predictions, shape (n_samples,) or (n_samples, n_targets)."""
         check_is_fitted(self)
@@ -203,7 +214,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     def _attributes(self, model: Any, **more: Any) -> dict[str, Any]:
         W, flat = model.released, more.get("_flat", getattr(self, "_flat", False))
         coef = W[:, 0].copy() if flat else np.ascontiguousarray(W.T)
-        return {"coef_": coef, "intercept_": 0.0}
+        return {"coef_": coef, "intercept_": np.float64(0.0)}
 
     def _codes(self, y: Any) -> Any:
         """Check targets (m,) or (m, n_targets) against those of the fit."""

@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from ..pointwise import Squared
 from ..unlearner import Settings
 from ._classifier import LinearClassifier
@@ -30,9 +31,9 @@ class CertifiedRidge(LinearRegressor):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a
-        coefficient's standard error if the residuals' variance is 1.
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the targets' own deviation were that of the residuals, each column its own.
 
     Attributes
     ----------
@@ -61,6 +62,7 @@ class CertifiedRidge(LinearRegressor):
     def _settings(self, known: dict[str, Any]) -> Settings:
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared())
 
+    @reader
     def export_predictor(self) -> Ridge:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)
@@ -84,7 +86,7 @@ class CertifiedRidgeClassifier(LinearClassifier):
         As in `CertifiedLogReg`.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`.
 
     Attributes
@@ -122,8 +124,9 @@ class CertifiedRidgeClassifier(LinearClassifier):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
+        mechanism: str = "auto",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
@@ -138,18 +141,22 @@ class CertifiedRidgeClassifier(LinearClassifier):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
         weights = self._class_weight(known["_labels"])
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared(), class_weight=weights)
 
+    @reader
     def export_predictor(self) -> RidgeClassifier:
         """Return a scikit-learn classifier with the released weights only."""
         check_is_fitted(self)
         out = RidgeClassifier(alpha=self.alpha, fit_intercept=self.fit_intercept)
         out._label_binarizer = LabelBinarizer(pos_label=1, neg_label=-1).fit(self.classes_)
-        out.classes_ = self.classes_.copy()
+        if not isinstance(getattr(RidgeClassifier, "classes_", None), property):
+            # Up to scikit-learn 1.6 it is read off the binarizer.
+            out.classes_ = self.classes_.copy()
         self._copied_to(out)
         out.coef_, out.intercept_ = np.atleast_2d(out.coef_), np.atleast_1d(out.intercept_)
         return out

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from sklearn.linear_model import HuberRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..pointwise import LogCosh, Pointwise, PseudoHuber
 from ..unlearner import Settings
 from ._regressor import LinearRegressor
@@ -19,6 +21,8 @@ _REFUSED = {
     "absolute_error": "it has no curvature: use loss='log-cosh', or a small threshold",
     "quantile": "it has no curvature: use loss='log-cosh' for the median",
 }
+#: Where thresholds of Huber's loss are looked for, and few epsilons of certificates.
+_MEANT = (1.0, 2.0)
 
 
 class CertifiedHuberRegressor(LinearRegressor):
@@ -32,7 +36,8 @@ class CertifiedHuberRegressor(LinearRegressor):
     Parameters
     ----------
     threshold : float
-        b > 0: residuals much larger have bounded influence.  scikit-learn calls it epsilon.
+        b > 0: residuals much larger have bounded influence.  scikit-learn calls it epsilon, which
+        here is that of the certificate: a fit that seems to mix them up warns.
     loss : {"pseudo-huber", "log-cosh"}
         "log-cosh" has no threshold: ``sum_i s_i log cosh r_i``.
     alpha : float
@@ -41,9 +46,10 @@ class CertifiedHuberRegressor(LinearRegressor):
         Whether an unpenalised intercept is fitted.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
-        As in `CertifiedLogReg`; ``noise`` is the fraction of a
-        coefficient's standard error if the residuals' variance is 1.
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
+        As in `CertifiedLogReg`; ``noise`` is the fraction of the standard error that a coefficient
+        would have if the residuals' deviation were the targets' own, or the threshold (1 for
+        "log-cosh") where that is smaller: no outlier can make the noise larger.
 
     Attributes
     ----------
@@ -66,7 +72,7 @@ class CertifiedHuberRegressor(LinearRegressor):
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = CertifiedHuberRegressor(threshold=50.0, random_state=0).fit(X, y)
+    >>> model = CertifiedHuberRegressor(threshold=50.0).fit(X, y)
     >>> model.forget([17, 42]).certificate_.check(epsilon=1.0, delta=1e-6)
     True
     """
@@ -85,8 +91,9 @@ class CertifiedHuberRegressor(LinearRegressor):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
+        mechanism: str = "auto",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.threshold = threshold
@@ -102,6 +109,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
@@ -110,8 +118,18 @@ class CertifiedHuberRegressor(LinearRegressor):
         _validate.choice("loss", self.loss, LOSSES)
         threshold = _validate.real("threshold", self.threshold, low=0)
         loss: Pointwise = PseudoHuber(threshold) if self.loss == LOSSES[0] else LogCosh()
-        return self._stated(alpha=self._alpha(self.alpha), loss=loss)
+        settings = self._stated(alpha=self._alpha(self.alpha), loss=loss)
+        if self.loss == LOSSES[0] and threshold == 1.35 and _MEANT[0] < self.epsilon < _MEANT[1]:
+            warnings.warn(
+                f"epsilon={self.epsilon:g} is what the certificate promises here, while "
+                "scikit-learn's HuberRegressor calls its threshold epsilon: if that is meant, pass "
+                f"threshold={self.epsilon:g}",
+                UserWarning,
+                stacklevel=3,
+            )
+        return settings
 
+    @reader
     def export_predictor(self) -> HuberRegressor:
         """Return a scikit-learn regressor with the released weights only."""
         check_is_fitted(self)

@@ -9,6 +9,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
+from .._whole import reader
 from ..pointwise import SoftplusHinge
 from ..unlearner import Settings
 from ._classifier import LinearClassifier
@@ -43,7 +44,7 @@ class CertifiedLinearSVC(LinearClassifier):
         As in `CertifiedLogReg`.
     max_iter : int
         Most Newton steps of a fit or refresh.
-    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, solver
+    tol, random_state, verbose, epsilon, delta, noise, mechanism, view, horizon, solver
         As in `CertifiedLogReg`.
 
     Attributes
@@ -63,7 +64,7 @@ class CertifiedLinearSVC(LinearClassifier):
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = CertifiedLinearSVC(random_state=0).fit(X, y).forget([17, 42])
+    >>> model = CertifiedLinearSVC().fit(X, y).forget([17, 42])
     >>> model.certificate_.check(epsilon=1.0, delta=1e-6), model.n_retained_
     (True, 567)
     """
@@ -83,8 +84,9 @@ class CertifiedLinearSVC(LinearClassifier):
         epsilon: float = 1.0,
         delta: float = 1e-6,
         noise: float = 0.1,
-        mechanism: str = "gram",
-        view: str = "release",
+        mechanism: str = "auto",
+        view: str = "transcript",
+        horizon: int = 1_000,
         solver: str = "auto",
     ) -> None:
         self.C = C
@@ -101,6 +103,7 @@ class CertifiedLinearSVC(LinearClassifier):
         self.noise = noise
         self.mechanism = mechanism
         self.view = view
+        self.horizon = horizon
         self.solver = solver
 
     def _settings(self, known: dict[str, Any]) -> Settings:
@@ -115,6 +118,7 @@ class CertifiedLinearSVC(LinearClassifier):
         weights = self._class_weight(known["_labels"])
         return self._stated(alpha=1.0 / C, loss=SoftplusHinge(temperature), class_weight=weights)
 
+    @reader
     def export_predictor(self) -> LinearSVC:
         """Return a scikit-learn classifier with the released weights only."""
         check_is_fitted(self)

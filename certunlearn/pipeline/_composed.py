@@ -1,7 +1,8 @@
 """Steps and model as one affine map: a linear estimator for raw rows.
 
 A step is ``x -> A x + b``, so ``coef (A x + b) + intercept`` has coefficients ``coef A`` and
-intercept ``coef b + intercept``; the steps are joined from the model's side.
+intercept ``coef b + intercept``; the steps are joined from the model's side.  Steps beside one
+another share the coefficients out by columns, and what they make of them is added up.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import SelectorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
@@ -23,6 +26,7 @@ from sklearn.preprocessing import (
 )
 
 from ..exceptions import AssumptionError
+from ._classes import RECOUNTED
 from .steps import is_nothing
 
 Array = NDArray[np.float64]
@@ -36,8 +40,8 @@ def composed_predictor(steps: list[tuple[str, Any]], predictor: Any) -> Any:
     Parameters
     ----------
     steps : list of (str, object)
-        Fitted: scalers (no clipping), PCA, a FunctionTransformer without a function, nothing, or
-        a Pipeline of these.
+        Fitted: scalers (no clipping), PCA, TruncatedSVD, selections of columns, a
+        FunctionTransformer without a function, nothing; a Pipeline or ColumnTransformer of these.
     predictor : estimator
         With ``coef_`` and ``intercept_``; changed in place.
 
@@ -83,14 +87,33 @@ def _pulled(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
         for name, part in reversed(step.steps):
             coef, intercept = _pulled(f"{path}__{name}", part, coef, intercept)
         return coef, intercept
-    rule = _RULES.get(type(step))
+    if type(step) is ColumnTransformer:
+        return _beside(path, step, coef, intercept)
+    rule = _selected if type(step) in _SELECTIONS else _RULES.get(type(step))
     if rule is None:
-        known = ", ".join(sorted(c.__name__ for c in _RULES))
+        known = ", ".join(sorted(c.__name__ for c in (*_RULES, *_SELECTIONS)))
         raise AssumptionError(
             f"step {path!r}, a {type(step).__name__}, is not known to be one affine map for all "
             f"rows: composed=True takes {known}; leave composed=False, or take the step out"
         )
     return rule(path, step, coef, intercept)
+
+
+def _beside(path: str, step: ColumnTransformer, coef: Array, intercept: Array) -> Pulled:
+    """Of steps that are each given some of the columns; those given to none have no coefficient."""
+    out = np.zeros((len(coef), step.n_features_in_))
+    weights = step.transformer_weights or {}
+    for name, part, _ in step.transformers_:
+        made = step.output_indices_[name]
+        if made.start == made.stop:
+            # Dropped, or given no column.
+            continue
+        given = step._transformer_to_input_indices[name]
+        own = coef[:, made] * weights.get(name, 1.0)
+        own, intercept = _pulled(f"{path}__{name}", part, own, intercept)
+        # A column may be given to several, or twice to one.
+        np.add.at(out.T, given, own.T)
+    return out, intercept
 
 
 def _scaled(coef: Array, intercept: Array, centre: Any, scale: Any) -> Pulled:
@@ -130,6 +153,17 @@ def _pca(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
     return coef, intercept - coef @ step.mean_
 
 
+def _svd(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+    return coef @ step.components_, intercept
+
+
+def _selected(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+    chosen = step.get_support()
+    out = np.zeros((len(coef), len(chosen)))
+    out[:, chosen] = coef
+    return out, intercept
+
+
 def _same(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
     if step.func is not None:
         raise AssumptionError(
@@ -146,11 +180,14 @@ def _unclipped(path: str, step: Any) -> None:
         )
 
 
+#: Steps that hand some of the columns on as they are.
+_SELECTIONS: tuple[type, ...] = tuple(kind for kind in RECOUNTED if issubclass(kind, SelectorMixin))
 _RULES: dict[type, Callable[[str, Any, Array, Array], Pulled]] = {
     StandardScaler: _standard,
     RobustScaler: _robust,
     MaxAbsScaler: _max_abs,
     MinMaxScaler: _min_max,
     PCA: _pca,
+    TruncatedSVD: _svd,
     FunctionTransformer: _same,
 }

@@ -30,39 +30,6 @@ def taken(X: Any, at: Positions) -> Any:
     return out
 
 
-def joined(X: Any, more: Any) -> Any:
-    """Return the rows of ``X`` and then those of ``more``, of the kind of ``X``.
-
-    Raises
-    ------
-    ValueError
-        If they are of another kind or have other columns.
-    """
-    if sp.issparse(X):
-        return sp.vstack([X, sp.csr_array(more)], format="csr")
-    if isinstance(X, list):
-        return [*X, *more]
-    if isinstance(X, np.ndarray):
-        more = np.asarray(more)
-        if more.ndim == X.ndim and more.shape[1:] == X.shape[1:]:
-            return np.concatenate([X, more])
-    elif index_of(X) is not None and type(more) is type(X):
-        if list(getattr(more, "columns", ())) == list(getattr(X, "columns", ())):
-            import pandas as pd
-
-            return pd.concat([X, more])
-    raise ValueError(f"the rows of the fit were {_kind(X)}, these are {_kind(more)}")
-
-
-def _kind(X: Any) -> str:
-    columns = getattr(X, "columns", None)
-    if columns is not None:
-        return f"a {type(X).__name__} with columns {list(columns)}"
-    shape = np.shape(X)[1:]
-    shown = f" of shape (n, {', '.join(map(str, shape))})" if shape else ""
-    return f"a {type(X).__name__}{shown}"
-
-
 def index_of(X: Any) -> Any:
     """Return the index of a DataFrame or Series, which names its rows; None for anything else."""
     return X.index if _is_pandas(X, "DataFrame") or _is_pandas(X, "Series") else None

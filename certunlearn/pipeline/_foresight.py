@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _validate, unlearner
+from .._whole import serialised
 from ..estimators._addressing import Asked
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..lookalikes import Neighbours
+from ..noise_cost import NoiseCost
 from ..preview import Preview
 from ._plan import Plan
 
@@ -31,6 +33,7 @@ class Foresight:
     def _forgetting(self, positions: NDArray[np.int64]) -> tuple[Change, Plan]:
         """Return what it takes to forget rows."""
 
+    @serialised
     def neighbours(
         self,
         which: Any = None,
@@ -49,6 +52,18 @@ class Foresight:
         asked = Asked(which, rows, row_ids, groups, where)
         return self._head().neighbours(which, **asked.named, threshold=threshold)
 
+    @serialised
+    def noise_cost(
+        self, X: Any, y: Any, sample_weight: Any = None, *, draws: int = 20
+    ) -> NoiseCost:
+        """Measure on raw rows what a release costs in score and margins, without making one.
+
+        Parameters and result are those of `CertifiedLogReg.noise_cost`.
+        """
+        head, pipe = self._head(), cast(Any, self)
+        return head.noise_cost(pipe._transformed(X), y, sample_weight, draws=draws)
+
+    @serialised
     def preview(
         self,
         which: Any = None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -14,15 +15,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from .. import _validate
+from .._whole import reader, verb
 from ..certificate import NOT_COVERED, Certificate
 from ..estimators._base import UnlearningEstimator
 from ..exceptions import AssumptionError
-from . import _features
+from ..weights import NO_ROWS
+from . import _features, _kinds
+from ._beside import labels_for, shared_out
 from ._composed import composed_predictor
 from ._plan import Kept
 from ._predict import DensePredictions
 from ._verbs import Verbs
-from .steps import Verdict, fitted_through, is_nothing, surveyed
+from .steps import Declared, Verdict, fitted_through, is_nothing, surveyed
 
 _ELSE = "whatever else was fitted on the removed rows"
 
@@ -38,13 +42,17 @@ class ForgettingPipeline(Verbs, DensePredictions):
     Parameters
     ----------
     steps : list of (str, object)
-        As in `Pipeline`; the last is an estimator of this package.  Steps may be stateless
-        (`Normalizer`, `HashingVectorizer`, `FrozenFeatures`, ...), fitted on the rows
-        (`StandardScaler`, `OneHotEncoder`, `TfidfVectorizer`, `PCA`, ...), or made of such
-        (`ColumnTransformer`, `FeatureUnion`, `Pipeline`).  What is not known is refused by `fit`.
+        As in `Pipeline`; the last is an estimator of this package.  The others may be whatever
+        transformer of scikit-learn is a function of the rows and labels it is fitted on: those that
+        draw at random need an integer ``random_state``.  What is not known is refused by `fit`.
     frozen : dict of str to str, optional
         Steps that were fitted elsewhere, by name (``outer__inner`` inside another), and on what:
         ``{"embed": "public model"}``.  They stay as they are, and the certificate says so.
+    refit : set of str, optional
+        Steps of other packages whose fit is a function of the rows and labels it is given, in their
+        order, by name: ``{"encode"}``.  `fit` tries them: fits on the same rows must agree to the
+        last bit, in results and attributes, wherever the random generators stand and whatever was
+        fitted before; the certificate says that it was declared.
     transform_input, memory : None
         Refused: a cache on disk would keep forgotten rows.
     verbose : bool
@@ -63,8 +71,13 @@ class ForgettingPipeline(Verbs, DensePredictions):
     them alone, and the release is certified for the rows they give: so steps and release together
     are (epsilon, delta)-indistinguishable from those of that pipeline.  Proof: proofs/pipeline.md
 
+    Steps are fitted in one thread, whatever their ``n_jobs``: sums depend on how many there are.
+    Columns may come and go with rows; a budget is that of the coefficients there are.
+
     Rows of zero weight are not in the training set, of the steps as little as of the model.  A
     step that does not move costs what forgetting costs without it, but for the recount.
+
+    Threads, interrupts, copies and forks: as `CertifiedLogReg` says, for steps and head together.
 
     Examples
     --------
@@ -87,12 +100,14 @@ class ForgettingPipeline(Verbs, DensePredictions):
         steps: list[tuple[str, Any]],
         *,
         frozen: Mapping[str, str] | None = None,
+        refit: Iterable[str] | None = None,
         transform_input: Any = None,
         memory: Any = None,
         verbose: bool = False,
     ) -> None:
         super().__init__(steps, transform_input=transform_input, memory=memory, verbose=verbose)
         self.frozen = frozen
+        self.refit = refit
 
     @property
     def head(self) -> UnlearningEstimator:
@@ -101,6 +116,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         return head
 
     @property
+    @reader
     def certificate_(self) -> Certificate:
         """The head's certificate, with what the steps add to its conditions."""
         kept, c = self._fitted(), self._head().certificate_
@@ -133,6 +149,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         """Rows forgotten."""
         return self.head.n_forgotten_
 
+    @verb
     def fit(
         self,
         X: Any,
@@ -144,6 +161,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         metadata: Any = None,
         static: Any = None,
         progress: Any = None,
+        **params: Any,
     ) -> Self:
         """Fit the steps on the rows of positive weight, then the head on what they make of them.
 
@@ -151,9 +169,17 @@ class ForgettingPipeline(Verbs, DensePredictions):
         ----------
         X : array-like, DataFrame, sparse matrix or sequence of str
             Raw rows, as the first step wants them; copied, never written to.  A DataFrame's index
-            names the rows.
+            names the rows.  Their dtypes are those of the pipeline: rows learnt later are given
+            them where that changes no value, and refused otherwise.  Texts are kept as wide as
+            the longest of them, and columns of categories, unless these are ordered, with those
+            that occur.
         y, sample_weight, row_ids, groups, metadata, static, progress
-            As in `CertifiedLogReg.fit`; the steps do not see them.
+            As in `CertifiedLogReg.fit`.  Steps see y where they select or encode by it.
+        **params
+            What a step's fit gets besides, as ``step__parameter``: ``scale__sample_weight=``.  One
+            value a row, which goes with its row; `learn` then needs the values of new rows.  Under
+            scikit-learn's metadata routing every argument goes to whoever has asked for it by
+            ``set_fit_request``, the head included.
 
         Returns
         -------
@@ -172,9 +198,8 @@ class ForgettingPipeline(Verbs, DensePredictions):
         A fit that raises leaves the pipeline as it was.
         """
         first, verdict = self._surveyed()
-        n, frozen = _num_samples(X), self._frozen
-        row_ids = _features.index_of(X) if row_ids is None else row_ids
-        given = {
+        n, declared = _num_samples(X), self._declared
+        named = {
             "sample_weight": sample_weight,
             "row_ids": row_ids,
             "groups": groups,
@@ -182,28 +207,48 @@ class ForgettingPipeline(Verbs, DensePredictions):
             "static": static,
             "progress": progress,
         }
-        weight = _check_sample_weight(sample_weight, np.empty((n, 1)), ensure_non_negative=True)
+        given, beside = shared_out(self, named, params, n)
+        if given.get("row_ids") is None and _features.index_of(X) is not None:
+            given["row_ids"] = _features.index_of(X)
+        weight = _check_sample_weight(
+            given.get("sample_weight"), np.empty((n, 1)), ensure_non_negative=True
+        )
         at = np.flatnonzero(weight > 0)
         if not len(at):
             raise AssumptionError("no row has positive weight")
-        raw, done = fitted_through(self.steps[:first], _features.taken(X, at), frozen)
+        if verdict.looks:
+            beside = replace(beside, y=labels_for(self.head, y, X))
+        beside = beside.taken(at)
+        raw, done = fitted_through(self.steps[:first], _features.taken(X, at), beside, declared)
+        raw, like = _kinds.settled(raw), _kinds.settled(_features.taken(X, NO_ROWS))
         # A copy: a step may work in place, or hand on what it was given.
-        Xt, more = fitted_through(
-            self.steps[first:-1], _features.taken(raw, np.arange(len(at))), frozen
-        )
+        rows = _features.taken(raw, np.arange(len(at)))
+        Xt, more = fitted_through(self.steps[first:-1], rows, beside, declared, trial=True)
         full = _features.laid_out(Xt, at, n)
         raw = raw if first < len(self.steps) - 1 else None
-        with self._unchanged_unless_taken():
-            self.steps = [*done, *more, self.steps[-1]]
-            self.head.fit(full, y, **{k: v for k, v in given.items() if v is not None})
-            self._kept = Kept(first, raw, at, verdict, (n, 0), self.head.history_)
+        self.steps = [*done, *more, self.steps[-1]]
+        self.head.fit(full, y, **given)
+        self._kept = Kept(first, raw, beside, at, verdict, (n, 0), self.head._fitted, like)
         return self
 
+    @verb
     def release(self) -> Self:
         """Draw a fresh release of the head; the joint view counts it."""
         self._head().release()
         return self
 
+    @reader
+    def snapshot(self) -> SimpleNamespace:
+        """Return the head's fitted attributes and this certificate, as of one moment.
+
+        Read one after the other they may belong to two releases, if another thread changes the
+        pipeline.  Nothing is copied: do not write to them.
+        """
+        certificate, out = self.certificate_, self.head.snapshot()
+        out.certificate_ = certificate
+        return out
+
+    @reader
     def export_predictor(self, *, composed: bool = False) -> Any:
         """Return plain scikit-learn with the released weights only.
 
@@ -218,12 +263,14 @@ class ForgettingPipeline(Verbs, DensePredictions):
         ------
         AssumptionError
             If ``composed`` and a step is not known to be affine: scalers without clipping, `PCA`,
-            a `FunctionTransformer` without a function, ``"passthrough"``, and a `Pipeline` of these
-            are.  If the head was changed without the pipeline.
+            `TruncatedSVD`, selections of columns, a `FunctionTransformer` without a function,
+            ``"passthrough"``, and a `Pipeline` or `ColumnTransformer` of these are.  If the head
+            was changed without the pipeline.
 
         Notes
         -----
         Both are functions of the release and the steps, so the certificate holds for them too.
+        Columns that no step takes have a coefficient of zero, and must be numbers all the same.
         Composed predictions are the same up to rounding: where columns are far from zero for their
         spread (a year, a time stamp), about 1e-16 times ``|coef| |x|``.
         """
@@ -234,8 +281,10 @@ class ForgettingPipeline(Verbs, DensePredictions):
         return Pipeline([*steps, (self.steps[-1][0], last)])
 
     @property
-    def _frozen(self) -> Mapping[str, str]:
-        return {} if self.frozen is None else self.frozen
+    def _declared(self) -> Declared:
+        if isinstance(self.refit, str):
+            raise TypeError(f"refit= is a set of names, as {{{self.refit!r}}}")
+        return Declared(self.frozen or {}, frozenset(self.refit or ()))
 
     def _fitted(self) -> Kept:
         kept: Kept | None = getattr(self, "_kept", None)
@@ -265,7 +314,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
                 "memory= would keep fitted steps and forgotten rows where the pipeline cannot "
                 "reach them, and transform_input= is not known here: leave both None"
             )
-        first, verdict = surveyed(self.steps[:-1], self._frozen)
+        first, verdict = surveyed(self.steps[:-1], self._declared)
         if verdict.moves and not head._refits:
             raise AssumptionError(
                 f"{type(head).__name__} cannot go on where step {self.steps[first][0]!r} gives all "
@@ -274,7 +323,12 @@ class ForgettingPipeline(Verbs, DensePredictions):
         return first, verdict
 
 
-def forgetting(pipe: Pipeline, *, frozen: Mapping[str, str] | None = None) -> ForgettingPipeline:
+def forgetting(
+    pipe: Pipeline,
+    *,
+    frozen: Mapping[str, str] | None = None,
+    refit: Iterable[str] | None = None,
+) -> ForgettingPipeline:
     """Return an unfitted `ForgettingPipeline` with clones of the steps of a pipeline.
 
     Parameters
@@ -283,6 +337,8 @@ def forgetting(pipe: Pipeline, *, frozen: Mapping[str, str] | None = None) -> Fo
         Fitted or not, its last step an estimator of this package.
     frozen : dict of str to str, optional
         As in `ForgettingPipeline`; these steps are taken as they are, not cloned.
+    refit : set of str, optional
+        As in `ForgettingPipeline`.
 
     Returns
     -------
@@ -304,6 +360,7 @@ def forgetting(pipe: Pipeline, *, frozen: Mapping[str, str] | None = None) -> Fo
     return ForgettingPipeline(
         steps,
         frozen=frozen,
+        refit=refit,
         transform_input=pipe.transform_input,
         memory=pipe.memory,
         verbose=pipe.verbose,

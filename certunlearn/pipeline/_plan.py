@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -10,9 +9,11 @@ import numpy as np
 
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
+from ..exceptions import AssumptionError
 from ..state import Positions
-from . import _features
-from .steps import Verdict, fitted_through, is_nothing
+from . import _features, _kinds
+from ._beside import Beside
+from .steps import Declared, Verdict, fitted_through, is_nothing
 
 Steps = list[tuple[str, Any]]
 
@@ -27,26 +28,32 @@ class Kept:
         The first step that depends on the rows; the number of steps if none does.
     raw : Any
         The training rows as that step is given them, a copy; None if no step depends on them.
+    beside : Beside
+        Labels and weights of these rows, as the steps are given them.
     at : ndarray of int
         Their positions in the fit, ascending.
     verdict : Verdict
         What the certificate lists on account of the steps.
     mark : tuple of int
         Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
-    history : list
-        The head's own, which another fit begins anew.
+    fit : dict
+        What tells the head's fit from others.
+    like : Any
+        No row of the fit: its kind and dtypes, which rows that come are given.
     """
 
     first: int
     raw: Any
+    beside: Beside
     at: Positions
     verdict: Verdict
     mark: tuple[int, int]
-    history: list[dict[str, Any]]
+    fit: dict[str, Any]
+    like: Any
 
     def known_to(self, head: UnlearningEstimator) -> bool:
         """Whether the head has seen this fit's rows and requests, and no others."""
-        return head.history_ is self.history and mark_of(head) == self.mark
+        return head._fitted is self.fit and mark_of(head) == self.mark
 
 
 class Rows(NamedTuple):
@@ -58,6 +65,8 @@ class Rows(NamedTuple):
         Positions, ascending.
     order : ndarray of int
         Where each row is found: among the kept ones, followed by those of ``new`` that are live.
+    beside : Beside
+        Labels and weights of the rows, as the steps are given them.
     new : Any
         Rows that come (m), as the first step that moves is given them; None if none come.
     live : ndarray of int
@@ -66,6 +75,7 @@ class Rows(NamedTuple):
 
     at: Positions
     order: Positions
+    beside: Beside
     new: Any = None
     live: Positions = np.zeros(0, dtype=np.int64)
 
@@ -102,31 +112,39 @@ def through(steps: Steps, X: Any) -> Any:
     return X
 
 
-def planned(
-    steps: Steps, frozen: Mapping[str, str], kept: Kept, change: Change, rows: Rows
-) -> Plan:
+def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: Rows) -> Plan:
     """Recount the steps on the training set as it will be, and see what that makes of the rows.
 
     Raises
     ------
     AssumptionError, ValueError
-        If a step's fit cannot be repeated, or the rows that come are not of the kind of the fit's.
+        If a step cannot be fitted on the rows as they would be, its fit cannot be repeated, or the
+        rows that come are not of the kind of the fit's.
     """
     head, last = steps[-1][1], len(steps) - 1
     n, named = kept.mark
     total = n + len(change.weight)
-    after = replace(kept, at=rows.at, mark=(total, named + len(change.gone)))
-    if kept.first == last or np.array_equal(rows.order, np.arange(len(kept.at))):
+    mark = total, named + len(change.gone)
+    after = replace(kept, at=rows.at, mark=mark, beside=rows.beside)
+    same = np.array_equal(rows.order, np.arange(len(kept.at)))
+    if kept.first == last or (same and not kept.beside.relabels(rows.beside)):
         # No step moves, or none sees a difference.
         new = None if rows.new is None else through(steps[kept.first : last], rows.new)
         return Plan(steps, after, new=_features.written_out(new))
     raw = kept.raw
     if rows.new is not None:
-        raw = _features.joined(raw, _features.taken(rows.new, rows.live))
-    raw = _features.taken(raw, rows.order)
+        raw = _kinds.joined(raw, _features.taken(rows.new, rows.live))
+    raw = _kinds.settled(_features.taken(raw, rows.order))
     # A copy: a step may work in place, or hand on what it was given.
     given = _features.taken(raw, np.arange(len(rows.at)))
-    Xt, moved = fitted_through(steps[kept.first : last], given, frozen)
+    try:
+        Xt, moved = fitted_through(steps[kept.first : last], given, rows.beside, declared)
+    except AssumptionError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise AssumptionError(
+            f"the steps cannot be fitted on the rows as they would be: {error}"
+        ) from error
     places = change.names.store(rows.at)
     full = _features.laid_out(Xt, places, total)
     steps, after = [*steps[: kept.first], *moved, steps[-1]], replace(after, raw=raw)

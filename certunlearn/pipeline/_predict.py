@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._whole import reader
 from . import _features
 from ._plan import through
 
@@ -25,30 +26,35 @@ class DensePredictions(Pipeline):  # type: ignore[misc]
     """A Pipeline that writes sparse rows out before the last step sees them."""
 
     @available_if(_head_has("decision_function"))  # type: ignore[untyped-decorator]
+    @reader
     def decision_function(self, X: Any) -> Array:
         """Return the head's margins for raw rows."""
         out: Array = self.steps[-1][1].decision_function(self._transformed(X))
         return out
 
     @available_if(_head_has("predict"))  # type: ignore[untyped-decorator]
+    @reader
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the head's prediction for raw rows."""
         out: NDArray[Any] = self.steps[-1][1].predict(self._transformed(X))
         return out
 
     @available_if(_head_has("predict_proba"))  # type: ignore[untyped-decorator]
+    @reader
     def predict_proba(self, X: Any) -> Array:
         """Return the head's probabilities for raw rows."""
         out: Array = self.steps[-1][1].predict_proba(self._transformed(X))
         return out
 
     @available_if(_head_has("predict_log_proba"))  # type: ignore[untyped-decorator]
+    @reader
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`."""
         out: Array = self.steps[-1][1].predict_log_proba(self._transformed(X))
         return out
 
     @available_if(_head_has("score"))  # type: ignore[untyped-decorator]
+    @reader
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the head's score on raw rows."""
         more = {} if sample_weight is None else {"sample_weight": sample_weight}

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from .._whole import Guard, Whole, verb
 from ..estimators._addressing import Asked
 from ..estimators._base import UnlearningEstimator
 from ..estimators._changes import Change
 from ..exceptions import AssumptionError, RowError
 from ..state import Positions
-from . import _features
+from . import _features, _kinds
+from ._beside import labels_for, shared_out
 from ._foresight import Foresight
 from ._plan import Kept, Plan, Rows, planned, through
+from .steps import Declared
 
 
-class Verbs(Foresight):
+class Verbs(Whole, Foresight):
     """Carries requests out on steps and head together."""
 
+    # As in the estimators: scikit-learn refuses to pickle what says that it has any.
+    __slots__ = ()
     steps: list[tuple[str, Any]]
     _kept: Kept
 
@@ -33,9 +38,10 @@ class Verbs(Foresight):
 
     @property
     @abstractmethod
-    def _frozen(self) -> Mapping[str, str]:
-        """Steps declared as fitted elsewhere."""
+    def _declared(self) -> Declared:
+        """What the owner says of steps."""
 
+    @verb
     def forget(
         self,
         which: Any = None,
@@ -83,6 +89,7 @@ class Verbs(Foresight):
         head._count(counts)
         return self
 
+    @verb
     def learn(
         self,
         X: Any,
@@ -94,6 +101,7 @@ class Verbs(Foresight):
         metadata: Any = None,
         static: Any = None,
         progress: Any = None,
+        **params: Any,
     ) -> Self:
         """Add raw rows to the training set of every step and of the head, and release anew.
 
@@ -103,6 +111,8 @@ class Verbs(Foresight):
             Raw rows, of the kind `fit` was given.
         y, sample_weight, row_ids, groups, metadata, static, progress
             As in `CertifiedLogReg.learn`.
+        **params
+            As in `fit`: all that fit was given, for the new rows.
 
         Returns
         -------
@@ -112,29 +122,44 @@ class Verbs(Foresight):
         Raises
         ------
         RowError, ValueError
-            If the new rows are not of the kind of the fit's, or not named as they are.
-        NotCertifiedError, ConvergenceError, AssumptionError
+            If the new rows are not named as those of the fit are.
+        AssumptionError
+            If they are of another kind, or hold a value that the dtype of the fit cannot; or as in
+            `forget`.
+        NotCertifiedError, ConvergenceError
             As in `forget`.
 
         Notes
         -----
         An operation that raises leaves the pipeline as it was.
         """
-        head, kept = self._head(), self._kept
-        if row_ids is None and not head._names.positional:
-            row_ids = _features.index_of(X)
-        names = row_ids, groups, metadata, static
-        change = head._learning(X, _num_samples(X), y, sample_weight, *names)
+        head, kept, n = self._head(), self._kept, _num_samples(X)
+        named = {
+            "sample_weight": sample_weight,
+            "row_ids": row_ids,
+            "groups": groups,
+            "metadata": metadata,
+            "static": static,
+        }
+        with kept.beside.configured():
+            own, new = shared_out(self, named, params, n)
+        if own.get("row_ids") is None and not head._names.positional:
+            own["row_ids"] = _features.index_of(X)
+        change = head._learning(X, n, y, *(own.get(name) for name in named))
         live = np.flatnonzero(change.weight > 0)
+        if kept.beside.y is not None:
+            new = replace(new, y=labels_for(head, y, X))
         after = Rows(
             np.concatenate([kept.at, head._names.n + live]),
             np.arange(len(kept.at) + len(live)),
+            kept.beside.joined(new.taken(live)),
             self._raw(X),
             live,
         )
         self._carry_out(change, self._planned(change, after), progress)
         return self
 
+    @verb
     def correct(
         self,
         which: Any = None,
@@ -176,12 +201,15 @@ class Verbs(Foresight):
             raise RowError("give X=, y= or both to say what the rows are corrected to")
         positions = head._positions(Asked(which, rows, row_ids), staying=True)
         change = head._correcting(positions, y, None if X is None else _num_samples(X))
-        after = Rows(kept.at, np.arange(len(kept.at)))
+        live = np.flatnonzero(change.weight > 0)
+        where, order = np.searchsorted(kept.at, positions[live]), np.arange(len(kept.at))
+        beside = kept.beside
+        if y is not None and beside.y is not None:
+            beside = beside.labelled(where, labels_for(head, y, positions)[live])
+        after = Rows(kept.at, order, beside)
         if X is not None:
-            live = np.flatnonzero(change.weight > 0)
-            order = after.order.copy()
-            order[np.searchsorted(kept.at, positions[live])] = len(kept.at) + np.arange(len(live))
-            after = Rows(kept.at, order, self._raw(X), live)
+            order[where] = len(kept.at) + np.arange(len(live))
+            after = Rows(kept.at, order, beside, self._raw(X), live)
         self._carry_out(change, self._planned(change, after), progress)
         return self
 
@@ -191,36 +219,64 @@ class Verbs(Foresight):
         if not len(stay):
             raise AssumptionError("the request leaves no row of positive weight")
         change = self.head._forgetting(positions)
-        return change, self._planned(change, Rows(kept.at[stay], stay))
+        return change, self._planned(change, Rows(kept.at[stay], stay, kept.beside.taken(stay)))
 
     def _raw(self, X: Any) -> Any:
         """Return rows as the first step that moves is given them, a copy."""
-        X = _features.taken(X, np.arange(_num_samples(X)))
+        X = _kinds.alike(_features.taken(X, np.arange(_num_samples(X))), self._kept.like)
         return through(self.steps[: self._kept.first], X)
 
     def _planned(self, change: Change, rows: Rows) -> Plan:
-        return planned(self.steps, self._frozen, self._kept, change, rows)
+        return planned(self.steps, self._declared, self._kept, change, rows)
 
     def _carry_out(self, change: Change, plan: Plan, progress: Any) -> None:
         """Take over what was planned: forgetting, learning and correcting alike."""
-        before = self._kept
-        with self._unchanged_unless_taken():
-            self.steps, self._kept = plan.steps, plan.kept
-            if plan.features is None:
-                self.head._changed(change, plan.new, progress)
-            else:
-                self.head._refit(change, plan.features, progress)
-        if plan.kept.raw is not before.raw:
-            _features.overwrite(before.raw)
+        self.steps, self._kept = plan.steps, plan.kept
+        if plan.features is None:
+            self.head._changed(change, plan.new, progress)
+        else:
+            self.head._refit(change, plan.features, progress)
 
-    @contextmanager
-    def _unchanged_unless_taken(self) -> Iterator[None]:
-        """Put everything back if the body raises before the head has taken a new model over."""
-        before, model = dict(self.__dict__), getattr(self.head, "_model", None)
-        try:
-            yield
-        except BaseException:
-            if getattr(self.head, "_model", None) is model:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
+    @property
+    def _guard(self) -> Guard | None:
+        """Those of the head: a pipeline and its head are one model."""
+        if "_seen" in self.__dict__:
+            return None
+        last = self.steps[-1][1] if self.steps else None
+        return last._guard if isinstance(last, Whole) else super()._guard
+
+    def _filled(self, of: Self) -> None:
+        super()._filled(of)
+        name, last = self.steps[-1]
+        if isinstance(last, Whole):
+            self.steps = [*self.steps[:-1], (name, last._draft())]
+
+    def _become(self, draft: Self) -> None:
+        """Take over the steps, and let the head take over what its own draft is."""
+        if isinstance(self.head, Whole):
+            self.head._become(draft.head)
+            draft.steps = [*draft.steps[:-1], self.steps[-1]]
+        super()._become(draft)
+
+    def _still(self) -> Self:
+        out, last = self._draft(), self.steps[-1][1]
+        if isinstance(last, Whole):
+            out.steps = [*self.steps[:-1], (self.steps[-1][0], last._still())]
+        if hasattr(self, "_kept"):
+            # Both are overwritten once they are not needed any more.
+            raw, beside = copy.deepcopy((self._kept.raw, self._kept.beside))
+            out._kept = replace(self._kept, raw=raw, beside=beside)
+        return out
+
+    def _settle(self) -> None:
+        if isinstance(self.steps[-1][1], Whole):
+            self.head._settle()
+
+    def _clean(self, before: Self) -> None:
+        self.head._clean(before.head)
+        old = getattr(before, "_kept", None)
+        if old is not None and old.fit is self._kept.fit:
+            if old.raw is not self._kept.raw:
+                _features.overwrite(old.raw)
+            if old.beside is not self._kept.beside:
+                old.beside.overwrite()

@@ -1,78 +1,56 @@
-"""Which steps a pipeline can forget through, a closed list, and what each of them asks for.
+"""Which steps a pipeline can forget through, and their fit on the rows that stay.
 
-A step is stateless (what it holds does not depend on the rows), recounted (scikit-learn's own fit
-on the rows that stay takes its place), or declared as fitted elsewhere.  Anything else is refused.
+A step is stateless (what it holds does not depend on the rows), recounted (its own fit on the rows
+that stay takes its place: scikit-learn's where that is a function of the rows, others by
+declaration), or declared as fitted elsewhere.  Anything else is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
+from joblib import parallel_config  # type: ignore[import-untyped]
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction import FeatureHasher
-from sklearn.feature_extraction.text import (
-    CountVectorizer,
-    HashingVectorizer,
-    TfidfTransformer,
-    TfidfVectorizer,
-)
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import (
-    Binarizer,
-    FunctionTransformer,
-    MaxAbsScaler,
-    MinMaxScaler,
-    Normalizer,
-    OneHotEncoder,
-    OrdinalEncoder,
-    PolynomialFeatures,
-    RobustScaler,
-    StandardScaler,
-)
+from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import _num_samples, check_is_fitted
+from threadpoolctl import threadpool_limits
 
+from .._threads import blas_threads
 from ..exceptions import AssumptionError
+from ._beside import Beside
+from ._classes import COMPOSED, RECOUNTED, REFUSED, STATELESS, SUPERVISED
+from ._parameters import callables, may_draw, refusal
+from ._trial import differences, fit_transform, tried
 from .frozen import FrozenFeatures
 
-# Classes are compared by identity: a subclass may fit whatever it likes.
-STATELESS: tuple[type, ...] = (
-    Binarizer,
-    FeatureHasher,
-    FunctionTransformer,
-    HashingVectorizer,
-    Normalizer,
-    PolynomialFeatures,
-)
-RECOUNTED: tuple[type, ...] = (
-    CountVectorizer,
-    MaxAbsScaler,
-    MinMaxScaler,
-    OneHotEncoder,
-    OrdinalEncoder,
-    PCA,
-    RobustScaler,
-    SimpleImputer,
-    StandardScaler,
-    TfidfTransformer,
-    TfidfVectorizer,
-)
-COMPOSED: tuple[type, ...] = (ColumnTransformer, FeatureUnion, Pipeline)
-TEXT: tuple[type, ...] = (CountVectorizer, HashingVectorizer, TfidfVectorizer)
 #: What holds where steps are recounted.
 SAME_STEPS = (
     "steps recounted on the same rows give every row the same numbers: the same floating-point "
     "program on the same machine"
 )
-#: Parameters that hold a function of the caller's.
-_CALLABLES = ("func", "analyzer", "tokenizer", "preprocessor", "strategy")
+
+
+class Declared(NamedTuple):
+    """What the owner says of steps, by their paths.
+
+    Attributes
+    ----------
+    frozen : mapping of str to str
+        Steps fitted elsewhere, and on what.
+    refit : frozenset of str
+        Steps whose fit is a function of the rows it is given.
+    """
+
+    frozen: Mapping[str, str] = MappingProxyType({})
+    refit: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -83,6 +61,10 @@ class Verdict:
     ----------
     moves : bool
         Whether it holds anything that depends on the rows.
+    looks : bool
+        Whether its fit looks at labels.
+    watched : bool
+        Whether its fit may draw at random without a seed, which is then seen only as it does.
     conditions : tuple of str
         What the certificate has to list on its account.
     not_covered : tuple of str
@@ -90,6 +72,8 @@ class Verdict:
     """
 
     moves: bool
+    looks: bool = False
+    watched: bool = False
     conditions: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
 
@@ -98,25 +82,34 @@ class Verdict:
         """Join what several steps mean; ``own`` conditions come first."""
         conditions = sum((part.conditions for part in parts), own)
         not_covered = sum((part.not_covered for part in parts), ())
-        return cls(any(part.moves for part in parts), conditions, not_covered)
+        return cls(
+            any(part.moves for part in parts),
+            any(part.looks for part in parts),
+            any(part.watched for part in parts),
+            conditions,
+            not_covered,
+        )
 
 
-def surveyed(steps: list[tuple[str, Any]], frozen: Mapping[str, str]) -> tuple[int, Verdict]:
+def surveyed(steps: list[tuple[str, Any]], declared: Declared) -> tuple[int, Verdict]:
     """Check all steps; return the first one that moves (their number if none), and the verdict.
 
     Raises
     ------
     AssumptionError
-        If rows cannot be forgotten through one of them, or ``frozen`` names no step or no reason.
+        If rows cannot be forgotten through one of them, or what is declared names no step.
     """
-    unknown = set(frozen) - set(paths_of(steps))
+    known, frozen = set(paths_of(steps)), declared.frozen
+    for name, paths in (("frozen", set(frozen)), ("refit", set(declared.refit))):
+        if paths - known:
+            raise AssumptionError(
+                f"{name}= names steps; no such step: {sorted(paths - known)}; "
+                f"there are {sorted(known)}"
+            )
     wrong = [r for r in frozen.values() if not (isinstance(r, str) and r.strip())]
-    if unknown or wrong:
-        raise AssumptionError(
-            "frozen= maps steps to what they were fitted on; "
-            + (f"no such step: {sorted(unknown)}" if unknown else f"not a reason: {wrong}")
-        )
-    verdicts = [examined(name, step, frozen) for name, step in steps]
+    if wrong:
+        raise AssumptionError(f"frozen= says what steps were fitted on; not a reason: {wrong}")
+    verdicts = [examined(name, step, declared) for name, step in steps]
     moves, joint = [verdict.moves for verdict in verdicts], Verdict.of(verdicts)
     if not joint.moves:
         return len(moves), joint
@@ -128,13 +121,8 @@ def is_nothing(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step in ("passthrough", "drop"))
 
 
-def examined(path: str, step: Any, frozen: Mapping[str, str]) -> Verdict:
+def examined(path: str, step: Any, declared: Declared) -> Verdict:
     """Say what a step means, whose name in the pipeline is ``path``.
-
-    Parameters
-    ----------
-    frozen : mapping of str to str
-        Paths of the steps declared as fitted elsewhere, with the reason.
 
     Raises
     ------
@@ -143,15 +131,18 @@ def examined(path: str, step: Any, frozen: Mapping[str, str]) -> Verdict:
     """
     if is_nothing(step):
         return Verdict(False)
+    if path in declared.refit:
+        return _declared(path, step, declared)
     if type(step) is FrozenFeatures:
-        if path in frozen:
+        if path in declared.frozen:
             raise AssumptionError(
                 f"step {path!r} says itself what it was trained on, by trained_on=: take it out "
                 "of frozen="
             )
-        return Verdict(False, *step.statements(path))
-    if path in frozen:
-        return _fitted_elsewhere(path, step, frozen[path])
+        conditions, not_covered = step.statements(path)
+        return Verdict(False, conditions=conditions, not_covered=not_covered)
+    if path in declared.frozen:
+        return _fitted_elsewhere(path, step, declared.frozen[path])
     if type(step) is FrozenEstimator:
         raise AssumptionError(
             f"step {path!r} is frozen: say on what it was fitted, for the certificate, by "
@@ -159,13 +150,15 @@ def examined(path: str, step: Any, frozen: Mapping[str, str]) -> Verdict:
         )
     if type(step) in COMPOSED:
         if getattr(step, "memory", None) is not None:
-            raise _refusal(path, step, "its memory= would keep what it was fitted on")
-        parts = [examined(f"{path}__{name}", part, frozen) for name, part in parts_of(step)]
-        return Verdict.of(parts, _callables(path, step))
+            raise refusal(path, step, "its memory= would keep what it was fitted on")
+        parts = [examined(f"{path}__{name}", part, declared) for name, part in parts_of(step)]
+        return Verdict.of(parts, callables(path, step))
     if type(step) in STATELESS or type(step) in RECOUNTED:
-        _look_at_parameters(path, step)
-        return Verdict(type(step) in RECOUNTED, _callables(path, step))
-    raise _refusal(path, step, f"what {type(step).__name__} learns is not known to be forgettable")
+        watched = may_draw(path, step)
+        looks = type(step) in SUPERVISED
+        return Verdict(type(step) in RECOUNTED, looks, watched, callables(path, step))
+    why = f"what {type(step).__name__} learns is not known to be forgettable"
+    raise refusal(path, step, REFUSED.get(type(step), why))
 
 
 def parts_of(step: Any) -> Iterator[tuple[str, Any]]:
@@ -200,62 +193,41 @@ def _fitted_elsewhere(path: str, step: Any, reason: str) -> Verdict:
             f"step {path!r} is declared as fitted elsewhere, but is not fitted: fit it, and put it "
             "into a sklearn.frozen.FrozenEstimator where the pipeline will be cloned"
         ) from None
-    return Verdict(False, (f"step {path!r} was fitted elsewhere, as declared: {reason}",))
-
-
-def _callables(path: str, step: Any) -> tuple[str, ...]:
-    params = step.get_params(deep=False)
-    if not any(callable(params.get(name)) for name in _CALLABLES):
-        return ()
-    same = "the same rows the same result"
-    if type(step) in STATELESS:
-        same = "a row the same result, whatever rows come with it"
-    return (
-        f"the caller's function in step {path!r} gives {same}, and holds nothing that was fitted "
-        "on the rows",
+    return Verdict(
+        False, conditions=(f"step {path!r} was fitted elsewhere, as declared: {reason}",)
     )
 
 
-def _look_at_parameters(path: str, step: Any) -> None:
-    """Refuse parameters by which a fit is no function of the rows it is given."""
-    if type(step) in TEXT and step.input != "content":
-        raise _refusal(path, step, f"with input={step.input!r} the rows are not what it is given")
-    if isinstance(step, PCA) and not isinstance(step.random_state, (int, np.integer)):
-        if step.svd_solver in ("randomized", "arpack"):
-            raise _refusal(path, step, f"svd_solver={step.svd_solver!r} draws at random")
-
-
-def settle(path: str, step: Any) -> None:
-    """Refuse a fitted step whose fit cannot be repeated.
-
-    Raises
-    ------
-    AssumptionError
-        If it has drawn at random without a seed.
-    """
-    if type(step) is ColumnTransformer:
-        # What it was given is cloned; what it fitted lies elsewhere.
-        for name, part, _ in step.transformers_:
-            settle(f"{path}__{name}", part)
-    elif type(step) in COMPOSED:
-        for name, part in parts_of(step):
-            settle(f"{path}__{name}", part)
-    elif type(step) is PCA and not isinstance(step.random_state, (int, np.integer)):
-        if step._fit_svd_solver in ("randomized", "arpack"):
-            raise _refusal(
-                path,
-                step,
-                f"svd_solver={step.svd_solver!r} came to {step._fit_svd_solver!r} for rows of this "
-                "shape, which draws at random (svd_solver='full' does not)",
-            )
+def _declared(path: str, step: Any, declared: Declared) -> Verdict:
+    inside = [name for name in (*declared.frozen, *declared.refit) if name.startswith(f"{path}__")]
+    if path in declared.frozen or inside:
+        raise AssumptionError(
+            f"step {path!r} is declared twice: " + ", ".join(sorted({path, *inside}))
+        )
+    kind = f"{type(step).__module__}.{type(step).__qualname__}"
+    return Verdict(
+        True,
+        looks=True,
+        conditions=(
+            f"step {path!r}, a {kind}, makes of the rows and labels it is fitted on the same every "
+            "time, and remembers no others, as declared by refit= and tried on the rows of the fit",
+        ),
+    )
 
 
 def fitted_through(
-    steps: list[tuple[str, Any]], X: Any, frozen: Mapping[str, str]
+    steps: list[tuple[str, Any]], X: Any, beside: Beside, declared: Declared, *, trial: bool = False
 ) -> tuple[Any, list[tuple[str, Any]]]:
     """Return what fitted clones of steps, frozen ones as they are, make of rows; and the steps.
 
     ``X`` may be written to.
+
+    Parameters
+    ----------
+    beside : Beside
+        Labels and parameters that the fits get with the rows.
+    trial : bool
+        Whether steps declared by refit= are tried first.
 
     Raises
     ------
@@ -265,27 +237,57 @@ def fitted_through(
     done: list[tuple[str, Any]] = []
     for name, step in steps:
         if not is_nothing(step):
-            n = _num_samples(X)
-            if name in frozen:
+            n, given = _num_samples(X), beside.given.get(name, {})
+            if name in declared.frozen:
+                if given:
+                    raise AssumptionError(
+                        f"step {name!r} is not fitted here: it takes no {[*given]}"
+                    )
                 X = step.transform(X)
             else:
-                step = clone(step)
-                X = step.fit_transform(X)
-                settle(name, step)
+                step, X = _fitted(name, step, X, beside, declared, trial)
             if _num_samples(X) != n:
                 raise AssumptionError(f"step {name!r} makes {_num_samples(X)} rows of {n}")
         done.append((name, step))
     return X, done
 
 
-def _refusal(path: str, step: Any, why: str) -> AssumptionError:
-    classes = *STATELESS, *RECOUNTED, *COMPOSED, FrozenFeatures
-    known = ", ".join(sorted(c.__name__ for c in classes))
-    return AssumptionError(
-        f"rows cannot be forgotten through step {path!r}, a {type(step).__name__}: {why}. "
-        f"(1) Put a step there that can: {known}. "
-        "(2) Fit it on data that no request will concern, and declare that by "
-        f"frozen={{{path!r}: 'fitted on ...'}}. "
-        "(3) Take it out of the pipeline and fit the model on its output: the certificate then "
-        "says that what else was fitted is not covered."
-    )
+def _fitted(
+    name: str, step: Any, X: Any, beside: Beside, declared: Declared, trial: bool
+) -> tuple[Any, Any]:
+    """Return a fitted clone of a step, and what it makes of the rows."""
+    verdict, given = examined(name, step, declared), beside.given.get(name, {})
+    # Sums are taken by one thread, in one order; an extractor that learns nothing has them all.
+    with beside.configured(), _one_thread() if verdict.moves else nullcontext():
+        if trial and any(path.split("__")[0] == name for path in declared.refit):
+            tried(name, step, X, beside.y, given)
+        step = clone(step)
+        with _watched(name, step) if verdict.watched else nullcontext():
+            return step, fit_transform(step, X, beside.y, given)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Limit BLAS, OpenMP and ``n_jobs``: sums depend on how many there are and who comes first.
+
+    What another process draws would not be seen either.
+    """
+    with blas_threads(1), threadpool_limits(limits=1, user_api="openmp"):
+        with parallel_config(backend="sequential"):
+            yield
+
+
+@contextmanager
+def _watched(path: str, step: Any) -> Iterator[None]:
+    """Refuse a fit that draws from NumPy's global generator, where that is not known before."""
+    before = np.random.get_state(legacy=False)
+    yield
+    after = np.random.get_state(legacy=False)
+    if next(differences("", before, after), None) is not None:
+        raise refusal(
+            path,
+            step,
+            "its fit on these rows draws from NumPy's global generator: set random_state=0, where "
+            "it has none that of its cv= or of the function it is given (functools.partial); or "
+            "choose a solver that does not draw, as svd_solver='full' of PCA",
+        )

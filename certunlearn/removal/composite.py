@@ -13,13 +13,14 @@ import numpy as np
 
 from .._rounding import UNIT_ROUNDOFF, up
 from ..bounds import distance_remainder
-from ..exceptions import AssumptionError, ConvergenceError
+from ..exceptions import AssumptionError
 from ..model import QuadraticModel, model_at, unfactored
 from ..noise import Geometry
 from ..objective import Measurement, Objective, flat
 from ..solvers.proximal import least_subgradient, proximal_newton
 from .distance import Array, Reached, Ruler, Rulers
 from .refresh import Goal
+from .separation import no_convergence
 
 
 def subgradient_within(
@@ -135,10 +136,7 @@ def refresh_composite(
                 model = model_at(objective, s.W, s.measurement.margin_error)
             bounded(s.W, s.measurement._replace(moved=0.0), model, True)
     except np.linalg.LinAlgError as error:
-        raise unfactored(error) from error
-    if s.reason == "max_iter" or (goal.relative and math.isinf(reached[0])):
-        raise ConvergenceError(
-            f"no convergence in {s.iterations} steps: rescale the features, raise max_iter or "
-            "strengthen the penalty"
-        )
+        raise unfactored(objective, error) from error
+    if s.reason == "max_iter":
+        raise no_convergence(objective, s.W, s.measurement, max_iter)
     return Reached(s.W, reached[0], None, tier, s.W, s.measurement), s.iterations

@@ -15,14 +15,16 @@ import numpy as np
 from .._rounding import UNIT_ROUNDOFF, down, gamma, up
 from ..bounds import distance_from_decrement
 from ..diagonal import Diagonal
-from ..exceptions import AssumptionError, ConvergenceError
+from ..exceptions import AssumptionError
 from ..factor import factorise, largest_eigenvalue, norm, spectral_norm
 from ..gram import Gram
+from ..losses import positive
 from ..noise import Geometry
 from ..objective import Curvature, Measurement, Objective
 from ..solvers.newton_cg import at_floor, newton_cg
 from .distance import Array, Reached
 from .refresh import Goal
+from .separation import no_convergence
 
 #: What underflow may have added to a sum of probabilities' products, a unit of weight.
 _TINY = 1e-290
@@ -227,16 +229,16 @@ def refresh_matrix_free(
     Raises
     ------
     AssumptionError
-        If a distance is to be certified and nothing but the intercept may be unpenalised.
+        If more than the intercept is unpenalised, or nothing is and the classes are separable.
     ConvergenceError
         If the steps run out.
     """
     free = objective.alpha == 0
-    if not goal.relative and (free[:-1].any() or (free[-1] and not objective.rows.intercept)):
-        factored = "" if objective.rows.sparse else ', solver="newton-cholesky"'
+    if free[:-1].any() or (free[-1] and not objective.rows.intercept):
+        factored = "" if objective.rows.sparse else ' or solver="newton-cholesky"'
         raise AssumptionError(
-            'solver="newton-cg" certifies distances by the penalty, and C=inf leaves none: '
-            f"use a finite C{factored} or noise=0"
+            "without a factored Hessian the distance to the optimum is bounded by the penalty, and "
+            f"there is none: use {positive(objective.loss)}{factored}"
         )
     geometry, reached = gram.geometry, [math.inf]
 
@@ -253,11 +255,7 @@ def refresh_matrix_free(
 
     s = newton_cg(objective, W, geometry.known, accept, max_iter=max_iter, progress=progress)
     if s.reason == "max_iter":
-        raise ConvergenceError(
-            f"no convergence in {max_iter} Newton steps (max |mean gradient| "
-            f"{np.max(np.abs(s.measurement.gradient)) / objective.weight_sum:.3g}): "
-            "raise max_iter or lower C"
-        )
+        raise no_convergence(objective, s.W, s.measurement, max_iter)
     if s.reason != "accepted":
         measured(s.W, s.measurement)
     return Reached(s.W, reached[0], None, tier, s.W, s.measurement), s.iterations

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
-from ..exceptions import AssumptionError, NotCertifiedError
+import numpy as np
+
+from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..gram import Gram
+from ..losses import stronger
 from ..model import QuadraticModel
 from ..objective import Objective
+from ..pointwise import Squared
 from .composite import refresh_composite
 from .distance import Array, Reached
 from .matrix_free import refresh_matrix_free
 from .refresh import Goal, refresh
+from .separation import refuse_separable
 
 
 def minimised(
@@ -74,19 +80,50 @@ def minimised(
             tier=tier,
             progress=progress,
         )
-    _demand(reached, goal)
+    _demand(objective, gram.geometry.norm(reached.W), reached, goal)
     return reached, iterations
 
 
-def _demand(reached: Reached, goal: Goal) -> None:
-    """Refuse what misses its goal; without noise there is no claim to miss."""
-    if goal.relative or reached.distance <= goal.distance:
+def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:
+    """Refuse what misses its goal; ``size`` is the norm of the iterate.
+
+    Without noise there is no claim to miss, but no bound at all says that nothing is known, as does
+    one that a factored Hessian leaves larger than the iterate.  Others are too crude to tell.
+    """
+    allowed = goal.distance
+    if goal.relative:
+        crude = reached.quadratic is None
+        allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
+    if reached.distance <= allowed:
         return
+    if goal.relative or math.isinf(reached.distance):
+        refuse_separable(objective, reached.W)
+        m = reached.measurement
+        slope = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+        if goal.relative and slope > goal.tol and (np.abs(m.gradient) > m.allowance).any():
+            raise ConvergenceError(
+                f"no step lowers the objective (max |mean gradient| {slope:.3g}): rescale the "
+                f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
+            )
+        ways = [stronger(objective.loss), "drop collinear columns", "rescale the features"]
+        if reached.quadratic is None and objective.l1 is None and not objective.rows.sparse:
+            ways.append('use solver="newton-cholesky"')
+        if isinstance(getattr(objective.loss, "each", None), Squared):
+            ways.append("use CertifiedMinNorm for fewer rows than features")
+        raise NotCertifiedError(
+            f"certified distance {reached.distance:.3g} to the exact optimum: as far as float64 "
+            "can tell the rows do not determine the coefficients (collinear columns, or hardly any "
+            "penalty or curvature), so there is nothing to be close to: "
+            f"{', '.join(ways[:-1])} or {ways[-1]}",
+            reason="curvature",
+            distance=reached.distance,
+            target=goal.distance,
+        )
     raise NotCertifiedError(
         f"certified distance {reached.distance:.3g} to the exact optimum, but epsilon, delta and "
-        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, a smaller "
-        "C, or better scaled features in float64",
-        reason="distance" if math.isfinite(reached.distance) else "curvature",
+        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, "
+        f"{stronger(objective.loss)}, or better scaled features in float64",
+        reason="distance",
         distance=reached.distance,
         target=goal.distance,
     )

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..exceptions import ConvergenceError
 from ..model import QuadraticModel, model_at, unfactored
 from ..noise import Geometry
 from ..objective import Measurement, Objective
 from ..solvers.newton import Verdict, at_floor, newton
 from .distance import Array, Distance, Reached, Rulers
+from .separation import no_convergence, refuse_separable
 
 #: The unmeasured part of the bound may be this share of the measured one, so that the bound is at
 #: most (1 + 0.19) / (1 - 0.19) < 1.5 times the truth.
@@ -49,7 +49,7 @@ def refresh(
     ConvergenceError
         If the curvature cannot be factored or the steps run out.
     """
-    rulers, reached = Rulers(objective, geometry), [math.inf]
+    rulers, reached, last = Rulers(objective, geometry), [math.inf], [W]
 
     def target(W: Array) -> float:
         return goal.distance * geometry.norm(W) if goal.relative else goal.distance
@@ -60,6 +60,7 @@ def refresh(
         return d
 
     def judge(W: Array, m: Measurement, model: QuadraticModel) -> Verdict:
+        last[0] = W
         flat_enough = np.max(np.abs(m.gradient)) <= goal.tol * objective.weight_sum
         if not (flat_enough or at_floor(model, m)):
             return "step"
@@ -72,31 +73,16 @@ def refresh(
 
     try:
         s = newton(objective, W, model, judge, max_iter=max_iter, progress=progress)
+        if s.reason in ("floor", "stuck"):
+            # Rounding stopped the descent: see what can be claimed here, leverage measured.
+            model = s.model
+            if model.W is not s.W:
+                model = model_at(objective, s.W, s.measurement.margin_error)
+            s = s._replace(model=model, measurement=s.measurement._replace(moved=0.0))
+            bounded(s.W, s.measurement, model, True)
     except np.linalg.LinAlgError as error:
-        raise unfactored(error) from error
+        refuse_separable(objective, last[0])
+        raise unfactored(objective, error) from error
     if s.reason == "max_iter":
-        raise ConvergenceError(
-            f"no convergence in {max_iter} Newton steps (max |mean gradient| "
-            f"{np.max(np.abs(s.measurement.gradient)) / objective.weight_sum:.3g}): "
-            "raise max_iter or lower C"
-        )
-    if s.reason != "accepted":
-        # Rounding stopped the descent: see what can be claimed here, leverage measured.
-        model = s.model
-        if model.W is not s.W:
-            model = model_at(objective, s.W, s.measurement.margin_error)
-        s = s._replace(model=model, measurement=s.measurement._replace(moved=0.0))
-        bounded(s.W, s.measurement, model, True)
-        if goal.relative and math.isinf(reached[0]):
-            _demand_flat(s.measurement, objective, goal.tol)
+        raise no_convergence(objective, s.W, s.measurement, max_iter)
     return Reached(s.W, reached[0], s.model, tier, s.W, s.measurement), s.iterations
-
-
-def _demand_flat(m: Measurement, objective: Objective, tol: float) -> None:
-    """Refuse a point about which nothing is known, where nothing will be claimed either."""
-    size = float(np.max(np.abs(m.gradient))) / objective.weight_sum
-    if size > tol:
-        raise ConvergenceError(
-            f"no step lowers the objective (max |mean gradient| {size:.3g}): rescale the features "
-            "or the targets, take a smoother loss, or strengthen the penalty (lower C)"
-        )

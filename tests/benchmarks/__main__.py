@@ -2,9 +2,33 @@
 
 import argparse
 
-from . import fit, gpu, latency, matrix_free, memory, removal, sequence, softmax, sparse
+from . import (
+    fit,
+    gpu,
+    latency,
+    matrix_free,
+    memory,
+    removal,
+    sequence,
+    softmax,
+    sparse,
+    utility,
+    views,
+)
 
-MODULES = (fit, removal, latency, sequence, memory, gpu, matrix_free, softmax, sparse)
+MODULES = (
+    fit,
+    removal,
+    latency,
+    sequence,
+    views,
+    memory,
+    gpu,
+    matrix_free,
+    softmax,
+    sparse,
+    utility,
+)
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 

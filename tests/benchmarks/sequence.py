@@ -13,6 +13,7 @@ from certunlearn import CertifiedLogReg
 from . import data
 from .objective import Objective
 from .report import Report, axes, spread
+from .views import compared
 
 COLOURS = {"downdate": "tab:green", "chord": "tab:orange", "refresh": "tab:red"}
 
@@ -90,6 +91,8 @@ def main(small=False, out="tests/benchmarks/results"):
         title = f"{name}, {X.shape[0]} x {X.shape[1]}"
         report.table(f"{title}: {requests} single requests", lines(entries))
         report.table(f"{title}: against warm refits to 1e-8", [r.row() for r in refits])
+        views = f"{title}: {requests} single requests in either view, then 1% at once"
+        report.table(views, compared(X, y, requests))
         draw(panel, name, entries, certificate.distance_target)
     report.picture(figure)
     report.save()
