@@ -7,13 +7,9 @@ Local Open Scope R_scope.
 Section Code.
 Variables (o : outward) (finite : R -> bool).
 
-(** certunlearn/_rounding.py *)
-
 Definition gamma (n : R) : option (R) :=
   let nu := (n * ((/ 2 ^ 52) / 2)) in
   if Rle_dec (1 / 2) nu then None else Some (up o (nu / (1 - nu)) 4).
-
-(** certunlearn/pointwise.py *)
 
 Definition sigmoid (z : R) : R :=
   let small := (exp (- (Rabs z))) in
@@ -124,13 +120,9 @@ Definition SoftplusHinge_curvature (temperature : R) (z : R) (t : R) : R :=
   let lack := (SoftplusHinge_lack temperature z t) in
   (((sigmoid lack) * (sigmoid (- lack))) / temperature).
 
-(** certunlearn/losses.py *)
-
 Definition Softmax_R : R := 1.
 
 Definition Softmax_kappa : R := (1 / 2).
-
-(** certunlearn/bounds.py *)
 
 Definition gsc_remainder (t : R) : option (R) :=
   if Req_EM_T t 0 then Some 0 else if Rlt_dec t (1 / 100) then Some (up o (((((t / 2) + ((t * t) / 6)) + ((t ^ 3) / 24)) + ((t ^ 4) / 120)) + ((t ^ 5) / 700)) 16) else if Rlt_dec 700 t then None else Some ((((exp t - 1) - t) / t) * (1 + (1 / 10000000000000))).
@@ -164,13 +156,14 @@ Definition distance_measured (step : R) (c : R) (nu : R) (L : R) (T : R) (spread
   let after := (up o (c * q) 4) in
   Some ((Rmin (up o (step + after) 4) (up o (c * r) 4)), after)).
 
-Definition covariance_drift (eta : R) (dimension : R) (delta : R) : option (R) :=
-  if Rle_dec (1 / 4) eta then None else let e := (up o (eta / (1 - eta)) 4) in
-  let x := (- (ln delta)) in
-  let f := (up o (e / (1 - e)) 4) in
-  Some (up o ((((dimension * e) * e) / (2 * (1 - e))) + (f * ((sqrt (dimension * x)) + x))) 32).
+Definition joint_drift (spread : R) (largest : R) (log_tail : R) : R :=
+  let x := log_tail in
+  (up o (((2 * spread) + (2 * (sqrt (spread * x)))) + (largest * x)) 32).
 
-(** certunlearn/tradeoff.py *)
+Definition covariance_drift (eta : R) (dimension : R) (log_tail : R) : option (R) :=
+  if Rle_dec (1 / 4) eta then None else let e := (up o (eta / (1 - eta)) 4) in
+  let f := (up o (e / (1 - e)) 4) in
+  Some (joint_drift (up o ((((1 / 4) * dimension) * f) * f) 4) f log_tail).
 
 Definition delta_from_epsilon (epsilon : R) (mu : R) : R :=
   if Req_EM_T mu 0 then 0 else if finite mu then let x1 := ((epsilon / mu) - (mu / 2)) in
@@ -185,27 +178,34 @@ Definition delta_from_epsilon (epsilon : R) (mu : R) : R :=
   let cap := (((mu * peak) / (sqrt (2 * PI))) * (1 + error)) in
   (Rmin ((Rmax (Rmin (Rmin value cap) 1) (5 / 10 ^ 324)) + (4 * (5 / 10 ^ 324))) 1) else 1 else 1.
 
+Definition log_tail (epsilon : R) (delta : R) : R :=
+  (up o ((epsilon - (ln delta)) + (ln 1000)) 8).
+
+Definition share (horizon : R) (t : R) : R :=
+  (if Rle_dec t horizon then ((9 / 10) / horizon) else ((((1 / 10) * horizon) / t) / (t - 1))).
+
+Definition drift_shares (reserve : R) (log_tail : R) : R * R :=
+  let x := log_tail in
+  let root := (((1 / 2) * reserve) / ((sqrt x) + (sqrt (x + reserve)))) in
+  ((Rmax (down o (root * root) 32) 0), (Rmax (down o (((1 / 2) * reserve) / x) 8) 0)).
+
 Definition calibrate_reserve (drifts : bool) (epsilon : R) : R :=
   (if drifts then (Rmin ((1 / 1000) * epsilon) (1 / 1000)) else 0).
-
-Definition calibrate_tail (delta : R) (drifts : bool) (epsilon : R) : R :=
-  (if drifts then (((1 / 1000) * delta) * (exp (- epsilon))) else 0).
 
 Definition calibrate_left (delta : R) (drifts : bool) (reserve : R) : R :=
   (if drifts then ((((999 / 1000) * delta) * (exp (- reserve))) * (1 - (1 / 1000000000000))) else delta).
 
-Definition composed_epsilon_epsilon (delta : R) (room : R) : R :=
+Definition calibrate_f (budget_share : R) (dimension : R) (largest : R) (spread : R) : R :=
+  (Rmin largest (2 * (sqrt ((spread * budget_share) / dimension)))).
+
+Definition calibrate_cap (f : R) : R :=
+  (down o (f / (1 + (2 * f))) 8).
+
+Definition composed_left (delta : R) (room : R) : R :=
   (((499 / 500) * delta) * (exp (- room))).
-
-Definition composed_epsilon_tail (delta : R) (epsilon : R) : R :=
-  (((1 / 1000) * delta) * (exp (- (Rmin epsilon 1000)))).
-
-(** certunlearn/power.py *)
 
 Definition Promise_advantage_gap (delta : R) (e : R) (epsilon : R) : R :=
   ((tanh ((1 / 2) * epsilon)) + ((2 * delta) / (1 + e))).
-
-(** certunlearn/solvers/proximal.py *)
 
 Definition soft (v : R) (lam : R) : R :=
   let out := ((sign v) * (Rmax ((Rabs v) - lam) 0)) in
@@ -214,15 +214,11 @@ Definition soft (v : R) (lam : R) : R :=
 Definition least_subgradient (gradient : R) (W : R) (lam : R) : R :=
   (if Req_EM_T W 0 then (soft gradient lam) else (gradient + (lam * (sign W)))).
 
-(** certunlearn/removal/composite.py *)
-
 Definition subgradient_within_beyond (allowance : R) (gradient : R) (lam : R) (rounding : R) : R :=
   (Rmax ((((Rabs gradient) + allowance) - lam) + rounding) 0).
 
 Definition subgradient_within_wrong (W : R) (allowance : R) (beyond : R) : R :=
   (if Req_EM_T W 0 then (Rmin allowance beyond) else allowance).
-
-(** certunlearn/removal/downdate.py *)
 
 Definition Ledger_step_left (f_theta : R) (removed : R) : R :=
   (((exp (- f_theta)) * (1 - (1 / 1000000000000))) - removed).
@@ -250,8 +246,6 @@ Definition Ledger_gram_transfer_drift (was_error : R) (was_spread : R) (wrong : 
 
 Definition Ledger_gram_transfer_return (c_gram : R) (drift : R) (gram_added : R) : R :=
   (up o ((sqrt (((c_gram ^ 2) + gram_added) * drift)) * (1 + (1 / 1000000000))) 4).
-
-(** certunlearn/rank.py *)
 
 Definition appended_floor_half (kappa : R) (p : R) (q : R) : R :=
   ((1 / 2) * (((p * p) + (((kappa * kappa) * q) * q)) - (q * q))).

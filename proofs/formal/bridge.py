@@ -14,7 +14,9 @@ raise are left out, they are preconditions. Anything else is refused.
 from __future__ import annotations
 
 import ast
+import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,56 +26,59 @@ PACKAGE = HERE.parent.parent / "certunlearn"
 
 #: What is translated: of a module functions, or of a class in it constants and methods; after a
 #: colon the last value that a variable is given, after a dot an argument of the call that gives it.
-FUNCTIONS = {
-    "_rounding.py": ("gamma",),
-    "pointwise.py": (
-        "sigmoid",
-        *(
-            f"{loss}.{part}"
-            for loss in (
-                "Logistic",
-                "Squared",
-                "Poisson",
-                "Gamma",
-                "PseudoHuber",
-                "LogCosh",
-                "SoftplusHinge",
-            )
-            for part in ("R", "kappa", "_root", "_lack", "value", "slope", "curvature")
-        ),
+HELPERS = {"PseudoHuber": ("_root",), "SoftplusHinge": ("_lack",)}
+FUNCTIONS = (
+    "gamma",
+    "sigmoid",
+    *(
+        f"{loss}.{part}"
+        for loss in (
+            "Logistic",
+            "Squared",
+            "Poisson",
+            "Gamma",
+            "PseudoHuber",
+            "LogCosh",
+            "SoftplusHinge",
+        )
+        for part in ("R", "kappa", *HELPERS.get(loss, ()), "value", "slope", "curvature")
     ),
-    "losses.py": ("Softmax.R", "Softmax.kappa"),
-    "bounds.py": (
-        "gsc_remainder",
-        "distance_from_decrement",
-        "distance_remainder",
-        "distance_measured",
-        "covariance_drift",
-    ),
-    "tradeoff.py": (
-        "delta_from_epsilon",
-        "calibrate:reserve",
-        "calibrate:tail",
-        "calibrate:left",
-        "composed_epsilon:epsilon.0",
-        "composed_epsilon:tail",
-    ),
-    "power.py": ("Promise.advantage:gap",),
-    "solvers/proximal.py": ("soft", "least_subgradient"),
-    "removal/composite.py": ("subgradient_within:beyond", "subgradient_within:wrong"),
-    "removal/downdate.py": (
-        "Ledger.step:left",
-        "Ledger.step:inner",
-        "Ledger.step:T",
-        "Ledger.step:size",
-        "Ledger.step:return.1",
-        "Ledger.in_gram:left",
-        "Ledger.in_gram:return",
-        "Ledger._gram_transfer:drift",
-        "Ledger._gram_transfer:return",
-    ),
-    "rank.py": ("appended_floor:half", "appended_floor:largest"),
-}
+    "Softmax.R",
+    "Softmax.kappa",
+    "gsc_remainder",
+    "distance_from_decrement",
+    "distance_remainder",
+    "distance_measured",
+    "joint_drift",
+    "covariance_drift",
+    "delta_from_epsilon",
+    "_log_tail",
+    "share",
+    "drift_shares",
+    "calibrate:reserve",
+    "calibrate:left",
+    "calibrate:f",
+    "calibrate:cap",
+    "composed:left",
+    "Promise.advantage:gap",
+    "soft",
+    "least_subgradient",
+    "subgradient_within:beyond",
+    "subgradient_within:wrong",
+    "Ledger.step:left",
+    "Ledger.step:inner",
+    "Ledger.step:T",
+    "Ledger.step:size",
+    "Ledger.step:return.1",
+    "Ledger.in_gram:left",
+    "Ledger.in_gram:return",
+    "Ledger._gram_transfer:drift",
+    "Ledger._gram_transfer:return",
+    "appended_floor:half",
+    "appended_floor:largest",
+)
+#: Functions of numbers that other formulas call.
+PURE = {"sigmoid": "R", "soft": "R", "joint_drift": "R", "drift_shares": "R * R"}
 #: Functions that may return infinity: an option.
 PARTIAL = {
     "gamma": "R",
@@ -84,11 +89,14 @@ PARTIAL = {
     "covariance_drift": "R",
 }
 #: Arguments that are tuples.
-TUPLES = {"spread": "R * R * R"}
+TUPLES = {
+    "distance_remainder:spread": "R * R * R",
+    "distance_measured:spread": "R * R * R",
+}
 #: Fields that a caller chooses.
 FIELDS = ("threshold", "temperature", "epsilon", "delta")
 #: Calls whose value is taken as it is.
-UNKNOWN = ("geometry.gram_norm",)
+UNKNOWN = ("geometry.gram_norm", "budget.share")
 #: Variables that are true or false.
 FLAGS = ("drifts",)
 CALLS = {
@@ -156,11 +164,14 @@ class Translation:
 
     def __init__(self, source: str) -> None:
         self.tree = ast.parse(source)
-        self.constants = {
-            node.targets[0].id: node.value
-            for node in self.tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        }
+        self.constants: dict[str, ast.expr] = {}
+        for node in self.tree.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    self.constants[name] = value
+                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                    pairs = zip(names, values, strict=True)
+                    self.constants |= {ast.unparse(n): v for n, v in pairs}
         self.owner: ast.ClassDef | None = None
         self.locals: set[str] = set()
         self.binds: list[tuple[str, str]] = []
@@ -232,7 +243,7 @@ class Translation:
             return f"(Rmin (Rmin {args[0]} {args[1]}) {args[2]})"
         if name in CALLS:
             return f"({CALLS[name].format(*args)})"
-        if name in ("sigmoid", "soft"):
+        if name in PURE:
             return f"({name} {' '.join(args)})"
         if name in PARTIAL:
             self.binds.append((f"v{len(self.binds)}", f"{name} {' '.join(args)}"))
@@ -382,6 +393,10 @@ class Translation:
                     found += [(s.lineno, v) for n, v in pairs if ast.unparse(n) == wanted]
                 case ast.Assign(targets=[target], value=value) if ast.unparse(target) == wanted:
                     found.append((s.lineno, value))
+                case ast.NamedExpr(target=target, value=value) if target.id == wanted:
+                    found.append((s.lineno, value))
+        if not found:
+            raise Unreadable(f"{wanted} is given no value any more")
         return max(found, key=lambda pair: pair[0])[1]
 
     def variable(self, name: str) -> str:
@@ -411,14 +426,16 @@ class Translation:
         owner, _, part = name.rpartition(".")
         self.owner = self.node(owner) if owner else None
         node = self.node(part, self.owner.body if owner else None)
-        title = f"{owner}_{part.strip('_')}" if owner else name
+        title = f"{owner}_{part.strip('_')}" if owner else name.strip("_")
         if isinstance(node, ast.AnnAssign):
             return f"Definition {title} : R := {self.expression(node.value)}."
         arguments = [a.arg for a in node.args.args if a.arg != "self"]
         fields = self.fields(part) if owner else []
         self.locals, self.binds = {*arguments, *fields}, []
-        typed = "".join(f" ({a} : {TUPLES.get(a, 'R')})" for a in [*fields, *arguments])
-        kind = f"option ({PARTIAL[name]})" if name in PARTIAL else "R"
+        typed = "".join(
+            f" ({a} : {TUPLES.get(name + ':' + a, 'R')})" for a in [*fields, *arguments]
+        )
+        kind = f"option ({PARTIAL[name]})" if name in PARTIAL else PURE.get(name, "R")
         body = self.statements(node.body, None, name in PARTIAL)
         return f"Definition {title}{typed} : {kind} :=\n  {body}."
 
@@ -429,7 +446,7 @@ class Script:
 
     Attributes
     ----------
-    file, function : str
+    function : str
         Where it stands.
     call : int
         Which of the function's calls of ``up``, in the order of the source.
@@ -441,7 +458,6 @@ class Script:
         Inputs that are themselves right only to so many units: what libm and scipy return.
     """
 
-    file: str
     function: str
     call: int
     ranges: str
@@ -451,69 +467,75 @@ class Script:
 
 WIDE = "[1b-400, 1b400]"
 SCRIPTS = {
-    "gamma": Script("_rounding.py", "gamma", 0, "nu in [1b-53, 0.5]"),
+    "gamma": Script("gamma", 0, "nu in [1b-53, 0.5]"),
     "gsc_remainder": Script(
-        "bounds.py",
         "gsc_remainder",
         0,
         "t in [1b-200, 0.01] /\\ e_t3 in [1b-601, 1e-6] /\\ e_t4 in [1b-801, 1e-8]"
         " /\\ e_t5 in [1b-1001, 1e-10]",
         wrong={"t3": 2, "t4": 2, "t5": 2},
     ),
-    "decrement_product": Script(
-        "bounds.py", "distance_from_decrement", 0, f"nu in {WIDE} /\\ L in {WIDE}"
-    ),
+    "decrement_product": Script("distance_from_decrement", 0, f"nu in {WIDE} /\\ L in {WIDE}"),
     "decrement_small": Script(
-        "bounds.py",
         "distance_from_decrement",
         1,
         f"nu in {WIDE} /\\ product in [1b-900, 1e-8]",
         lets=("grown",),
     ),
     "decrement_range": Script(
-        "bounds.py",
         "distance_from_decrement",
         2,
         "product in [1b-900, 1e-8]",
         lets=("grown",),
     ),
-    "decrement_quotient": Script(
-        "bounds.py", "distance_from_decrement", 3, f"t in {WIDE} /\\ L in {WIDE}"
-    ),
-    "remainder_decrement": Script(
-        "bounds.py", "distance_remainder", 0, f"nu in {WIDE} /\\ half in [1, 1b80]"
-    ),
-    "remainder_distance": Script(
-        "bounds.py", "distance_remainder", 2, f"half in [1, 1b80] /\\ r_H in {WIDE}"
-    ),
+    "decrement_quotient": Script("distance_from_decrement", 3, f"t in {WIDE} /\\ L in {WIDE}"),
+    "remainder_decrement": Script("distance_remainder", 0, f"nu in {WIDE} /\\ half in [1, 1b80]"),
+    "remainder_distance": Script("distance_remainder", 2, f"half in [1, 1b80] /\\ r_H in {WIDE}"),
     "remainder_left": Script(
-        "bounds.py",
         "distance_remainder",
         3,
         f"stale in [1b-400, 1b200] /\\ remainder in [1b-400, 1b200] /\\ r in {WIDE}",
     ),
-    "measured_after": Script("bounds.py", "distance_measured", 0, f"c in {WIDE} /\\ q in {WIDE}"),
-    "measured_here": Script(
-        "bounds.py", "distance_measured", 1, f"step in {WIDE} /\\ after in {WIDE}"
-    ),
-    "drift_e": Script("bounds.py", "covariance_drift", 0, "eta in [1b-400, 0.25]"),
-    "drift_f": Script("bounds.py", "covariance_drift", 1, "e in [1b-400, 0.34]"),
-    "covariance_drift": Script(
-        "bounds.py",
-        "covariance_drift",
-        2,
-        "dimension in [1, 1b60] /\\ e in [1b-400, 0.34] /\\ f in [1b-400, 0.6]"
-        " /\\ e_x in [0.5, 1000]",
-        wrong={"x": 4},
+    "measured_after": Script("distance_measured", 0, f"c in {WIDE} /\\ q in {WIDE}"),
+    "measured_here": Script("distance_measured", 1, f"step in {WIDE} /\\ after in {WIDE}"),
+    "drift_e": Script("covariance_drift", 0, "eta in [1b-400, 0.25]"),
+    "drift_f": Script("covariance_drift", 1, "e in [1b-400, 0.34]"),
+    "drift_spread": Script("covariance_drift", 2, "dimension in [1, 1b60] /\\ f in [1b-300, 0.6]"),
+    "joint_drift": Script(
+        "joint_drift",
+        0,
+        "spread in [1b-300, 1b60] /\\ largest in [1b-300, 1] /\\ x in [0.5, 1b20]",
     ),
     "power_level": Script(
-        "power.py",
         "Promise._from_epsilon",
         0,
         "e_exp_epsilon in [1, 1b1011] /\\ a in [1b-300, 1] /\\ delta in [1b-300, 1]",
         wrong={"exp_epsilon": 2},
     ),
 }
+
+
+def located(package: Path) -> Callable[[str], str]:
+    """Return what finds the source of a definition, in whatever file of the package it stands."""
+    sources = [path.read_text() for path in sorted(package.rglob("*.py"))]
+
+    def find(name: str) -> str:
+        owner, _, part = name.partition(":")[0].rpartition(".")
+        head = re.compile(rf"^{'class' if owner else 'def'} {owner or part}\b", re.M)
+        found = [s for s in sources if head.search(s)]
+        if owner:
+            found = [s for s in found if defines(Translation(s).node(owner), part)]
+        if len(found) != 1:
+            raise Unreadable(f"{name} is defined {len(found)} times in the package")
+        return found[0]
+
+    return find
+
+
+def defines(owner: ast.ClassDef, part: str) -> bool:
+    """Whether a class has a method, property or annotated constant."""
+    names = {getattr(n, "name", getattr(getattr(n, "target", None), "id", "")) for n in owner.body}
+    return part in names
 
 
 class Gappa(Translation):
@@ -577,7 +599,7 @@ class Gappa(Translation):
         lines.append(f"result d= {self.term(call.args[0], False, names)};")
         lines.append(f"e_result = {self.term(call.args[0], True, names)};")
         inputs = [n for n in names if n not in wanted.lets]
-        head = [f"# certunlearn/{wanted.file}::{wanted.function}: up({ast.unparse(call.args[0])})"]
+        head = [f"# {wanted.function}: up({ast.unparse(call.args[0])})"]
         head += ["# written by bridge.py: do not edit", "@d = float<ieee_64, ne>;"]
         for name in inputs:
             head.append(f"{name} = d({name}_);")
@@ -586,14 +608,6 @@ class Gappa(Translation):
         goal = f"result -/ e_result in [-{units}b-54, {units}b-54]"
         lines.append("{ " + " /\\ ".join(given) + f"\n  -> {goal} }}")
         return "\n".join([*head, *lines]) + "\n"
-
-
-def gappa(package: Path = PACKAGE) -> dict[str, str]:
-    """Return the Gappa scripts by name."""
-    return {
-        name: Gappa((package / wanted.file).read_text()).script(wanted)
-        for name, wanted in SCRIPTS.items()
-    }
 
 
 HEAD = """(* Written by bridge.py from certunlearn/*.py: do not edit. *)
@@ -609,17 +623,16 @@ Variables (o : outward) (finite : R -> bool).
 
 def coq(package: Path = PACKAGE) -> str:
     """Return the text of Code.v."""
-    parts = [HEAD]
-    for file, names in FUNCTIONS.items():
-        translation = Translation((package / file).read_text())
-        parts.append(f"(** certunlearn/{file} *)\n")
-        for name in names:
-            try:
-                parts.append(translation.definition(name) + "\n")
-            except KeyError:
-                if name.rpartition(".")[2] not in ("_root", "_lack"):
-                    raise
+    find, parts = located(package), [HEAD]
+    for name in FUNCTIONS:
+        parts.append(Translation(find(name)).definition(name) + "\n")
     return "\n".join([*parts, "End Code.\n"])
+
+
+def gappa(package: Path = PACKAGE) -> dict[str, str]:
+    """Return the Gappa scripts by name."""
+    find = located(package)
+    return {name: Gappa(find(wanted.function)).script(wanted) for name, wanted in SCRIPTS.items()}
 
 
 def main() -> None:

@@ -103,16 +103,37 @@ Proof.
   - rewrite B, <- V, <- Y. right. unfold u. field. split; lra.
 Qed.
 
-(** The code: e, f and the sum, with any upward rounding *)
-Theorem code_drift o eta N delta value : 0 <= eta -> 0 <= N -> 0 < delta <= 1 ->
-  Code.covariance_drift o eta N delta = Some value ->
+(** e^2/(2 (1 - e)) <= f^2/2 for f = e/(1 - e): the means cost at most 2 v *)
+Theorem mean_in_f e : 0 <= e < 1 -> e * e / (2 * (1 - e)) <= (e / (1 - e)) * (e / (1 - e)) / 2.
+Proof.
+  intros he. assert (I : 0 < / (1 - e)) by (apply Rinv_0_lt_compat; lra).
+  replace (e * e / (2 * (1 - e))) with (e * e * / (1 - e) / 2) by (field; lra).
+  replace (e / (1 - e) * (e / (1 - e)) / 2) with (e * e * / (1 - e) / 2 * / (1 - e)) by (field; lra).
+  assert (1 <= / (1 - e)) by (rewrite <- Rinv_1; apply Rinv_le_contravar; lra).
+  assert (0 <= e * e * / (1 - e) / 2) by (assert (0 <= e * e) by apply Rle_0_sqr; nra). nra.
+Qed.
+
+(** f(s eta) <= s f(eta) for s <= 1, f(eta) = eta/(1 - 2 eta): smaller differences count by their square. *)
+Theorem convex_f s eta : 0 <= s <= 1 -> 0 <= eta < 1 / 2 ->
+  s * eta / (1 - 2 * (s * eta)) <= s * (eta / (1 - 2 * eta)).
+Proof.
+  intros hs he. unfold Rdiv. rewrite Rmult_assoc. apply Rmult_le_compat_l; [lra|].
+  apply Rmult_le_compat_l; [lra|]. apply Rinv_le_contravar; nra.
+Qed.
+
+(** The code's formulas, with any upward rounding *)
+Theorem code_joint o v f x : 2 * v + 2 * sqrt (v * x) + f * x <= Code.joint_drift o v f x.
+Proof. unfold Code.joint_drift. cbv zeta. apply above. Qed.
+
+Theorem code_drift o eta N x value : 0 <= eta -> 0 <= N -> 0 <= x ->
+  Code.covariance_drift o eta N x = Some value ->
   let e := eta / (1 - eta) in
   let f := e / (1 - e) in
-  let x := ln (/ delta) in
+  let v := N * f * f / 4 in
   up o e 4 < 1 ->
-  N * (e * e) / (2 * (1 - e)) + f * (sqrt (N * x) + x) <= value.
+  2 * v + 2 * sqrt (v * x) + f * x <= value.
 Proof.
-  intros hep hN hd. unfold Code.covariance_drift. cbv zeta.
+  intros hep hN hx. unfold Code.covariance_drift. cbv zeta.
   destruct (Rle_dec (1 / 4) eta) as [|small]; [discriminate|]. intros H lt1. injection H as <-.
   set (e := eta / (1 - eta)) in *. assert (ep : 0 <= e)
     by (unfold e; apply Rmult_le_pos; [lra | left; apply Rinv_0_lt_compat; lra]).
@@ -120,15 +141,14 @@ Proof.
   assert (W := above o (e' / (1 - e')) 4). set (f' := up o (e' / (1 - e')) 4) in *. clearbody f'.
   assert (I : / (1 - e) <= / (1 - e')) by (apply Rinv_le_contravar; lra).
   assert (I0 : 0 < / (1 - e)) by (apply Rinv_0_lt_compat; lra).
-  assert (F : e / (1 - e) <= f').
-  { apply Rle_trans with (2 := W). unfold Rdiv. apply Rmult_le_compat; lra. }
-  apply lift_up. rewrite ln_Rinv by lra. set (x := - ln delta).
-  assert (xp : 0 <= x).
-  { unfold x. assert (L := ln_rises delta 1 ltac:(lra) ltac:(lra)). rewrite ln_1 in L. lra. }
-  assert (Q : 0 <= sqrt (N * x) + x) by (assert (Z := sqrt_pos (N * x)); lra).
-  apply Rplus_le_compat; [|now apply Rmult_le_compat_r].
-  unfold Rdiv. rewrite !Rinv_mult by lra.
-  assert (E2 : e * e <= e' * e') by (apply Rmult_le_compat; lra).
-  rewrite (Rmult_assoc N e' e').
-  apply Rmult_le_compat; [apply Rmult_le_pos; [exact hN | apply Rle_0_sqr] | lra | now apply Rmult_le_compat_l | lra].
+  set (f := e / (1 - e)). assert (f0 : 0 <= f) by (unfold f; apply Rmult_le_pos; lra).
+  assert (F : f <= f').
+  { apply Rle_trans with (2 := W). unfold f, Rdiv. apply Rmult_le_compat; lra. }
+  set (v := N * f * f / 4). set (v' := up o (1 / 4 * N * f' * f') 4).
+  assert (V : v <= v').
+  { apply lift_up. unfold v. assert (f * f <= f' * f') by (apply Rmult_le_compat; lra). nra. }
+  assert (v0 : 0 <= v) by (unfold v; assert (0 <= f * f) by apply Rle_0_sqr; nra).
+  apply Rle_trans with (2 := code_joint o v' f' x).
+  assert (S : sqrt (v * x) <= sqrt (v' * x)) by (apply sqrt_le_1_alt; now apply Rmult_le_compat_r).
+  assert (f * x <= f' * x) by now apply Rmult_le_compat_r. lra.
 Qed.

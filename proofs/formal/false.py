@@ -118,7 +118,7 @@ VARIANTS = {
         ("calibrate.v", "-> p <= exp epsilon * q + delta)", "-> p <= exp epsilon * q + delta / 2)"),
     ),
     "joint_epsilon": (
-        ("joint_epsilon.v", "epsilon_epsilon delta room in", "epsilon_epsilon (2 * delta) room in"),
+        ("joint_epsilon.v", "composed_left delta room in", "composed_left (2 * delta) room in"),
         ("joint_epsilon.v", "0 <= drift <= room ->", "0 <= drift <= 2 * room ->"),
         ("joint_epsilon.v", "p <= exp (epsilon + drift) * q", "p <= exp epsilon * q"),
     ),

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_from_decrement: up(nu * L)
+# distance_from_decrement: up(nu * L)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 nu = d(nu_);

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_from_decrement: up(t / L)
+# distance_from_decrement: up(t / L)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 t = d(t_);

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_from_decrement: up(product * grown)
+# distance_from_decrement: up(product * grown)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 product = d(product_);

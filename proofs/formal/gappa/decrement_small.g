@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_from_decrement: up(nu * grown)
+# distance_from_decrement: up(nu * grown)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 product = d(product_);

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::covariance_drift: up(eta / (1.0 - eta))
+# covariance_drift: up(eta / (1.0 - eta))
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 eta = d(eta_);

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::covariance_drift: up(e / (1.0 - e))
+# covariance_drift: up(e / (1.0 - e))
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 e = d(e_);

@@ -1,4 +1,4 @@
-# certunlearn/_rounding.py::gamma: up(nu / (1.0 - nu))
+# gamma: up(nu / (1.0 - nu))
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 nu = d(nu_);

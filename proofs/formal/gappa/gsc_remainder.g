@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::gsc_remainder: up(t / 2 + t * t / 6 + t ** 3 / 24 + t ** 4 / 120 + t ** 5 / 700)
+# gsc_remainder: up(t / 2 + t * t / 6 + t ** 3 / 24 + t ** 4 / 120 + t ** 5 / 700)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 t = d(t_);

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_measured: up(c * q)
+# distance_measured: up(c * q)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 c = d(c_);

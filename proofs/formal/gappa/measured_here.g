@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_measured: up(step + after)
+# distance_measured: up(step + after)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 step = d(step_);

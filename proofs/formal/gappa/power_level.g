@@ -1,4 +1,4 @@
-# certunlearn/power.py::Promise._from_epsilon: up(math.exp(self.epsilon) * a + self.delta)
+# Promise._from_epsilon: up(math.exp(self.epsilon) * a + self.delta)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 exp_epsilon = d(exp_epsilon_);

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_remainder: up(nu * half)
+# distance_remainder: up(nu * half)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 nu = d(nu_);

@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_remainder: up(half * r_H)
+# distance_remainder: up(half * r_H)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 half = d(half_);

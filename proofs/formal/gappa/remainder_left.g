@@ -1,4 +1,4 @@
-# certunlearn/bounds.py::distance_remainder: up((stale + gsc_remainder(t)) * r)
+# distance_remainder: up((stale + gsc_remainder(t)) * r)
 # written by bridge.py: do not edit
 @d = float<ieee_64, ne>;
 stale = d(stale_);
