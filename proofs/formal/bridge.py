@@ -14,6 +14,7 @@ raise are left out, they are preconditions. Anything else is refused.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Callable
@@ -159,11 +160,17 @@ def inputs(e: ast.expr) -> list[str]:
     return [n for child in ast.iter_child_nodes(e) for n in inputs(child)]
 
 
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """Parse a module, once."""
+    return ast.parse(source)
+
+
 class Translation:
     """One module: its constants, functions and classes."""
 
     def __init__(self, source: str) -> None:
-        self.tree = ast.parse(source)
+        self.tree = parsed(source)
         self.constants: dict[str, ast.expr] = {}
         for node in self.tree.body:
             match node:
