@@ -95,13 +95,13 @@ def forget_in(
     In a `ForgettingPipeline` it is the last step whose requests are set.
 
     Each process of a search with ``n_jobs`` imports scikit-learn and JAX, about 2 seconds, and
-    compiles for itself, about 1 second (569 rows, 5 folds, 2 processes: 5.9 seconds of processor
-    time, in threads 1.6, in turn 1.5, and once compiled 0.05).  Models share nothing that they
+    compiles for itself, about 1 second: 5 folds of 1 797 rows take 1.7 seconds of processors in
+    turn, 1.7 in threads, 6.6 in 2 processes, and once compiled 0.1.  Models share nothing that they
     change, and compiled programs are shared by threads, so prefer
     ``with joblib.parallel_config(backend="threading"): search.fit(X, y)``.  Processes, and later
     runs, share what is compiled where ``JAX_COMPILATION_CACHE_DIR`` names a directory and
-    ``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`` (4.2, 0.8 and 0.6 seconds); programs depend on
-    the shape of the rows and hold none of them.
+    ``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`` (0.7, 0.8 and 4.6 seconds); programs depend on
+    the shape of the rows and hold none of them.  Measured by ``python -m tests.benchmarks folds``.
 
     Examples
     --------

@@ -10,6 +10,7 @@ from tests.benchmarks import (
     __main__,
     data,
     fit,
+    folds,
     gpu,
     latency,
     matrix_free,
@@ -52,6 +53,15 @@ def test_views(tmp_path):
     assert together["joint epsilon of all"] == 1.0 < alone["joint epsilon of all"]
     assert 0 < together["without a pass"] <= alone["without a pass"] <= 60
     assert alone["median over the release view's"] == 1.0
+
+
+@pytest.mark.long
+def test_folds(tmp_path):
+    (rows,) = contents(folds, tmp_path).values()
+    assert [row["folds"] for row in rows] == ["in turn", "threads"] * 2
+    assert all(0 < row["again"] < row["first"] for row in rows)
+    # What was compiled before is found.
+    assert all(a["first"] > b["first"] for a, b in zip(rows[:2], rows[2:], strict=True))
 
 
 def test_removal(tmp_path, monkeypatch):

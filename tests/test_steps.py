@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, KernelPCA
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.feature_selection import (
@@ -24,7 +24,8 @@ from sklearn.feature_selection import (
     mutual_info_regression,
 )
 from sklearn.linear_model import Lasso, LogisticRegression
-from sklearn.model_selection import KFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
+from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -245,6 +246,8 @@ def test_steps_are_fitted_by_one_thread():
     "step, reason",
     [
         (SelectKBest(mutual_info_classif, k=2), "draws from NumPy's global generator"),
+        (KernelPCA(2, kernel="precomputed"), "columns are rows too"),
+        (KNeighborsTransformer(metric="precomputed"), "columns are rows too"),
         (KBinsDiscretizer(subsample=50), "global"),
         (QuantileTransformer(n_quantiles=10, subsample=50), "global"),
         (RFECV(LogisticRegression(), cv=KFold(2, shuffle=True)), "global"),
@@ -263,7 +266,7 @@ def test_steps_are_fitted_by_one_thread():
         (FeatureUnion([("s", SelectFromModel(LinearSVC()))]), "global"),
         (make_pipeline(PCA(2, svd_solver="arpack")), "'a__pca', a PCA: its fit draws at random"),
     ],
-    ids=str,
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
 )
 @pytest.mark.filterwarnings("ignore")
 def test_fits_that_draw_or_depend_on_more_than_the_rows(step, reason):
@@ -509,6 +512,10 @@ def test_metadata_is_routed_to_whoever_has_asked_for_it():
     with config_context(enable_metadata_routing=True):
         with pytest.raises(UnsetMetadataPassedError, match="groups"):
             pipe.fit(X, y, groups=y)
+        # What the pipeline itself is told would go unheard.
+        deaf = clone(pipe).set_fit_request(groups=True)
+        with pytest.raises(AssumptionError, match=r"pipe\[-1\].set_fit_request"):
+            GridSearchCV(deaf, {}, cv=GroupKFold(2)).fit(X, y, groups=y)
 
 
 def test_scores_of_cross_validation_are_those_of_scikit_learn():

@@ -61,6 +61,8 @@ def may_draw(path: str, step: Any) -> bool:
     kind = type(step)
     if kind in TEXT and step.input != "content":
         raise refusal(path, step, f"with input={step.input!r} the rows are not what it is given")
+    if any(isinstance(v, str) and v == "precomputed" for v in step.get_params(False).values()):
+        raise refusal(path, step, "its columns are rows too, which would not go with theirs")
     if kind in SELECTING:
         _look_at_adviser(path, step)
     folds: Any = getattr(step, "cv", None)

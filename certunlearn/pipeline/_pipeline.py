@@ -231,6 +231,22 @@ class ForgettingPipeline(Verbs, DensePredictions):
         self._kept = Kept(first, raw, beside, at, verdict, (n, 0), self.head._fitted, like)
         return self
 
+    def get_metadata_routing(self) -> Any:
+        """Return where metadata go: to the steps, the last of them included, that ask for them.
+
+        Raises
+        ------
+        AssumptionError
+            If the pipeline itself has been told to ask, which nobody would hear of.
+        """
+        asked = getattr(self, "_metadata_request", None)
+        if asked is not None and any(v is not None for v in asked.fit.requests.values()):
+            raise AssumptionError(
+                "a pipeline hands metadata on: call set_fit_request of the step that is to have "
+                "them, pipe[-1].set_fit_request(groups=True) for the model"
+            )
+        return super().get_metadata_routing()
+
     @verb
     def release(self) -> Self:
         """Draw a fresh release of the head; the joint view counts it."""

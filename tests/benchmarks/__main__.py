@@ -4,6 +4,7 @@ import argparse
 
 from . import (
     fit,
+    folds,
     gpu,
     latency,
     matrix_free,
@@ -22,6 +23,7 @@ MODULES = (
     latency,
     sequence,
     views,
+    folds,
     memory,
     gpu,
     matrix_free,
