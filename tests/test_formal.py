@@ -6,7 +6,7 @@ that wrong ones do not, and what ball arithmetic says of the formulas is for the
 
 import ast
 import fcntl
-import importlib.util
+import importlib
 import math
 import os
 import random
@@ -49,16 +49,16 @@ COMPUTED = {"series_above_phi"}
 MACHINE = ("PrimInt63.", "Uint63.", "PrimFloat.", "FloatAxioms.")
 
 
-def module(name):
-    """Import a script of proofs/formal, which is no package."""
-    spec = importlib.util.spec_from_file_location(f"formal_{name}", FORMAL / f"{name}.py")
-    out = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = out
-    spec.loader.exec_module(out)
-    return out
+def modules(*names):
+    """Import scripts of proofs/formal, which is no package."""
+    sys.path.insert(0, str(FORMAL))
+    try:
+        return [importlib.import_module(name) for name in names]
+    finally:
+        sys.path.remove(str(FORMAL))
 
 
-bridge, false = module("bridge"), module("false")
+bridge, false = modules("bridge", "false")
 
 
 def uncommented(text):
