@@ -50,9 +50,14 @@ def _install() -> None:
 
 
 def _remove() -> None:
-    for number, handler in _handlers.items():
-        if _handler_of(number) is _later:
-            _set(number, handler)
+    """Put every handler back: one that runs meanwhile and raises does not leave out the others."""
+    try:
+        for number, handler in _handlers.items():
+            if _handler_of(number) is _later:
+                _set(number, handler)
+    except BaseException:
+        _remove()
+        raise
 
 
 def _deliver() -> None:
@@ -77,11 +82,15 @@ class deferred:
         # Handlers run in the main thread alone.
         if not _in_main_thread():
             return
-        if not _depth:
-            _install()
-            _owner = threading.get_ident()
-        # The block begins with this assignment: signals wait from here on.
-        _depth += 1
+        try:
+            if not _depth:
+                _install()
+                _owner = threading.get_ident()
+            # The block begins with this assignment: signals wait from here on.
+            _depth += 1
+        except BaseException:
+            _remove()
+            raise
 
     def __exit__(self, *error: object) -> None:
         global _depth

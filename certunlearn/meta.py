@@ -208,6 +208,16 @@ def _together(
     return certificate
 
 
+def _distances(own: list[Certificate]) -> tuple[float, float, float]:
+    """Return the smallest sigma, and the largest target and fit distance in units of it."""
+    sigma = min(c.sigma for c in own)
+    target, fit = (
+        max((getattr(c, name) * (sigma / c.sigma) if c.sigma else 0.0) for c in own)
+        for name in ("distance_target", "fit_distance")
+    )
+    return sigma, target, fit
+
+
 def _joint(members: list[UnlearningEstimator]) -> Certificate:
     """Return the certificate of the members' releases together."""
     own, first = [m.certificate_ for m in members], members[0].certificate_
@@ -222,12 +232,7 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
     delta, claims = max(c.delta for c in own), len(parts) == len(own)
     nothing = Joint(math.inf, math.inf, NO_DRIFT)
     alone, joint = (composed(p, delta) if claims else nothing for p in (one, parts))
-    # Distances in units of the smallest sigma, as the others' would be without one.
-    sigma = min(c.sigma for c in own)
-    target, fit = (
-        max((getattr(c, name) * (sigma / c.sigma) if c.sigma else 0.0) for c in own)
-        for name in ("distance_target", "fit_distance")
-    )
+    sigma, target, fit = _distances(own)
     low, middle, high = zip(*(c.coefficient_deviation for c in own), strict=True)
     mechanisms, names = {c.mechanism for c in own}, [type(m).__name__ for m in members]
     return replace(

@@ -54,10 +54,11 @@ def test_single_requests_read_no_retained_row(reads, mechanism, least):
         tiers.append(tier)
         assert reads["positions"] <= {row}
         if tier == "downdate":
-            assert reads["sweeps"] == 0 and store.reads - before == 1 and passes == 0
+            # The removed row: its share, and its part of the unit of the noise.
+            assert reads["sweeps"] == 0 and store.reads - before <= 2 and passes == 0
         if tier == "chord":
             assert reads["sweeps"] == passes >= 1
-            assert store.reads - before - reads["sweeps"] * store.n == 1
+            assert store.reads - before - reads["sweeps"] * store.n <= 2
     assert tiers.count("downdate") >= least and "downdate" in tiers
 
 

@@ -58,7 +58,7 @@ def run(script):
 
 def test_passes_are_refused_and_everything_else_goes_on():
     run("""
-        model = CertifiedLogReg().fit(X, y).forget([1])
+        model = CertifiedLogReg(view="release").fit(X, y).forget([1])
         p = model.predict_proba(X)
         assert np.array_equal(child(lambda: model.predict_proba(X)), p)
         assert child(lambda: model.release().certificate_.n_forgotten) == 1

@@ -127,6 +127,8 @@ def certificate(mechanism="gram", view="release", releases=1, dimension=5, **ask
         mu=budget.mu,
         drift=budget.drift,
         sigma=0.1,
+        noise=0.1,
+        scale=(1.0,),
         mechanism=mechanism,
         view=view,
         distance_target=budget.distance_target,

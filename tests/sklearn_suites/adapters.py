@@ -125,7 +125,7 @@ def adapted(theirs, ours, translated):
         return self
 
     __init__.__signature__ = signature
-    fixed = dict(delta=1e-6, noise=0, mechanism="gram", view="release")
+    fixed = dict(delta=1e-6, noise=0, mechanism="gram", view="release", horizon=1)
     if "epsilon" not in names:
         fixed["epsilon"] = 1.0
     if hasattr(theirs, "_get_loss"):
