@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
+
+def caller() -> int:
+    """Return the ``stacklevel`` of a warning that is to name the line outside of this package."""
+    level, frame = 1, sys._getframe(1)
+    package = __name__.rpartition(".")[0]
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level
+
 
 class CertunlearnError(Exception):
     """Base of every error this package raises on its own account."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diagonal import Diagonal
-from .exceptions import NoiseWarning
+from .exceptions import NoiseWarning, caller
 from .release import drawn
 from .unlearner import Model
 
@@ -108,7 +108,7 @@ def _as_it_is(Z: Array) -> Array:
     return Z
 
 
-def warn_if_drowned(model: Any, *, stacklevel: int = 4) -> None:
+def warn_if_drowned(model: Any) -> None:
     """Warn where the noise moves the margins of the training set by more than they vary.
 
     Both are computed from the release and the retained rows: to whoever knows these the warning
@@ -124,7 +124,7 @@ def warn_if_drowned(model: Any, *, stacklevel: int = 4) -> None:
             "little. Use a smaller noise (a larger epsilon does not change it), more rows, or "
             'mechanism="gram"; noise_cost(X, y) says what a release costs',
             NoiseWarning,
-            stacklevel=stacklevel,
+            stacklevel=caller(),
         )
 
 

@@ -241,3 +241,17 @@ def test_a_preview_without_a_bound_says_so_in_words():
     assert "inf" not in str(seen).replace("influence", "")
     unnoised = CertifiedLogReg(noise=0).fit(X, y).preview([20])
     assert "nan" not in str(unnoised)
+
+
+@pytest.mark.parametrize("verb", ["fit", "forget", "release"])
+def test_a_warning_names_the_line_that_asked(verb):
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    model = CertifiedLogReg(noise=50.0, view="release")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model.fit(X, X[:, 0] > 0)
+        if verb == "forget":
+            model.forget([1])
+        if verb == "release":
+            model.release()
+    assert said and all(w.filename == __file__ for w in said)

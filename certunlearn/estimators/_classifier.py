@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .. import _validate
 from .._whole import reader
-from ..exceptions import ClassForgottenWarning
+from ..exceptions import ClassForgottenWarning, caller
 from ..unlearner import Model
 from ._changes import Change
 from ._classes import Classes
@@ -101,5 +101,5 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
                 f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
                 "classes_ and coef_ change shape, as retraining would have it",
                 ClassForgottenWarning,
-                stacklevel=5,
+                stacklevel=caller(),
             )

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _validate
 from .._whole import reader
+from ..exceptions import caller
 from ..pointwise import LogCosh, Pointwise, PseudoHuber
 from ..unlearner import Settings
 from ._regressor import LinearRegressor
@@ -125,7 +126,7 @@ class CertifiedHuberRegressor(LinearRegressor):
                 "scikit-learn's HuberRegressor calls its threshold epsilon: if that is meant, pass "
                 f"threshold={self.epsilon:g}",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=caller(),
             )
         return settings
 
