@@ -1,5 +1,7 @@
 """Refusals: what has no optimum, or none that float64 can tell, is refused and says why."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
