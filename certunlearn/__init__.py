@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from ._version import __version__
-from .certificate import Certificate
+from .claims.certificate import Certificate
 from .displays import CertificateDisplay, ForgettingCurveDisplay, InfluenceDisplay
 from .estimators.elastic import CertifiedElasticNet
 from .estimators.glm import CertifiedGammaRegressor, CertifiedPoissonRegressor
+from .estimators.huber import CertifiedHuberRegressor
 from .estimators.logistic import CertifiedLogReg
 from .estimators.min_norm import CertifiedMinNorm
 from .estimators.ridge import CertifiedRidge, CertifiedRidgeClassifier
-from .estimators.robust import CertifiedHuberRegressor
+from .estimators.suppressed import SuppressedPredictor
 from .estimators.svm import CertifiedLinearSVC
 from .exceptions import (
     AlreadyForgottenError,
@@ -28,14 +29,13 @@ from .exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
-from .meta import forget_in
-from .mixing import mix
+from .insight.substitutes import select_substitutes
+from .operations.certificate_page import certificate_report
+from .operations.ensembles import forget_in
+from .operations.mixture import mix
+from .operations.queue import ForgetQueue
+from .operations.receipt import Receipt
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
-from .queue import ForgetQueue
-from .receipt import Receipt
-from .report import certificate_report
-from .substitutes import select_substitutes
-from .suppression import SuppressedPredictor
 
 __all__ = [
     "AlreadyForgottenError",

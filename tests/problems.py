@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
-from certunlearn import unlearner
+from certunlearn.engine import unlearner
 
 from . import reference
 

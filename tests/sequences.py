@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from certunlearn import editing, unlearner
+from certunlearn.engine import editing, unlearner
+from certunlearn.engine.distances.carryover import Ledger
 from certunlearn.exceptions import ConvergenceError, NotCertifiedError
-from certunlearn.removal.downdate import Ledger
 
 from . import problems, reference, strategies
 

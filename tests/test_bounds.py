@@ -12,8 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from certunlearn._rounding import gamma
-from certunlearn.bounds import (
+from certunlearn._common.rounding import gamma
+from certunlearn.claims.bounds import (
     covariance_drift,
     distance_from_decrement,
     distance_measured,
@@ -21,9 +21,9 @@ from certunlearn.bounds import (
     gsc_remainder,
     joint_drift,
 )
-from certunlearn.factor import factorise, largest_eigenvalue
-from certunlearn.noise import Geometry, Transfer
-from certunlearn.tradeoff import calibrate, delta_from_epsilon, drift_shares
+from certunlearn.claims.noise import Geometry, Transfer
+from certunlearn.claims.tradeoff import calibrate, delta_from_epsilon, drift_shares
+from certunlearn.linalg.cholesky import factorise, largest_eigenvalue
 
 from . import reference
 

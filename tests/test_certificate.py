@@ -10,8 +10,8 @@ import pytest
 from dp_accounting.pld import privacy_loss_distribution as pld
 
 from certunlearn import Certificate, CertifiedLogReg, __version__
-from certunlearn.certificate import CONDITIONS
-from certunlearn.tradeoff import (
+from certunlearn.claims.certificate import CONDITIONS
+from certunlearn.claims.tradeoff import (
     calibrate,
     delta_from_epsilon,
     epsilon_from_delta,

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from certunlearn import CertifiedLinearSVC, CertifiedLogReg, CertifiedRidgeClassifier
-from certunlearn.estimators._classes import Classes
 from certunlearn.exceptions import (
     ClassForgottenWarning,
     ConfirmationNeededError,
     SecretStateWarning,
 )
+from certunlearn.requests.classes import Classes
 
 N = 48
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from certunlearn import (  # noqa: E402
+from certunlearn import (
     CertificateDisplay,
     CertifiedLogReg,
     ForgettingCurveDisplay,

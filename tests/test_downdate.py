@@ -7,10 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from certunlearn import CertifiedLogReg, unlearner
+from certunlearn import CertifiedLogReg
+from certunlearn.engine import unlearner
+from certunlearn.engine.distances.gram import gram_of
 from certunlearn.exceptions import SecretStateWarning
-from certunlearn.gram import gram_of
-from certunlearn.rows import DenseRows
+from certunlearn.numerics.rows.dense import DenseRows
 
 from . import problems
 

@@ -6,12 +6,13 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
-from certunlearn import CertifiedElasticNet, CertifiedLogReg, unlearner
+from certunlearn import CertifiedElasticNet, CertifiedLogReg
+from certunlearn.engine import unlearner
+from certunlearn.engine.distances.ruler import Ruler
+from certunlearn.engine.removal.refresh_composite import composite_distance, subgradient_within
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from certunlearn.model import model_at
-from certunlearn.pointwise import Squared
-from certunlearn.removal.composite import composite_distance, subgradient_within
-from certunlearn.removal.distance import Ruler
+from certunlearn.numerics.losses.pointwise import Squared
+from certunlearn.numerics.objective.quadratic import model_at
 
 from .problems import settings
 from .reference import LD, half_of, norm_of, with_intercept

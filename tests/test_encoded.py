@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from certunlearn.estimators._labels import Labels, _encoded
+from certunlearn.requests.labels import Labels, _encoded
 
 UTC = datetime.UTC
 P1 = datetime.timezone(datetime.timedelta(hours=1))
@@ -128,7 +128,7 @@ def test_unknown_kind_never_mistaken(a, b, c):
 
 def test_other_process():
     code = (
-        "from certunlearn.estimators._labels import _encoded;"
+        "from certunlearn.requests.labels import _encoded;"
         "print(_encoded(frozenset(['a', 'b', 'cc', ('d', 1)])).hex())"
     )
     out = {

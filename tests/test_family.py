@@ -12,8 +12,9 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from certunlearn import pointwise, unlearner
+from certunlearn.engine import unlearner
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from certunlearn.numerics.losses import pointwise
 
 from . import problems, reference, strategies
 

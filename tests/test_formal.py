@@ -19,7 +19,9 @@ from fractions import Fraction
 
 import pytest
 
-from certunlearn import _rounding, bounds, pointwise, tradeoff
+from certunlearn._common import rounding as _rounding
+from certunlearn.claims import bounds, tradeoff
+from certunlearn.numerics.losses import pointwise
 from tests.test_proofs import PAGES, ROOT
 
 FORMAL = ROOT / "proofs" / "formal"

@@ -14,13 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
-from certunlearn import (
-    Certificate,
-    CertifiedLogReg,
-    FrozenFeatures,
-    certificate_report,
-    forgetting,
-)
+from certunlearn import Certificate, CertifiedLogReg, FrozenFeatures, certificate_report, forgetting
 from certunlearn.exceptions import AssumptionError
 from certunlearn.pipeline.steps import Declared, examined
 

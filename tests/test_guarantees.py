@@ -19,9 +19,9 @@ from hypothesis import settings as hypothesis_settings
 from scipy.stats import chi2
 from sklearn.linear_model import LogisticRegression
 
-from certunlearn import unlearner
+from certunlearn.engine import unlearner
+from certunlearn.engine.distances.ruler import Ruler
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from certunlearn.removal.distance import Ruler
 
 from . import problems, reference, strategies
 

@@ -14,7 +14,7 @@ from matplotlib import image, pyplot  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from certunlearn import (  # noqa: E402
+from certunlearn import (
     CertifiedElasticNet,
     CertifiedHuberRegressor,
     CertifiedLinearSVC,
@@ -26,8 +26,8 @@ from certunlearn import (  # noqa: E402
     InfluenceDisplay,
     forgetting,
 )
-from certunlearn.attribution import MOST_SOLVED  # noqa: E402
 from certunlearn.exceptions import AssumptionError, RowError  # noqa: E402
+from certunlearn.insight.attribution import MOST_SOLVED  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -30,13 +30,13 @@ from certunlearn import (
     CertifiedMinNorm,
     ForgetQueue,
     ForgettingPipeline,
-    _interrupts,
     forget_in,
     mix,
-    sweeps,
 )
-from certunlearn._interrupts import checkpoint, deferred
+from certunlearn._common import interrupts as _interrupts
+from certunlearn._common.interrupts import checkpoint, deferred
 from certunlearn.exceptions import SecretStateWarning
+from certunlearn.numerics.objective import kernels as sweeps
 
 from . import reference
 

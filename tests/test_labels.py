@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from certunlearn import CertifiedLogReg
-from certunlearn.estimators._labels import Labels
 from certunlearn.exceptions import AlreadyForgottenError, SecretStateWarning, UnknownRowError
+from certunlearn.requests.labels import Labels
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))

@@ -7,15 +7,15 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
+from certunlearn.engine.distances.gram import gram_of
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from certunlearn.gram import gram_of
-from certunlearn.losses import Logistic, Softmax
-from certunlearn.objective import Objective
-from certunlearn.rows import DenseRows
-from certunlearn.solvers import lbfgs as method
-from certunlearn.solvers.choice import AUTO, MOST, chosen
-from certunlearn.sweeps import risk
-from certunlearn.weights import Weights
+from certunlearn.numerics.losses.margins import Logistic, Softmax
+from certunlearn.numerics.objective.kernels import risk
+from certunlearn.numerics.objective.objective import Objective
+from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.weights import Weights
+from certunlearn.numerics.solvers import lbfgs as method
+from certunlearn.numerics.solvers.choice import AUTO, MOST, chosen
 
 from . import problems, reference
 
@@ -72,7 +72,7 @@ def test_the_start_is_near_and_every_evaluation_is_counted(K, monkeypatch):
     X = rng.normal(size=(400, 5)) * 10.0 ** np.arange(-4, 6, 2)
     y, ones = rng.integers(0, max(2, K), 400), np.ones(400)
     seen, alpha = [], np.r_[np.ones(5), 0.0]
-    monkeypatch.setattr("certunlearn.sweeps.risk", counting(seen))
+    monkeypatch.setattr("certunlearn.numerics.objective.kernels.risk", counting(seen))
     with jax.enable_x64(True):
         rows, loss = DenseRows(X, y, intercept=True), Logistic() if K == 1 else Softmax(K)
         gauge = np.r_[np.zeros(5), float(K > 1)]

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from certunlearn import CertifiedLogReg, unlearner
+from certunlearn import CertifiedLogReg
+from certunlearn.engine import unlearner
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     CertunlearnError,

@@ -8,10 +8,10 @@ import pytest
 from scipy.sparse import csr_array, random_array, vstack
 
 from certunlearn import CertifiedLogReg
-from certunlearn.chance import THRESHOLD, default_threshold
 from certunlearn.exceptions import RowError
-from certunlearn.lookalikes import BORDERLINE, neighbours
-from certunlearn.sparse_rows import SparseRows
+from certunlearn.insight.chance import THRESHOLD, default_threshold
+from certunlearn.insight.lookalikes import BORDERLINE, neighbours
+from certunlearn.numerics.rows.sparse import SparseRows
 
 
 def gaussian(n, d, seed=0, correlated=False):

@@ -4,8 +4,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from certunlearn import pointwise
-from certunlearn.losses import Columnwise, Softmax
+from certunlearn.numerics.losses import pointwise
+from certunlearn.numerics.losses.margins import Columnwise, Softmax
 
 U = 2.0**-53
 #: Losses with their formulas, independently in mpmath, and targets they take.

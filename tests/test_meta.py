@@ -33,7 +33,7 @@ from certunlearn import (
     forget_in,
     forgetting,
 )
-from certunlearn import tradeoff as t
+from certunlearn.claims import tradeoff as t
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AssumptionError,
@@ -254,7 +254,7 @@ def test_a_vote_forgets_in_all_members_or_in_none(monkeypatch):
         return engine(*args, **kwargs)
 
     with monkeypatch.context() as patch, pytest.raises(NotCertifiedError):
-        patch.setattr("certunlearn.unlearner.forget", broken)
+        patch.setattr("certunlearn.engine.unlearner.forget", broken)
         forget_in(model, [3])
     assert photograph(model) == before and len(calls) == 3
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -14,6 +14,12 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from certunlearn import CertifiedLogReg, CertifiedMinNorm
+from certunlearn.claims.least_squares import (
+    appended_floor,
+    least_squares_distance,
+    min_norm_distance,
+    singular_floor,
+)
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AssumptionError,
@@ -21,13 +27,7 @@ from certunlearn.exceptions import (
     RowError,
     SecretStateWarning,
 )
-from certunlearn.rank import (
-    appended_floor,
-    least_squares_distance,
-    min_norm_distance,
-    singular_floor,
-)
-from certunlearn.scaled import scaled
+from certunlearn.numerics.rows.scaled import scaled
 
 DIGITS = 120
 NOT_INTERPOLATING = "its data have collinear columns: the model is refused, CertifiedRidge is named"

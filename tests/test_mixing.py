@@ -17,12 +17,12 @@ from certunlearn import (
     CertifiedMinNorm,
     CertifiedRidge,
     mix,
-    mixing,
-    unlearner,
 )
-from certunlearn.certificate import SAME_PROGRAM, SEEDED
+from certunlearn.claims.certificate import SAME_PROGRAM, SEEDED
+from certunlearn.claims.tradeoff import composed_epsilon, epsilon_from_delta
+from certunlearn.engine import unlearner
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from certunlearn.tradeoff import composed_epsilon, epsilon_from_delta
+from certunlearn.operations import mixture as mixing
 
 from . import problems, reference, strategies
 

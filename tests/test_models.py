@@ -394,8 +394,8 @@ def test_scores_are_scikit_learns():
 def test_a_penalty_of_the_mean_loss_is_accounted_for():
     """The counter-example: changing the gradient's penalty alone gives 0.633 for 0.5."""
     X, y = np.ones((3, 1)), np.array([1.0, 1.0, 5.0])
-    from certunlearn import unlearner
-    from certunlearn.pointwise import Squared
+    from certunlearn.engine import unlearner
+    from certunlearn.numerics.losses.pointwise import Squared
 
     from . import problems
 

@@ -6,16 +6,17 @@ import jax
 import numpy as np
 import pytest
 
-from certunlearn import CertifiedLogReg, unlearner
+from certunlearn import CertifiedLogReg
+from certunlearn.engine import unlearner
+from certunlearn.engine.removal.refresh_matrix_free import curvature_floor
 from certunlearn.exceptions import AssumptionError
-from certunlearn.losses import Columnwise
-from certunlearn.objective import Objective
-from certunlearn.pointwise import Poisson
-from certunlearn.removal.matrix_free import curvature_floor
-from certunlearn.rows import DenseRows
-from certunlearn.solvers.choice import MOST, chosen
-from certunlearn.solvers.newton import backtracked
-from certunlearn.weights import Weights
+from certunlearn.numerics.losses.margins import Columnwise
+from certunlearn.numerics.losses.pointwise import Poisson
+from certunlearn.numerics.objective.objective import Objective
+from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.weights import Weights
+from certunlearn.numerics.solvers.choice import MOST, chosen
+from certunlearn.numerics.solvers.newton import backtracked
 
 from . import problems, reference
 from .benchmarks import memory

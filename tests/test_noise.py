@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from certunlearn.factor import factorise
-from certunlearn.noise import (
+from certunlearn.claims.noise import (
     MECHANISMS,
     RELEASE_BITS,
     Geometry,
@@ -19,6 +18,7 @@ from certunlearn.noise import (
     rounded,
     standard_normal,
 )
+from certunlearn.linalg.cholesky import factorise
 
 P = 1e-9
 U = 2.0**-53

@@ -11,11 +11,11 @@ from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
 from certunlearn.exceptions import AssumptionError
-from certunlearn.factor import factorise
-from certunlearn.losses import Logistic, Softmax
-from certunlearn.objective import Objective, without
-from certunlearn.rows import DenseRows
-from certunlearn.weights import Weights
+from certunlearn.linalg.cholesky import factorise
+from certunlearn.numerics.losses.margins import Logistic, Softmax
+from certunlearn.numerics.objective.objective import Objective, without
+from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.weights import Weights
 
 
 def problem(classes, n=70, d=4, scale=1.0, seed=0):

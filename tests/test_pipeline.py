@@ -37,12 +37,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from certunlearn import (
-    CertifiedLogReg,
-    ForgettingPipeline,
-    forgetting,
-    unlearner,
-)
+from certunlearn import CertifiedLogReg, ForgettingPipeline, forgetting
+from certunlearn.engine import unlearner
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,

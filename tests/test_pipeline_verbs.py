@@ -18,7 +18,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from certunlearn import CertifiedMinNorm, CertifiedPoissonRegressor, unlearner
+from certunlearn import CertifiedMinNorm, CertifiedPoissonRegressor
+from certunlearn.engine import unlearner
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AssumptionError,

@@ -20,9 +20,9 @@ from certunlearn import (
     CertifiedRidge,
     CertifiedRidgeClassifier,
 )
-from certunlearn.attribution import MOST_SOLVED
 from certunlearn.exceptions import AlreadyForgottenError, ClassForgottenWarning, RowError
-from certunlearn.preview import preview
+from certunlearn.insight.attribution import MOST_SOLVED
+from certunlearn.insight.preview import preview
 
 N = 150
 

@@ -67,9 +67,9 @@ def test_a_stamp_notices_a_changed_constant(tmp_path, monkeypatch):
     target = tmp_path / "certunlearn"
     target.mkdir()
     (target / "bounds.py").write_text(source.replace("t / 2 + t * t / 6", "t / 2 + t * t / 7"))
-    before = digest("certunlearn/bounds.py", "gsc_remainder")
+    before = digest("certunlearn/claims/bounds.py", "gsc_remainder")
     monkeypatch.setattr("tests.test_proofs.ROOT", tmp_path)
-    assert digest("certunlearn/bounds.py", "gsc_remainder") != before
+    assert digest("certunlearn/claims/bounds.py", "gsc_remainder") != before
 
 
 if __name__ == "__main__":

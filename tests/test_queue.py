@@ -11,13 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from certunlearn import (
-    CertifiedLogReg,
-    CertifiedMinNorm,
-    ForgetQueue,
-    ForgettingPipeline,
-    sweeps,
-)
+from certunlearn import CertifiedLogReg, CertifiedMinNorm, ForgetQueue, ForgettingPipeline
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,
@@ -29,7 +23,8 @@ from certunlearn.exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
-from certunlearn.receipt import Receipt
+from certunlearn.numerics.objective import kernels as sweeps
+from certunlearn.operations.receipt import Receipt
 
 N, D = 240, 4
 RNG = np.random.default_rng(0)

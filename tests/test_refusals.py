@@ -94,7 +94,7 @@ def test_separable_classes_without_a_penalty_are_named(kind, classes, estimator,
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_mixed_classes_are_never_called_separable(classes):
-    from certunlearn.removal.separation import separable
+    from certunlearn.engine.removal.separation import separable
 
     X, y = separated("not at all", classes)
     model = CertifiedLogReg(C=np.inf, noise=0).fit(X, y)
@@ -114,7 +114,7 @@ def test_a_row_that_misses_by_one_bit_is_on_the_wrong_side():
     """Separated by x = 0.3 but for one row: told from one that lies on the border exactly."""
     import jax
 
-    from certunlearn.removal.separation import separable
+    from certunlearn.engine.removal.separation import separable
 
     for at, told in ((0.3, True), (np.nextafter(0.3, 0), False)):
         x = np.array([-2.0, -1.0, 0.3, at, 1.0, 2.0])

@@ -14,8 +14,7 @@ import scipy.sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
-from certunlearn import CertifiedLogReg, sweeps
-from certunlearn.estimators._addressing import Asked, RowNames
+from certunlearn import CertifiedLogReg
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,
@@ -28,6 +27,8 @@ from certunlearn.exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
+from certunlearn.numerics.objective import kernels as sweeps
+from certunlearn.requests.row_names import Asked, RowNames
 
 N = 60
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from certunlearn import CertifiedLogReg
-from certunlearn.rows import LARGEST_BLOCK, SMALLEST_BLOCK, DenseRows, block_shape
+from certunlearn.numerics.rows.dense import LARGEST_BLOCK, SMALLEST_BLOCK, DenseRows, block_shape
 
 
 def problem(n=150, d=3, seed=0):

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from certunlearn import unlearner
+from certunlearn.engine import unlearner
+from certunlearn.engine.distances.gram import gram_of
 from certunlearn.exceptions import NotCertifiedError
-from certunlearn.gram import gram_of
-from certunlearn.objective import Curvature
-from certunlearn.weights import Weights
+from certunlearn.numerics.objective.objective import Curvature
+from certunlearn.numerics.rows.weights import Weights
 
 from . import problems, reference, sequences, strategies
 

@@ -22,18 +22,18 @@ from certunlearn import (
     CertifiedPoissonRegressor,
     CertifiedRidge,
     CertifiedRidgeClassifier,
-    gram,
-    pointwise,
-    unlearner,
 )
+from certunlearn.engine import unlearner
+from certunlearn.engine.distances import gram
+from certunlearn.engine.removal.refresh_matrix_free import curvature_floor
 from certunlearn.exceptions import AssumptionError, NotCertifiedError, SecretStateWarning
-from certunlearn.losses import Logistic
-from certunlearn.objective import Objective
-from certunlearn.removal.matrix_free import curvature_floor
-from certunlearn.rows import DenseRows
-from certunlearn.sparse_rows import MOST_WRITTEN_OUT, SparseRows, canonical
-from certunlearn.unfactored import largest_relative
-from certunlearn.weights import NO_ROWS, Weights
+from certunlearn.numerics.losses import pointwise
+from certunlearn.numerics.losses.margins import Logistic
+from certunlearn.numerics.objective.diagonal_gram import largest_relative
+from certunlearn.numerics.objective.objective import Objective
+from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.sparse import MOST_WRITTEN_OUT, SparseRows, canonical
+from certunlearn.numerics.rows.weights import NO_ROWS, Weights
 
 from . import problems, reference
 
@@ -524,7 +524,7 @@ def objectives(kind, seed, K=2, alpha=1.0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sums_agree_with_those_of_dense_rows(kind, monkeypatch):
-    monkeypatch.setattr("certunlearn.sparse_rows.BLOCK", 16)
+    monkeypatch.setattr("certunlearn.numerics.rows.sparse.BLOCK", 16)
     for seed in range(5):
         with jax.enable_x64(True):
             a, b = objectives(kind, seed)

@@ -38,13 +38,8 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import all_estimators
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from certunlearn import (
-    CertifiedLogReg,
-    CertifiedRidge,
-    ForgettingPipeline,
-    forgetting,
-    unlearner,
-)
+from certunlearn import CertifiedLogReg, CertifiedRidge, ForgettingPipeline, forgetting
+from certunlearn.engine import unlearner
 from certunlearn.exceptions import AssumptionError
 from certunlearn.pipeline._classes import REFUSED
 from certunlearn.pipeline._parameters import callables

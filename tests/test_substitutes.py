@@ -5,8 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from certunlearn import CertifiedLogReg, select_substitutes, substitutes
+from certunlearn import CertifiedLogReg, select_substitutes
 from certunlearn.exceptions import AssumptionError, RowError
+from certunlearn.insight import substitutes
 
 
 def problem(seed, m=5, n=7, d=3):

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import certunlearn
 from certunlearn import Certificate, CertifiedLogReg, ForgettingPipeline, forget_in
-from certunlearn.fingerprint import fingerprint
+from certunlearn.claims.fingerprint import fingerprint
 
 GOLDEN = Path(__file__).parent / "golden"
 RNG = np.random.default_rng(0)

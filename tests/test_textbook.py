@@ -12,7 +12,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from certunlearn.tradeoff import delta_from_epsilon
+from certunlearn.claims.tradeoff import delta_from_epsilon
 
 SIGMA, BOUND, EPSILON = 1.0, 0.05, 1.0
 

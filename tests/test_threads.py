@@ -13,15 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
 import certunlearn
-from certunlearn import (
-    CertifiedLogReg,
-    ForgetQueue,
-    ForgettingPipeline,
-    forget_in,
-    mix,
-    unlearner,
-)
-from certunlearn._threads import SMALL, blas_threads
+from certunlearn import CertifiedLogReg, ForgetQueue, ForgettingPipeline, forget_in, mix
+from certunlearn._common.threads import SMALL, blas_threads
+from certunlearn.engine import unlearner
 from certunlearn.exceptions import SecretStateWarning
 
 

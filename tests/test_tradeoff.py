@@ -1,7 +1,7 @@
 import mpmath
 import pytest
 
-from certunlearn.tradeoff import delta_from_epsilon, mu_from_epsilon_delta
+from certunlearn.claims.tradeoff import delta_from_epsilon, mu_from_epsilon_delta
 
 
 def true_delta(epsilon, mu):

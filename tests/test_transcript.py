@@ -8,7 +8,7 @@ import pytest
 from mpmath import mp, mpf
 
 from certunlearn import CertifiedLogReg
-from certunlearn.tradeoff import calibrate, delta_from_epsilon, drift_shares
+from certunlearn.claims.tradeoff import calibrate, delta_from_epsilon, drift_shares
 
 RELEASES = 10_000
 

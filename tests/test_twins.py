@@ -15,22 +15,18 @@ import pytest
 from scipy.linalg import solve_triangular
 from scipy.stats import chi2
 
-from certunlearn import unlearner
-from certunlearn._rounding import gamma
-from certunlearn.bounds import (
-    distance_from_decrement,
-    distance_remainder,
-    gsc_remainder,
-)
-from certunlearn.factor import factorise
-from certunlearn.losses import Logistic
-from certunlearn.model import model_at
-from certunlearn.noise import Geometry
-from certunlearn.objective import Objective
-from certunlearn.removal.distance import Ruler
-from certunlearn.rows import DenseRows
-from certunlearn.tradeoff import calibrate
-from certunlearn.weights import Weights
+from certunlearn._common.rounding import gamma
+from certunlearn.claims.bounds import distance_from_decrement, distance_remainder, gsc_remainder
+from certunlearn.claims.noise import Geometry
+from certunlearn.claims.tradeoff import calibrate
+from certunlearn.engine import unlearner
+from certunlearn.engine.distances.ruler import Ruler
+from certunlearn.linalg.cholesky import factorise
+from certunlearn.numerics.losses.margins import Logistic
+from certunlearn.numerics.objective.objective import Objective
+from certunlearn.numerics.objective.quadratic import model_at
+from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.weights import Weights
 
 from . import problems, reference
 from .test_bounds import (

@@ -24,7 +24,7 @@ from certunlearn import (
     CertifiedRidgeClassifier,
     forgetting,
 )
-from certunlearn.certificate import SAME_PROGRAM
+from certunlearn.claims.certificate import SAME_PROGRAM
 from certunlearn.exceptions import CertunlearnError, ClassForgottenWarning
 
 from .two_worlds import Kinds, Row, Story, afresh, draws, head, played, promises, public, refused

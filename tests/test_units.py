@@ -29,12 +29,12 @@ from certunlearn import (
     forgetting,
     mix,
 )
+from certunlearn.claims.tradeoff import mu_from_epsilon_delta
 from certunlearn.exceptions import AssumptionError, NoiseWarning
-from certunlearn.losses import Columnwise
-from certunlearn.pointwise import Squared
-from certunlearn.tradeoff import mu_from_epsilon_delta
-from certunlearn.units import root, squared_lengths, units, wanted
-from certunlearn.weights import exact_sum
+from certunlearn.numerics.losses.margins import Columnwise
+from certunlearn.numerics.losses.pointwise import Squared
+from certunlearn.numerics.rows.units import root, squared_lengths, units, wanted
+from certunlearn.numerics.rows.weights import exact_sum
 
 
 def numbers(rng, n, kind):
@@ -63,7 +63,7 @@ def test_exact_sum_is_the_sum_of_rationals(kind, factors):
 def test_exact_sum_of_more_rows_than_are_taken_at_a_time(monkeypatch):
     y = np.random.default_rng(0).normal(size=1000)
     whole = exact_sum(y, y, y)
-    monkeypatch.setattr("certunlearn.weights._TOGETHER", 7)
+    monkeypatch.setattr("certunlearn.numerics.rows.weights._TOGETHER", 7)
     assert exact_sum(y, y, y) == whole and exact_sum(np.zeros(0)) == 0
     largest = np.full(10, np.nextafter(2.0, 0))
     largest[0] = -largest[0]

@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
-from certunlearn import release
+from certunlearn.engine import release
 
 #: The release itself, whose noise is fresh, and what is the owner's: what requests there were, and
 #: what it took (a realised figure, as passes and seconds are).

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .._pages import percent, upwards
-from ..certificate import Certificate
-from ..power import Promise
+from .._common.html import percent, upwards
+from ..claims.certificate import Certificate
+from ..claims.power import Promise
 from ._axes import BEST, GREY, INK, axes_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimators._addressing import Asked
 from ..exceptions import AssumptionError
+from ..requests.row_names import Asked
 from ._axes import GREY, INK, axes_of
 
 if TYPE_CHECKING:

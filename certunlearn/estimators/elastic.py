@@ -7,10 +7,10 @@ from typing import Any
 from sklearn.linear_model import ElasticNet
 from sklearn.utils.validation import check_is_fitted
 
-from .._whole import reader
-from ..pointwise import Squared
-from ..unlearner import Settings
-from ._regressor import LinearRegressor
+from .._common.whole import reader
+from ..engine.unlearner import Settings
+from ..numerics.losses.pointwise import Squared
+from .base.regressor import LinearRegressor
 
 
 class CertifiedElasticNet(LinearRegressor):
@@ -51,7 +51,7 @@ class CertifiedElasticNet(LinearRegressor):
 
     Notes
     -----
-    Guarantee: see `certunlearn.unlearner`.
+    Guarantee: see `certunlearn.engine.unlearner`.
 
     Examples
     --------

@@ -9,11 +9,11 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils.validation import check_is_fitted
 
-from .._whole import reader
-from ..pointwise import Gamma, Pointwise, Poisson
-from ..unlearner import Settings
-from ._linear import Array
-from ._regressor import LinearRegressor, refuse_negative
+from .._common.whole import reader
+from ..engine.unlearner import Settings
+from ..numerics.losses.pointwise import Gamma, Pointwise, Poisson
+from .base.linear import Array
+from .base.regressor import LinearRegressor, refuse_negative
 
 
 class _LogLink(LinearRegressor):
@@ -85,7 +85,7 @@ class CertifiedPoissonRegressor(_LogLink):
 
     Notes
     -----
-    Guarantee: see `certunlearn.unlearner`.
+    Guarantee: see `certunlearn.engine.unlearner`.
 
     Examples
     --------
@@ -134,7 +134,7 @@ class CertifiedGammaRegressor(_LogLink):
 
     Notes
     -----
-    Guarantee: see `certunlearn.unlearner`.
+    Guarantee: see `certunlearn.engine.unlearner`.
 
     Examples
     --------

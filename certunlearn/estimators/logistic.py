@@ -9,14 +9,14 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _validate
-from .._whole import reader
-from ..suppression import SuppressedPredictor, maximum_entropy
-from ..unlearner import Settings
-from ._addressing import Asked
-from ._classifier import LinearClassifier
-from ._linear import Array
-from ._progress import shown
+from .._common import validate as _validate
+from .._common.progress import shown
+from .._common.whole import reader
+from ..engine.unlearner import Settings
+from ..requests.row_names import Asked
+from .base.classifier import LinearClassifier
+from .base.linear import Array
+from .suppressed import SuppressedPredictor, maximum_entropy
 
 
 class CertifiedLogReg(LinearClassifier):
@@ -96,7 +96,7 @@ class CertifiedLogReg(LinearClassifier):
 
     Notes
     -----
-    Guarantee: see `certunlearn.unlearner`.  A pickle holds the retained rows and the secret
+    Guarantee: see `certunlearn.engine.unlearner`.  A pickle holds the retained rows and the secret
     iterate (a warning says so); deploy `export_predictor` instead.
 
     Deviations from scikit-learn: a row of zero weight is not in the training set, so a class with

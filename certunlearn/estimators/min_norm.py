@@ -12,13 +12,13 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import interpolation
-from .._whole import reader, verb
+from .._common.progress import shown
+from .._common.whole import reader, verb
+from ..engine.min_norm import unlearner as interpolation
+from ..engine.state import Settings
 from ..exceptions import AssumptionError
-from ..state import Settings
-from ._addressing import RowNames
-from ._base import UnlearningEstimator
-from ._progress import shown
+from ..requests.row_names import RowNames
+from .base.verbs import UnlearningEstimator
 
 Array = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
 
     Notes
     -----
-    Guarantee: see `certunlearn.interpolation`.  A pickle holds the retained rows and the secret
+    Guarantee: see `certunlearn.engine.min_norm.unlearner`.  A pickle holds the retained rows and the secret
     iterate (a warning says so); deploy `export_predictor` instead.
 
     Weights of rows matter only where equal rows have different targets, which count as one row

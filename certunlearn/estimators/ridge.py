@@ -9,11 +9,11 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
-from .._whole import reader
-from ..pointwise import Squared
-from ..unlearner import Settings
-from ._classifier import LinearClassifier
-from ._regressor import LinearRegressor
+from .._common.whole import reader
+from ..engine.unlearner import Settings
+from ..numerics.losses.pointwise import Squared
+from .base.classifier import LinearClassifier
+from .base.regressor import LinearRegressor
 
 
 class CertifiedRidge(LinearRegressor):
@@ -46,7 +46,7 @@ class CertifiedRidge(LinearRegressor):
 
     Notes
     -----
-    Guarantee: see `certunlearn.unlearner`.
+    Guarantee: see `certunlearn.engine.unlearner`.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class CertifiedRidgeClassifier(LinearClassifier):
 
     Notes
     -----
-    Guarantee: see `certunlearn.unlearner`.
+    Guarantee: see `certunlearn.engine.unlearner`.
 
     Examples
     --------

@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _validate
-from .._whole import reader
-from ..pointwise import SoftplusHinge
-from ..unlearner import Settings
-from ._classifier import LinearClassifier
+from .._common import validate as _validate
+from .._common.whole import reader
+from ..engine.unlearner import Settings
+from ..numerics.losses.pointwise import SoftplusHinge
+from .base.classifier import LinearClassifier
 
 #: The one loss there is, and why not scikit-learn's.
 LOSS = "softplus_hinge"
@@ -58,7 +58,7 @@ class CertifiedLinearSVC(LinearClassifier):
 
     Notes
     -----
-    Guarantee: see `certunlearn.unlearner`.
+    Guarantee: see `certunlearn.engine.unlearner`.
 
     Examples
     --------

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import process_routing
 
+from ..engine.state import Positions
 from ..exceptions import AssumptionError
-from ..state import Positions
 from ._kinds import joined, settled
 
 Values = NDArray[Any]

@@ -8,11 +8,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import _safe_indexing
 
-from .. import unlearner
-from ..estimators._addressing import _is_pandas
-from ..estimators._base import UnlearningEstimator
+from ..engine import unlearner
+from ..engine.state import Positions
+from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
-from ..state import Positions
+from ..requests.row_names import _is_pandas
 
 #: Entries that a sparse result may have once it is written out, about 1.6 GB.
 MOST_ENTRIES = 200_000_000

@@ -10,15 +10,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _validate, unlearner
-from .._whole import serialised
-from ..estimators._addressing import Asked
-from ..estimators._base import UnlearningEstimator
-from ..estimators._changes import Change
+from .._common import validate as _validate
+from .._common.whole import serialised
+from ..engine import unlearner
+from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from ..lookalikes import Neighbours
-from ..noise_cost import NoiseCost
-from ..preview import Preview
+from ..insight.lookalikes import Neighbours
+from ..insight.noise_cost import NoiseCost
+from ..insight.preview import Preview
+from ..requests.change import Change
+from ..requests.row_names import Asked
 from ._plan import Plan
 
 

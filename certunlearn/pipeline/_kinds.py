@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ..estimators._addressing import _is_pandas
 from ..exceptions import AssumptionError
+from ..requests.row_names import _is_pandas
 
 
 def _is_polars(X: Any) -> bool:

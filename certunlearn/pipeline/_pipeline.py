@@ -14,12 +14,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
-from .. import _validate
-from .._whole import reader, verb
-from ..certificate import NOT_COVERED, Certificate
-from ..estimators._base import UnlearningEstimator
+from .._common import validate as _validate
+from .._common.whole import reader, verb
+from ..claims.certificate import NOT_COVERED, Certificate
+from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
-from ..weights import NO_ROWS
+from ..numerics.rows.weights import NO_ROWS
 from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._composed import composed_predictor

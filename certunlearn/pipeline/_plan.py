@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..estimators._base import UnlearningEstimator
-from ..estimators._changes import Change
+from ..engine.state import Positions
+from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
-from ..state import Positions
+from ..requests.change import Change
 from . import _features, _kinds
 from ._beside import Beside
 from .steps import Declared, Verdict, fitted_through, is_nothing

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._whole import reader
+from .._common.whole import reader
 from . import _features
 from ._plan import through
 

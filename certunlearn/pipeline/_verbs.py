@@ -10,12 +10,12 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from .._whole import Guard, Whole, verb
-from ..estimators._addressing import Asked
-from ..estimators._base import UnlearningEstimator
-from ..estimators._changes import Change
+from .._common.whole import Guard, Whole, verb
+from ..engine.state import Positions
+from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, RowError
-from ..state import Positions
+from ..requests.change import Change
+from ..requests.row_names import Asked
 from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._foresight import Foresight

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import _num_samples
 
-from .. import _validate
-from ..estimators._progress import shown
+from .._common import validate as _validate
+from .._common.progress import shown
 from ..exceptions import AssumptionError
 from . import _features
 

@@ -23,8 +23,8 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import _num_samples, check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from .._interrupts import deferred
-from .._threads import blas_threads
+from .._common.interrupts import deferred
+from .._common.threads import blas_threads
 from ..exceptions import AssumptionError
 from ._beside import Beside
 from ._classes import COMPOSED, RECOUNTED, REFUSED, STATELESS, SUPERVISED

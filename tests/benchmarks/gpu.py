@@ -34,7 +34,7 @@ def bandwidth(model):
     """A gradient pass and a certified pass, as shares of a device copy's bandwidth."""
     inner = model._model
     objective, W = inner.objective, inner.W
-    from certunlearn import sweeps
+    from certunlearn.numerics.objective import kernels as sweeps
 
     with jax.enable_x64(True):
         X, y = objective.rows.sweep()

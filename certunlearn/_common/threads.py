@@ -1,0 +1,129 @@
+"""What linear algebra needs of the process: float64, few threads, and threads that exist."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+from ..exceptions import ForkedError
+from .interrupts import deferred
+
+#: Up to this size one thread is fastest: several wait for each other longer than they compute,
+#: the more so beside the threads that have just swept the rows.
+SMALL = 512
+_lock = threading.Lock()
+_users = 0
+_controller: Any = None
+_limit: Any = None
+_forked = False
+
+
+@contextmanager
+def blas_threads(size: int) -> Iterator[None]:
+    """Let matrices of ``size`` rows be computed by one BLAS thread where they are small.
+
+    Some libraries keep the limit for the thread, others for the process: whoever leaves gives back
+    what was found by the first of all users at the time, which is right for both.  Enter it inside
+    `deferred`, so that nobody is interrupted on the way in or out.
+    """
+    if size > SMALL:
+        yield
+        return
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    global _users, _controller, _limit
+    with _lock:
+        _controller = _controller or ThreadpoolController()
+        limit = _controller.limit(limits=1, user_api="blas")
+        _limit = limit if _users == 0 else _limit
+        _users += 1
+
+
+def _leave() -> None:
+    global _users
+    with _lock:
+        _users = max(_users - 1, 0)
+        _limit.restore_original_limits()
+
+
+@contextmanager
+def _double(size: int) -> Iterator[None]:
+    import jax
+
+    with jax.enable_x64(True), blas_threads(size):
+        yield
+
+
+class numerics(deferred):
+    """Set what linear algebra on matrices of ``size`` rows needs, and set it back.
+
+    Signals wait inside: an interrupt on the way in or out would leave float64 on for whatever the
+    caller computes with JAX, or switch it off later on, in the middle of a certified sum.
+    """
+
+    def __init__(self, size: int = SMALL + 1) -> None:
+        self._inner = _double(size)
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        try:
+            self._inner.__enter__()
+        except BaseException:
+            super().__exit__()
+            raise
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            self._inner.__exit__(*error)
+        finally:
+            super().__exit__(*error)
+
+
+def forked() -> bool:
+    """Whether the threads that JAX sums with were left behind by a fork of the process."""
+    return _forked
+
+
+def refuse_forked() -> None:
+    """Refuse to start what would wait for ever for threads that do not exist.
+
+    Raises
+    ------
+    ForkedError
+        In a process forked from one in which JAX had been used.
+    """
+    if _forked:
+        raise ForkedError(
+            "this needs a pass over the rows, in a process forked from one in which JAX was at "
+            "work: its threads do not exist here, and the pass would hang. Predicting, releasing "
+            "and removals without a pass go on working; for the rest start processes by "
+            '"spawn" or "forkserver" (multiprocessing.get_context), or fork first and fit or load '
+            "the model afterwards (gunicorn without --preload)"
+        )
+
+
+def _in_child() -> None:
+    """Take note of which threads have gone, and of a lock that one of them may have held."""
+    global _lock, _users, _forked
+    _lock, _users = threading.Lock(), 0
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    if bridge is not None:
+        # What cannot be asked is taken to be at work.
+        at_work = getattr(bridge, "backends_are_initialized", lambda: True)
+        _forked = _forked or bool(at_work())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

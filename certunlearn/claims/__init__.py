@@ -1,0 +1,1 @@
+"""What may be said about released weights: bounds, trade-off, noise, certificate; plain float64."""

@@ -1,0 +1,269 @@
+"""Gaussian noise: the geometry of its covariance, where its randomness comes from, the release.
+
+``Sigma = sigma^2 A^{-1}`` with A a function of the features and weights of retained rows alone:
+``gram`` A = G, ``isotropic`` A = I, ``objective`` A = G^2 (the minimiser of the quadratic model
+perturbed by a linear term b ~ N(0, sigma^2 I)).  With several classes every column has the same A.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+from scipy.special import ndtri
+
+from .._common.rounding import gamma, up
+from ..linalg.cholesky import Factor, norm, spectral_norm
+from ..linalg.diagonal import Diagonal
+
+Array = NDArray[np.float64]
+MECHANISMS = ("gram", "isotropic", "objective")
+#: Significant bits of a released coefficient: a constant, so rounding is post-processing.
+RELEASE_BITS = 36
+
+
+class Source(Protocol):
+    """Where random bytes come from."""
+
+    def bytes(self, count: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class OperatingSystem:
+    """The operating system's cryptographic generator: the only source that hides anything."""
+
+    def bytes(self, count: int) -> bytes:
+        """Return ``count`` fresh bytes."""
+        return os.urandom(count)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Release ``index`` of the stream of a seed: reproducible, hence not private."""
+
+    seed: int
+    index: int
+
+    def bytes(self, count: int) -> bytes:
+        """Return the first ``count`` bytes of SHAKE-256 over (seed, index)."""
+        return hashlib.shake_256(f"certunlearn/{self.seed}/{self.index}".encode()).digest(count)
+
+
+def standard_normal(source: Source, shape: tuple[int, ...]) -> Array:
+    """Return standard normal variates by inversion of 63 random bits each.
+
+    One bit is the sign and 62 choose the tail probability, so tails reach 2^-63.
+    """
+    count = math.prod(shape)
+    words = np.frombuffer(source.bytes(8 * count), dtype="<u8")
+    sign = np.where(words & np.uint64(1), 1.0, -1.0)
+    tail = ((words >> np.uint64(2)).astype(np.float64) + 0.5) * 2.0**-63
+    out: Array = (sign * ndtri(np.minimum(tail, 0.5))).reshape(shape)
+    return out
+
+
+def rounded(W: Array) -> Array:
+    """Round every coefficient to `RELEASE_BITS` significant bits.
+
+    A fixed function of the released value alone, so it can only hide.  Proof: proofs/rounded.md
+    """
+    mantissa, exponent = np.frexp(W)
+    whole = np.round(np.ldexp(mantissa, RELEASE_BITS))
+    # The largest numbers would be rounded up beyond what a float can hold.
+    beyond = (np.abs(whole) == 2.0**RELEASE_BITS) & (exponent == 1024)
+    whole = np.where(beyond, np.copysign(2.0**RELEASE_BITS - 1, whole), whole)
+    out: Array = np.ldexp(whole, exponent - RELEASE_BITS)
+    return out
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The norm ||d||_A in which distances are certified, and the noise that goes with it.
+
+    Parameters
+    ----------
+    mechanism : {"gram", "isotropic", "objective"}
+        Which A.
+    known : Factor or Diagonal
+        Of G, shape (p, p); A is made of its computed factor, exactly.  Its diagonal is enough for
+        "isotropic".
+    """
+
+    mechanism: str
+    known: Factor | Diagonal
+
+    @property
+    def gram(self) -> Factor:
+        """The factor of G, where there is one."""
+        if isinstance(self.known, Diagonal):
+            raise RuntimeError("of this Gram matrix only the diagonal is known")
+        return self.known
+
+    @property
+    def half(self) -> Array:
+        """A matrix M with ``||d||_A = ||M d||_2``, shape (p, p)."""
+        lower = self.gram.lower
+        if self.mechanism == "gram":
+            return np.ascontiguousarray(lower.T)
+        if self.mechanism == "isotropic":
+            return np.eye(len(lower))
+        out: Array = lower @ lower.T
+        return out
+
+    @property
+    def half_size(self) -> Array:
+        """|half|, or |L||L'| where it is a product: the scale of its rounding, shape (p, p)."""
+        size = np.abs(self.gram.lower)
+        if self.mechanism == "objective":
+            out: Array = size @ size.T
+            return out
+        return np.abs(self.half)
+
+    def norm(self, V: Array) -> float:
+        """Return ||V||_A of a (p, K) array, to float64 accuracy."""
+        if self.mechanism == "isotropic":
+            return norm(V)
+        if self.mechanism == "gram":
+            return self.gram_norm(V)
+        return norm(self.gram.lower @ (self.gram.lower.T @ V))
+
+    def gram_norm(self, V: Array) -> float:
+        """Return ||V||_G of a (p, K) array, rounded up."""
+        lower = self.gram.lower
+        wrong = gamma(len(V) + 2) * norm(np.abs(lower.T) @ np.abs(V))
+        return up(norm(lower.T @ V) + wrong)
+
+    def noise(self, Z: Array) -> Array:
+        """Return A^{-1/2} Z for standard normal Z of shape (p, K)."""
+        if self.mechanism == "isotropic":
+            return Z
+        lower = self.gram.lower
+        if self.mechanism == "objective":
+            Z = lapack.dtrtrs(lower, Z, lower=1)[0]
+        out: Array = lapack.dtrtrs(lower, Z, lower=1, trans=1)[0]
+        return out
+
+    def deviations(self, sigma: float) -> Array:
+        """Return the standard deviation of the noise in each row of W, shape (p,)."""
+        if self.mechanism == "isotropic":
+            return np.full(self.known.size, sigma)
+        columns = self.gram.inverse.T
+        if self.mechanism == "objective":
+            columns = columns @ self.gram.inverse
+        out: Array = sigma * np.sqrt(np.sum(columns**2, axis=1))
+        return out
+
+    def drift(self, other: float) -> float:
+        """Upper bound on the whitened difference between A here and A in the other world.
+
+        Parameters
+        ----------
+        other : float
+            ``|L_o L_o' - G| <= other * g g'``, L_o the other world's factor.
+
+        Notes
+        -----
+        Guarantee: ``||A^{-1/2} A_other A^{-1/2} - I||_2`` is at most the return value.
+        Proof: proofs/drift.md
+        """
+        if self.mechanism == "isotropic":
+            return 0.0
+        f = self.gram
+        # The other world's factorisation rounds as well.
+        both = up(f.error + other + gamma(len(f.lower) + 8))
+        if not f.slack < 0.5:
+            return math.inf
+        if self.mechanism == "gram":
+            return up(both * f.spread * f.spread)
+        g = f.diagonal_root
+        s = f.slack / (1.0 - f.slack)
+        v = np.abs(f.inverse) @ g
+        v = v + s * norm(v)
+        v = np.abs(f.inverse.T) @ (v + s * norm(v))
+        zeta = up(both * norm(g) * norm(v))
+        return up(2 * zeta + zeta * zeta)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How the norm of the noise follows from the norm of a factor B = L L' of the Hessian.
+
+    Attributes
+    ----------
+    c : float
+        ``||v||_A <= c ||v||_B`` for every v.
+    N : ndarray of shape (q, q)
+        ``A^{1/2}' L^{-T}``, computed; ``wrong`` bounds its rounding in the Frobenius norm.
+    """
+
+    geometry: Geometry
+    factor: Factor
+    c: float
+    N: Array
+    wrong: float
+
+    @classmethod
+    def between(cls, geometry: Geometry, factor: Factor) -> Transfer:
+        """Measure the transfer constant of two factors.
+
+        Notes
+        -----
+        Guarantee: c is an upper bound.  Proof: proofs/transfer.md
+        """
+        half, X = geometry.half, factor.inverse
+        p = len(half)
+        blocks = range(0, len(X), p)
+        N = np.vstack([half @ X[:, k : k + p].T for k in blocks])
+        if not factor.theta < math.inf:
+            return cls(geometry, factor, math.inf, N, math.inf)
+        size = np.vstack([geometry.half_size @ np.abs(X[:, k : k + p].T) for k in blocks])
+        wrong = gamma(2 * p + 4) * norm(size)
+        c = up((spectral_norm(N) + wrong) / (1.0 - factor.slack) * (1 + 1e-9))
+        return cls(geometry, factor, c, N, wrong)
+
+    @cached_property
+    def _solution(self) -> Array:
+        """|A^{1/2}' B^{-1}|, computed: how an error in each coordinate reaches the norm."""
+        return np.abs(self.N @ self.factor.inverse)
+
+    def step(self, v: Array, allowance: Array | float = 0.0) -> tuple[Array, float, float]:
+        """Solve with B and bound the solution and its error in the norm of the noise.
+
+        Returns
+        -------
+        s : ndarray of shape (q,)
+            The computed ``B^{-1} v``.
+        size, error : float
+            ``||B^{-1} u||_A <= size`` and ``||B^{-1} u - s||_A <= error`` for every u with
+            ``|u - v| <= allowance``.
+
+        Notes
+        -----
+        Guarantee: as stated.  Proof: proofs/transfer.md
+        """
+        f, half = self.factor, self.geometry.half
+        p, u = len(half), gamma(len(v) + 2)
+        white = f.inverse @ v
+        s = f.inverse.T @ white
+        size = norm(half @ s.reshape(-1, p).T)
+        around = (np.abs(f.inverse.T) @ np.abs(white)).reshape(-1, p).T
+        rounding = 4 * u * norm(self.geometry.half_size @ around)
+        lost = 2 * f.slack / (1.0 - f.slack)
+        allowance = allowance + u * np.abs(v)
+        tail = norm(np.abs(f.inverse) @ allowance)
+        reach = self.c * tail / (1.0 - f.slack)
+        if reach > 0.01 * size:
+            # Worth a matrix product: the coordinates' errors through B^{-1} itself.
+            crude = self.c * lost + self.wrong + u * norm(self.N)
+            reach = min(reach, norm(self._solution @ allowance) + crude * tail)
+        # The rounding of X v itself does not pass through B^{-1}.
+        own = self.c * norm(np.abs(f.inverse) @ (u * np.abs(v))) / (1.0 - f.slack)
+        error = up((rounding + reach + own + self.c * lost * norm(white)) * (1 + 1e-9))
+        return s, up(size + error), error

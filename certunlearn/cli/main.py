@@ -1,0 +1,77 @@
+"""The ``certunlearn`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+
+_SAID = {
+    "title": "heading of the page",
+    "who": "who carried the request out",
+    "when": "when it was carried out",
+    "request": "what was asked, such as a case number",
+    "received": "when it came in",
+    "due": "until when it had to be carried out",
+    "older": "what has become of releases made before",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse ``argv`` and run the command it names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="certunlearn", description="Certified unlearning.")
+    parser.add_argument("--version", action="version", version=f"certunlearn {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser(
+        "demo", help="fit, forget and compare with refits on three data sets"
+    )
+    demo.add_argument("--seed", type=int, help="reproducible (not private) noise")
+    report = commands.add_parser("report", help="set a certificate or a receipt as a page to file")
+    report.add_argument(
+        "certificate", type=Path, help="what to_json wrote of a Certificate or a Receipt"
+    )
+    report.add_argument("-o", "--output", type=Path, help="file to write; standard output if none")
+    report.add_argument("--format", choices=("html", "markdown"), default="html")
+    for name, text in _SAID.items():
+        report.add_argument(f"--{name}", help=text)
+    arguments = parser.parse_args(argv)
+    if arguments.command == "report":
+        return _report(arguments)
+    from . import demo as story
+
+    return story.main(arguments.seed)
+
+
+def _day(text: str | None) -> Any:
+    """Return a time where the text is one by ISO 8601, so that a deadline can be compared."""
+    for kind in (date, datetime):
+        try:
+            return None if text is None else kind.fromisoformat(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    """Write the page of a certificate or a receipt in a file."""
+    from ..operations.certificate_page import certificate_report
+    from ..operations.receipt import certificate_or_receipt
+
+    said = {name: getattr(arguments, name) for name in _SAID}
+    said |= {name: _day(said[name]) for name in ("when", "received", "due")}
+    try:
+        read = certificate_or_receipt(arguments.certificate.read_text("utf-8"))
+        page = certificate_report(read, format=arguments.format, **said)
+        if arguments.output is None:
+            sys.stdout.write(page)
+        else:
+            arguments.output.write_text(page, "utf-8")
+    except (OSError, ValueError) as error:
+        print(f"certunlearn report: {error}", file=sys.stderr)
+        return 1
+    return 0

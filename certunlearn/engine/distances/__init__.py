@@ -1,0 +1,1 @@
+"""Certified distances: where measured gradients meet the bounds."""

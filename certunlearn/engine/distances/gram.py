@@ -1,0 +1,137 @@
+"""The Gram matrix of the retained rows: accumulated, downdated, and when to start afresh."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...claims.noise import Geometry
+from ...claims.tradeoff import Caps
+from ...exceptions import AssumptionError, NotCertifiedError
+from ...linalg.cholesky import Factor, factorise
+from ...linalg.diagonal import Diagonal
+from ...numerics.losses.margins import positive, stronger
+from ...numerics.objective.by_rows import gram_factor
+from ...numerics.objective.diagonal_gram import diagonal_of
+from ...numerics.objective.objective import Curvature, Objective
+from ...numerics.rows.sparse import Rows
+from ...numerics.rows.weights import Weights
+
+Array = NDArray[np.float64]
+#: Of sparse rows with more coefficients a class the Gram matrix is not formed.
+MOST_FORMED = 3_000
+
+
+@dataclass(frozen=True)
+class Gram:
+    """The Gram matrix of the retained rows and how it came about.
+
+    ``known`` is the matrix, or its diagonal where sparse rows have too many columns to form it.
+    ``drift`` bounds the whitened difference to what a fit on the retained rows alone would have.
+    """
+
+    known: Curvature | Diagonal
+    geometry: Geometry
+    same_program: bool
+    drift: float = 0.0
+
+    @property
+    def curvature(self) -> Curvature:
+        """The matrix, where there is one."""
+        if isinstance(self.known, Diagonal):
+            raise RuntimeError("of this Gram matrix only the diagonal is known")
+        return self.known
+
+    @property
+    def diagonal(self) -> Array:
+        """The diagonal of G as it is now, shape (p,)."""
+        if isinstance(self.known, Diagonal):
+            return self.known.diagonal
+        return np.diag(self.known.matrix)
+
+
+def mechanism_for(mechanism: str, rows: Rows) -> str:
+    """Return the geometry of the noise: what was asked for, or what "auto" means for these rows.
+
+    A function of their number of columns and of whether they are sparse.
+    """
+    if mechanism != "auto":
+        return mechanism
+    return "isotropic" if rows.sparse and rows.p > MOST_FORMED else "gram"
+
+
+def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvature | None) -> Gram:
+    """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
+
+    A downdated G that has drifted past the cap is accumulated afresh, row for row as a fit on the
+    retained rows would; only if that alone cannot be charged is the same program assumed, which so
+    is a function of the retained rows.
+    """
+    most = math.inf if caps is None else caps.drift
+    rows = objective.rows
+    if rows.sparse and rows.p > MOST_FORMED:
+        if mechanism != "isotropic":
+            raise AssumptionError(
+                f'mechanism="{mechanism}" needs the Gram matrix, which for sparse rows is formed '
+                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="auto" or '
+                '"isotropic"'
+            )
+        diagonal = diagonal_of(objective)
+        return Gram(diagonal, Geometry(mechanism, diagonal), False)
+    if was is not None:
+        try:
+            downdated = Geometry(mechanism, factorise(was.matrix, was.diagonal, was.error))
+        except np.linalg.LinAlgError:
+            pass
+        else:
+            drift = downdated.drift(objective.gram_error)
+            if downdated.gram.slack < 0.5 and drift <= most:
+                return Gram(was, downdated, False, drift)
+    alone = _alone(objective)
+    fresh = alone.gram()
+    afresh = Geometry(mechanism, _factor(alone, fresh))
+    drift = afresh.drift(alone.gram_error)
+    return Gram(fresh, afresh, not drift <= most, drift)
+
+
+def _factor(objective: Objective, fresh: Curvature) -> Factor:
+    """Factor a fresh G, by the rows themselves where rounding leaves it indefinite."""
+    try:
+        factor = factorise(fresh.matrix, fresh.diagonal, fresh.error)
+        if factor.slack < 0.5:
+            return factor
+    except np.linalg.LinAlgError:
+        pass
+    try:
+        by_rows = gram_factor(objective)
+        if by_rows is not None and by_rows.slack < 0.5:
+            # No entrywise error is known, so nothing is charged: the same program is assumed.
+            return replace(by_rows, error=math.inf)
+    except np.linalg.LinAlgError:
+        pass
+    kept, free = objective.weights.kept, int(np.count_nonzero(objective.alpha == 0))
+    if kept < free:
+        raise AssumptionError(
+            f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "
+            "not unique: the gradient of an interpolating model is zero with any of its rows taken "
+            "out, and gradient and Newton steps from it do nothing, hence forget nothing; use "
+            f"{positive(objective.loss)}, or CertifiedMinNorm for least squares"
+        )
+    raise NotCertifiedError(
+        "the Gram matrix of the retained rows is not numerically positive definite, so "
+        "neither are the coefficients determined nor can noise be drawn: rescale the features, "
+        f"{stronger(objective.loss)}, or drop collinear columns",
+        reason="gram",
+    )
+
+
+def _alone(objective: Objective) -> Objective:
+    """Return the objective on the retained rows alone, laid out as a fit on them would."""
+    keep = objective.weight > 0
+    if len(keep) == objective.rows.n and keep.all() and objective.rows.as_fitted:
+        return objective
+    rows = objective.rows.compact(keep)
+    return replace(objective, rows=rows, weights=Weights.of(objective.weight[keep]))

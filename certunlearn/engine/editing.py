@@ -1,0 +1,340 @@
+"""Editing the training set: rows go, others come, by the cheapest tier that meets the target."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from .._common.rounding import UNIT_ROUNDOFF
+from ..claims.tradeoff import Caps
+from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from ..numerics.objective.objective import Curvature, Objective, within, without
+from ..numerics.objective.quadratic import QuadraticModel
+from ..numerics.objective.share import Share
+from ..numerics.rows.weights import NO_ROWS, Weights
+from .distances.carryover import MOST_REMOVED, Ledger
+from .distances.gram import gram_of
+from .distances.ruler import Reached, Ruler
+from .removal.chord import chord
+from .state import Array, Members, Positions, Progress, State, effective, goal_of, rescaled
+from .training import gauged, opened
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is to change while the classes stay.
+
+    Attributes
+    ----------
+    members : Members
+        The training set afterwards.
+    gone : ndarray of int
+        Positions of rows that go; all have positive weight before.
+    new : ndarray of int
+        Positions of rows that come; all have positive weight afterwards.
+    """
+
+    members: Members
+    gone: Positions
+    new: Positions
+
+
+class Foreseen(NamedTuple):
+    """What an edit would do.
+
+    ``distance`` is what one step without a pass would leave, against ``target``, and ``W`` where it
+    would lead; ``nan`` and None where no such step is known.
+    """
+
+    tier: str
+    distance: float
+    target: float
+    W: Array | None
+
+
+def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
+    """Do the arithmetic of an edit up to the first pass over rows that stay, and no further.
+
+    ``tier`` is "downdate" if, and only if, `edited` needs no pass; between "chord" and "refresh" it
+    says what `edited` tries first.  Where G has drifted it is accumulated afresh, as there.
+
+    Raises
+    ------
+    NotCertifiedError
+        If the noise cannot be drawn.
+    """
+    state = rescaled(state, edit.members)
+    quadratic, ledger = state.reached.quadratic, state.ledger
+    caps = None if state.budget is None else state.budget.caps(t)
+    target = math.nan if caps is None else caps.target
+    if not len(edit.gone) and (caps is None or state.reached.distance <= target):
+        return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
+    if ledger is None:
+        return Foreseen("refresh" if quadratic is None else "chord", math.nan, target, None)
+    after = _changed(state, edit, caps)[0] if len(edit.gone) else state
+    return _tried(after, caps)
+
+
+def rehearsed(state: State, positions: Positions, *, since: int) -> int:
+    """Count how many rows could go one after the other, in this order, before the first pass.
+
+    ``since`` releases have been drawn since the oldest removal.
+    """
+    if state.ledger is None:
+        return 0
+    for count in range(len(positions)):
+        gone, reads = positions[count : count + 1], state.rows.reads
+        members = state.members.without(state.rows, gone)
+        try:
+            state = rescaled(state, members)
+            caps = None if state.budget is None else state.budget.caps(since + count + 1)
+            state, _ = _changed(state, Edit(members, gone, NO_ROWS), caps)
+        except (NotCertifiedError, AssumptionError):
+            return count
+        # A Gram matrix that has drifted was accumulated afresh, which is a pass as well.
+        if _tried(state, caps).tier != "downdate" or state.rows.passes_since(reads):
+            return count
+    return len(positions)
+
+
+def worn(state: State, *, t: int) -> bool:
+    """Whether a fresh Hessian would have paid for itself since the last."""
+    caps = None if state.budget is None else state.budget.caps(t)
+    price, saved = _rent(state, state.ledger, _target(state, caps))
+    return saved >= price
+
+
+def _tried(state: State, caps: Caps | None) -> Foreseen:
+    """Try the step without a pass from where the state's ledger stands."""
+    ledger = state.ledger
+    assert ledger is not None
+    target = _target(state, caps)
+    W, distance = ledger.step(state.gram.geometry)
+    price, saved = _rent(state, ledger, target)
+    tier = "downdate" if distance <= target else "chord" if saved < price else "refresh"
+    return Foreseen(tier, distance, target, W if ledger.removed < MOST_REMOVED else None)
+
+
+def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -> State:
+    """Take rows out and put others in.
+
+    Parameters
+    ----------
+    t : int
+        Which release since the oldest removal this is for.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown.
+    AssumptionError
+        If the rows that stay set no scale for the noise.
+    """
+    state = rescaled(state, edit.members)
+    caps = None if state.budget is None else state.budget.caps(t)
+    after, model = _changed(state, edit, caps)
+    return _settled(after, model, caps, progress)
+
+
+def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, QuadraticModel | None]:
+    """Change the training set and all sums over it, and leave the iterate where it is."""
+    settings, before, ledger = state.settings, state.objective, state.ledger
+    alpha = settings.penalty(state.rows.p, edit.members.mass)
+    l1 = settings.lasso(state.rows.p, edit.members.mass)
+    objective = replace(before, weights=_weights(state, edit), alpha=alpha, l1=l1)
+    penalty = alpha - before.alpha if settings.per_weight else None
+    W = state.reached.W
+    at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
+    removed = added = was = None
+    if not state.rows.sparse:
+        # Of sparse rows every sum is made afresh: each removal makes passes in any case.
+        removed = before.share(edit.gone, at, ref)
+        added = objective.share(edit.new, at, ref) if len(edit.new) else None
+    if removed is not None and not isinstance(settings.class_weight, str):
+        was = _regrouped(state.gram.curvature, removed, added, penalty)
+    model = None
+    quadratic = state.reached.quadratic
+    if ledger is None and quadratic is not None and penalty is None and not len(edit.new):
+        try:
+            model = quadratic.without(before, edit.gone)
+        except np.linalg.LinAlgError:
+            pass
+    state = replace(
+        state,
+        members=edit.members,
+        objective=objective,
+        gram=gram_of(settings.mechanism, objective, caps, was),
+        ledger=None
+        if ledger is None or removed is None
+        else ledger.edited(removed, added, penalty),
+    )
+    return state, model
+
+
+def tightened(state: State, *, t: int, progress: Progress = None) -> State:
+    """Return the state within the caps of release t, improved only where it is not.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown.
+    """
+    if state.budget is None:
+        return state
+    caps = state.budget.caps(t)
+    if not (state.gram.drift <= caps.drift or state.gram.same_program):
+        gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+        state = replace(state, gram=gram, ledger=None)
+    elif state.reached.distance <= caps.target:
+        return state
+    return _settled(state, None, caps, progress)
+
+
+def rebased(state: State, *, t: int) -> State:
+    """Return the state with every matrix made afresh from the retained rows, by a refresh.
+
+    What a removal without a Hessian sweep leaves behind are matrices before and after, whose
+    difference tells the removed row; after this nothing does.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown.
+    """
+    if state.rows.sparse:
+        # Nothing is ever downdated there.
+        return state
+    c = state.gram.curvature
+    if np.array_equal(c.diagonal, np.diag(c.matrix)) and _fresh(state):
+        return state
+    caps = None if state.budget is None else state.budget.caps(t)
+    gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+    return _refreshed(replace(state, gram=gram), state.reached.W, caps, None)
+
+
+def _fresh(state: State) -> bool:
+    """Whether the model of the curvature is of the training set as it is."""
+    quadratic = state.reached.quadratic
+    return quadratic is None or quadratic.weights is state.objective.weights
+
+
+def _weights(state: State, edit: Edit) -> Weights:
+    """Return the effective weights afterwards; where they can, they leave those that stay alone."""
+    settings, before = state.settings, state.objective.weights
+    if settings.class_weight is None:
+        return edit.members.weights
+    if isinstance(settings.class_weight, str) or len(edit.new):
+        return effective(settings, state.rows, edit.members)
+    return before.without(edit.gone)
+
+
+def _regrouped(
+    gram: Curvature, removed: Share, added: Share | None, penalty: Array | None
+) -> Curvature:
+    """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
+    if penalty is not None:
+        gram = within(gram, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
+    if added is not None:
+        diagonal = np.diag(added.gram).copy()
+        gram = within(gram, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
+    return without(gram, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
+
+
+def _settled(
+    state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
+) -> State:
+    """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
+    gram, ledger, W = state.gram, state.ledger, state.reached.W
+    if state.reached.quadratic is None:
+        # Large problems and L1 penalties: every edit minimises afresh, from where it stands.
+        return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
+    target = _target(state, caps)
+    price, saved = _rent(state, ledger, target)
+    spent, plan = 0, ""
+    if ledger is not None:
+        stepped, distance = ledger.step(gram.geometry)
+        plan = f"without a pass {distance:.2g} against {target:.2g}"
+        if distance <= target:
+            reached = state.reached._replace(W=stepped, distance=distance, tier="downdate")
+            return replace(state, reached=reached, plan=plan)
+        # Where the step may be trusted it is a better start, even if no bound follows for it.
+        W = stepped if ledger.removed < MOST_REMOVED else W
+        spent = ledger.spent
+        plan += f"; of {spent} passes a fresh Hessian, worth {price}, would have saved {saved:.1f}"
+    state = replace(state, plan=plan)
+    if saved < price:
+        before = state.rows.reads
+        out = _chorded(state, model, W, target, price)
+        if isinstance(out, Reached):
+            refreshed = None if ledger is None else ledger.refreshed
+            spent += max(1, state.rows.passes_since(before))
+            return opened(replace(state, reached=out), refreshed, spent)
+        W = out
+        state = replace(state, plan=f"{plan}; chord steps did not get there")
+    return _refreshed(state, W, caps, progress)
+
+
+def _target(state: State, caps: Caps | None) -> float:
+    """Return the distance to reach from where the iterate stands."""
+    goal = goal_of(state.settings, caps)
+    return goal.distance * (state.gram.geometry.norm(state.reached.W) if goal.relative else 1.0)
+
+
+def _rent(state: State, ledger: Ledger | None, target: float) -> tuple[int, float]:
+    """Return the passes that a fresh Hessian is worth and those that it would have saved by now.
+
+    Rent until renting has cost the price: at most twice the passes of a clairvoyant.
+    """
+    price = _passes_worth_a_refresh(state.objective)
+    if ledger is None:
+        return price, 0.0
+    return price, ledger.spent * (1.0 - 1.0 / max(ledger.capacity(target), 1.0))
+
+
+def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
+    """Minimise afresh from W, the gauge renewed; from zero where that does not converge."""
+    settings, goal = state.settings, goal_of(state.settings, caps)
+
+    def found(W: Array) -> tuple[Objective, Reached, int]:
+        return gauged(settings, state.objective, state.gram, W, goal, state.solver, False, progress)
+
+    plan = state.plan
+    try:
+        objective, reached, iterations = found(W)
+    except ConvergenceError:
+        # Rows that saturate the model leave hardly any curvature where it stood.
+        plan += "; no convergence from there, so from zero"
+        objective, reached, iterations = found(np.zeros_like(W))
+    state = replace(state, objective=objective, reached=reached, iterations=iterations, plan=plan)
+    return opened(state, None)
+
+
+def _chorded(
+    state: State, model: QuadraticModel | None, W: Array, target: float, most: int
+) -> Reached | Array:
+    """Take chord steps from W on the downdated model; return W where they do not suffice."""
+    objective, geometry, ledger = state.objective, state.gram.geometry, state.ledger
+    leverages = math.inf, math.inf
+    if ledger is not None:
+        try:
+            model = ledger.model(objective)
+        except np.linalg.LinAlgError:
+            return W
+        known = ledger.refreshed.towards(objective, model.factor, geometry.gram)
+        leverages = known.in_hessian, known.in_gram
+    if model is None:
+        return W
+    ruler = Ruler.of(objective, geometry, model, leverages=leverages)
+    return chord(ruler, W, target, most=most)
+
+
+def _passes_worth_a_refresh(objective: Objective) -> int:
+    """Gradient passes that cost as much arithmetic as one Hessian sweep and factorisation."""
+    p, K = objective.rows.p, objective.loss.columns
+    q, n = p * K, objective.rows.n
+    sweep = n * (p * p * K + (q * q if K > 1 else 0))
+    # A pass is memory-bound: about eight times slower an operation than a matrix product.
+    return int(np.clip((sweep + 4 * q**3) / (8 * 6 * n * q), 3, 30))

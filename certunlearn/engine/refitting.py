@@ -1,0 +1,59 @@
+"""Editing the training set while all rows get other features: nothing of the old store is used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import AssumptionError, ConvergenceError
+from ..numerics.rows.dense import DenseRows
+from .state import Array, Members, Positions, Progress, State
+from .training import solved
+
+
+def refitted(
+    state: State,
+    gone: Positions,
+    X: Array,
+    labels: NDArray[Any],
+    sample_weight: Array,
+    *,
+    t: int,
+    progress: Progress,
+) -> State:
+    """Solve for other features of the rows, from a store that holds nothing but them.
+
+    Parameters
+    ----------
+    gone : ndarray of int
+        All rows of the store that are forgotten, now or before.
+    X : ndarray of shape (n + m, d)
+        Features of all rows of the store and of those that come.
+    labels, sample_weight
+        Of the rows that come.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError, AssumptionError
+        If the distance cannot be shown, or there is nothing to converge to.
+    """
+    settings, known = state.settings, len(state.members.weights)
+    weight = np.concatenate([state.sample_weight, sample_weight])
+    weight[gone] = 0.0
+    codes = np.concatenate([state.rows.labels[:known], labels])
+    rows = DenseRows(X, codes, intercept=settings.fit_intercept)
+    rows.scrub(gone)
+    members = Members.of(settings, rows, weight)
+
+    def found(warm: bool) -> State:
+        return solved(settings, rows, members, before=state, warm=warm, t=t, progress=progress)
+
+    try:
+        out = found(warm=True)
+    except (ConvergenceError, AssumptionError):
+        # The old iterate may be far off with other features.
+        out = found(warm=False)
+    return replace(out, plan="other features, so trained afresh")

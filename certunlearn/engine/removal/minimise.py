@@ -1,0 +1,129 @@
+"""Minimise with the solver a problem has, and refuse what misses the distance to be shown."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from ...exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from ...numerics.losses.margins import stronger
+from ...numerics.losses.pointwise import Squared
+from ...numerics.objective.objective import Objective
+from ...numerics.objective.quadratic import QuadraticModel
+from ..distances.gram import Gram
+from ..distances.ruler import Array, Reached
+from .refresh import Goal, refresh
+from .refresh_composite import refresh_composite
+from .refresh_matrix_free import refresh_matrix_free
+from .separation import refuse_separable
+
+
+def minimised(
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    *,
+    solver: str,
+    max_iter: int,
+    fit: bool = False,
+    model: QuadraticModel | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> tuple[Reached, int]:
+    """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
+
+    Parameters
+    ----------
+    solver : {"newton-cholesky", "newton-cg", "lbfgs"}
+        How; the last two show the distance without a factored Hessian.
+    model : QuadraticModel, optional
+        First model of the curvature, for "newton-cholesky".
+
+    Raises
+    ------
+    NotCertifiedError
+        If the distance cannot be shown.
+    ConvergenceError, AssumptionError
+        If there is nothing to converge to, or nothing to show the distance with.
+    """
+    tier = "fit" if fit else "refresh"
+    if objective.l1 is not None:
+        # An L1 penalty has a path of its own, whatever the tier.
+        if solver != "newton-cholesky":
+            raise AssumptionError(
+                'an L1 penalty needs a factored Hessian: use solver="newton-cholesky", or '
+                "l1_ratio=0"
+            )
+        reached, iterations = refresh_composite(
+            objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
+        )
+    elif solver != "newton-cholesky":
+        if solver == "lbfgs":
+            from ...numerics.solvers.lbfgs import lbfgs
+
+            factor, tol = gram.geometry.gram, goal.tol * objective.weight_sum
+            W = lbfgs(objective, W, factor, tol=tol, max_iter=max_iter, progress=progress)
+        reached, iterations = refresh_matrix_free(
+            objective, gram, W, goal, max_iter=max_iter, tier=tier, progress=progress
+        )
+    else:
+        reached, iterations = refresh(
+            objective,
+            gram.geometry,
+            W,
+            goal,
+            max_iter=max_iter,
+            model=model,
+            tier=tier,
+            progress=progress,
+        )
+    _demand(objective, gram.geometry.norm(reached.W), reached, goal)
+    return reached, iterations
+
+
+def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:
+    """Refuse what misses its goal; ``size`` is the norm of the iterate.
+
+    Without noise there is no claim to miss, but no bound at all says that nothing is known, as does
+    one that a factored Hessian leaves larger than the iterate.  Others are too crude to tell.
+    """
+    allowed = goal.distance
+    if goal.relative:
+        crude = reached.quadratic is None
+        allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
+    if reached.distance <= allowed:
+        return
+    if goal.relative or math.isinf(reached.distance):
+        refuse_separable(objective, reached.W)
+        m = reached.measurement
+        slope = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+        if goal.relative and slope > goal.tol and (np.abs(m.gradient) > m.allowance).any():
+            raise ConvergenceError(
+                f"no step lowers the objective (max |mean gradient| {slope:.3g}): rescale the "
+                f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
+            )
+        ways = [stronger(objective.loss), "drop collinear columns", "rescale the features"]
+        if reached.quadratic is None and objective.l1 is None and not objective.rows.sparse:
+            ways.append('use solver="newton-cholesky"')
+        if isinstance(getattr(objective.loss, "each", None), Squared):
+            ways.append("use CertifiedMinNorm for fewer rows than features")
+        raise NotCertifiedError(
+            f"certified distance {reached.distance:.3g} to the exact optimum: as far as float64 "
+            "can tell the rows do not determine the coefficients (collinear columns, or hardly any "
+            "penalty or curvature), so there is nothing to be close to: "
+            f"{', '.join(ways[:-1])} or {ways[-1]}",
+            reason="curvature",
+            distance=reached.distance,
+            target=goal.distance,
+        )
+    raise NotCertifiedError(
+        f"certified distance {reached.distance:.3g} to the exact optimum, but epsilon, delta and "
+        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, "
+        f"{stronger(objective.loss)}, or better scaled features in float64",
+        reason="distance",
+        distance=reached.distance,
+        target=goal.distance,
+    )

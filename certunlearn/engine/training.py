@@ -1,0 +1,197 @@
+"""Training afresh: a fit, or a refresh once the classes have changed or the gauge is renewed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import ConvergenceError, NotCertifiedError
+from ..linalg.cholesky import Factor
+from ..linalg.diagonal import Diagonal
+from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
+from ..numerics.losses.pointwise import Squared
+from ..numerics.objective.objective import Objective, gauge_weights
+from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
+from ..numerics.rows.sparse import Rows
+from ..numerics.solvers.choice import chosen
+from ..numerics.solvers.newton_cg import newton_cg
+from .distances.carryover import Ledger, Leverages
+from .distances.gram import Gram, gram_of
+from .distances.ruler import Reached
+from .removal.minimise import minimised
+from .removal.refresh import Goal
+from .removal.subsample import subsampled_start
+from .state import (
+    Array,
+    Members,
+    Progress,
+    Settings,
+    State,
+    budget_of,
+    effective,
+    goal_of,
+    scale_of,
+)
+
+#: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
+_STEPS_TO_START = 5
+
+
+def solved(
+    settings: Settings,
+    rows: Rows,
+    members: Members,
+    *,
+    before: State | None = None,
+    warm: bool = True,
+    t: int = 1,
+    progress: Progress = None,
+) -> State:
+    """Solve for the training set: a fit, or a refresh after a class has come or gone.
+
+    Parameters
+    ----------
+    before : State, optional
+        What there was, trained on a set with other classes or with other features.
+    warm : bool
+        Whether to start from where that stands.
+    t : int
+        Which release since the oldest removal this is for.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError, AssumptionError
+        If the distance cannot be shown, or there is nothing to converge to.
+    """
+    classes = members.classes
+    loss = loss_of(settings, rows, len(classes))
+    K, table = loss.columns, None
+    solver = chosen(settings.solver, rows.p * K, sparse=rows.sparse)
+    if members.classed:
+        table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
+        table[classes] = np.arange(len(classes))
+    alpha = settings.penalty(rows.p, members.mass)
+    weights = effective(settings, rows, members)
+    l1 = settings.lasso(rows.p, members.mass)
+    objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
+    scale = scale_of(settings, loss, members, rows.p, alpha)
+    budget = budget_of(settings, rows.p * K, scale)
+    caps = None if budget is None else budget.caps(t)
+    gram = gram_of(settings.mechanism, objective, caps, None)
+    W = _start(objective, gram.geometry.known, before if warm else None, classes)
+    goal = goal_of(settings, caps, fit=before is None)
+    objective, reached, iterations = gauged(
+        settings, objective, gram, W, goal, solver, before is None, progress
+    )
+    state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
+    return opened(replace(state, scale=scale), None)
+
+
+def _start(
+    objective: Objective,
+    gram: Factor | Diagonal,
+    before: State | None,
+    classes: NDArray[np.int64],
+) -> Array:
+    """Return where to start: where another state stands, if that is known; else afresh.
+
+    Afresh is zero, the mean's logarithm, or least squares: where the curvature has no bound margins
+    are logarithms; robust losses are flat far from their targets, and sharp hinges at zero.
+    """
+    rows, loss = objective.rows, objective.loss
+    if before is not None and len(before.reached.W) == rows.p:
+        if np.array_equal(classes, before.classes):
+            return before.reached.W
+        if loss.columns > 1 and np.isin(classes, before.classes).all():
+            W = before.reached.W[:, np.isin(before.classes, classes)]
+            return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
+    W = np.zeros((rows.p, loss.columns))
+    if loss.R == 0 or (rows.classed and loss.R <= 1):
+        return W
+    if loss.bounded:
+        squared = Columnwise(Squared(), loss.columns, coded=rows.classed)
+        squares = replace(objective, loss=squared)
+        if isinstance(gram, Diagonal):
+            # No factor solves this at once; a few steps get as near as a start needs.
+            return newton_cg(squares, W, gram, lambda *_: False, max_iter=_STEPS_TO_START).W
+        # G counts every row kappa times.
+        return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
+    if rows.intercept:
+        mean = float(objective.weight @ rows.labels) / objective.weight_sum
+        W[-1] = math.log(mean) if mean > 0 else 0.0
+    return W
+
+
+def loss_of(settings: Settings, rows: Rows, classes: int) -> Loss:
+    """Return the loss of a row: of as many columns as there are targets, or classes to tell."""
+    if not rows.classed:
+        columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]
+        if settings.loss is None:
+            raise ValueError("real targets need a loss")
+        return Columnwise(settings.loss, columns)
+    if settings.loss is not None:
+        return Columnwise(settings.loss, 1 if classes == 2 else classes, coded=True)
+    return Logistic() if classes == 2 else Softmax(classes)
+
+
+def gauged(
+    settings: Settings,
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    solver: str,
+    fit: bool,
+    progress: Progress,
+) -> tuple[Objective, Reached, int]:
+    """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
+    # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
+    dense = solver == "newton-cholesky" and objective.l1 is None
+    for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
+        gauge = gauge_weights(objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere)
+        gauged, start, near = replace(objective, gauge=gauge), None, W
+        if dense and not W.any():
+            start = _model_at_zero(gauged, gram, W)
+            near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
+            start = start if near is W else None
+        try:
+            reached, iterations = minimised(
+                gauged,
+                gram,
+                near,
+                goal,
+                solver=solver,
+                max_iter=settings.max_iter,
+                fit=fit,
+                model=start,
+                progress=progress,
+            )
+            break
+        except (NotCertifiedError, ConvergenceError):
+            if not everywhere:
+                raise
+    return gauged, reached, iterations
+
+
+def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel | None:
+    """Model the curvature at W = 0 by the Gram matrix, without a sweep; None if it does not do."""
+    curvature = objective.hessian_at_zero(gram.curvature)
+    if curvature is None:
+        return None
+    try:
+        return model_of(objective, W, 0.0, curvature)
+    except np.linalg.LinAlgError as error:
+        raise unfactored(objective, error) from error
+
+
+def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:
+    """Open the ledger of tier 1, which the next edit starts from."""
+    if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
+        # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
+        # anything without a factor of the Hessian, as under an L1 penalty.
+        return replace(state, ledger=None)
+    ledger = Ledger.opened(state.objective, state.gram.geometry, state.reached, refreshed, spent)
+    return replace(state, ledger=ledger)

@@ -1,0 +1,363 @@
+"""The unlearner: joins numerics and claims, and states what they guarantee together.
+
+Guarantee
+---------
+Let S be the retained rows and A(S) the training mechanism: any point within ``fit_distance`` of
+the exact optimum of F_S in the norm of the noise, plus ``sigma A^{-1/2} z``.  Every `Model`
+returned by `fit`, `forget`, `edit`, `refit` or `release` was released by
+``W + sigma A^{-1/2} z`` with z fresh and independent of W, where
+``||W - W*_S||_A <= distance_target`` was shown on the data at hand.  So for every
+measurable set T of outcomes, in both directions,
+
+    P(release in T) <= exp(epsilon) P(A(S) in T) + delta.
+
+Assumes: the conditions listed in the certificate.  Proof: proofs/certified_removal.md
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._common.interrupts import steady
+from .._common.threads import numerics
+from ..claims.certificate import Certificate
+from ..exceptions import AssumptionError
+from ..numerics.rows.sparse import stored
+from ..numerics.rows.weights import NO_ROWS
+from .distances.gram import mechanism_for
+from .editing import Edit, edited, tightened
+from .editing import rebased as rebased_state
+from .refitting import refitted
+from .release import drawn, promised
+from .state import Array, Members, Positions, Progress, Settings, State, appended, unappended
+from .training import solved
+
+__all__ = [
+    "Model",
+    "Settings",
+    "edit",
+    "erase",
+    "fit",
+    "forget",
+    "held",
+    "numerics",
+    "rebased",
+    "refit",
+    "release",
+]
+
+
+def _values(state: State) -> dict[str, Any]:
+    """Return the fields of a state, without those of a model."""
+    return {name: getattr(state, name) for name in State.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What has been asked of a model so far.
+
+    Attributes
+    ----------
+    releases, since_removal : int
+        Releases drawn, and since the oldest removal, this one included.
+    forgotten : int
+        Rows that a request has named.
+    named : ndarray of int
+        Those of them that had not been overwritten when the last request came.
+    """
+
+    releases: int = 1
+    since_removal: int = 0
+    forgotten: int = 0
+    named: Positions = field(default_factory=lambda: NO_ROWS)
+
+    def followed_by(self, positions: Positions, scrubbed: NDArray[np.bool_]) -> Requests:
+        """Count one more request, which names rows at ``positions``."""
+        return Requests(
+            self.releases + 1,
+            self.since_removal + 1,
+            self.forgotten + len(positions),
+            np.concatenate([self.pending(scrubbed), positions]),
+        )
+
+    def pending(self, scrubbed: NDArray[np.bool_]) -> Positions:
+        """Return the rows named that have still not been overwritten."""
+        out: Positions = self.named[~scrubbed[self.named]]
+        return out
+
+    def released_again(self) -> Requests:
+        """Count one more release without a request."""
+        since = self.since_removal + int(self.since_removal > 0)
+        return replace(self, releases=self.releases + 1, since_removal=since)
+
+
+@dataclass(frozen=True)
+class Model(State):
+    """A state and the release drawn from it.
+
+    ``W`` must never leave the process; ``released`` and ``certificate.public()`` may.
+
+    Attributes
+    ----------
+    requests : Requests
+        What has been asked so far.
+    released : ndarray of shape (p, K)
+        The noisy weights.
+    certificate : Certificate
+        What holds for them.
+    """
+
+    requests: Requests = field(kw_only=True)
+    released: Array = field(kw_only=True)
+    certificate: Certificate = field(kw_only=True)
+
+    @property
+    def W(self) -> Array:
+        """The secret iterate, shape (p, K)."""
+        return self.reached.W
+
+    @property
+    def forgotten(self) -> NDArray[np.bool_]:
+        """Rows that a request has named, shape (n,); not to be written to."""
+        if not len(self.requests.pending(self.rows.scrubbed)):
+            return self.rows.scrubbed
+        out = self.rows.scrubbed.copy()
+        out[self.requests.named] = True
+        return out
+
+    @property
+    def state(self) -> State:
+        """The state alone."""
+        return State(**_values(self))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the store holds this model's rows and no others."""
+        pending = self.requests.pending(self.rows.scrubbed)
+        return not len(pending) and self.rows.n == len(self.members.weights)
+
+    def scrub(self) -> None:
+        """Overwrite whatever rows this model does not hold; safe to call again."""
+        with numerics(), steady():
+            unappended(self.rows, len(self.members.weights))
+            self.rows.scrub(self.requests.pending(self.rows.scrubbed))
+
+
+def fit(
+    X: Any,
+    labels: NDArray[Any],
+    sample_weight: Array,
+    settings: Settings,
+    *,
+    progress: Progress = None,
+) -> Model:
+    """Train on the rows of positive weight and release.
+
+    Raises
+    ------
+    NotCertifiedError
+        If the promised distance cannot be reached.
+    ConvergenceError, AssumptionError
+        If there is nothing to converge to.
+    """
+    clock = time.perf_counter()
+    with numerics(X.shape[1]):
+        rows = stored(X, labels, intercept=settings.fit_intercept)
+        weight = np.array(sample_weight, dtype=np.float64)
+        settings = replace(settings, mechanism=mechanism_for(settings.mechanism, rows))
+        members = Members.of(settings, rows, weight)
+        state = solved(settings, rows, members, progress=progress)
+        return _released(state, Requests(), clock, 0)
+
+
+def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
+    """Return the model without the rows at ``positions``; ``model`` itself is not changed.
+
+    The rows are still in the store: call `Model.scrub` once the new model has been taken over.
+
+    Parameters
+    ----------
+    positions : ndarray of int
+        Rows that go, in the store.
+
+    Raises
+    ------
+    NotCertifiedError
+        If the distance target cannot be reached.
+    """
+    return _edited(model, positions, 0, np.zeros(0), progress)
+
+
+def edit(
+    model: Model,
+    positions: Positions,
+    X: Any,
+    labels: NDArray[Any],
+    sample_weight: Array,
+    *,
+    progress: Progress = None,
+) -> Model:
+    """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
+
+    ``model`` itself is not changed.  Once the new model has been taken over call its `Model.scrub`.
+
+    Parameters
+    ----------
+    positions : ndarray of int
+        Rows that go, in the store.
+    X, labels, sample_weight
+        Rows that come: (m, d), (m,) or (m, K), (m,).
+
+    Raises
+    ------
+    NotCertifiedError
+        If the distance target cannot be reached; the new rows are overwritten.
+    """
+    with numerics(), appended(model.rows, len(model.members.weights), X, labels):
+        return _edited(model, positions, len(labels), sample_weight, progress)
+
+
+def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
+    """Return copies of the features (m, d), labels and weights of rows in the store.
+
+    Features come as sparse or dense as the store is.
+    """
+    with numerics():
+        X = model.rows.features(positions)
+    return X, model.rows.labels[positions], model.members.weights.at(positions)
+
+
+def _edited(
+    model: Model,
+    positions: Positions,
+    added: int,
+    weight: Array,
+    progress: Progress,
+) -> Model:
+    """Edit the training set; the rows that come are the store's last ``added``."""
+    clock, reads, rows = time.perf_counter(), model.rows.reads, model.rows
+    requests = model.requests.followed_by(positions, rows.scrubbed)
+    with numerics(model.W.size):
+        gone = positions[model.members.weights.at(positions) > 0]
+        members = model.members
+        if added:
+            members = members.extended(rows, np.array(weight, dtype=np.float64))
+        new = np.arange(rows.n - added, rows.n)[weight > 0]
+        members = members.without(rows, gone)
+        state, t = model.state, requests.since_removal
+
+        def afresh(warm: bool) -> State:
+            return solved(
+                model.settings, rows, members, before=state, warm=warm, t=t, progress=progress
+            )
+
+        if not np.array_equal(members.classes, model.classes):
+            state = afresh(warm=True)
+        elif len(gone) or len(new):
+            try:
+                state = edited(state, Edit(members, gone, new), t=t, progress=progress)
+            except AssumptionError:
+                # Rows that come may overflow the loss where the model stood.
+                state = afresh(warm=False)
+        else:
+            state = tightened(replace(state, members=members), t=t, progress=progress)
+        return _released(state, requests, clock, reads)
+
+
+def refit(
+    model: Model,
+    positions: Positions,
+    X: Array,
+    labels: NDArray[Any],
+    sample_weight: Array,
+    *,
+    progress: Progress = None,
+) -> Model:
+    """Return the model as `edit` would, while all other rows get other features.
+
+    ``model`` itself is not changed.  Once the new model has been taken over `erase` the old one.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n + m, d)
+        Features of all rows in the store and then of those that come; anything finite for rows
+        outside the training set.
+    labels, sample_weight
+        Of the rows that come: (m,) or (m, K), (m,).
+
+    Raises
+    ------
+    NotCertifiedError
+        If the distance target cannot be reached.
+
+    Notes
+    -----
+    Guarantee: that of this module, with the features of ``X``.  Proof: proofs/pipeline.md
+    """
+    clock = time.perf_counter()
+    requests = model.requests.followed_by(positions, model.rows.scrubbed)
+    with numerics(X.shape[1]):
+        gone = np.union1d(np.flatnonzero(model.forgotten), positions)
+        t = requests.since_removal
+        new = labels, sample_weight
+        state = refitted(model.state, gone, X, *new, t=t, progress=progress)
+        return _released(state, requests, clock, 0)
+
+
+def erase(model: Model) -> None:
+    """Overwrite all rows of a model that another one has taken the place of."""
+    with numerics(), steady():
+        model.rows.scrub(np.arange(model.rows.n))
+
+
+def release(model: Model) -> Model:
+    """Return the same model with a fresh release of the same secret iterate."""
+    requests = model.requests.released_again()
+    clock, reads = time.perf_counter(), model.rows.reads
+    state = model.state
+    with numerics(model.W.size):
+        if requests.since_removal:
+            state = tightened(state, t=requests.since_removal)
+        return _released(state, requests, clock, reads)
+
+
+def rebased(model: Model) -> Model:
+    """Return the same release with a state that holds nothing but retained rows and their sums.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError
+        If the distance cannot be shown; wait for a request that makes a pass.
+    """
+    with numerics(model.W.size):
+        state = rebased_state(model.state, t=model.requests.since_removal)
+    return replace(model, **_values(state))
+
+
+def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
+    """Draw a release and write its certificate."""
+    settings, geometry = state.settings, state.gram.geometry
+    index = requests.releases - 1
+    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index)
+    certificate = replace(
+        promised(
+            settings,
+            state.budget,
+            requests.since_removal,
+            state.members.weights.kept,
+            state.scale,
+            geometry.deviations(1.0),
+            same_program=state.gram.same_program,
+        ),
+        distance=state.reached.distance,
+        tier=state.reached.tier,
+        n_forgotten=requests.forgotten,
+        passes=state.rows.passes_since(reads),
+        seconds=time.perf_counter() - clock,
+    )
+    return Model(**_values(state), requests=requests, released=weights, certificate=certificate)

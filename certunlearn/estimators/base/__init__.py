@@ -1,0 +1,1 @@
+"""What all estimators share: verbs, foresight, fitting."""

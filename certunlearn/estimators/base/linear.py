@@ -1,0 +1,190 @@
+"""What every estimator with coefficients and an intercept does alike: fit, and its settings."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..._common import validate as _validate
+from ..._common.progress import shown
+from ..._common.whole import verb
+from ...claims.noise import MECHANISMS
+from ...engine import unlearner
+from ...engine.unlearner import Model, Settings
+from ...exceptions import AssumptionError
+from ...numerics.losses.pointwise import Pointwise
+from ...numerics.solvers.choice import SOLVERS
+from ...requests.row_names import RowNames
+from .verbs import UnlearningEstimator
+
+Array = NDArray[np.float64]
+
+
+class LinearEstimator(UnlearningEstimator):
+    """Fits coefficients and an unpenalised intercept.
+
+    A subclass says in `_encoded` what it makes of targets and in `_settings` what it minimises.
+    """
+
+    coef_: Array
+    n_iter_: NDArray[np.int64]
+    fit_intercept: bool
+    tol: float
+    max_iter: int
+    mechanism: str
+    solver: str
+
+    #: How the targets are checked.
+    _targets: ClassVar[dict[str, bool]] = {}
+
+    @abstractmethod
+    def _encoded(self, y: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Return labels for the row store, and attributes to remember with them."""
+
+    @abstractmethod
+    def _settings(self, known: dict[str, Any]) -> Settings:
+        """Check the parameters and state them as the unlearner wants them."""
+
+    @verb
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        row_ids: Any = None,
+        groups: Any = None,
+        metadata: Any = None,
+        static: Any = None,
+        progress: Any = None,
+    ) -> Self:
+        """Train on the rows of positive weight and release.
+
+        Parameters
+        ----------
+        X : array-like or sparse of shape (n_samples, n_features)
+            Copied, never written to; float32 is held as such and computed with as float64.  A
+            DataFrame's index names the rows.  Sparse features stay so: only "newton-cg" fits them,
+            and beyond 3 000 columns with isotropic noise alone.
+        y : array-like of shape (n_samples,)
+            Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
+        sample_weight : array-like of shape (n_samples,), optional
+            At least 0; a row of weight 0 is not in the training set.
+        row_ids : array-like of shape (n_samples,), optional
+            Names of the rows, each its own, instead of a DataFrame's index; an index with repeats
+            names none.
+        groups : array-like of shape (n_samples,), optional
+            Whom each row belongs to: `forget` can take all rows of a group.  None is missing.
+        metadata : DataFrame of n_samples lines, optional
+            What ``forget(where=...)`` looks at; the model does not.
+        static : array-like of bool, shape (n_samples,), optional
+            Rows that no request may remove or change, such as public ones.
+        progress : bool or callable, optional
+            True shows a line that changes, where rich is installed; a callable gets the number and
+            the decrement of every Newton step.
+
+        Returns
+        -------
+        self
+            Fitted.
+
+        Raises
+        ------
+        NotCertifiedError
+            If the distance to the optimum that every fit promises cannot be shown.
+        ConvergenceError
+            If the optimum is not reached in ``max_iter`` steps.
+        AssumptionError
+            If there is no optimum, such as with fewer than two classes of positive weight.
+        """
+        names_of = X
+        kind = "csr" if self._takes_sparse else False
+        checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
+        X, y = validate_data(self, X, y, **checks, **self._targets)
+        labels, known = self._encoded(y)
+        weight = self._weights(X, sample_weight)
+        names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
+        settings = self._settings(known)
+        with shown(progress, self.verbose) as callback:
+            model = unlearner.fit(X, labels, weight, settings, progress=callback)
+        self._adopt(model, "fit", 0, _names=names, history_=[], **known)
+        return self
+
+    def _stated(
+        self,
+        *,
+        alpha: float,
+        l1: float = 0.0,
+        loss: Pointwise | None = None,
+        per_weight: bool = False,
+        class_weight: None | str | Array = None,
+    ) -> Settings:
+        """Check the parameters that all estimators share and add what one has of its own."""
+        _validate.count("verbose", self.verbose, low=0)
+        return Settings(
+            alpha=alpha,
+            l1=l1,
+            loss=loss,
+            per_weight=per_weight,
+            class_weight=class_weight,
+            fit_intercept=_validate.flag("fit_intercept", self.fit_intercept),
+            mechanism=_validate.choice("mechanism", self.mechanism, ("auto", *MECHANISMS)),
+            tol=_validate.real("tol", self.tol, low=0, closed="low"),
+            max_iter=_validate.count("max_iter", self.max_iter, low=1),
+            solver=_validate.choice("solver", self.solver, SOLVERS),
+            **self._promise(),
+        )
+
+    def _alpha(self, alpha: Any) -> float:
+        """Check a penalty that may be zero."""
+        return _validate.real("alpha", alpha, low=0, closed="low")
+
+    def _mixed(self, total: float, l1_ratio: Any) -> tuple[float, float]:
+        """Divide a penalty into L2 and L1, as scikit-learn does."""
+        ratio = _validate.real("l1_ratio", l1_ratio, low=0, high=1, closed="both")
+        if ratio == 1:
+            raise AssumptionError(
+                "l1_ratio=1 is a pure L1 penalty, which is not strongly convex: the optimum may "
+                "not be unique and its distance cannot be bounded; use l1_ratio < 1"
+            )
+        return total * (1.0 - ratio), total * ratio
+
+    def _released(self, model: Model) -> tuple[Array, Array]:
+        """Return the released coefficients (K, d) and intercepts (K,)."""
+        return self._arranged(model.released)
+
+    def _arranged(self, W: Array) -> tuple[Array, Array]:
+        """Return weights (p, K) as coefficients (K, d) and intercepts (K,)."""
+        p = self.n_features_in_
+        return np.ascontiguousarray(W[:p].T), W[p].copy() if len(W) > p else np.zeros(W.shape[1])
+
+    def _steps(self, model: Model) -> NDArray[np.int32]:
+        """Newton steps of the last fit or refresh, as scikit-learn shows them."""
+        return np.array([model.iterations], dtype=np.int32)
+
+    def _margins(self, X: Any) -> Array:
+        """Return X coef' + intercept for checked X, as coef_ is shaped."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)
+        out: Array = X @ self.coef_.T + self.intercept_
+        return out
+
+    def _copied_to(self, out: Any, threshold: Any = 0.0) -> Any:
+        """Give a scikit-learn estimator the released weights and the names of the features.
+
+        Coefficients smaller than ``threshold`` become zero.
+        """
+        threshold = _validate.real("threshold", threshold, low=0, closed="low")
+        out.coef_, out.intercept_ = np.copy(self.coef_), np.copy(self.intercept_)
+        if threshold:
+            out.coef_[np.abs(out.coef_) < threshold] = 0.0
+        if np.ndim(self.intercept_) == 0:
+            out.intercept_ = np.float64(out.intercept_)
+        out.n_features_in_ = self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            out.feature_names_in_ = self.feature_names_in_.copy()
+        return out

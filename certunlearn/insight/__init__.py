@@ -1,0 +1,1 @@
+"""What an owner sees before and after a removal: influence, previews, look-alikes, substitutes."""

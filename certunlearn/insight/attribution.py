@@ -1,0 +1,109 @@
+"""What rows owe to themselves: left out in closed form, or by a system of equations each.
+
+A model is read here without a trace in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._common.threads import numerics
+from ..engine.state import Array, Positions, State
+from ..engine.unlearner import Model
+from ..exceptions import AssumptionError
+from ..numerics.rows.weights import Weights
+from ..numerics.solvers.newton_cg import solve
+from .influence import LeftOut, left_out, pulled
+
+#: Rows left out by conjugate gradients, one system each, where the Hessian has no factor.
+MOST_SOLVED = 64
+_FORCING = 1e-6
+
+
+@contextmanager
+def reading(model: Model) -> Iterator[State]:
+    """Give a state that reads the same rows without leaving a trace in the model."""
+    rows = model.rows.view()
+    # Weights are written out where they are looked at: here, not there.
+    members = replace(model.members, weights=_apart(model.members.weights))
+    objective = replace(model.objective, rows=rows)
+    with numerics(model.W.size):
+        yield replace(model.state, rows=rows, members=members, objective=objective)
+
+
+def _apart(w: Weights) -> Weights:
+    """Return the same weights as an object of their own."""
+    return Weights(w.base, w.gone, w.tail, w.kept)
+
+
+def members_of(model: Model) -> NDArray[np.bool_]:
+    """Return which rows of the store are in the training set, shape (n,)."""
+    return np.asarray(_apart(model.members.weights).array > 0)
+
+
+def margins(state: State, positions: Positions, W: Array) -> Array:
+    """Return the margins of rows at W, shape (m, K)."""
+    rows = state.rows
+    X: Any = rows.features(positions)
+    out: Array = X @ W[: rows.p - int(rows.intercept)]
+    return out + W[-1] if rows.intercept else out
+
+
+def influences(model: Model, positions: Positions) -> LeftOut:
+    """Return influence and memorisation of the rows at ``positions``; ``model`` stays as it is.
+
+    Raises
+    ------
+    AssumptionError
+        If there is no closed form, or too many rows without a factor of the Hessian.
+    """
+    with reading(model) as state:
+        return influences_of(state, positions)
+
+
+def influences_of(state: State, positions: Positions) -> LeftOut:
+    """Return the same of a state that is being read."""
+    objective, W, quadratic = state.objective, state.reached.W, state.reached.quadratic
+    if objective.l1 is not None:
+        raise AssumptionError(
+            "with an L1 penalty coefficients may reach zero or leave it, and there is no closed "
+            "form: compare with a fit without the row, or fit with l1_ratio=0"
+        )
+    y, Z = objective.labels(positions), margins(state, positions, W)
+    if state.ledger is not None:
+        inverse = state.ledger.inverse
+    elif quadratic is not None:
+        inverse = quadratic.factor.inverse.T @ quadratic.factor.inverse
+    else:
+        return left_out(objective.loss, Z, y, _solved(state, positions, Z, y))
+    X, weight = state.rows.gather(positions), objective.weights.at(positions)
+    moved, leverage = pulled(objective.loss, X, y, weight, W, inverse)
+    return left_out(objective.loss, Z, y, moved, leverage)
+
+
+def _solved(state: State, positions: Positions, Z: Array, y: NDArray[Any]) -> Array:
+    """Return how the margins Z of each row move by a Newton step without it, shape (m, K).
+
+    The Hessian without the row is met in products only, one system a row.
+    """
+    if len(positions) > MOST_SOLVED:
+        raise AssumptionError(
+            f"{state.solver} keeps no factor of the Hessian, so that every row takes a system of "
+            f"its own: ask for at most {MOST_SOLVED} rows at a time, not {len(positions)}"
+        )
+    objective, W, known = state.objective, state.reached.W, state.gram.geometry.known
+    weights = _apart(objective.weights)
+    X = state.rows.gather(positions)
+    slope = weights.at(positions)[:, None] * objective.loss.slope(Z, y)
+    moved = np.empty_like(Z)
+    for i in range(len(positions)):
+        without = replace(objective, weights=weights.without(positions[i : i + 1]))
+        target = X[i][:, None] * slope[i]
+        moved[i] = X[i] @ solve(without, W, target, known, _FORCING)
+    return moved

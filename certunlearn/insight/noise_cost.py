@@ -1,0 +1,178 @@
+"""What the noise of a release costs: measured for the owner, or a warning where it drowns a model.
+
+Nothing here publishes anything, and no release is counted.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.release import drawn
+from ..engine.unlearner import Model
+from ..exceptions import NoiseWarning, caller
+from ..linalg.diagonal import Diagonal
+
+Array = NDArray[np.float64]
+#: Releases of a model have the numbers 0, 1, ..., that of a mixture -1: draws here begin below.
+_APART = -2
+
+
+@dataclass(frozen=True)
+class NoiseCost:
+    """What one release costs, from draws that are thrown away.  For the owner's eyes only.
+
+    The first number belongs to the secret iterate: neither it nor what is computed from it may be
+    published.
+
+    Attributes
+    ----------
+    score : float
+        Of the model without noise.
+    released : float
+        Mean score of the draws.
+    deviation : float
+        Standard deviation of their scores: how much one release differs from the next.
+    cost : float
+        ``score - released``: what a release costs on average.
+    margin_noise, margin_spread : float
+        Root mean square of what the noise adds to a margin (a prediction, before any link), and
+        standard deviation of the margins without it.
+    draws : int
+        How many.
+    """
+
+    score: float
+    released: float
+    deviation: float
+    margin_noise: float
+    margin_spread: float
+    draws: int
+
+    @property
+    def cost(self) -> float:
+        """What a release costs on average."""
+        return self.score - self.released
+
+    def __str__(self) -> str:
+        return (
+            f"A release scores {self.released:.4f} (deviation {self.deviation:.2g} over "
+            f"{self.draws} draws), the model without noise {self.score:.4f}: it costs "
+            f"{self.cost:.2g}.\nMargins vary by {self.margin_spread:.3g} and the noise moves them "
+            f"by {self.margin_noise:.3g}.\nFor the owner's eyes only: nothing was published."
+        )
+
+
+def measured(
+    model: Any,
+    score: Callable[[Array], float],
+    margins: Callable[[Array], Array],
+    draws: int,
+) -> NoiseCost:
+    """Draw releases, look at them, and throw them away.
+
+    Parameters
+    ----------
+    model : Model
+        Of the unlearner, or of minimum norm; not changed.
+    score : callable
+        The score of weights (p, K).
+    margins : callable
+        Their margins (n, K).
+    draws : int
+        How many.
+    """
+    # Minimum norm knows isotropic noise alone.
+    colour = model.gram.geometry.noise if hasattr(model, "gram") else _as_it_is
+    parts = model.settings, model.scale, colour
+    released = [drawn(model.W, *parts, _APART - k) for k in range(draws)]
+    scores, known = [score(W) for W in released], margins(model.W)
+    moved = [float(np.mean((margins(W) - known) ** 2)) for W in released]
+    return NoiseCost(
+        score(model.W),
+        float(np.mean(scores)),
+        float(np.std(scores)),
+        math.sqrt(np.mean(moved)),
+        math.sqrt(np.mean(np.var(known, axis=0))),
+        draws,
+    )
+
+
+def _as_it_is(Z: Array) -> Array:
+    return Z
+
+
+def warn_if_drowned(model: Any) -> None:
+    """Warn where the noise moves the margins of the training set by more than they vary.
+
+    Both are computed from the release and the retained rows: to whoever knows these the warning
+    says nothing new.
+    """
+    if model.budget is None:
+        return
+    share = _share(model) if isinstance(model, Model) else _share_of_targets(model)
+    if share > 1.0:
+        times = f"{math.sqrt(share):.2g} times" if share < math.inf else "far more than"
+        warnings.warn(
+            f"the noise moves predictions by {times} what they vary without it: this release says "
+            "little. Use a smaller noise (a larger epsilon does not change it), more rows, or "
+            'mechanism="gram"; noise_cost(X, y) says what a release costs',
+            NoiseWarning,
+            stacklevel=caller(),
+        )
+
+
+def _share(model: Model) -> float:
+    """Return the noise's variance in a margin over that of the margins, over the training set."""
+    unformed = isinstance(model.gram.known, Diagonal)
+    noise, spread = _swept(model) if unformed else _summed(model)
+    sigma = np.broadcast_to(model.settings.noise * np.array(model.scale), model.W.shape[1])
+    noise *= float(sigma @ sigma)
+    # The release varies by its own noise as well.
+    return noise / (spread - noise) if spread > noise else math.inf
+
+
+def _summed(model: Model) -> tuple[float, float]:
+    """Return the sums over rows of unit noise's variance and of released margins about the mean."""
+    R, geometry, alpha = model.released, model.gram.geometry, model.objective.alpha
+    # kappa sum s x x', from which a common factor cancels.
+    data = model.gram.curvature.matrix - np.diag(alpha)
+    margins = data @ R
+    spread = float(np.sum(R * margins))
+    if model.rows.intercept and data[-1, -1] > 0:
+        spread -= float(np.sum(margins[-1] ** 2)) / float(data[-1, -1])
+    if geometry.mechanism == "isotropic":
+        return float(np.trace(data)), spread
+    noise = np.sum(geometry.gram.inverse**2, axis=0)
+    if geometry.mechanism == "gram":
+        return float(len(R) - np.sum(alpha * noise)), spread
+    return float(np.sum(noise) - np.sum(alpha * geometry.deviations(1.0) ** 2)), spread
+
+
+def _swept(model: Model) -> tuple[float, float]:
+    """Return the same from a pass over sparse rows whose Gram matrix is not formed."""
+    rows: Any = model.rows
+    R, d = model.released, rows.p - int(rows.intercept)
+    weight = model.objective.weight
+    total, first, second, length = 0.0, np.zeros(R.shape[1]), 0.0, 0.0
+    for here, X in rows.parts():
+        s = weight[here]
+        margins = X @ R[:d]
+        total, first = total + float(s.sum()), first + s @ margins
+        second += float(s @ np.sum(margins**2, axis=1))
+        length += float(s @ (np.asarray(X.multiply(X).sum(axis=1)).ravel() + int(rows.intercept)))
+    return length, second - float(np.sum(first**2)) / total
+
+
+def _share_of_targets(model: Any) -> float:
+    """Return the same for minimum norm, of the targets' variance."""
+    sums = model.members.sums
+    variance = [float(b - a * a / sums.mass) for a, b in zip(sums.first, sums.second, strict=True)]
+    noise = float(sums.length) * sum((model.settings.noise * unit) ** 2 for unit in model.scale)
+    return noise / sum(variance) if sum(variance) > 0 else 0.0

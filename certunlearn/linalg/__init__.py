@@ -1,0 +1,1 @@
+"""Cholesky factors, norms and diagonals that know their own rounding error."""

@@ -1,0 +1,1 @@
+"""What the weights become: losses, rows, objective, solvers."""

@@ -1,0 +1,1 @@
+"""Losses of a margin, with the constants of their self-concordance."""

@@ -1,0 +1,286 @@
+"""Losses of a row's margins: one margin a column, or the classes of softmax together.
+
+Margins ``Z`` have shape (n, K); labels are integer columns, shape (n,), or real targets, shape
+(n,) or (n, K).  Everything works on NumPy and on JAX arrays alike.  A loss is generalised
+self-concordant with constant R: |l'''| <= R l'' along every direction U, measured by ``reach(U)``;
+kappa bounds its curvature where ``bounded``.  Proof: proofs/gsc_constants.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from ..._common.rounding import UNIT_ROUNDOFF
+from . import pointwise
+from .pointwise import Pointwise, namespace
+
+#: Added to every curvature: what underflow may have taken away.
+TINY = 1e-290
+
+
+class Loss(Protocol):
+    """What the objective needs to know of a loss (slope = first derivative in the margin).
+
+    ``coupled`` says whether the columns share a curvature, as the classes of softmax do.
+    """
+
+    @property
+    def columns(self) -> int: ...
+
+    @property
+    def coupled(self) -> bool: ...
+
+    @property
+    def R(self) -> float: ...
+
+    @property
+    def kappa(self) -> float: ...
+
+    @property
+    def bounded(self) -> bool: ...
+
+    @property
+    def ulps(self) -> float: ...
+
+    @property
+    def at_zero(self) -> float: ...
+
+    def value(self, Z: Any, y: Any) -> Any: ...
+
+    def slope(self, Z: Any, y: Any) -> Any: ...
+
+    def wobble(self, Z: Any, y: Any) -> Any: ...
+
+    def diagonal(self, Z: Any, y: Any) -> Any: ...
+
+    def curve(self, Z: Any, y: Any, U: Any) -> Any: ...
+
+    def reach(self, U: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Columnwise:
+    """The sum over columns of a loss of one margin each.
+
+    Parameters
+    ----------
+    each : Pointwise
+        The loss of a column.
+    columns : int
+        How many.
+    coded : bool
+        Whether labels are integer columns: a target is then 1 in its own column and -1 elsewhere,
+        and with a single column 1 for label 1 and -1 for label 0.
+    """
+
+    each: Pointwise
+    columns: int = 1
+    coded: bool = False
+    coupled: bool = False
+
+    @property
+    def R(self) -> float:
+        return self.each.R
+
+    @property
+    def kappa(self) -> float:
+        return self.each.kappa
+
+    @property
+    def bounded(self) -> bool:
+        return self.each.bounded
+
+    @property
+    def ulps(self) -> float:
+        return self.each.ulps
+
+    @property
+    def at_zero(self) -> float:
+        return self.each.at_zero
+
+    def _targets(self, Z: Any, y: Any) -> Any:
+        """Return the targets, shape (n, K)."""
+        if not self.coded:
+            return y.reshape(Z.shape)
+        xp = namespace(Z)
+        own = y[:, None] == (xp.arange(self.columns) if self.columns > 1 else 1)
+        return xp.where(own, 1.0, -1.0)
+
+    def value(self, Z: Any, y: Any) -> Any:
+        """Loss of each row, shape (n,)."""
+        return self.each.value(Z, self._targets(Z, y)).sum(axis=1)
+
+    def slope(self, Z: Any, y: Any) -> Any:
+        """Derivative in the margins, shape (n, K)."""
+        return self.each.slope(Z, self._targets(Z, y))
+
+    def wobble(self, Z: Any, y: Any) -> Any:
+        """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
+        return self.each.wobble(Z, self._targets(Z, y))
+
+    def diagonal(self, Z: Any, y: Any) -> Any:
+        """Second derivative in each margin, shape (n, K)."""
+        return self.each.curvature(Z, self._targets(Z, y))
+
+    def curve(self, Z: Any, y: Any, U: Any) -> Any:
+        """Curvature applied to a direction U of shape (n, K)."""
+        return self.diagonal(Z, y) * U
+
+    def reach(self, U: Any) -> Any:
+        """Largest |u| of each row, shape (n,)."""
+        xp = namespace(U)
+        return xp.abs(U[:, 0]) if self.columns == 1 else xp.max(xp.abs(U), axis=1)
+
+
+def Logistic() -> Columnwise:
+    """Binary logistic loss, labels 0 and 1."""
+    return Columnwise(pointwise.Logistic(), coded=True)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Multinomial logistic loss over ``columns`` classes; labels are integer columns.
+
+    The curvature matrix is ``diag(p) - p p'`` (at most 1/2: Boehning 1992); its third
+    derivative is bounded by the range of the direction over the classes, so R = 1.
+    """
+
+    columns: int
+    R: float = 1.0
+    kappa: float = 0.5
+    coupled: bool = True
+    bounded: bool = True
+
+    @property
+    def ulps(self) -> float:
+        return 256.0 * self.columns
+
+    @property
+    def at_zero(self) -> float:
+        return (self.columns - 1) / self.columns**2
+
+    def _own(self, Z: Any, y: Any) -> Any:
+        """Indicator of each row's own class, shape (n, K)."""
+        return (y[:, None] == namespace(Z).arange(self.columns)).astype(Z.dtype)
+
+    def value(self, Z: Any, y: Any) -> Any:
+        """Loss of each row, shape (n,)."""
+        xp = namespace(Z)
+        top = Z.max(axis=1, keepdims=True)
+        return xp.log(xp.exp(Z - top).sum(axis=1)) - (self._own(Z, y) * (Z - top)).sum(axis=1)
+
+    def probability(self, Z: Any) -> Any:
+        """Probabilities of the classes, shape (n, K)."""
+        E = namespace(Z).exp(Z - Z.max(axis=1, keepdims=True))
+        return E / E.sum(axis=1, keepdims=True)
+
+    def slope(self, Z: Any, y: Any) -> Any:
+        """Probabilities minus the one-hot label, shape (n, K), without cancellation."""
+        p, own = self.probability(Z), self._own(Z, y)
+        others = (p * (1.0 - own)).sum(axis=1, keepdims=True)
+        return p * (1.0 - own) - own * others
+
+    def wobble(self, Z: Any, y: Any) -> Any:
+        """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
+        return 64.0 * self.columns * namespace(Z).abs(self.slope(Z, y))
+
+    def rest(self, Z: Any) -> tuple[Any, Any]:
+        """Return p and 1 - p, both (n, K), without cancellation."""
+        xp, p = namespace(Z), self.probability(Z)
+        top = (p.argmax(axis=1)[:, None] == xp.arange(self.columns)).astype(Z.dtype)
+        # 1 - p of the likeliest class is what the others hold; elsewhere p is at most 1/2.
+        others = (p * (1.0 - top)).sum(axis=1, keepdims=True)
+        return p, xp.where(top > 0, others, 1.0 - p)
+
+    def diagonal(self, Z: Any, y: Any) -> Any:
+        """Diagonal ``p (1 - p)`` of the curvature, shape (n, K), without cancellation."""
+        p, rest = self.rest(Z)
+        return p * rest
+
+    def curve(self, Z: Any, y: Any, U: Any) -> Any:
+        """Curvature applied to a direction U of shape (n, K)."""
+        p = self.probability(Z)
+        return p * (U - (p * U).sum(axis=1, keepdims=True))
+
+    def reach(self, U: Any) -> Any:
+        """Range over the classes of each row, shape (n,)."""
+        return U.max(axis=1) - U.min(axis=1)
+
+
+def endless(loss: Loss) -> bool:
+    """Whether a row's loss falls for ever as its margin grows: logistic losses and hinges."""
+    each = getattr(loss, "each", loss)
+    return isinstance(each, Softmax | pointwise.Logistic | pointwise.SoftplusHinge)
+
+
+def stronger(loss: Loss) -> str:
+    """Advice: what makes the penalty stronger; estimators of endless losses state its inverse."""
+    return "lower C" if endless(loss) else "raise alpha"
+
+
+def positive(loss: Loss) -> str:
+    """Advice: what makes the penalty positive."""
+    return "a finite C" if endless(loss) else "an alpha > 0"
+
+
+class Slopes(NamedTuple):
+    """Slopes at computed margins and what they may be off by.
+
+    Attributes
+    ----------
+    slope : array of shape (n, K)
+        As computed.
+    evaluated, pushed : array of shape (n, K)
+        Errors of a sum over rows and of the evaluation; and of margin errors pushed through.
+    curvature : array of shape (n, K)
+        Its diagonal, as computed.
+    shift : array of shape (n, K) or (n, 1)
+        At least the reach of the margin errors, column by column where these are not coupled.
+    """
+
+    slope: Any
+    evaluated: Any
+    pushed: Any
+    curvature: Any
+    shift: Any
+
+    @property
+    def reach(self) -> Any:
+        """At least the reach of each row's margin errors, shape (n,)."""
+        return self.shift.max(axis=1)
+
+    def along(self, loss: Loss, s: Any) -> Any:
+        """What each row's margin errors do to the gradient, in the inverse Hessian's norm, (n,)."""
+        xp, most = namespace(self.shift), self.reach
+        spread = self.curvature.sum(axis=1) * (0.5 if loss.coupled else 1.0)
+        return xp.sqrt(s * (spread + TINY)) * most * xp.exp(loss.R * most)
+
+
+def slopes(loss: Loss, Z: Any, y: Any, error: Any, unit: float) -> Slopes:
+    """Evaluate slopes at margins Z that are off by at most ``error``, both (n, K).
+
+    Parameters
+    ----------
+    unit : float
+        Relative error of a sum over rows.
+
+    Notes
+    -----
+    Guarantee: as `Slopes` says.  Proof: proofs/measure.md
+    """
+    xp = namespace(Z)
+    slope, curvature = loss.slope(Z, y), loss.diagonal(Z, y)
+    rho = 2 * error.max(axis=1, keepdims=True) if loss.coupled else error
+    return Slopes(
+        slope,
+        unit * xp.abs(slope) + UNIT_ROUNDOFF * loss.wobble(Z, y),
+        xp.exp(loss.R * rho) * rho * (curvature + TINY),
+        curvature,
+        rho,
+    )
+
+
+def counted(loss: Loss, Z: Any, s: Any) -> Any:
+    """Return margins, zero for rows of no weight where they might overflow the loss."""
+    return Z if loss.bounded else namespace(Z).where(s[:, None] > 0, Z, 0.0)

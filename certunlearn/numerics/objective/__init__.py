@@ -1,0 +1,1 @@
+"""The objective on the training rows: value, gradient, HVP, Hessian, Gram matrix."""

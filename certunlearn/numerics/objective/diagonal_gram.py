@@ -1,0 +1,70 @@
+"""What stands for the Gram matrix where p x p numbers are too many."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..._common.rounding import gamma, up
+from ...exceptions import AssumptionError
+from ...linalg.diagonal import Diagonal
+from .objective import Objective
+
+_TINY = 1e-290
+#: Power steps: each is a pass over the rows and sharpens the bound.
+_STEPS = 4
+#: Least entry of the vector, out of its largest.
+_LEAST = 1e-8
+
+
+def diagonal_of(objective: Objective) -> Diagonal:
+    """Return diag(G), and how large G is where the certificate of a free intercept asks for it.
+
+    Raises
+    ------
+    AssumptionError
+        If it overflows.
+    """
+    rows, alpha = objective.rows, objective.alpha
+    X, _ = rows.sweep()
+    squares = objective.loss.kappa * rows.sweeps.gram_diagonal(X, objective.blocked)
+    diagonal = np.maximum(squares + alpha, _TINY)
+    if not np.isfinite(diagonal).all():
+        raise AssumptionError("the Gram matrix overflows float64: rescale the features")
+    # A column that is empty and not penalised: any positive number will do.
+    needed = rows.intercept and alpha[-1] == 0 and bool((alpha[:-1] > 0).all())
+    return Diagonal(diagonal, largest_relative(objective) if needed else math.inf)
+
+
+def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
+    """Upper bound on the largest eigenvalue of ``kappa sum s x x'`` relative to diag(alpha).
+
+    The column of ones is left out; every other alpha must be positive.
+
+    Notes
+    -----
+    Guarantee: as stated, for any number of steps.  Proof: proofs/largest_relative.md
+
+    References
+    ----------
+    Collatz (1942), Einschliessungssatz fuer die charakteristischen Zahlen von Matrizen; Horn &
+    Johnson (2013), Matrix Analysis, theorem 8.1.26.
+    """
+    rows, kappa = objective.rows, objective.loss.kappa
+    d = rows.p - int(rows.intercept)
+    if d == 0:
+        return 0.0
+    root, v, best = np.sqrt(objective.alpha[:d]), np.ones(d), math.inf
+    for _ in range(steps):
+        X, _ = rows.sweep()
+        with np.errstate(over="ignore", invalid="ignore"):
+            u = v / root + _TINY
+            moved = kappa * rows.sweeps.magnified(X, objective.blocked, u) + _TINY
+            moved = moved / root + _TINY
+            top = float(np.max(moved / v))
+        if not top < math.inf:
+            break
+        best = min(best, top)
+        v = np.maximum(moved / float(moved.max()), _LEAST)
+    return up(best * (1.0 + gamma(rows.p + objective.sum_length + 32)) * (1.0 + 1e-9))

@@ -1,0 +1,386 @@
+"""The regularised empirical risk over rows, swept block by block under jit in float64.
+
+The one convention, stated once::
+
+    F(W) = sum_i s_i loss(x_i W, y_i) + 1/2 sum_j alpha_j ||W_j||^2 + 1/2 sum_j rho_j (sum_k W_jk)^2
+
+``W`` has shape (p, K), the intercept (if any) in its last row.  Vectors of length p K are
+class-major: ``W.T.ravel()``.  The gauge rho is positive at least for the unpenalised coordinates
+of softmax, where adding one number to every class changes nothing.  It moves no optimum: summed
+over the classes the gradient is alpha_j sum_k W_jk, so penalised rows of an optimum sum to zero,
+and the optimum whose other rows do so too is the only one with a gauge.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._common.rounding import UNIT_ROUNDOFF, gamma
+from ...exceptions import AssumptionError
+from ...linalg.cholesky import norm
+from ..losses.margins import Loss
+from ..rows.sparse import Rows
+from ..rows.weights import Weights
+from .share import Share
+
+Array = NDArray[np.float64]
+_TINY = 1e-290
+_OVERFLOW = "overflows float64: rescale the features or the weights"
+
+
+class Measurement(NamedTuple):
+    """One pass at W: objective, gradient, its rounding allowance, and margin figures.
+
+    ``allowance`` bounds |computed - exact| gradient componentwise.  So does ``rounding`` but for
+    the margins' own errors, which push the gradient along rows, where the Hessian has their
+    curvature: by at most ``slope_error`` in the norm of the inverse Hessian at W.  ``moved`` bounds
+    R max_i reach(x_i (W - W_ref)); ``margin_error`` bounds R times the rounding of any margins'
+    reach.
+    """
+
+    value: float
+    gradient: Array
+    allowance: Array
+    moved: float
+    margin_error: float
+    rounding: Array
+    slope_error: float
+
+
+class Curvature(NamedTuple):
+    """A computed Hessian, its diagonal before any subtraction, and its entrywise error.
+
+    ``|matrix - H| <= error * g g'`` with ``g^2 = diagonal``, H being the Hessian at margins that
+    are off by at most the margin error of the measurement at the same W.
+    """
+
+    matrix: Array
+    diagonal: Array
+    error: float
+
+
+def without(c: Curvature, gone: Array, count: int, error: float) -> Curvature:
+    """Return ``c`` with the contribution ``gone`` of ``count`` rows taken out.
+
+    ``error`` is the relative entrywise error of ``gone``, in the sense of `Curvature`.
+
+    Notes
+    -----
+    Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
+    """
+    return Curvature(c.matrix - gone, c.diagonal, c.error + gamma(count + 10) + error)
+
+
+def within(c: Curvature, new: Array, diagonal: Array, count: int, error: float) -> Curvature:
+    """Return ``c`` with the contribution ``new`` of ``count`` rows put in.
+
+    ``diagonal`` is that of ``new`` before any subtraction, ``error`` its relative entrywise
+    error, both in the sense of `Curvature`.
+
+    Notes
+    -----
+    Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
+    """
+    return Curvature(c.matrix + new, c.diagonal + diagonal, c.error + gamma(count + 10) + error)
+
+
+def flat(W: Array) -> Array:
+    """Return W (p, K) as a class-major vector (p K,)."""
+    return W.T.ravel()
+
+
+def folded(v: Array, p: int) -> Array:
+    """Return a class-major vector (p K,) as (p, K)."""
+    return np.ascontiguousarray(v.reshape(-1, p).T)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The risk over ``rows`` under ``weight``; call its methods inside ``jax.enable_x64(True)``.
+
+    Parameters
+    ----------
+    rows : DenseRows or SparseRows
+        Where the rows live.
+    loss : Columnwise or Softmax
+        Of a row's margins.
+    table : ndarray of int or None
+        Column of each original class code; None where labels are real targets.
+    weights : Weights
+        Effective weights s_i of this training set (0 for rows outside it).
+    alpha, gauge : ndarray of shape (p,)
+        L2 penalty and rho of each coordinate.
+    l1 : ndarray of shape (p,) or None
+        L1 penalty of each coordinate, which no method here counts: F is the smooth part alone.
+    """
+
+    rows: Rows
+    loss: Loss
+    table: NDArray[np.int64] | None
+    weights: Weights
+    alpha: Array
+    gauge: Array
+    l1: Array | None = None
+
+    @property
+    def weight(self) -> Array:
+        """Effective weights, shape (n,)."""
+        return self.weights.array
+
+    @property
+    def blocked(self) -> Array:
+        """Effective weights as the rows' blocks are, shape (blocks, block)."""
+        known: Array | None = self.__dict__.get("_laid_out")
+        if known is None or len(known) != self.rows.blocks:
+            # The store may have grown since.
+            known = self.__dict__["_laid_out"] = self.rows.blocked(self.weight)
+        return known
+
+    @cached_property
+    def weight_sum(self) -> float:
+        """Sum of the weights."""
+        return float(np.sum(self.weight))
+
+    @property
+    def sum_length(self) -> int:
+        """Longest chain of additions a sum over rows may form (any order inside a block)."""
+        return self.rows.chain + 8
+
+    def measure(self, W: Array, W_ref: Array) -> Measurement:
+        """Sweep the rows once at ``W``; see `Measurement`.
+
+        Notes
+        -----
+        Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
+        Proof: proofs/measure.md
+        """
+        X, y = self.rows.sweep()
+        step, unit = W - W_ref, gamma(self.rows.p + 4)
+        units = unit, gamma(self.sum_length + W.shape[1] + 8)
+        out = self.rows.sweeps.measure(self.loss, X, y, self.table, self.blocked, W, step, units)
+        if any(a.dtype != np.float64 for a in out):
+            raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
+        value, grad, wrong, shaken, moved, worst = (np.asarray(a) for a in out)
+        if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
+            raise AssumptionError(f"the gradient {_OVERFLOW}")
+        ridge = self.alpha[:, None] * W
+        gauge = (self.gauge * W.sum(axis=1))[:, None]
+        total = grad + ridge + gauge
+        penalty = np.abs(ridge) + (self.gauge * np.abs(W).sum(axis=1))[:, None]
+        regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
+        K = W.shape[1]
+        # What underflow may have taken from a slope, from its product with s, or with x.
+        with np.errstate(over="ignore"):
+            most = (self.weight_sum + self.rows.n) * self.rows.column_max
+        tiny = _TINY * (1.0 + most)[:, None]
+        rounding = 1.001 * (wrong[:, :K] + gamma(K + 8) * (penalty + np.abs(grad))) + tiny
+        # The exact W - W_ref differs from the computed one by half a unit a coordinate.
+        slack = 0.0
+        if step.any():
+            slack = 4 * unit * float(np.max(self.rows.column_max @ (np.abs(W) + np.abs(W_ref))))
+        return Measurement(
+            float(value) + regular,
+            total,
+            rounding + 1.001 * wrong[:, K:],
+            self.loss.R * (float(moved) * (1 + 1e-12) + slack),
+            1.001 * self.loss.R * float(worst),
+            rounding,
+            1.001 * float(shaken),
+        )
+
+    def gram(self) -> Curvature:
+        """Return G = kappa sum s x x' + diag(alpha), shape (p, p), intercept included.
+
+        Notes
+        -----
+        Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
+        """
+        X, _ = self.rows.sweep()
+        G = self.loss.kappa * np.asarray(self.rows.sweeps.gram(X, self.blocked)) + np.diag(
+            self.alpha
+        )
+        if not np.isfinite(G).all():
+            raise AssumptionError(f"the Gram matrix {_OVERFLOW}")
+        return Curvature(0.5 * (G + G.T), np.diag(G).copy(), self.gram_error)
+
+    @property
+    def gram_error(self) -> float:
+        """Entrywise error of any Gram matrix accumulated afresh over these rows."""
+        return gamma(self.sum_length + 8)
+
+    def hessian(self, W: Array) -> Curvature:
+        """Return H at W, shape (pK, pK), gauge included.
+
+        Notes
+        -----
+        Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
+        """
+        X, y = self.rows.sweep()
+        out = self.rows.sweeps.hessian(self.loss, X, y, self.table, self.blocked, W)
+        first, cross = (np.asarray(a) for a in out)
+        return self._assembled(first, cross, gamma(self.sum_length + 8) + self._ulps)
+
+    @property
+    def _ulps(self) -> float:
+        """Relative error of a computed curvature at given margins."""
+        return self.loss.ulps * UNIT_ROUNDOFF
+
+    def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Return what the loss takes as labels of the rows at ``positions``."""
+        given = self.rows.labels[positions]
+        return given if self.table is None else self.table[given]
+
+    def share(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Share:
+        """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""
+        X, y = self.rows.gather(positions), self.labels(positions)
+        with np.errstate(over="ignore", invalid="ignore"):
+            share = Share.of(self.loss, X, y, self.weights.at(positions), W, W_ref)
+        if not (np.isfinite(share.diagonal).all() and np.isfinite(share.gradient).all()):
+            raise AssumptionError(f"the rows' Hessian {_OVERFLOW}")
+        return share
+
+    def hessian_at_zero(self, gram: Curvature) -> Curvature | None:
+        """Return the Hessian at W = 0 from the Gram already at hand: no sweep.
+
+        None where the curvature there depends on the targets.
+        """
+        K, at_zero = self.loss.columns, self.loss.at_zero
+        if not at_zero:
+            return None
+        raw = (gram.matrix - np.diag(self.alpha)) / self.loss.kappa
+        # At W = 0 the curvature is at most kappa, so the entries' errors are at most the Gram's.
+        error = gram.error + (16 + self.loss.ulps) * UNIT_ROUNDOFF
+        cross = np.tile(raw / K**2, (K, K)) if self.loss.coupled else np.zeros((1, 1))
+        return self._assembled(np.stack([raw * at_zero] * K), cross, error)
+
+    def _assembled(self, first: Array, cross: Array, error: float) -> Curvature:
+        """Put the blocks together; diagonal ones hold p (1 - p), so that nothing cancels."""
+        K, p = self.loss.columns, self.rows.p
+        H = -cross if self.loss.coupled else np.zeros((K * p, K * p))
+        for k in range(K):
+            H[k * p : (k + 1) * p, k * p : (k + 1) * p] = first[k]
+        diagonal = np.concatenate([np.diag(f) for f in first])
+        diagonal = diagonal + np.tile(self.alpha + self.gauge, K)
+        H[np.diag_indices(K * p)] += np.tile(self.alpha, K)
+        for j in np.flatnonzero(self.gauge):
+            same = np.arange(j, K * p, p)
+            H[np.ix_(same, same)] += self.gauge[j]
+        if not np.isfinite(H).all():
+            raise AssumptionError(f"the Hessian {_OVERFLOW}")
+        return Curvature(0.5 * (H + H.T), diagonal, error)
+
+    def hvp(self, W: Array, V: Array) -> Array:
+        """Return the Hessian at W applied to V, shape (p, K), without forming it."""
+        X, y = self.rows.sweep()
+        out = np.asarray(self.rows.sweeps.hvp(self.loss, X, y, self.table, self.blocked, W, V))
+        total: Array = out + self.alpha[:, None] * V + (self.gauge * V.sum(axis=1))[:, None]
+        return total
+
+    def couplings(self, W: Array) -> tuple[Array, float, float]:
+        """Return how strongly the margins' curvature couples the classes, its error and its size.
+
+        Returns
+        -------
+        edges : ndarray of shape (K, K)
+            ``sum_i s_i p_ik p_il`` for k != l: the curvature of a shift b of the margins, one
+            number a class, is ``sum_{k<l} edges_kl (b_k - b_l)^2``.  Columns that are not coupled
+            have sum s l'' on the diagonal.
+        error : float
+            Relative error of every entry against the same sum at margins that are off by at most
+            the margin error of the measurement at W, but for `_TINY` a unit of weight.
+        largest : float
+            At least the curvature of any row at such margins, with the same relative error.
+
+        Notes
+        -----
+        Guarantee: as stated.  Proof: proofs/intercept_curvature.md
+        """
+        X, y = self.rows.sweep()
+        out = self.rows.sweeps.couplings(self.loss, X, y, self.table, self.blocked, W)
+        error = gamma(self.sum_length + 2 * self.loss.columns + int(self.loss.ulps) + 4096)
+        return np.asarray(out[0]), error, float(out[1])
+
+    @property
+    def _pairs(self) -> int:
+        """Columns whose margins a direction can move apart: two classes, or one column."""
+        return 2 if self.loss.coupled else 1
+
+    def box_leverage(self, inverse: Array, slack: float) -> float:
+        """Upper bound on R max_i ||x_i||_{B^{-1}} from the columns' maxima: no row is read.
+
+        Parameters
+        ----------
+        inverse : ndarray of shape (q, q)
+            X with ``||X L - I|| <= slack``, ``B = L L'``.
+
+        Notes
+        -----
+        Guarantee: for coupled classes, of ``||(e_k - e_l) (x) x_i||`` for every pair k < l; for
+        other columns, of ``||e_k (x) x_i||``.  Proof: proofs/leverage.md
+        """
+        p = self.rows.p
+        # A column that underflowed where its maximum was taken is below this.
+        box = self.rows.column_max + _TINY
+        with np.errstate(over="ignore"):
+            pieces = [norm(np.abs(inverse[:, k : k + p]) @ box) for k in range(0, len(inverse), p)]
+        if len(pieces) < self._pairs:
+            # The factor of G is that of every class.
+            pieces = pieces * self._pairs
+        top = sum(sorted(pieces)[-self._pairs :])
+        return self.loss.R * top / (1.0 - slack) * (1 + 1e-9)
+
+    def leverage(self, inverse: Array, slack: float) -> float:
+        """Upper bound on the same quantity as `box_leverage`, from one sweep over the rows.
+
+        With the factor of G, (p, p), it is R max_i ||x_i||_{G^{-1}}, times sqrt(2) where there
+        are coupled classes: ``R reach(x_i V) <= leverage ||V||_G`` for every V of shape (p, K).
+
+        Notes
+        -----
+        Guarantee: as `box_leverage`.  Proof: proofs/leverage.md
+        """
+        X, _ = self.rows.sweep()
+        p, pairs = self.rows.p, self._pairs
+        pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
+        rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
+        found = float(self.rows.sweeps.leverage(pairs, X, self.blocked, pieces)) + _TINY
+        top = float(np.sqrt(pairs * found))
+        return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
+
+    def longest(self, root: Array) -> float:
+        """Upper bound on R max_i ||x_i|| in the norm of diag(root)^2, from one sweep.
+
+        Over pairs of classes where they are coupled, as in `box_leverage`.
+
+        Notes
+        -----
+        Guarantee: as stated, of roots right to eight units.  Proof: proofs/leverage.md
+        """
+        X, _ = self.rows.sweep()
+        square = float(self.rows.sweeps.length(X, self.blocked, root)) + _TINY
+        return (
+            self.loss.R
+            * math.sqrt(self._pairs * square * (1 + gamma(self.rows.p + 40)))
+            * (1 + 1e-9)
+        )
+
+
+def gauge_weights(alpha: Array, loss: Loss, gram: Array, *, everywhere: bool) -> Array:
+    """Return the gauge rho, (p,): of the curvature's size where it acts, zero elsewhere.
+
+    ``gram`` is the diagonal of G.
+
+    It has to act where nothing is penalised.  ``everywhere`` lets it act on every coordinate:
+    classes moved together meet no curvature but the penalty, which would make the Hessian look
+    far smaller than G; at the optimum all these sums are zero anyway.
+    """
+    if not loss.coupled:
+        return np.zeros_like(alpha)
+    size = (gram - alpha) / (loss.kappa * loss.columns**2)
+    return np.where((alpha > 0) & (not everywhere), 0.0, np.maximum(size, 1e-300))

@@ -1,0 +1,132 @@
+"""The quadratic model of the objective: a factored reference Hessian and where it was taken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...exceptions import ConvergenceError
+from ...linalg.cholesky import Factor, factorise
+from ..losses.margins import stronger
+from ..rows.weights import Weights
+from .by_rows import hessian_factor
+from .objective import Curvature, Objective, without
+
+Array = NDArray[np.float64]
+#: A factor whose error moves the Hessian by more than this is worth a second look.
+SPOILT = 1e-3
+_JITTERS = (0.0, 1e-15, 1e-13, 1e-11, 1e-9, 1e-7)
+
+
+@dataclass(frozen=True)
+class QuadraticModel:
+    """B = L L', a factored Hessian of some rows at some iterate.
+
+    Parameters
+    ----------
+    W : ndarray of shape (p, K)
+        Where the Hessian was taken.
+    weights : Weights
+        Those it was taken under.
+    margin_error : float
+        R times the rounding of any margin's range there.
+    curvature : Curvature
+        The computed matrix and its error.
+    factor : Factor
+        Its Cholesky factor.
+    """
+
+    W: Array
+    weights: Weights
+    margin_error: float
+    curvature: Curvature
+    factor: Factor
+
+    def mismatch(self, objective: Objective, moved: float) -> float:
+        """Return T with ``exp(-T) B <= H(w) <= exp(T) B`` for the Hessian H of ``objective``.
+
+        Parameters
+        ----------
+        moved : float
+            At least R max_i reach(x_i (w - W)) over the rows of ``objective``.
+
+        Notes
+        -----
+        Guarantee: as stated.  Assumes: ``objective`` has the rows of this model.
+        Proof: proofs/mismatch.md
+        """
+        T = self.factor.theta + self.margin_error + moved
+        if objective.weights is not self.weights:
+            now, then = objective.weight, self.weights.array
+            live = now > 0
+            if len(now) != len(then) or ((then > 0) != live).any():
+                return math.inf
+            ratio = now[live] / then[live]
+            T += max(math.log(float(ratio.max())), -math.log(float(ratio.min())), 0.0) + 1e-15
+        return T * (1 + 1e-12)
+
+    def without(self, objective: Objective, positions: NDArray[np.int64]) -> QuadraticModel:
+        """Return the model with the rows at ``positions`` (of ``objective``) taken out.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If what is left is not numerically positive definite.
+        """
+        share = replace(objective, weights=self.weights).share(positions, self.W, self.W)
+        curvature = without(self.curvature, share.hessian, len(share.root), share.error)
+        factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
+        weights = self.weights.without(positions)
+        return replace(self, weights=weights, curvature=curvature, factor=factor)
+
+
+def model_of(
+    objective: Objective, W: Array, margin_error: float, curvature: Curvature
+) -> QuadraticModel:
+    """Factor a Hessian; where rounding left it indefinite, a relative ridge is added and charged.
+
+    The ridge is ``tau diag(g^2)``, an error of at most ``tau g g'`` entrywise like any other.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If even the largest ridge does not help.
+    """
+    for tau in _JITTERS:
+        matrix = curvature.matrix + tau * np.diag(curvature.diagonal)
+        try:
+            factor = factorise(matrix, curvature.diagonal, curvature.error + tau)
+        except np.linalg.LinAlgError:
+            continue
+        return QuadraticModel(W, objective.weights, margin_error, curvature, factor)
+    raise np.linalg.LinAlgError("the Hessian is not numerically positive definite")
+
+
+def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticModel:
+    """Sweep the rows for the Hessian at W and factor it, by its rows if rounding spoils it."""
+    curvature = objective.hessian(W)
+    model: QuadraticModel | None = None
+    try:
+        model = model_of(objective, W, margin_error, curvature)
+        if model.factor.theta <= SPOILT:
+            return model
+    except np.linalg.LinAlgError:
+        pass
+    try:
+        factor = hessian_factor(objective, W)
+    except np.linalg.LinAlgError:
+        factor = None
+    if factor is not None and (model is None or factor.theta < model.factor.theta):
+        return QuadraticModel(W, objective.weights, margin_error, curvature, factor)
+    if model is None:
+        raise np.linalg.LinAlgError("the Hessian is not numerically positive definite")
+    return model
+
+
+def unfactored(objective: Objective, error: np.linalg.LinAlgError) -> ConvergenceError:
+    """Return what to raise where no Hessian can be factored."""
+    advice = f"rescale the features or {stronger(objective.loss)}"
+    return ConvergenceError(f"the Hessian cannot be factored ({error}): {advice}")

@@ -1,0 +1,1 @@
+"""Stores of training rows, dense and sparse, and the weights of rows."""

@@ -1,0 +1,394 @@
+"""The training rows: a private copy on the device, and the scrubbing of forgotten rows."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._common.interrupts import checkpoint
+from ..._common.threads import forked, numerics, refuse_forked
+
+Array = NDArray[np.float64]
+
+SMALLEST_BLOCK, LARGEST_BLOCK, ACCELERATOR_BLOCK = 64, 1024, 1 << 16
+#: Numbers that are copied to the device at a time: what fits a cache.
+CHUNK = 1 << 18
+
+
+def block_shape(n: int, *, accelerator: bool = False) -> tuple[int, int]:
+    """Return (blocks, rows per block) with few distinct sizes of block.
+
+    Blocks of about 2 sqrt(n) rows keep every chain of additions, and so every rounding
+    allowance, short; larger ones than a thousand rows would leave the cache.  An accelerator has
+    thousands of lanes to fill and takes as many rows as that at once.
+    """
+    if accelerator:
+        size = min(ACCELERATOR_BLOCK, max(SMALLEST_BLOCK, 1 << (max(n, 1) - 1).bit_length()))
+    else:
+        wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
+        size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
+    return -(-n // size), size
+
+
+def _to_power_of_two(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Repeat the first position up to a power of two, so that few shapes are compiled."""
+    out = np.full(1 << (len(positions) - 1).bit_length(), positions[0], dtype=np.int64)
+    out[: len(positions)] = positions
+    return out
+
+
+def _power_above(x: Array) -> Array:
+    """Return the smallest power of two at least x, for every x >= 0; 0 for 0."""
+    mantissa, exponent = np.frexp(x)
+    with np.errstate(over="ignore"):
+        out: Array = np.where(mantissa == 0.5, x, np.ldexp(np.sign(x), exponent))
+    return out
+
+
+class Store:
+    """What every store of rows knows alike.
+
+    Attributes
+    ----------
+    n : int
+        Rows held, overwritten ones included.
+    reads : int
+        Rows read so far, by sweeps and by position.
+    """
+
+    n: int
+    reads: int
+    _labels: NDArray[Any]
+    _scrubbed: NDArray[np.bool_]
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Class codes or targets, shape (n,) or (n, K)."""
+        return self._labels[: self.n]
+
+    @property
+    def classed(self) -> bool:
+        """Whether the labels are class codes."""
+        return self._labels.dtype == np.int64
+
+    @property
+    def scrubbed(self) -> NDArray[np.bool_]:
+        """Rows that have been overwritten, shape (n,)."""
+        return self._scrubbed[: self.n]
+
+    def passes_since(self, reads: int) -> int:
+        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
+        return int(round((self.reads - reads) / self.n))
+
+    def view(self) -> Self:
+        """Return the same rows with a count of reads of their own; for reading only."""
+        out = object.__new__(type(self))
+        out.__dict__.update(self.__dict__)
+        out.reads = 0
+        return out
+
+
+class DenseRows(Store):
+    """Rows held once on the device, always a copy of what the caller gave.
+
+    Features given as float32 are held so and widened block by block, which is exact.
+
+    Call its methods inside `numerics`: those that write hand the array to JAX, which destroys it,
+    and put the result in its place, and no signal may be handled in between.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Features.
+    labels : ndarray of shape (n,) or (n, K)
+        Integer class codes, or real targets.
+    intercept : bool
+        Whether a column of ones is appended.
+
+    Attributes
+    ----------
+    reads : int
+        Rows read so far, by sweeps and by position.
+    """
+
+    sparse = False
+
+    def __init__(self, X: NDArray[Any], labels: NDArray[Any], *, intercept: bool) -> None:
+        self.n, d = X.shape
+        self.p = d + int(intercept)
+        self.intercept = intercept
+        self.dtype = np.float32 if X.dtype == np.float32 else np.float64
+        self.blocks, self.block = self._shape
+        self._labels = self._on_host(labels)
+        self._scrubbed = self._on_host(np.zeros(0, dtype=bool))
+        #: Rows there were before float64 was needed; -1 where it was from the start, or is not.
+        self._narrow = -1
+        self.reads = 0
+        self._store(X)
+
+    def _on_host(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return ``values`` followed by zeros, one place for every row the blocks can hold."""
+        out = np.zeros((self.blocks * self.block, *values.shape[1:]), dtype=values.dtype)
+        out[: len(values)] = values
+        return out
+
+    @property
+    def sweeps(self) -> Any:
+        """The sums over these rows, as functions."""
+        from ..objective import kernels as sweeps
+
+        return sweeps
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        import jax
+
+        return block_shape(self.n, accelerator=jax.default_backend() != "cpu")
+
+    @property
+    def as_fitted(self) -> bool:
+        """Whether the rows lie in blocks as a fit on them all would lay them out."""
+        return (self.blocks, self.block) == self._shape
+
+    @property
+    def chain(self) -> int:
+        """Longest chain of additions of a sum over rows, here or in a fit on any part of them.
+
+        block_shape's own chain grows with n, so that of all rows is the longest.
+        """
+        return max(self.block + self.blocks, sum(self._shape))
+
+    def _store(self, X: Array) -> None:
+        """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
+        refuse_forked()
+        import jax.numpy as jnp
+
+        from ..objective import kernels as sweeps
+
+        shape = self.blocks, self.block, *self._labels.shape[1:]
+        self._y: Any = jnp.array(self._labels.reshape(shape), copy=True)
+        step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
+        store: Any = None
+        for first in range(0, self.blocks, step):
+            checkpoint()
+            # The last chunk overlaps the one before, so that all have one shape.
+            first = min(first, self.blocks - step)
+            part = self._padded(X[first * self.block : (first + step) * self.block], step)
+            if step == self.blocks:
+                store = jnp.array(part, copy=True)
+            else:
+                if store is None:
+                    store = jnp.zeros((self.blocks, *part.shape[1:]), self.dtype)
+                store = sweeps.put(store, part, first)
+        self._X: Any = store
+        if self._X.dtype != self.dtype or jnp.zeros(1).dtype != np.float64:
+            raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
+        self._column_max: Array | None = None
+
+    def _padded(self, X: Array, blocks: int) -> Array:
+        """Return rows as whole blocks, with the column of ones where there is an intercept."""
+        out = np.zeros((blocks * self.block, self.p), dtype=self.dtype)
+        out[: len(X), : X.shape[1]] = X
+        if self.intercept:
+            out[: len(X), -1] = 1.0
+        return out.reshape(blocks, self.block, self.p)
+
+    def blocked(self, weight: Array) -> Array:
+        """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
+        return self._on_host(weight).reshape(self.blocks, self.block)
+
+    def sweep(self, times: int = 1) -> tuple[Any, Any]:
+        """Return (X, labels) as blocked device arrays, counting so many reads of every row."""
+        refuse_forked()
+        checkpoint()
+        self.reads += times * self.n
+        return self._X, self._y
+
+    def gather(self, positions: NDArray[np.int64]) -> Array:
+        """Return the rows at ``positions`` on the host, shape (m, p)."""
+        from ..objective import kernels as sweeps
+
+        self.reads += len(positions)
+        if not len(positions):
+            return np.zeros((0, self.p))
+        if forked():
+            return np.asarray(self._X).reshape(-1, self.p)[positions].astype(np.float64)
+        found = sweeps.gather(self._X, _to_power_of_two(positions))
+        return np.asarray(found).astype(np.float64)[: len(positions)]
+
+    def features(self, positions: NDArray[np.int64]) -> Array:
+        """Return a copy of the features of rows, without the column of ones, shape (m, d)."""
+        return np.ascontiguousarray(self.gather(positions)[:, : self.p - int(self.intercept)])
+
+    def chunks(self, numbers: int) -> Iterator[tuple[int, Array]]:
+        """Yield (position, features (m, d)) in order, about so many ``numbers`` at a time.
+
+        Of slices, never of the whole store: what numpy has seen whole cannot be overwritten in
+        place any more.
+        """
+        refuse_forked()
+        import jax
+
+        step = min(self.blocks, max(1, numbers // (self.block * self.p)))
+        for first in range(0, -(-self.n // self.block), step):
+            # The last chunk overlaps the one before, so that all have one shape.
+            start = min(first, self.blocks - step)
+            part = jax.lax.dynamic_slice_in_dim(self._X, start, step)
+            X = (
+                np.asarray(part)
+                .astype(np.float64)
+                .reshape(-1, self.p)[(first - start) * self.block :]
+            )
+            at = first * self.block
+            self.reads += min(len(X), self.n - at)
+            yield at, X[: self.n - at, : self.p - int(self.intercept)]
+
+    @property
+    def column_max(self) -> Array:
+        """At least the largest |x_ij| of each column, a power of two at most twice it, shape (p,).
+
+        A maximum itself would be a copy of a value, which the row that had it may want forgotten.
+        """
+        if self._column_max is None:
+            from ..objective import kernels as sweeps
+
+            refuse_forked()
+            self.reads += self.n
+            largest = np.asarray(sweeps.column_max(self._X)).astype(np.float64)
+            self._column_max = _power_above(largest)
+        return self._column_max
+
+    def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
+        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
+        kept = np.flatnonzero(keep)
+        X, d = self.gather(kept).astype(self.dtype), self.p - int(self.intercept)
+        return DenseRows(X[:, :d], self.labels[kept], intercept=self.intercept)
+
+    def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
+        """Return one ``stride``-th of every block as a store, and the map of weights to it."""
+        out, kept = object.__new__(DenseRows), self.block // stride
+        out.__dict__.update(self.__dict__)
+        out._X, out._y = self._X[:, :kept], self._y[:, :kept]
+        out.block, out.n = kept, self.blocks * kept
+        out._labels = np.asarray(out._y).reshape(out.n, *self._labels.shape[1:])
+        out.reads = 0
+        return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
+
+    def append(self, X: Array, labels: NDArray[Any]) -> None:
+        """Put rows (m, d) after those there are.
+
+        In place wherever the last block has room; further blocks come an eighth at a time.
+        """
+        positions = np.arange(self.n, self.n + len(X))
+        if self.dtype == np.float32 and not np.array_equal(X, X.astype(np.float32)):
+            self._retype(np.float64)
+            self._narrow = self.n
+        needed = -(-(self.n + len(X)) // self.block)
+        if needed > self.blocks:
+            self._grow(max(needed, self.blocks + self.blocks // 8))
+        part = self._padded(X, -(-len(X) // self.block)).reshape(-1, self.p)
+        self.n += len(X)
+        self._write(positions, part[: len(X)], labels)
+        self._labels[positions], self._scrubbed[positions] = labels, False
+        if self._column_max is not None:
+            most = np.abs(part).max(axis=0).astype(np.float64)
+            self._column_max = np.maximum(self._column_max, _power_above(most))
+
+    def withdraw(self, count: int) -> None:
+        """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
+        self.scrub(np.arange(self.n - count, self.n))
+        self.n -= count
+        if self.n <= self._narrow:
+            # They alone were not float32.
+            self._retype(np.float32)
+            self._narrow = -1
+        # Their maxima may have raised the columns'.
+        self._column_max = None
+
+    def _retype(self, kind: Any) -> None:
+        """Hold the rows as numbers of another kind."""
+        with numerics():
+            held = np.asarray(self._X) if forked() else self._X
+            self._X, self.dtype = held.astype(kind), kind
+
+    def _grow(self, blocks: int) -> None:
+        import jax.numpy as jnp
+
+        known = np if forked() else jnp
+
+        def padded(array: Any) -> Any:
+            return known.pad(array, ((0, blocks - self.blocks), *((0, 0),) * (array.ndim - 1)))
+
+        with numerics():
+            self._X, self._y = padded(self._X), padded(self._y)
+        self.blocks = blocks
+        self._labels, self._scrubbed = self._on_host(self._labels), self._on_host(self._scrubbed)
+
+    def scrub(self, positions: NDArray[np.int64]) -> None:
+        """Overwrite the rows at ``positions`` with zeros, on the device and on the host."""
+        if not len(positions):
+            return
+        self._write(positions, 0.0, 0)
+        self._labels[positions] = 0
+        self._scrubbed[positions] = True
+
+    def _write(self, positions: NDArray[np.int64], rows: Any, labels: Any) -> None:
+        """Put rows (m, p), or one number for all of them, at ``positions``; and labels."""
+        from ..objective import kernels as sweeps
+
+        if forked():
+            # By numpy, in arrays of its own: JAX's threads do not exist here.
+            self._X, self._y = np.require(self._X, None, "W"), np.require(self._y, None, "W")
+            at = positions // self.block, positions % self.block
+            self._X[at], self._y[at] = rows, labels
+            return
+        where = _to_power_of_two(positions)
+        if np.ndim(rows):
+            order = where - positions[0]
+            rows, labels = rows[order], labels[order]
+        # The one place where a signal between call and assignment would lose the rows, and numbers
+        # of half the length round them.
+        with numerics():
+            self._X, self._y = sweeps.overwrite(self._X, self._y, where, rows, labels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state["_X"], state["_y"] = np.asarray(self._X), np.asarray(self._y)
+        state["_column_max"] = None
+        return state
+
+    def still(self) -> DenseRows:
+        """Return the same rows, as they are now whatever happens to these: to be pickled alone."""
+        out = self.view()
+        # What numpy has seen whole JAX does not overwrite in place any more.
+        out._X, out._y = np.asarray(self._X), np.asarray(self._y)
+        if forked():
+            out._X, out._y = out._X.copy(), out._y.copy()
+        out._labels, out._scrubbed = self._labels.copy(), self._scrubbed.copy()
+        out.reads = self.reads
+        return out
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DenseRows:
+        import jax.numpy as jnp
+
+        out, known = object.__new__(type(self)), np if forked() else jnp
+        memo[id(self)] = out
+        host = {name: value for name, value in self.__dict__.items() if name not in ("_X", "_y")}
+        out.__dict__.update(copy.deepcopy(host, memo))
+        with numerics():
+            out._X, out._y = known.array(self._X, copy=True), known.array(self._y, copy=True)
+        return out
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import jax.numpy as jnp
+
+        self.__dict__.update(state)
+        known = np if forked() else jnp
+        with numerics():
+            self._X = known.array(state["_X"], copy=True)
+            self._y = known.array(state["_y"], copy=True)

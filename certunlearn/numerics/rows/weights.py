@@ -1,0 +1,167 @@
+"""Sample weights from which a few rows can go without touching the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...exceptions import AssumptionError
+
+Array = NDArray[np.float64]
+Positions = NDArray[np.int64]
+NO_ROWS = np.zeros(0, dtype=np.int64)
+#: Changes are listed up to so many; then they are written out.
+_MOST_LISTED = 512
+#: Rows that `exact_sum` takes at a time.
+_TOGETHER = 1 << 16
+
+
+def exact_sum(*factors: Array) -> Fraction:
+    """Return ``sum_i f_i g_i ...`` exactly, of up to three finite arrays, whatever the order.
+
+    Examples
+    --------
+    >>> exact_sum(np.array([1e-30, 1.0, 1e30])) == Fraction(1e-30) + Fraction(1) + Fraction(1e30)
+    True
+    >>> exact_sum(np.array([3.0, 0.5]), np.array([1e300, -2.0])) == 3 * Fraction(1e300) - 1
+    True
+    """
+    count = len(factors[0])
+    if not count:
+        return Fraction(0)
+    out, varying = Fraction(1), []
+    for f in factors:
+        if (f == f[0]).all():
+            out *= Fraction(float(f[0]))
+        else:
+            varying.append(f)
+    if not varying:
+        return count * out
+    steps = range(0, count, _TOGETHER)
+    return out * sum((_digits([f[k : k + _TOGETHER] for f in varying]) for k in steps), Fraction(0))
+
+
+def _digits(factors: list[Array]) -> Fraction:
+    """Return `exact_sum` of a piece: products of digits of 18 bits, summed by their exponents."""
+    digits: list[Any] = [1]
+    exponent: Any = -53 * len(factors)
+    for f in factors:
+        mantissa, e = np.frexp(f)
+        exponent = exponent + e.astype(np.int64)
+        whole = np.ldexp(np.abs(mantissa), 53).astype(np.int64)
+        sign, product = np.sign(mantissa).astype(np.int64), [0] * (len(digits) + 2)
+        for j in range(3):
+            digit = sign * ((whole >> (18 * j)) & (2**18 - 1))
+            for i, known in enumerate(digits):
+                product[i + j] = product[i + j] + known * digit
+        digits = product
+    least = int(exponent.min())
+    place, total = exponent - least, 0
+    for i, digit in enumerate(digits):
+        # Less than 2^57 each, in halves: no sum of 2^16 of them leaves the integers of float64.
+        for half, shift in ((digit >> 27, 27), (digit & (2**27 - 1), 0)):
+            sums = np.bincount(place, weights=half.astype(np.float64))
+            for k in np.flatnonzero(sums).tolist():
+                total += int(sums[k]) << (k + 18 * i + shift)
+    return Fraction(total) * Fraction(2) ** least
+
+
+def _normal(weight: Array) -> None:
+    least = np.min(weight, where=weight > 0, initial=np.inf)
+    if least < np.finfo(np.float64).tiny:
+        raise AssumptionError(
+            f"a weight of {least:.3g} is below the normal numbers of float64: make it 0 or "
+            "rescale the weights"
+        )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One weight a row; a row of weight zero is not in the training set.
+
+    Attributes
+    ----------
+    base : ndarray of shape (n_0,)
+        Weights before the changes listed next.
+    gone : ndarray of int
+        Positions whose weight has become zero since.
+    tail : ndarray of shape (n - n_0,)
+        Weights of rows put in since.
+    kept : int
+        Rows of positive weight.
+    """
+
+    base: Array
+    gone: Positions
+    tail: Array
+    kept: int
+
+    @classmethod
+    def of(cls, weight: Array) -> Weights:
+        """Take over an array (n,), which must not be written to afterwards.
+
+        Raises
+        ------
+        AssumptionError
+            If a weight is a subnormal number: whether that is positive is answered differently on
+            different devices.
+        """
+        _normal(weight)
+        return cls(weight, NO_ROWS, np.zeros(0), int(np.count_nonzero(weight > 0)))
+
+    def __len__(self) -> int:
+        return len(self.base) + len(self.tail)
+
+    @cached_property
+    def array(self) -> Array:
+        """All weights, shape (n,): written out when first asked for."""
+        if not (len(self.gone) or len(self.tail)):
+            return self.base
+        out = np.concatenate([self.base, self.tail])
+        out[self.gone] = 0.0
+        return out
+
+    def at(self, positions: Positions) -> Array:
+        """Return the weights at ``positions``, a copy."""
+        if "array" in self.__dict__:
+            return self.array[positions]
+        old = positions < len(self.base)
+        out = np.zeros(len(positions))
+        out[old] = self.base[positions[old]]
+        out[~old] = self.tail[positions[~old] - len(self.base)]
+        # Few against few: comparing all pairs beats sorting.
+        out[(positions[:, None] == self.gone).any(axis=1)] = 0.0
+        return out
+
+    def without(self, positions: Positions) -> Weights:
+        """Return the weights with those at ``positions`` set to zero."""
+        lost = int(np.count_nonzero(self.at(positions) > 0))
+        known = self._written
+        gone = np.concatenate([known.gone, positions])
+        return Weights(known.base, gone, known.tail, self.kept - lost)
+
+    def extended(self, weight: Array) -> Weights:
+        """Return the weights followed by those of further rows; refuses what `of` refuses."""
+        _normal(weight)
+        known, more = self._written, int(np.count_nonzero(weight > 0))
+        tail = np.concatenate([known.tail, weight])
+        return Weights(known.base, known.gone, tail, self.kept + more)
+
+    @property
+    def _written(self) -> Weights:
+        """These weights without a list of changes, where they are written out or should be."""
+        many = len(self.gone) + len(self.tail) > _MOST_LISTED
+        return self._flat if many or "array" in self.__dict__ else self
+
+    @property
+    def _flat(self) -> Weights:
+        return Weights(self.array, NO_ROWS, np.zeros(0), self.kept)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a row that has gone weighed does not belong into a pickle.
+        return vars(self._flat)

@@ -1,0 +1,193 @@
+"""Damped Newton with a Cholesky factor that is kept while it still describes the curvature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...exceptions import AssumptionError
+from ...linalg.cholesky import norm
+from ..objective.objective import Measurement, Objective, flat, folded
+from ..objective.quadratic import QuadraticModel, model_at
+
+Array = NDArray[np.float64]
+#: Keep the factor while no margin moved further than this since it was made.
+STALE = 0.15
+Verdict = Literal["accept", "step", "refactor"]
+_ARMIJO = 1e-4
+#: Shortest part of a step that is tried.
+SHORTEST = 2.0**-40
+#: Changes of the value smaller than this, relative to its size, may be rounding.
+_BLUR = 1e-9
+
+
+class Solution(NamedTuple):
+    """Where the solver stopped, what was measured there, and why it stopped."""
+
+    W: Array
+    measurement: Measurement
+    model: QuadraticModel
+    iterations: int
+    reason: str  # "accepted", "floor", "stuck" or "max_iter"
+
+
+def at_floor(model: QuadraticModel, m: Measurement) -> bool:
+    """Whether the gradient is indistinguishable from its own rounding."""
+    X = model.factor.inverse
+    return norm(X @ flat(m.gradient)) <= norm(np.abs(X) @ flat(m.allowance))
+
+
+def newton(
+    objective: Objective,
+    W: Array,
+    model: QuadraticModel | None,
+    judge: Callable[[Array, Measurement, QuadraticModel], Verdict],
+    *,
+    max_iter: int,
+    progress: Callable[[int, float], None] | None = None,
+) -> Solution:
+    """Minimise until ``judge`` accepts; globally convergent by backtracking on value or decrement.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to minimise.
+    W : ndarray of shape (p, K)
+        Start.
+    model : QuadraticModel or None
+        First model of the curvature; None takes it at W.
+    judge : callable
+        ``judge(W, measurement, model)`` says whether to stop, to step, or to take the curvature
+        afresh because with this model nothing better can be shown.
+    max_iter : int
+        Most steps.
+    progress : callable, optional
+        Called with the iteration and the decrement after each step.
+    """
+    m = objective.measure(W, W if model is None else model.W)
+    if model is None:
+        model = model_at(objective, W, m.margin_error)
+    for iteration in range(max_iter + 1):
+        verdict, fresh = judge(W, m, model), model.W is W
+        stale = m.moved > STALE or verdict == "refactor" or at_floor(model, m)
+        if verdict != "accept" and not fresh and stale:
+            model, fresh = model_at(objective, W, m.margin_error), True
+            m = m._replace(moved=0.0)
+            verdict = judge(W, m, model)
+        if verdict == "accept":
+            return Solution(W, m, model, iteration, "accepted")
+        if iteration == max_iter:
+            break
+        # The allowance is a worst case: below it a full step may still improve, or nothing does.
+        floor = at_floor(model, m)
+        moved = _line_search(objective, W, m, model, shortest=1.0 if floor else SHORTEST)
+        if floor and moved is None:
+            return Solution(W, m, model, iteration, "floor")
+        if moved is None and not fresh:
+            model = model_at(objective, W, m.margin_error)
+            m = m._replace(moved=0.0)
+            moved = _line_search(objective, W, m, model)
+        if moved is None:
+            return Solution(W, m, model, iteration, "stuck")
+        W, m = moved
+        if progress is not None:
+            progress(iteration + 1, model.factor.whitened(flat(m.gradient)))
+    return Solution(W, m, model, max_iter, "max_iter")
+
+
+def backtracked(
+    objective: Objective,
+    W: Array,
+    m: Measurement,
+    v: Array,
+    W_ref: Array,
+    size: Callable[[Array], float],
+    *,
+    shortest: float = SHORTEST,
+) -> tuple[Array, Measurement] | None:
+    """Search along the step v, as `searched`; None if it is no direction of descent.
+
+    Parameters
+    ----------
+    W, v : ndarray of shape (p, K)
+        Where ``m`` was measured, and the full step.
+    W_ref : ndarray of shape (p, K)
+        What later measurements are to be referred to.
+    size : callable
+        A fixed norm of a gradient (p, K).
+    shortest : float
+        As in `searched`.
+    """
+    slope = float(np.sum(m.gradient * v))
+    if not slope < 0:
+        return None
+
+    def score(_: Array, t: Measurement) -> tuple[float, float]:
+        return t.value, size(t.gradient)
+
+    return searched(objective, (W, m), lambda s: W + s * v, slope, score, W_ref, shortest=shortest)
+
+
+def searched(
+    objective: Objective,
+    start: tuple[Array, Measurement],
+    along: Callable[[float], Array],
+    slope: float,
+    score: Callable[[Array, Measurement], tuple[float, float]],
+    W_ref: Array,
+    *,
+    shortest: float = SHORTEST,
+) -> tuple[Array, Measurement] | None:
+    """Halve a step until the value falls, or the gradient's size while the value does not rise.
+
+    None if neither ever does.  Were the value free to rise, steps could go round in circles.
+
+    Parameters
+    ----------
+    start : (ndarray of shape (p, K), Measurement)
+        From where.
+    along : callable
+        Where a part of the step, in (0, 1], leads.
+    slope : float
+        How the value changes with it; only a negative one asks for its part of that.
+    score : callable
+        The value at a measured iterate, and a size of its gradient.
+    W_ref : ndarray of shape (p, K)
+        What later measurements are to be referred to.
+    shortest : float
+        Shortest part; 1 allows the full step only, and only if the gradient's size falls.
+    """
+    (value, size), length = score(*start), 1.0
+    blur = _BLUR * (abs(value) + objective.weight_sum)
+    while length >= shortest:
+        trial = along(length)
+        try:
+            t = objective.measure(trial, W_ref)
+        except AssumptionError:
+            # So far out that not even the margins' errors are numbers.
+            length *= 0.5
+            continue
+        now, left = score(trial, t)
+        lower = shortest < 1 and slope < 0 and now <= value + _ARMIJO * length * slope
+        level = shortest == 1 or now <= value + blur
+        if lower or (level and left <= 0.9 * size):
+            return trial, t
+        length *= 0.5
+    return None
+
+
+def _line_search(
+    objective: Objective,
+    W: Array,
+    m: Measurement,
+    model: QuadraticModel,
+    *,
+    shortest: float = SHORTEST,
+) -> tuple[Array, Measurement] | None:
+    """Take the model's step, halved where it must be."""
+    v = folded(-model.factor.solve(flat(m.gradient)), W.shape[0])
+    X = model.factor.inverse
+    return backtracked(objective, W, m, v, model.W, lambda g: norm(X @ flat(g)), shortest=shortest)

@@ -1,0 +1,1 @@
+"""Several models or requests: queues, ensembles, mixtures."""

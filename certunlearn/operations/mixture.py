@@ -1,0 +1,278 @@
+"""A convex mixture of models of the same retained rows, released once and certified as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_is_fitted
+
+from .._common import validate as _validate
+from .._common.rounding import gamma, up
+from .._common.whole import serially
+from ..claims.certificate import Certificate
+from ..claims.consistency import SEEDED
+from ..claims.noise import Geometry, Transfer
+from ..claims.tradeoff import Joint, composed
+from ..engine import unlearner
+from ..engine.release import drawn, promised
+from ..engine.unlearner import Model
+from ..estimators.base.linear import LinearEstimator
+from ..exceptions import AssumptionError, NotCertifiedError
+from ..linalg.cholesky import norm
+
+Array = NDArray[np.float64]
+
+#: How far the weights of a mixture may be from a sum of one.
+_SUM = 1e-9
+#: Numbers of two models that are compared at a time.
+_COMPARED = 1 << 20
+#: Releases of a model have the numbers 0, 1, ...: that of a mixture differs from them all.
+_APART = -1
+#: What must agree, as the models were fitted, whatever their parameters say by now.
+_SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_intercept")
+
+CHOSEN = "the weights of the mixture and its models were chosen without the removed rows"
+COUNTED = "the joint epsilon counts this mixture and its models' releases, no other mixture"
+
+
+def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state: Any = None) -> Any:
+    """Release a weighted mean of models that were trained on the same rows.
+
+    Parameters
+    ----------
+    models : sequence of estimators
+        Fitted, of one class and with the same ``epsilon``, ``delta``, ``noise``, ``mechanism`` and
+        ``fit_intercept``; penalties, class weights and solvers may differ.  None is changed.
+        Once rows have been forgotten in every one of them, mix them again.
+    weights : array-like of shape (n_models,), optional
+        Not negative, their sum 1; equal if left out.  They must not be chosen by looking at rows
+        that may be forgotten.
+    random_state : int, RandomState or None
+        Of the mixture's noise, as in the estimators.
+
+    Returns
+    -------
+    predictor
+        What ``export_predictor()`` returns, with the mixed ``coef_`` and ``intercept_`` and, as
+        ``certificate_``, the public part of what holds for them.  It holds no row.
+
+    Raises
+    ------
+    AssumptionError
+        If the models differ in their retained rows, labels or sample weights, which are compared
+        one by one in the order they are held, or in what must agree; or with
+        ``mechanism="objective"``, or a `CertifiedMinNorm`.
+    NotCertifiedError
+        If the distance of the mean to the mean of the exact optima is not within the promise.
+    ValueError
+        If the weights are no weights.
+
+    Notes
+    -----
+    Guarantee: with W_i^* the exact optimum of model i on the retained rows, the mixed secret
+    iterate is within ``distance_target`` of ``sum_i w_i W_i^*`` in the norm of the noise (within
+    ``fit_distance`` if no model has forgotten anything), and one draw of noise hides that as it
+    does for one model.  Proof: proofs/mixture.md
+
+    No verb of a model is carried out meanwhile.
+
+    Mixing what the models have already released would cost more: their noises average out, and mu
+    grows by the square root of their number.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from certunlearn import CertifiedLogReg, mix
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> models = [CertifiedLogReg(C=C).fit(X, y).forget([17, 42]) for C in (0.1, 1.0)]
+    >>> mixed = mix(models, [0.25, 0.75])
+    >>> mixed.certificate_.check(epsilon=1.0, delta=1e-6), mixed.coef_.shape
+    (True, (1, 30))
+    """
+    models = list(models)
+    shares = _shares(weights, len(models))
+    known = [m for m in models if isinstance(m, LinearEstimator)]
+    return serially(known, lambda: _mixed(models, shares, random_state))
+
+
+def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Any) -> Any:
+    """Release the mean of models that no verb is changing."""
+    first = models[0]
+    _comparable(models)
+    mixed, certificate = _mixture([m._model for m in models], shares, random_state)
+    shown = first._attributes(mixed)
+    out = first.export_predictor()
+    out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
+    # Whoever is given the predictor has this too.
+    out.certificate_ = certificate.of("release", out.coef_, out.intercept_, certificate).public()
+    return out
+
+
+def _shares(weights: Any, count: int) -> Array:
+    if not count:
+        raise ValueError("there is no model to mix")
+    if weights is None:
+        return np.full(count, 1.0 / count)
+    out = np.asarray(weights, dtype=np.float64)
+    if out.shape != (count,):
+        raise ValueError(f"{count} models need {count} weights, got shape {out.shape}")
+    if not (np.all(out >= 0) and abs(math.fsum(out) - 1.0) <= _SUM):
+        raise ValueError(f"weights must not be negative and sum to 1, got {out.tolist()}")
+    return out
+
+
+def _comparable(models: Sequence[Any]) -> None:
+    """Refuse models that are no models of the same retained rows."""
+    first = models[0]
+    for k, other in enumerate(models):
+        if not isinstance(other, LinearEstimator):
+            raise AssumptionError(
+                f"models[{k}] is a {type(other).__name__}: estimators of this package with a "
+                "penalty are needed; of a pipeline, give its last step"
+            )
+        check_is_fitted(other)
+        if type(other) is not type(first):
+            raise AssumptionError(
+                f"models[{k}] is a {type(other).__name__}, models[0] a {type(first).__name__}: "
+                "margins of different losses have no common scale"
+            )
+        own, its = first._model.settings, other._model.settings
+        differ = [p for p in _SHARED if getattr(own, p) != getattr(its, p)]
+        if differ:
+            raise AssumptionError(
+                f"models[{k}] differs from models[0] in {', '.join(differ)}: fit them alike"
+            )
+        if not _same_labels(first, other) or not _same_rows(first._model, other._model):
+            raise AssumptionError(
+                f"models[{k}] and models[0] were not trained on the same rows, labels and sample "
+                "weights in the same order: the mixture would have no common retraining to be "
+                "compared with; carry out every request in every model first"
+            )
+    if own.mechanism == "objective":
+        raise AssumptionError(
+            'a mixture is certified with mechanism="gram" or "isotropic": G^2 is not carried over '
+            "between different penalties"
+        )
+
+
+def _same_labels(a: Any, b: Any) -> bool:
+    """Whether codes mean the same, and columns have the same names."""
+    names = [getattr(m, "feature_names_in_", np.zeros(0)) for m in (a, b)]
+    return np.array_equal(names[0], names[1]) and a._class_names() == b._class_names()
+
+
+def _same_rows(a: Model, b: Model) -> bool:
+    """Compare the training sets of two models row by row."""
+    if a.rows is b.rows and a.members is b.members:
+        return True
+    weights = [m.sample_weight for m in (a, b)]
+    at = [np.flatnonzero(w > 0) for w in weights]
+    if a.rows.p != b.rows.p or a.rows.sparse != b.rows.sparse or len(at[0]) != len(at[1]):
+        return False
+    step = max(1, _COMPARED // a.rows.p)
+    for start in range(0, len(at[0]), step):
+        (X, y, w), (X_b, y_b, w_b) = (
+            unlearner.held(model, positions[start : start + step])
+            for model, positions in zip((a, b), at, strict=True)
+        )
+        same = (X != X_b).nnz == 0 if issparse(X) else np.array_equal(X, X_b)
+        if not (same and np.array_equal(y, y_b) and np.array_equal(w, w_b)):
+            return False
+    return True
+
+
+def _mixture(
+    models: Sequence[Model], shares: Array, random_state: Any
+) -> tuple[Model, Certificate]:
+    """Return the model whose noise is used, with the mixed release in it, and a certificate."""
+    # The flattest of the norms, by what the user chose alone.
+    base = min(models, key=lambda model: (model.settings.alpha, model.settings.l1))
+    seed = _validate.seed("random_state", random_state)
+    settings, geometry = replace(base.settings, seed=seed), base.gram.geometry
+    with unlearner.numerics(base.W.size):
+        W, distance = _mean(models, shares, geometry)
+        removals = [m.requests.since_removal for m in models]
+        since = sum(removals) + 1 if any(removals) else 0
+        if base.budget is not None:
+            caps = base.budget.caps(since)
+            most = caps.target if since else caps.fit
+            if not distance <= most:
+                raise NotCertifiedError(
+                    f"the mixture was shown to lie within {distance:.3g} of the mean of the "
+                    f"optima, {most:.3g} are promised: fit the models with a smaller tol, or "
+                    "with more noise",
+                    distance=distance,
+                    target=most,
+                )
+        released = drawn(W, settings, base.scale, geometry.noise, _APART)
+        spread = geometry.deviations(1.0)
+    # The joint epsilon counts the models' releases: what they assume is assumed.
+    kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
+    c = promised(settings, base.budget, since, kept, base.scale, spread, same_program=same)
+    joint = Joint(c.joint_epsilon, c.joint_mu, c.joint_drift)
+    if base.budget is not None and since:
+        parts = [(m.budget, m.requests.since_removal) for m in models]
+        counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
+        joint = composed(counted, base.budget.delta)
+    seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
+    listed = ", ".join(f"{share:.6g}" for share in shares)
+    certificate = replace(
+        c,
+        reference=(
+            f"retraining each of {len(models)} models, same hyper-parameters, on the {kept} "
+            f"retained rows and mixing them with weights {listed}, to within the fit distance"
+        ),
+        conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
+        seeded=SEEDED in seeded,
+        # Its epsilon is that of one release; all of them together are in the joint epsilon.
+        view="release",
+        horizon=None,
+        joint_epsilon=joint.epsilon,
+        joint_mu=joint.mu,
+        joint_drift=joint.drift,
+        removals=max(m.certificate.removals or 0 for m in models),
+        distance=distance,
+        tier="mixture",
+        n_forgotten=max(m.requests.forgotten for m in models),
+    )
+    return replace(base, released=released), certificate
+
+
+def _mean(models: Sequence[Model], shares: Array, geometry: Geometry) -> tuple[Array, float]:
+    """Return the mean of the secret iterates and its distance to the mean of the exact optima.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_models,)
+        Not negative; whatever they sum to, the optimum meant is ``sum_i shares_i W_i^*``.
+    geometry : Geometry
+        The norm.
+
+    Notes
+    -----
+    Guarantee: the distance is an upper bound.  Proof: proofs/mixture.md
+    """
+    W, size, distance = np.zeros_like(models[0].W), np.zeros_like(models[0].W), 0.0
+    for model, share in zip(models, shares, strict=True):
+        W = W + share * model.W
+        size = size + share * np.abs(model.W)
+        carried = _carried(geometry, model.gram.geometry) * model.reached.distance
+        distance = up(distance + share * carried, 4)
+    # A product and at most as many sums as there are models, for each coefficient.
+    size = gamma(len(models) + 1) * size * (1 + 1e-12)
+    flat = geometry.mechanism == "isotropic"
+    rounding = norm(size) if flat else norm(geometry.half_size @ size)
+    return W, up(distance + rounding * (1 + 1e-9))
+
+
+def _carried(to: Geometry, of: Geometry) -> float:
+    """Return c such that a distance in one norm is at most c times that in the other."""
+    if to.mechanism == "isotropic" or to is of:
+        return 1.0
+    return Transfer.between(to, of.gram).c

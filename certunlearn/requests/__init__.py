@@ -1,0 +1,1 @@
+"""What a request names, and what it changes: row names, labels, metadata, confirmation."""

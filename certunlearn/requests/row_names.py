@@ -1,0 +1,396 @@
+"""Which rows a request means.  Rows are named, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import AlreadyForgottenError, AmbiguousRowError, RowError, UnknownRowError
+from .labels import Labels
+from .metadata import Metadata
+
+#: A tuple is one group, as pandas would name it.
+GROUP = (str, bytes, tuple)
+_SHOWN = 5
+
+
+def _some(values: Any) -> str:
+    """Return the first few of ``values`` for a message."""
+    values = [v.item() if isinstance(v, np.generic) else v for v in list(values)]
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(repr(v) for v in values[:_SHOWN]) + more
+
+
+def _is_pandas(value: Any, name: str) -> bool:
+    """Whether ``value`` is a pandas object whose class or base is called ``name``."""
+    return any(
+        c.__name__ == name and c.__module__.split(".")[0] == "pandas" for c in type(value).__mro__
+    )
+
+
+def listed(asked: Any, single: tuple[type, ...] = (str, bytes)) -> list[Any]:
+    """Return the labels asked for, of which there may be just one: what is of a ``single`` type."""
+    one = isinstance(asked, single) or not hasattr(asked, "__iter__")
+    return [asked] if one else list(asked)
+
+
+def _looked_up(
+    name: str, asked: Any, find: Callable[[Any], list[int]]
+) -> list[tuple[Any, list[int]]]:
+    """Return every label asked for with what is found for it."""
+    try:
+        return [(label, find(label)) for label in listed(asked)]
+    except TypeError as error:
+        raise RowError(f"{name} must be hashable: {error}") from None
+
+
+class Asked(NamedTuple):
+    """The ways of naming rows, of which a request uses one."""
+
+    which: Any = None
+    rows: Any = None
+    row_ids: Any = None
+    groups: Any = None
+    where: Any = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The ways that are keywords of a request, with what they are given."""
+        return {name: value for name, value in self._asdict().items() if name != "which"}
+
+
+def _static(mask: Any, n: int) -> NDArray[np.bool_] | None:
+    """Check which of n rows may never be asked for; None where all may."""
+    if mask is None:
+        return None
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape != (n,):
+        raise RowError(f"static must be {n} booleans, got {array.dtype} of shape {array.shape}")
+    return array.copy()
+
+
+def _labels(name: str, values: Any, n: int, *, index: bool = False) -> Labels | None:
+    """Check one label a row; None where there are none.  Those of an ``index`` may be missing."""
+    if values is None:
+        return None
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise RowError(f"{name} must be a sequence of {n} labels, got {values!r}")
+    values = list(values)
+    if len(values) != n:
+        raise RowError(f"{name} has {len(values)} entries for {n} rows")
+    try:
+        missing = [i for i, v in enumerate(values) if v is None or _is_missing(v)]
+        labels = Labels(values)
+    except TypeError as error:
+        raise RowError(f"{name} must be hashable: {error}") from None
+    if missing and not index:
+        raise RowError(f"{name} has missing values, at positions {_some(missing)}")
+    return labels
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether a label is NaN, NaT or pandas' NA, by which nothing can be found again."""
+    same = label == label
+    return not same if isinstance(same, bool | np.bool_) else type(same).__name__ == "NAType"
+
+
+def _unshared(labels: Labels | None, new: list[Any]) -> None:
+    """Refuse ``new`` identifiers, of ``labels`` by now, that two rows share."""
+    if labels is not None and labels.shared:
+        twice = dict.fromkeys(label for label in new if len(labels.live(label)) > 1)
+        raise RowError(
+            f"identifiers that rows share: {_some(twice)}; each row needs its own row_ids=, and "
+            "groups= names all rows of a person"
+        )
+
+
+def _joined(old: Labels | None, new: Labels | None) -> Labels | None:
+    return old if old is None or new is None else old.extended(list(new.values))
+
+
+@dataclass(frozen=True)
+class RowNames:
+    """Names of the rows of a fit: their number and, where they have any, their identifiers.
+
+    Once a row is forgotten neither this object nor its pickle spells its identifier; a digest is
+    kept, which a request for the row can be compared with.  What that hides, and what not, is said
+    in `Labels`.
+
+    Parameters
+    ----------
+    n : int
+        Rows given to fit and learnt since, of zero weight or not.
+    labels, groups : Labels or None
+        Identifiers, from a DataFrame's index or ``row_ids``; and whom a row belongs to.
+    places : ndarray of int or None
+        Where the row of each position lies in the store; None where at the position itself.
+    metadata : Metadata or None
+        A table that ``where=`` looks at.
+    static : ndarray of bool or None
+        Rows that no request may name.
+    """
+
+    n: int
+    labels: Labels | None
+    groups: Labels | None = None
+    places: NDArray[np.int64] | None = None
+    metadata: Metadata | None = None
+    static: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(
+        cls, X: Any, row_ids: Any, groups: Any, n: int, metadata: Any = None, static: Any = None
+    ) -> RowNames:
+        """Name the rows by ``row_ids``, else by a DataFrame's index, else by position alone."""
+        index = row_ids is None and _is_pandas(X, "DataFrame")
+        labels = _labels("row_ids", X.index if index else row_ids, n, index=index)
+        if not index:
+            _unshared(labels, [] if labels is None else list(labels.values))
+        return cls(
+            n,
+            labels,
+            _labels("groups", groups, n),
+            metadata=Metadata.of(metadata, n),
+            static=_static(static, n),
+        )
+
+    @property
+    def positional(self) -> bool:
+        """Whether every row's identifier is its position, so that integers mean one thing."""
+        return self.labels is None or self.labels.positional
+
+    def store(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where rows lie in the store."""
+        return positions if self.places is None else self.places[positions]
+
+    def called(self, n: int) -> NDArray[np.int64]:
+        """Return the position of the row at each of ``n`` places in the store."""
+        return np.arange(n) if self.places is None else self._positions_at
+
+    def forget(self, named: NDArray[np.int64]) -> None:
+        """Make what named the rows that lay at ``named`` in the store unreadable."""
+        if self.places is not None:
+            named = self._positions_at[named]
+            # Places that a correction has left have no position, and what lay there has none.
+            named = named[named >= 0]
+        for known in (self.labels, self.groups, self.metadata):
+            if known is not None:
+                known.forget(named)
+
+    @cached_property
+    def _positions_at(self) -> NDArray[np.int64]:
+        """Position of the row at each place in the store, -1 where a row has moved away."""
+        assert self.places is not None
+        # The rows that came last are at the end of the store: no place is beyond the largest.
+        out = np.full(self.places.max() + 1, -1, dtype=np.int64)
+        out[self.places] = np.arange(self.n)
+        return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_positions_at"}
+
+    def extended(
+        self,
+        X: Any,
+        row_ids: Any,
+        groups: Any,
+        places: NDArray[np.int64],
+        metadata: Any = None,
+        static: Any = None,
+    ) -> RowNames:
+        """Return the names with those of rows that come, which lie at ``places``."""
+        m, ids = len(places), row_ids
+        if ids is None and self.labels is not None:
+            if self.labels.positional:
+                ids = range(self.n, self.n + m)
+            elif _is_pandas(X, "DataFrame"):
+                ids = X.index
+            else:
+                raise RowError("the rows of the fit have identifiers: give the new ones row_ids=")
+        if ids is not None and self.labels is None:
+            raise RowError("the rows were fitted without identifiers: these can have none either")
+        if (groups is None) != (self.groups is None):
+            raise RowError("give groups= to learn if, and only if, fit was given groups=")
+        table, fixed = Metadata.of(metadata, m), _static(static, m)
+        if (table is None) != (self.metadata is None):
+            raise RowError("give metadata= to learn if, and only if, fit was given metadata=")
+        if table is not None and self.metadata is not None:
+            table = self.metadata.extended(table, self.n)
+        if fixed is not None or self.static is not None:
+            parts = (self.static, self.n), (fixed, m)
+            fixed = np.concatenate([np.zeros(k, bool) if a is None else a for a, k in parts])
+        labels, owners = _labels("row_ids", ids, m, index=True), _labels("groups", groups, m)
+        joined = _joined(self.labels, labels)
+        if not (self.labels is None or self.labels.shared):
+            _unshared(joined, [] if labels is None else list(labels.values))
+        known = np.arange(self.n) if self.places is None else self.places
+        where = np.concatenate([known, places])
+        return RowNames(
+            self.n + m,
+            joined,
+            _joined(self.groups, owners),
+            None if np.array_equal(where, np.arange(self.n + m)) else where,
+            table,
+            fixed,
+        )
+
+    def moved(self, positions: NDArray[np.int64], places: NDArray[np.int64]) -> RowNames:
+        """Return the names with the rows at ``positions`` lying elsewhere in the store."""
+        where = (np.arange(self.n) if self.places is None else self.places).copy()
+        where[positions] = places
+        return replace(self, places=where)
+
+    def positions(self, forgotten: NDArray[np.bool_], left: int, asked: Asked) -> NDArray[np.int64]:
+        """Return the positions that a request names, in its order; ``left`` are not forgotten.
+
+        Raises
+        ------
+        RowError, UnknownRowError, AlreadyForgottenError, AmbiguousRowError
+            If it does not name rows properly; the message names the offenders.
+        """
+        if sum(v is not None for v in asked) != 1:
+            raise RowError(
+                "name the rows in exactly one way: forget(which), rows=, row_ids=, groups= or "
+                "where="
+            )
+        if asked.where is not None:
+            found = self._met(asked.where)
+        elif asked.groups is not None:
+            found = self._grouped(asked.groups)
+        elif asked.row_ids is not None:
+            found = self._labelled(asked.row_ids)
+        elif asked.rows is not None:
+            aligned = _is_pandas(asked.rows, "Series") and asked.rows.dtype == bool
+            found = self._aligned(asked.rows) if aligned else self._numbered(asked.rows)
+        else:
+            found = self._meant(asked.which)
+        if not len(found):
+            raise RowError("the request names no row")
+        values, counts = np.unique(found, return_counts=True)
+        if (counts > 1).any():
+            raise RowError(f"rows named more than once: {_some(values[counts > 1])}")
+        lost = forgotten[self.store(values)]
+        if lost.any():
+            raise AlreadyForgottenError(f"rows already forgotten: {_some(values[lost])}")
+        if self.static is not None and self.static[values].any():
+            raise RowError(
+                f"rows fitted as static, which are never to be removed or changed: "
+                f"{_some(values[self.static[values]])}"
+            )
+        if not left > len(values):
+            raise RowError(
+                "the request names every row that is left: a model of no rows is no model, "
+                "delete the estimator instead"
+            )
+        return found
+
+    def known(self, asked: Asked) -> NDArray[np.int64]:
+        """Return the positions that ``rows``, ``row_ids``, ``groups`` or ``where`` mean by now.
+
+        Unlike `positions` it may return none, and forgotten rows as far as names still tell them.
+        """
+        if asked.where is not None:
+            return self._met(asked.where)
+        if asked.groups is not None:
+            return self._grouped(asked.groups, gone=True)
+        if asked.row_ids is not None:
+            return self._labelled(asked.row_ids)
+        return self._numbered(asked.rows)
+
+    def _met(self, condition: Any) -> NDArray[np.int64]:
+        if self.metadata is None:
+            raise UnknownRowError("the rows were fitted without metadata: pass it to fit")
+        return self.metadata.where(condition)
+
+    def _grouped(self, groups: Any, *, gone: bool = False) -> NDArray[np.int64]:
+        if self.groups is None:
+            raise UnknownRowError("the rows were fitted without groups: pass groups= to fit")
+        find = self.groups.find if gone else self.groups.live
+        found = _looked_up("groups", listed(groups, GROUP), find)
+        empty = [group for group, rows in found if not rows]
+        unknown = [group for group in empty if not self.groups.gone(group)]
+        if unknown:
+            raise UnknownRowError(f"no row was fitted in group {_some(unknown)}")
+        if empty:
+            raise AlreadyForgottenError(f"groups already forgotten: {_some(empty)}")
+        return np.array([row for _, rows in found for row in rows], dtype=np.int64)
+
+    def _meant(self, which: Any) -> NDArray[np.int64]:
+        if _is_pandas(which, "Index"):
+            return self._labelled(which)
+        if _is_pandas(which, "Series"):
+            if which.dtype != bool:
+                raise AmbiguousRowError(
+                    "a Series of values could be labels or positions: pass series.index or "
+                    "row_ids= for labels, rows= for positions"
+                )
+            return self._aligned(which)
+        array = np.asarray(which)
+        if array.dtype.kind in "iu" and array.size and not self.positional:
+            raise AmbiguousRowError(
+                f"integers {_some(np.atleast_1d(array))} could be labels or positions: the rows "
+                "were fitted with labels of their own. Pass rows= for positions in the fit, "
+                "row_ids= (or a pandas Index) for labels"
+            )
+        return self._numbered(which)
+
+    def _aligned(self, mask: Any) -> NDArray[np.int64]:
+        """Return where a boolean Series over the index given to fit is True."""
+        index = list(mask.index)
+        same = index == list(range(self.n)) if self.labels is None else self.labels.match(index)
+        if not same:
+            raise AmbiguousRowError(
+                "the boolean Series' index is not the index given to fit: align it, or pass "
+                "a boolean array as rows="
+            )
+        return np.flatnonzero(mask.to_numpy())
+
+    def _numbered(self, rows: Any) -> NDArray[np.int64]:
+        listed = rows if isinstance(rows, list | tuple) else ()
+        if len({isinstance(v, bool | np.bool_) for v in listed}) > 1:
+            # As an array they would all be integers.
+            raise RowError("rows mixes positions with True or False: pass one or the other")
+        array = np.atleast_1d(np.asarray(rows))
+        if array.ndim != 1:
+            raise RowError(f"rows must be one-dimensional, got shape {array.shape}")
+        if array.dtype == bool:
+            if len(array) != self.n:
+                raise RowError(f"the mask has {len(array)} entries, the fit had {self.n} rows")
+            return np.flatnonzero(array)
+        if array.size == 0:
+            return np.zeros(0, dtype=np.int64)
+        if array.dtype.kind not in "iu":
+            raise RowError(
+                f"rows must be integer positions or a boolean mask, got {_some(array)}: for "
+                "labels use row_ids="
+            )
+        out = (array < 0) | (array >= self.n)
+        if out.any():
+            raise UnknownRowError(
+                f"no such position in a fit of {self.n} rows: {_some(array[out])}"
+            )
+        return array.astype(np.int64)
+
+    def _labelled(self, labels: Any) -> NDArray[np.int64]:
+        if self.labels is None:
+            raise UnknownRowError(
+                "the rows were fitted without identifiers: pass row_ids= to fit, or name the "
+                "rows by position"
+            )
+        if self.labels.shared:
+            raise AmbiguousRowError(
+                "the DataFrame's index has labels that several rows share, so it is not taken for "
+                "names of rows: pass rows= for positions in the fit, or fit with row_ids= (or "
+                "groups=, where rows belong to people)"
+            )
+        known = self.labels
+        found = _looked_up("labels", labels, lambda v: known.live(v) or known.gone(v)[-1:])
+        unknown = [label for label, at in found if not at]
+        if unknown:
+            raise UnknownRowError(f"no row was fitted with label {_some(unknown)}")
+        return np.array([at[0] for _, at in found], dtype=np.int64)
