@@ -1,124 +1,81 @@
-"""The table of rooms against the imports, those inside functions included."""
+"""The walls of the house, what only one room may do, and how long files and functions may be."""
 
 import ast
 import re
-from pathlib import Path
+import subprocess
+import sys
 
-import certunlearn
+import pytest
 
-ROOT = Path(certunlearn.__file__).parent
-README = (ROOT.parent / "README.md").read_text()
-# Rooms of one layer do not import one another.
-LAYERS = [
-    {"_version", "_validate", "exceptions", "_rounding", "_style", "_interrupts", "_json"},
-    {"_threads", "_whole"},
-    {
-        "pointwise",
-        "rows",
-        "scaled",
-        "weights",
-        "bounds",
-        "factor",
-        "diagonal",
-        "fingerprint",
-        "_pages",
-        "chance",
-    },
-    {"losses", "sparse_rows", "sparse_columns"},
-    {"units"},
-    {"sweeps", "host_sweeps", "tradeoff", "noise", "share", "lookalikes", "influence", "rank"},
-    {"objective", "power", "substitutes"},
-    {"orthogonal", "unfactored", "consistency"},
-    {"model", "gram", "certificate"},
-    {"solvers", "removal.distance"},
-    {"removal"},
-    {"state"},
-    {"training", "confirmation"},
-    {"editing", "refitting"},
-    {"release"},
-    {"unlearner"},
-    {"attribution", "noise_cost"},
-    {"preview", "interpolation", "suppression"},
-    {"estimators"},
-    {"pipeline", "mixing"},
-    {"glossary", "displays", "meta", "requested"},
-    {"receipt", "waiting"},
-    {"report", "queue"},
-    {"demo", "__init__"},
-    {"cli"},
-    {"__main__"},
-]
-# The row store scrubs and sums through the sweeps; they know nothing of it.
-ALLOWED = {("rows", "sweeps"), ("sparse_rows", "host_sweeps")}
-CLAIMS = {"bounds", "factor", "rank", "tradeoff", "power", "consistency", "certificate", "noise"}
+from . import architecture
+
+ROOT = architecture.ROOT
+DOCUMENT = (ROOT.parent / "docs" / "architecture.md").read_text()
 
 
-def room(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    name = ".".join(parts)
-    if any(name in layer for layer in LAYERS):
-        return name
-    return parts[0]
+def users(pattern):
+    """Wings and rooms of files that hold a pattern."""
+    return {
+        ".".join(architecture.parts(path))
+        for path in architecture.files()
+        if re.search(pattern, path.read_text())
+    }
 
 
-def layer(name):
-    return next(i for i, names in enumerate(LAYERS) if name in names)
+def test_no_import_goes_up():
+    assert architecture.upward() == []
+    assert len(architecture.arrows()) > 30
 
 
-def imports(path):
-    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - (node.level - 1)]
-            if node.module:
-                yield (*base, *node.module.split("."))
-            else:
-                for alias in node.names:
-                    yield (*base, alias.name)
-        elif isinstance(node, ast.ImportFrom | ast.Import):
-            names = [node.module] if isinstance(node, ast.ImportFrom) else []
-            names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            assert not any((n or "").startswith("certunlearn") for n in names), path
+def test_a_wing_that_is_imported_against_the_walls_is_found(monkeypatch):
+    monkeypatch.setitem(architecture.MAY, "claims", {"_common"})
+    assert architecture.upward() == ["claims imports linalg"]
+    floors = [{"solvers"}, {"context", "losses"}, {"rows"}, {"objective"}]
+    monkeypatch.setitem(architecture.FLOORS, "numerics", floors)
+    assert any(line.startswith("numerics.solvers imports") for line in architecture.upward())
 
 
-def target(parts):
-    name = ".".join(parts)
-    return name if any(name in names for names in LAYERS) else parts[0]
+def test_the_walls_name_every_wing_and_no_other():
+    there = {p.parent.name for p in ROOT.glob("*/__init__.py")}
+    assert there == set(architecture.MAY)
+    rooms = re.findall(r"^\| `(\w+)/` \|", DOCUMENT, re.M)
+    assert sorted(rooms) == sorted(there)
 
 
-def test_every_import_goes_to_a_lower_room():
-    seen = 0
-    for path in sorted(ROOT.rglob("*.py")):
-        here = room(path)
-        for parts in imports(path):
-            there = target(parts)
-            if there == here or (here, there) in ALLOWED:
-                continue
-            seen += 1
-            assert layer(there) < layer(here), f"{here} imports {there}"
-    assert seen > 40
+def test_few_rooms_on_few_floors():
+    assert architecture.measures()["rooms at the root"] <= 20
+    assert len(architecture.floors()) <= 11
 
 
-def test_the_readme_lists_every_room_in_this_order():
-    table = README[README.index("## The rooms") :]
-    lines = [re.findall(r"`(\w+)/?`", line) for line in re.findall(r"^\| (`.*?) \|", table, re.M)]
-    names = [name for line in lines for name in line]
-    unlisted = {"__init__", "__main__", "removal.distance"}
-    assert sorted(names) == sorted(set().union(*LAYERS) - unlisted)
-    places = [sorted(map(layer, line)) for line in lines]
-    assert all(above[-1] <= below[0] for above, below in zip(places, places[1:], strict=False))
+def test_only_the_engine_draws_noise():
+    drawing = users(r"\bstandard_normal\(|OperatingSystem\(|Stream\(")
+    assert drawing == {"claims.sampler", "engine.release"}
+    assert users(r"\bsampler import") == {"engine.release"}
 
 
-def test_claims_do_no_numerics_and_no_room_sets_the_global_flag():
-    for path in sorted(ROOT.rglob("*.py")):
-        text = path.read_text()
-        assert "jax_enable_x64" not in text, path
-        if room(path) in CLAIMS:
-            assert "import jax" not in text, path
+def test_only_numerics_use_jax_and_enter_float64():
+    assert {name.split(".")[0] for name in users(r"\b(import|from) jax\b")} == {"numerics"}
+    entered = users(r"enable_x64\(")
+    assert "numerics.context" in entered
+    assert {name.split(".")[0] for name in entered} == {"numerics"}
+    assert users("jax_enable_x64") == set()
+
+
+def test_importing_the_package_loads_no_jax():
+    code = "import sys, certunlearn; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent).returncode == 0
+
+
+@pytest.mark.parametrize("store", ["dense", "sparse"])
+def test_few_rooms_know_which_store_they_have(store):
+    assert {n.split(".")[0] for n in users(rf"rows\.{store} import|rows import {store}")} <= {
+        "numerics",
+        "engine",
+    }
 
 
 def test_files_and_functions_stay_readable():
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in architecture.files():
         assert len(path.read_text().splitlines()) <= 400, path
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
@@ -126,3 +83,9 @@ def test_files_and_functions_stay_readable():
                 if body:
                     length = (body[-1].end_lineno or 0) - body[0].lineno + 1
                     assert length <= 50, f"{path}: {node.name} has {length} lines"
+
+
+def test_the_command_prints_the_floors(capsys):
+    assert architecture.main() == 0
+    out = capsys.readouterr().out
+    assert "floors" in out and "rooms at the root" in out

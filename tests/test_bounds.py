@@ -21,9 +21,11 @@ from certunlearn.claims.bounds import (
     gsc_remainder,
     joint_drift,
 )
+from certunlearn.claims.budget import calibrate, drift_shares
 from certunlearn.claims.noise import Geometry, Transfer
-from certunlearn.claims.tradeoff import calibrate, delta_from_epsilon, drift_shares
-from certunlearn.linalg.cholesky import factorise, largest_eigenvalue
+from certunlearn.claims.tradeoff import delta_from_epsilon
+from certunlearn.linalg.cholesky import factorise
+from certunlearn.linalg.norms import largest_eigenvalue
 
 from . import reference
 

@@ -10,9 +10,9 @@ import pytest
 from dp_accounting.pld import privacy_loss_distribution as pld
 
 from certunlearn import Certificate, CertifiedLogReg, __version__
+from certunlearn.claims.budget import calibrate
 from certunlearn.claims.certificate import CONDITIONS
 from certunlearn.claims.tradeoff import (
-    calibrate,
     delta_from_epsilon,
     epsilon_from_delta,
     mu_from_epsilon_delta,

@@ -45,7 +45,7 @@ def test_examples_run(path, capsys, tmp_path, monkeypatch):
 
 
 def test_demo_prints_a_table_and_tells_the_truth(capsys):
-    from certunlearn.cli.main.main import main
+    from certunlearn.cli.main import main
 
     assert main(["demo", "--seed", "0"]) == 0
     out = capsys.readouterr().out

@@ -33,7 +33,7 @@ from certunlearn import (
     forget_in,
     forgetting,
 )
-from certunlearn.claims import tradeoff as t
+from certunlearn.claims import budget as claims_budget
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AssumptionError,
@@ -209,12 +209,14 @@ def test_members_that_differ():
     assert c.check(c.epsilon, c.delta) and c.fit_distance + c.distance_target <= c.sigma * c.mu
     first = model.estimators_[0]._model.budget
     second = model.estimators_[1]._model.budget
-    assert t.composed_mu([(first, 4), (second, 9)]) == pytest.approx(
+    assert claims_budget.composed_mu([(first, 4), (second, 9)]) == pytest.approx(
         np.sqrt(4 * first.mu**2 + second.mu**2), rel=1e-12
     )
-    one = t.composed_epsilon([(second, 1)], 1e-6)
+    one = claims_budget.composed_epsilon([(second, 1)], 1e-6)
     assert (
-        one == pytest.approx(second.epsilon, rel=1e-6) == t.composed_epsilon([(second, 99)], 1e-6)
+        one
+        == pytest.approx(second.epsilon, rel=1e-6)
+        == claims_budget.composed_epsilon([(second, 99)], 1e-6)
     )
     none = VotingRegressor([("a", CertifiedRidge(noise=0)), ("b", CertifiedRidge())]).fit(X, y)
     free = forget_in(none, [0])
@@ -227,10 +229,15 @@ def test_in_the_transcript_view_one_epsilon_is_for_all_releases():
     found = [forget_in(model, [row]) for row in range(4)]
     assert {(c.view, c.epsilon) for c in found} == {("transcript", found[0].epsilon)}
     parts = [(m._model.budget, 10**6) for m in model.estimators_]
-    assert all(c.epsilon == c.joint_epsilon == t.composed_epsilon(parts, c.delta) for c in found)
+    assert all(
+        c.epsilon == c.joint_epsilon == claims_budget.composed_epsilon(parts, c.delta)
+        for c in found
+    )
     # A member's releases share one budget, of the shifts and of the drift; two members have two.
-    assert found[0].epsilon == t.composed_epsilon([(b, 1) for b, _ in parts], found[0].delta)
-    assert found[0].epsilon > t.composed_epsilon([(parts[0][0], 10**6)], found[0].delta)
+    assert found[0].epsilon == claims_budget.composed_epsilon(
+        [(b, 1) for b, _ in parts], found[0].delta
+    )
+    assert found[0].epsilon > claims_budget.composed_epsilon([(parts[0][0], 10**6)], found[0].delta)
 
 
 def photograph(model):

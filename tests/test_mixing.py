@@ -18,11 +18,12 @@ from certunlearn import (
     CertifiedRidge,
     mix,
 )
+from certunlearn.claims.budget import composed_epsilon
 from certunlearn.claims.certificate import SAME_PROGRAM, SEEDED
-from certunlearn.claims.tradeoff import composed_epsilon, epsilon_from_delta
+from certunlearn.claims.tradeoff import epsilon_from_delta
+from certunlearn.engine import mixture as engine_mixture
 from certunlearn.engine import unlearner
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from certunlearn.operations import mixture as mixing
 
 from . import problems, reference, strategies
 
@@ -43,7 +44,7 @@ def logistic(C, gone=GONE, **more):
 def realised(models, shares=None, random_state=None):
     """The owner's certificate of a mixture."""
     shares = np.full(len(models), 1 / len(models)) if shares is None else shares
-    return mixing._mixture([m._model for m in models], shares, random_state)[1]
+    return engine_mixture._mixture([m._model for m in models], shares, random_state)[1]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_no_certified_distance_is_below_the_truth(regime):
         except (NotCertifiedError, ConvergenceError, AssumptionError):
             continue
         base = min(made, key=lambda m: m.settings.alpha)
-        W, distance = mixing._mean(made, shares, base.gram.geometry)
+        W, distance = engine_mixture._mean(made, shares, base.gram.geometry)
         left = weight.copy()
         left[gone] = 0.0
         half, error, away = problems.half_of(base.gram.geometry), 0.0, W.astype(LD)
@@ -98,7 +99,7 @@ def test_the_sharper_norm_would_need_its_constant():
         reached = model.reached._replace(W=model.W + by, distance=size)
         moved.append(replace(model, reached=reached))
     for base in (flat, sharp):
-        _, distance = mixing._mean(moved, np.array(SHARES), base.gram.geometry)
+        _, distance = engine_mixture._mean(moved, np.array(SHARES), base.gram.geometry)
         truth = base.gram.geometry.norm(np.array([[by]]))
         assert truth <= distance * (1 + 1e-12)
     without = sum(w * m.reached.distance for w, m in zip(SHARES, moved, strict=True))
@@ -154,7 +155,9 @@ def test_what_is_claimed(models):
     )
     assert 0 < c.distance <= c.distance_target
     assert "weights 0.25, 0.75" in c.reference
-    assert mixing.CHOSEN in c.conditions and "reproducible noise: not private" in c.conditions
+    assert (
+        engine_mixture.CHOSEN in c.conditions and "reproducible noise: not private" in c.conditions
+    )
     assert Certificate.from_json(mixed.certificate_.to_json()) == mixed.certificate_
     # One release of each model since its removal, and the mixture: three together.
     budget = models[0]._model.budget

@@ -16,7 +16,7 @@ from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 from certunlearn.numerics.solvers.choice import MOST, chosen
-from certunlearn.numerics.solvers.newton import backtracked
+from certunlearn.numerics.solvers.line_search import backtracked
 
 from . import problems, reference
 from .benchmarks import memory

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from certunlearn.claims.noise import (
-    MECHANISMS,
+from certunlearn.claims.noise import MECHANISMS, Geometry, Transfer
+from certunlearn.claims.sampler import (
     RELEASE_BITS,
-    Geometry,
     OperatingSystem,
     Stream,
-    Transfer,
     rounded,
     standard_normal,
 )

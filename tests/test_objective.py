@@ -13,7 +13,8 @@ from certunlearn import CertifiedLogReg
 from certunlearn.exceptions import AssumptionError
 from certunlearn.linalg.cholesky import factorise
 from certunlearn.numerics.losses.margins import Logistic, Softmax
-from certunlearn.numerics.objective.objective import Objective, without
+from certunlearn.numerics.objective.curvature import without
+from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 

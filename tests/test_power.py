@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from certunlearn import CertifiedLogReg
+from certunlearn.claims.budget import calibrate, composed
 from certunlearn.claims.certificate import Certificate
 from certunlearn.claims.power import Promise
-from certunlearn.claims.tradeoff import calibrate, composed, mu_from_epsilon_delta
+from certunlearn.claims.tradeoff import mu_from_epsilon_delta
 
 RATES = [0.0, 1e-300, 1e-12, 1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999999, 1.0]
 

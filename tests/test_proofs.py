@@ -63,9 +63,9 @@ def test_the_index_lists_every_page():
 
 
 def test_a_stamp_notices_a_changed_constant(tmp_path, monkeypatch):
-    source = (ROOT / "certunlearn" / "bounds.py").read_text()
-    target = tmp_path / "certunlearn"
-    target.mkdir()
+    source = (ROOT / "certunlearn" / "claims" / "bounds.py").read_text()
+    target = tmp_path / "certunlearn" / "claims"
+    target.mkdir(parents=True)
     (target / "bounds.py").write_text(source.replace("t / 2 + t * t / 6", "t / 2 + t * t / 7"))
     before = digest("certunlearn/claims/bounds.py", "gsc_remainder")
     monkeypatch.setattr("tests.test_proofs.ROOT", tmp_path)

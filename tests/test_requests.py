@@ -28,7 +28,8 @@ from certunlearn.exceptions import (
     UnknownRowError,
 )
 from certunlearn.numerics.objective import kernels as sweeps
-from certunlearn.requests.row_names import Asked, RowNames
+from certunlearn.requests.asked import Asked
+from certunlearn.requests.row_names import RowNames
 
 N = 60
 RNG = np.random.default_rng(0)

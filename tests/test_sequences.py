@@ -10,7 +10,7 @@ import pytest
 from certunlearn.engine import unlearner
 from certunlearn.engine.distances.gram import gram_of
 from certunlearn.exceptions import NotCertifiedError
-from certunlearn.numerics.objective.objective import Curvature
+from certunlearn.numerics.objective.curvature import Curvature
 from certunlearn.numerics.rows.weights import Weights
 
 from . import problems, reference, sequences, strategies

@@ -8,7 +8,8 @@ import pytest
 from mpmath import mp, mpf
 
 from certunlearn import CertifiedLogReg
-from certunlearn.claims.tradeoff import calibrate, delta_from_epsilon, drift_shares
+from certunlearn.claims.budget import calibrate, drift_shares
+from certunlearn.claims.tradeoff import delta_from_epsilon
 
 RELEASES = 10_000
 

@@ -17,8 +17,8 @@ from scipy.stats import chi2
 
 from certunlearn._common.rounding import gamma
 from certunlearn.claims.bounds import distance_from_decrement, distance_remainder, gsc_remainder
+from certunlearn.claims.budget import calibrate
 from certunlearn.claims.noise import Geometry
-from certunlearn.claims.tradeoff import calibrate
 from certunlearn.engine import unlearner
 from certunlearn.engine.distances.ruler import Ruler
 from certunlearn.linalg.cholesky import factorise

@@ -12,7 +12,6 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 from ..exceptions import ForkedError
-from .interrupts import deferred
 
 #: Up to this size one thread is fastest: several wait for each other longer than they compute,
 #: the more so beside the threads that have just swept the rows.
@@ -56,39 +55,6 @@ def _leave() -> None:
     with _lock:
         _users = max(_users - 1, 0)
         _limit.restore_original_limits()
-
-
-@contextmanager
-def _double(size: int) -> Iterator[None]:
-    import jax
-
-    with jax.enable_x64(True), blas_threads(size):
-        yield
-
-
-class numerics(deferred):
-    """Set what linear algebra on matrices of ``size`` rows needs, and set it back.
-
-    Signals wait inside: an interrupt on the way in or out would leave float64 on for whatever the
-    caller computes with JAX, or switch it off later on, in the middle of a certified sum.
-    """
-
-    def __init__(self, size: int = SMALL + 1) -> None:
-        self._inner = _double(size)
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        try:
-            self._inner.__enter__()
-        except BaseException:
-            super().__exit__()
-            raise
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            self._inner.__exit__(*error)
-        finally:
-            super().__exit__(*error)
 
 
 def forked() -> bool:

@@ -102,7 +102,8 @@ class Certificate(Consistency):
     removals : int
         Removals and corrections since the fit, this one included.
     weights : str
-        SHA-256 of the released weights; see `certunlearn.claims.fingerprint.fingerprint` for the bytes.
+        SHA-256 of the released weights; `certunlearn.claims.fingerprint.fingerprint` says of which
+        bytes.
     issued : str
         When the release was made: UTC, ISO 8601.
     distance, tier, n_forgotten, passes, seconds : float, str, int, int, float

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from .._common.rounding import up
+from .budget import share
 from .power import Promise
-from .tradeoff import share
 
 SEEDED = "reproducible noise: not private"
 #: What a certificate may be of.

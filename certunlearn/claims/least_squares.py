@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from .._common.rounding import gamma, up
-from ..linalg.cholesky import norm, spectral_norm
+from ..linalg.norms import norm, spectral_norm
 
 Array = NDArray[np.float64]
 _GUARD = 1.0 + 1e-9

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import AssumptionError
-from ..requests.row_names import Asked
+from ..requests.asked import Asked
 from ._axes import GREY, INK, axes_of
 
 if TYPE_CHECKING:

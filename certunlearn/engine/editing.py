@@ -8,18 +8,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._common.arrays import Array, Positions, Progress
 from .._common.rounding import UNIT_ROUNDOFF
-from ..claims.tradeoff import Caps
+from ..claims.budget import Caps
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from ..numerics.objective.objective import Curvature, Objective, within, without
+from ..numerics.objective.curvature import Curvature, within, without
+from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.objective.share import Share
 from ..numerics.rows.weights import NO_ROWS, Weights
 from .distances.carryover import MOST_REMOVED, Ledger
 from .distances.gram import gram_of
-from .distances.ruler import Reached, Ruler
+from .distances.reached import Reached
+from .distances.ruler import Ruler
+from .members import Members
 from .removal.chord import chord
-from .state import Array, Members, Positions, Progress, State, effective, goal_of, rescaled
+from .state import State, effective, goal_of, rescaled
 from .training import gauged, opened
 
 

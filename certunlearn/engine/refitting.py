@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.arrays import Array, Positions, Progress
 from ..exceptions import AssumptionError, ConvergenceError
 from ..numerics.rows.dense import DenseRows
-from .state import Array, Members, Positions, Progress, State
+from .members import Members
+from .state import State
 from .training import solved
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .._common.arrays import Array
 from .._version import __version__
 from ..claims import certificate as claims
+from ..claims.budget import NO_DRIFT, Budget, Joint
 from ..claims.certificate import Certificate
 from ..claims.consistency import SEEDED
-from ..claims.noise import OperatingSystem, Source, Stream, rounded, standard_normal
-from ..claims.tradeoff import NO_DRIFT, Budget, Joint
-from .state import Array, Settings
+from ..claims.sampler import OperatingSystem, Source, Stream, rounded, standard_normal
+from .settings import Settings
 
 
 def drawn(

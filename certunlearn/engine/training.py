@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.arrays import Array, Progress
 from ..exceptions import ConvergenceError, NotCertifiedError
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
@@ -15,26 +16,17 @@ from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Squared
 from ..numerics.objective.objective import Objective, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
-from ..numerics.rows.sparse import Rows
+from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import chosen
 from ..numerics.solvers.newton_cg import newton_cg
 from .distances.carryover import Ledger, Leverages
 from .distances.gram import Gram, gram_of
-from .distances.ruler import Reached
+from .distances.reached import Goal, Reached
+from .members import Members
 from .removal.minimise import minimised
-from .removal.refresh import Goal
 from .removal.subsample import subsampled_start
-from .state import (
-    Array,
-    Members,
-    Progress,
-    Settings,
-    State,
-    budget_of,
-    effective,
-    goal_of,
-    scale_of,
-)
+from .settings import Settings, budget_of
+from .state import State, effective, goal_of, scale_of
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5

@@ -23,18 +23,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.arrays import Array, Positions, Progress
 from .._common.interrupts import steady
-from .._common.threads import numerics
 from ..claims.certificate import Certificate
 from ..exceptions import AssumptionError
-from ..numerics.rows.sparse import stored
-from ..numerics.rows.weights import NO_ROWS
+from ..numerics.context import numerics
+from ..numerics.rows.stored import stored
 from .distances.gram import mechanism_for
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
+from .members import Members, appended, unappended
 from .refitting import refitted
 from .release import drawn, promised
-from .state import Array, Members, Positions, Progress, Settings, State, appended, unappended
+from .request_count import Requests
+from .settings import Settings
+from .state import State
 from .training import solved
 
 __all__ = [
@@ -55,45 +58,6 @@ __all__ = [
 def _values(state: State) -> dict[str, Any]:
     """Return the fields of a state, without those of a model."""
     return {name: getattr(state, name) for name in State.__dataclass_fields__}
-
-
-@dataclass(frozen=True)
-class Requests:
-    """What has been asked of a model so far.
-
-    Attributes
-    ----------
-    releases, since_removal : int
-        Releases drawn, and since the oldest removal, this one included.
-    forgotten : int
-        Rows that a request has named.
-    named : ndarray of int
-        Those of them that had not been overwritten when the last request came.
-    """
-
-    releases: int = 1
-    since_removal: int = 0
-    forgotten: int = 0
-    named: Positions = field(default_factory=lambda: NO_ROWS)
-
-    def followed_by(self, positions: Positions, scrubbed: NDArray[np.bool_]) -> Requests:
-        """Count one more request, which names rows at ``positions``."""
-        return Requests(
-            self.releases + 1,
-            self.since_removal + 1,
-            self.forgotten + len(positions),
-            np.concatenate([self.pending(scrubbed), positions]),
-        )
-
-    def pending(self, scrubbed: NDArray[np.bool_]) -> Positions:
-        """Return the rows named that have still not been overwritten."""
-        out: Positions = self.named[~scrubbed[self.named]]
-        return out
-
-    def released_again(self) -> Requests:
-        """Count one more release without a request."""
-        since = self.since_removal + int(self.since_removal > 0)
-        return replace(self, releases=self.releases + 1, since_removal=since)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from .._common import validate as _validate
 from .._common.progress import shown
 from .._common.whole import reader
 from ..engine.unlearner import Settings
-from ..requests.row_names import Asked
+from ..requests.asked import Asked
 from .base.classifier import LinearClassifier
 from .base.linear import Array
 from .suppressed import SuppressedPredictor, maximum_entropy

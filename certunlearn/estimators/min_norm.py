@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._common.progress import shown
 from .._common.whole import reader, verb
 from ..engine.min_norm import unlearner as interpolation
-from ..engine.state import Settings
+from ..engine.settings import Settings
 from ..exceptions import AssumptionError
 from ..requests.row_names import RowNames
 from .base.verbs import UnlearningEstimator
@@ -69,8 +69,8 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
 
     Notes
     -----
-    Guarantee: see `certunlearn.engine.min_norm.unlearner`.  A pickle holds the retained rows and the secret
-    iterate (a warning says so); deploy `export_predictor` instead.
+    Guarantee: see `certunlearn.engine.min_norm.unlearner`.  A pickle holds the retained rows and
+    the secret iterate (a warning says so); deploy `export_predictor` instead.
 
     Weights of rows matter only where equal rows have different targets, which count as one row
     with their weighted mean, and with more rows than features.  Rows that are linearly dependent

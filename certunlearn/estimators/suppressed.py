@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from .._common import validate as _validate
+from .._common.arrays import Array, Positions, Progress
 from .._common.html import Text, fragment
 from ..engine import unlearner
-from ..engine.state import Array, Positions, Progress
 from ..engine.unlearner import Model
 from ..exceptions import AssumptionError, RowError
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.threads import numerics
-from ..engine.state import Array, Positions, State
+from .._common.arrays import Array, Positions
+from ..engine.state import State
 from ..engine.unlearner import Model
 from ..exceptions import AssumptionError
+from ..numerics.context import numerics
 from ..numerics.rows.weights import Weights
 from ..numerics.solvers.newton_cg import solve
 from .influence import LeftOut, left_out, pulled

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from .._common.arrays import Array, Positions
 from .._common.html import Table, fragment
-from .._common.threads import numerics
 from ..engine.editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
-from ..engine.state import Array, Positions, State
+from ..engine.state import State
 from ..engine.training import solved
 from ..engine.unlearner import Model
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from ..numerics.context import numerics
 from ..numerics.rows.weights import NO_ROWS
 from ..requests.confirmation import Lost, Taken
 from .attribution import influences_of, margins, members_of, reading

@@ -20,14 +20,14 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from .._common.interrupts import steady
 from .._common.whole import serially
+from ..claims.budget import NO_DRIFT, Joint, composed
 from ..claims.certificate import Certificate
 from ..claims.fingerprint import fingerprint, weights_of
-from ..claims.tradeoff import NO_DRIFT, Joint, composed
 from ..engine.unlearner import Model
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, UnknownRowError
 from ..pipeline import ForgettingPipeline
-from ..requests.row_names import Asked
+from ..requests.asked import Asked
 
 _SEARCHES = (GridSearchCV, RandomizedSearchCV)
 _VOTING = (VotingClassifier, VotingRegressor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,12 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from .._common import validate as _validate
-from .._common.rounding import gamma, up
 from .._common.whole import serially
-from ..claims.certificate import Certificate
-from ..claims.consistency import SEEDED
-from ..claims.noise import Geometry, Transfer
-from ..claims.tradeoff import Joint, composed
 from ..engine import unlearner
-from ..engine.release import drawn, promised
+from ..engine.mixture import _mixture
 from ..engine.unlearner import Model
 from ..estimators.base.linear import LinearEstimator
-from ..exceptions import AssumptionError, NotCertifiedError
-from ..linalg.cholesky import norm
+from ..exceptions import AssumptionError
 
 Array = NDArray[np.float64]
 
@@ -32,13 +24,8 @@ Array = NDArray[np.float64]
 _SUM = 1e-9
 #: Numbers of two models that are compared at a time.
 _COMPARED = 1 << 20
-#: Releases of a model have the numbers 0, 1, ...: that of a mixture differs from them all.
-_APART = -1
 #: What must agree, as the models were fitted, whatever their parameters say by now.
 _SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_intercept")
-
-CHOSEN = "the weights of the mixture and its models were chosen without the removed rows"
-COUNTED = "the joint epsilon counts this mixture and its models' releases, no other mixture"
 
 
 def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state: Any = None) -> Any:
@@ -185,94 +172,3 @@ def _same_rows(a: Model, b: Model) -> bool:
         if not (same and np.array_equal(y, y_b) and np.array_equal(w, w_b)):
             return False
     return True
-
-
-def _mixture(
-    models: Sequence[Model], shares: Array, random_state: Any
-) -> tuple[Model, Certificate]:
-    """Return the model whose noise is used, with the mixed release in it, and a certificate."""
-    # The flattest of the norms, by what the user chose alone.
-    base = min(models, key=lambda model: (model.settings.alpha, model.settings.l1))
-    seed = _validate.seed("random_state", random_state)
-    settings, geometry = replace(base.settings, seed=seed), base.gram.geometry
-    with unlearner.numerics(base.W.size):
-        W, distance = _mean(models, shares, geometry)
-        removals = [m.requests.since_removal for m in models]
-        since = sum(removals) + 1 if any(removals) else 0
-        if base.budget is not None:
-            caps = base.budget.caps(since)
-            most = caps.target if since else caps.fit
-            if not distance <= most:
-                raise NotCertifiedError(
-                    f"the mixture was shown to lie within {distance:.3g} of the mean of the "
-                    f"optima, {most:.3g} are promised: fit the models with a smaller tol, or "
-                    "with more noise",
-                    distance=distance,
-                    target=most,
-                )
-        released = drawn(W, settings, base.scale, geometry.noise, _APART)
-        spread = geometry.deviations(1.0)
-    # The joint epsilon counts the models' releases: what they assume is assumed.
-    kept, same = base.members.weights.kept, any(m.gram.same_program for m in models)
-    c = promised(settings, base.budget, since, kept, base.scale, spread, same_program=same)
-    joint = Joint(c.joint_epsilon, c.joint_mu, c.joint_drift)
-    if base.budget is not None and since:
-        parts = [(m.budget, m.requests.since_removal) for m in models]
-        counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
-        joint = composed(counted, base.budget.delta)
-    seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
-    listed = ", ".join(f"{share:.6g}" for share in shares)
-    certificate = replace(
-        c,
-        reference=(
-            f"retraining each of {len(models)} models, same hyper-parameters, on the {kept} "
-            f"retained rows and mixing them with weights {listed}, to within the fit distance"
-        ),
-        conditions=(*dict.fromkeys(seeded), CHOSEN, COUNTED),
-        seeded=SEEDED in seeded,
-        # Its epsilon is that of one release; all of them together are in the joint epsilon.
-        view="release",
-        horizon=None,
-        joint_epsilon=joint.epsilon,
-        joint_mu=joint.mu,
-        joint_drift=joint.drift,
-        removals=max(m.certificate.removals or 0 for m in models),
-        distance=distance,
-        tier="mixture",
-        n_forgotten=max(m.requests.forgotten for m in models),
-    )
-    return replace(base, released=released), certificate
-
-
-def _mean(models: Sequence[Model], shares: Array, geometry: Geometry) -> tuple[Array, float]:
-    """Return the mean of the secret iterates and its distance to the mean of the exact optima.
-
-    Parameters
-    ----------
-    shares : ndarray of shape (n_models,)
-        Not negative; whatever they sum to, the optimum meant is ``sum_i shares_i W_i^*``.
-    geometry : Geometry
-        The norm.
-
-    Notes
-    -----
-    Guarantee: the distance is an upper bound.  Proof: proofs/mixture.md
-    """
-    W, size, distance = np.zeros_like(models[0].W), np.zeros_like(models[0].W), 0.0
-    for model, share in zip(models, shares, strict=True):
-        W = W + share * model.W
-        size = size + share * np.abs(model.W)
-        carried = _carried(geometry, model.gram.geometry) * model.reached.distance
-        distance = up(distance + share * carried, 4)
-    # A product and at most as many sums as there are models, for each coefficient.
-    size = gamma(len(models) + 1) * size * (1 + 1e-12)
-    flat = geometry.mechanism == "isotropic"
-    rounding = norm(size) if flat else norm(geometry.half_size @ size)
-    return W, up(distance + rounding * (1 + 1e-9))
-
-
-def _carried(to: Geometry, of: Geometry) -> float:
-    """Return c such that a distance in one norm is at most c times that in the other."""
-    if to.mechanism == "isotropic" or to is of:
-        return 1.0
-    return Transfer.between(to, of.gram).c

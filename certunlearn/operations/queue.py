@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._common import validate as _validate
+from .._common.arrays import Positions
 from .._common.interrupts import steady
 from .._common.whole import Guard, serialised
-from ..engine.state import Positions
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import (
     BatchRefusedError,
@@ -23,7 +23,7 @@ from ..exceptions import (
     UnknownRowError,
 )
 from ..pipeline import ForgettingPipeline
-from ..requests.row_names import Asked
+from ..requests.asked import Asked
 from .receipt import Receipt
 from .request import (
     MONTH,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
+from .._common.arrays import Positions
 from .._common.fields import loaded, typed
 from .._common.html import Table, fragment
 from ..claims.certificate import Certificate
-from ..engine.state import Positions
 from .request import Extension, Request, counted, day, time_of
 
 VERSION = 1

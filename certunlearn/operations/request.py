@@ -13,12 +13,13 @@ from typing import Any, Self
 import numpy as np
 
 from .._common import validate as _validate
+from .._common.arrays import Positions
 from .._common.fields import loaded
 from .._common.html import Table, fragment
-from ..engine.state import Positions
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import BatchRefusedError, CertunlearnError, ConfirmationNeededError, RowError
-from ..requests.row_names import GROUP, Asked, RowNames, _is_pandas, listed
+from ..requests.asked import GROUP, Asked, _is_pandas, listed
+from ..requests.row_names import RowNames
 
 VERSION = 1
 #: The month of art. 12(3) GDPR.

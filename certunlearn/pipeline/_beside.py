@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import process_routing
 
-from ..engine.state import Positions
+from .._common.arrays import Positions
 from ..exceptions import AssumptionError
 from ._kinds import joined, settled
 

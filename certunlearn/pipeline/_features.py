@@ -8,11 +8,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import _safe_indexing
 
+from .._common.arrays import Positions
 from ..engine import unlearner
-from ..engine.state import Positions
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
-from ..requests.row_names import _is_pandas
+from ..requests.asked import _is_pandas
 
 #: Entries that a sparse result may have once it is written out, about 1.6 GB.
 MOST_ENTRIES = 200_000_000

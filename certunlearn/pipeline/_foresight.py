@@ -18,8 +18,8 @@ from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..insight.lookalikes import Neighbours
 from ..insight.noise_cost import NoiseCost
 from ..insight.preview import Preview
+from ..requests.asked import Asked
 from ..requests.change import Change
-from ..requests.row_names import Asked
 from ._plan import Plan
 
 

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..exceptions import AssumptionError
-from ..requests.row_names import _is_pandas
+from ..requests.asked import _is_pandas
 
 
 def _is_polars(X: Any) -> bool:

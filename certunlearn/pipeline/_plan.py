@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.state import Positions
+from .._common.arrays import Positions
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..requests.change import Change

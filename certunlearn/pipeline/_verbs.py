@@ -10,12 +10,12 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from .._common.arrays import Positions
 from .._common.whole import Guard, Whole, verb
-from ..engine.state import Positions
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, RowError
+from ..requests.asked import Asked
 from ..requests.change import Change
-from ..requests.row_names import Asked
 from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._foresight import Foresight

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._common import validate as _validate
-from ..engine.state import Members, Positions
+from .._common.arrays import Positions
+from ..engine.members import Members
 from ..exceptions import AssumptionError, ConfirmationNeededError
 
 #: A request beyond this share of the training set deserves a second look.

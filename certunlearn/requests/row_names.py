@@ -5,38 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import AlreadyForgottenError, AmbiguousRowError, RowError, UnknownRowError
+from .asked import GROUP, Asked, _is_pandas, _some, listed
 from .labels import Labels
 from .metadata import Metadata
-
-#: A tuple is one group, as pandas would name it.
-GROUP = (str, bytes, tuple)
-_SHOWN = 5
-
-
-def _some(values: Any) -> str:
-    """Return the first few of ``values`` for a message."""
-    values = [v.item() if isinstance(v, np.generic) else v for v in list(values)]
-    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return ", ".join(repr(v) for v in values[:_SHOWN]) + more
-
-
-def _is_pandas(value: Any, name: str) -> bool:
-    """Whether ``value`` is a pandas object whose class or base is called ``name``."""
-    return any(
-        c.__name__ == name and c.__module__.split(".")[0] == "pandas" for c in type(value).__mro__
-    )
-
-
-def listed(asked: Any, single: tuple[type, ...] = (str, bytes)) -> list[Any]:
-    """Return the labels asked for, of which there may be just one: what is of a ``single`` type."""
-    one = isinstance(asked, single) or not hasattr(asked, "__iter__")
-    return [asked] if one else list(asked)
 
 
 def _looked_up(
@@ -47,21 +24,6 @@ def _looked_up(
         return [(label, find(label)) for label in listed(asked)]
     except TypeError as error:
         raise RowError(f"{name} must be hashable: {error}") from None
-
-
-class Asked(NamedTuple):
-    """The ways of naming rows, of which a request uses one."""
-
-    which: Any = None
-    rows: Any = None
-    row_ids: Any = None
-    groups: Any = None
-    where: Any = None
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """The ways that are keywords of a request, with what they are given."""
-        return {name: value for name, value in self._asdict().items() if name != "which"}
 
 
 def _static(mask: Any, n: int) -> NDArray[np.bool_] | None:

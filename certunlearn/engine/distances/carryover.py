@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from ..._common.rounding import UNIT_ROUNDOFF, gamma, up
 from ...claims.bounds import distance_measured
 from ...claims.noise import Geometry, Transfer
-from ...linalg.cholesky import Factor, factorise, growth, norm, whitened_norm
-from ...numerics.objective.objective import Curvature, Objective, flat, folded, within, without
+from ...linalg.cholesky import Factor, factorise, growth, whitened_norm
+from ...linalg.norms import norm
+from ...numerics.objective.curvature import Curvature, within, without
+from ...numerics.objective.objective import Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.objective.share import Share
-from .ruler import Reached
+from .reached import Reached
 
 Array = NDArray[np.float64]
 #: Edits since the last pass may have removed at most this share of B_0 in any direction.

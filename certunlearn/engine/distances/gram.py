@@ -8,21 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...claims.budget import Caps
 from ...claims.noise import Geometry
-from ...claims.tradeoff import Caps
 from ...exceptions import AssumptionError, NotCertifiedError
 from ...linalg.cholesky import Factor, factorise
 from ...linalg.diagonal import Diagonal
 from ...numerics.losses.margins import positive, stronger
 from ...numerics.objective.by_rows import gram_factor
-from ...numerics.objective.diagonal_gram import diagonal_of
-from ...numerics.objective.objective import Curvature, Objective
-from ...numerics.rows.sparse import Rows
+from ...numerics.objective.curvature import Curvature
+from ...numerics.objective.diagonal_gram import MOST_FORMED, diagonal_of
+from ...numerics.objective.objective import Objective
+from ...numerics.rows.stored import Rows
 from ...numerics.rows.weights import Weights
 
 Array = NDArray[np.float64]
-#: Of sparse rows with more coefficients a class the Gram matrix is not formed.
-MOST_FORMED = 3_000
 
 
 @dataclass(frozen=True)

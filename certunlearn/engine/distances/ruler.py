@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..._common.rounding import UNIT_ROUNDOFF, up
 from ...claims.bounds import distance_measured
 from ...claims.noise import Geometry, Transfer
-from ...linalg.cholesky import norm
+from ...linalg.norms import norm
 from ...numerics.objective.objective import Measurement, Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
 
@@ -32,28 +32,6 @@ class Distance(NamedTuple):
     stepped: Array
     loose: float
     floor: bool
-
-
-class Reached(NamedTuple):
-    """An iterate, its certified distance, and what that was shown with.
-
-    ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from;
-    ``quadratic`` is None where no Hessian was ever formed.
-    """
-
-    W: Array
-    distance: float
-    quadratic: QuadraticModel | None
-    tier: str
-    measured: Array
-    measurement: Measurement
-
-    @property
-    def model(self) -> QuadraticModel:
-        """The model of the curvature, where there is one."""
-        if self.quadratic is None:
-            raise RuntimeError("this distance was shown without a model of the curvature")
-        return self.quadratic
 
 
 @dataclass(frozen=True)

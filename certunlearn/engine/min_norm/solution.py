@@ -23,7 +23,7 @@ from ...claims.least_squares import (
     singular_floor,
 )
 from ...exceptions import AssumptionError
-from ...linalg.cholesky import norm
+from ...linalg.norms import norm
 from ...numerics.rows.scaled import ScaledRows
 from ...numerics.rows.weights import Weights
 

@@ -22,31 +22,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import Array, Positions, Progress
 from ..._common.interrupts import deferred, steady
 from ..._common.threads import blas_threads
+from ...claims.budget import Budget
 from ...claims.certificate import Certificate
-from ...claims.tradeoff import Budget
 from ...exceptions import NotCertifiedError
-from ...linalg.cholesky import norm
+from ...linalg.norms import norm
 from ...numerics.losses.margins import Columnwise
 from ...numerics.losses.pointwise import Squared
 from ...numerics.rows.scaled import ScaledRows
 from ...numerics.rows.units import Sums, wanted
 from ...numerics.rows.weights import NO_ROWS, Weights
+from ..members import Members, appended, unappended
 from ..release import drawn, promised
-from ..state import (
-    UNNOISED,
-    Array,
-    Members,
-    Positions,
-    Progress,
-    Settings,
-    appended,
-    budget_of,
-    scale_of,
-    unappended,
-)
-from ..unlearner import Requests
+from ..request_count import Requests
+from ..settings import UNNOISED, Settings, budget_of
+from ..state import scale_of
 from . import solution as min_norm
 from .solution import Solution
 

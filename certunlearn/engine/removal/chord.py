@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..distances.ruler import Array, Reached, Ruler
+from ..distances.reached import Reached
+from ..distances.ruler import Array, Ruler
 
 #: A further pass must be expected to reduce the distance at least so much.
 _WORTHWHILE = 0.5

@@ -14,8 +14,9 @@ from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.quadratic import QuadraticModel
 from ..distances.gram import Gram
-from ..distances.ruler import Array, Reached
-from .refresh import Goal, refresh
+from ..distances.reached import Goal, Reached
+from ..distances.ruler import Array
+from .refresh import refresh
 from .refresh_composite import refresh_composite
 from .refresh_matrix_free import refresh_matrix_free
 from .separation import refuse_separable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,20 +11,13 @@ from ...claims.noise import Geometry
 from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.quadratic import QuadraticModel, model_at, unfactored
 from ...numerics.solvers.newton import Verdict, at_floor, newton
-from ..distances.ruler import Array, Distance, Reached, Rulers
+from ..distances.reached import Goal, Reached
+from ..distances.ruler import Array, Distance, Rulers
 from .separation import no_convergence, refuse_separable
 
 #: The unmeasured part of the bound may be this share of the measured one, so that the bound is at
 #: most (1 + 0.19) / (1 - 0.19) < 1.5 times the truth.
 TIGHT = 0.19
-
-
-class Goal(NamedTuple):
-    """What to reach: a certified distance (relative to ||W||_A if so) and a gradient norm."""
-
-    distance: float
-    relative: bool
-    tol: float
 
 
 def refresh(

@@ -18,8 +18,8 @@ from ...exceptions import AssumptionError
 from ...numerics.objective.objective import Measurement, Objective, flat
 from ...numerics.objective.quadratic import QuadraticModel, model_at, unfactored
 from ...numerics.solvers.proximal import least_subgradient, proximal_newton
-from ..distances.ruler import Array, Reached, Ruler, Rulers
-from .refresh import Goal
+from ..distances.reached import Goal, Reached
+from ..distances.ruler import Array, Ruler, Rulers
 from .separation import no_convergence
 
 

@@ -16,14 +16,16 @@ from ..._common.rounding import UNIT_ROUNDOFF, down, gamma, up
 from ...claims.bounds import distance_from_decrement
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
-from ...linalg.cholesky import factorise, largest_eigenvalue, norm, spectral_norm
+from ...linalg.cholesky import factorise
 from ...linalg.diagonal import Diagonal
+from ...linalg.norms import largest_eigenvalue, norm, spectral_norm
 from ...numerics.losses.margins import positive
-from ...numerics.objective.objective import Curvature, Measurement, Objective
+from ...numerics.objective.curvature import Curvature
+from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.solvers.newton_cg import at_floor, newton_cg
 from ..distances.gram import Gram
-from ..distances.ruler import Array, Reached
-from .refresh import Goal
+from ..distances.reached import Goal, Reached
+from ..distances.ruler import Array
 from .separation import no_convergence
 
 #: What underflow may have added to a sum of probabilities' products, a unit of weight.

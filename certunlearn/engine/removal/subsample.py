@@ -8,7 +8,7 @@ import numpy as np
 
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
-from ...linalg.cholesky import norm
+from ...linalg.norms import norm
 from ...numerics.objective.objective import Measurement, Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.rows.weights import Weights

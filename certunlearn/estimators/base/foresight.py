@@ -19,8 +19,9 @@ from ...insight.influence import LeftOut, unit_of
 from ...insight.lookalikes import Neighbours
 from ...insight.noise_cost import NoiseCost, measured
 from ...insight.preview import Preview
+from ...requests.asked import Asked
 from ...requests.confirmation import Lost, Taken
-from ...requests.row_names import Asked, RowNames
+from ...requests.row_names import RowNames
 
 
 class Foresight:

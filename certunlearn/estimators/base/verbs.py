@@ -16,14 +16,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ..._common import validate as _validate
 from ..._common.progress import shown
 from ..._common.whole import verb
+from ...claims.budget import VIEWS
 from ...claims.certificate import Certificate
-from ...claims.tradeoff import VIEWS
 from ...engine import unlearner
 from ...engine.unlearner import Model
 from ...exceptions import RowError
 from ...insight.noise_cost import warn_if_drowned
+from ...requests.asked import Asked
 from ...requests.change import Change, Changes
-from ...requests.row_names import Asked, RowNames
+from ...requests.row_names import RowNames
 from .foresight import Foresight
 from .upkeep import Upkeep
 

@@ -68,3 +68,7 @@ def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
         best = min(best, top)
         v = np.maximum(moved / float(moved.max()), _LEAST)
     return up(best * (1.0 + gamma(rows.p + objective.sum_length + 32)) * (1.0 + 1e-9))
+
+
+#: Of sparse rows with more coefficients a class the Gram matrix is not formed.
+MOST_FORMED = 3_000

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, dia_array
 
-from ..losses.margins import TINY, Loss, Softmax, counted, slopes
+from ..losses.margins import TINY, Loss, Softmax
+from ..losses.slopes import counted, slopes
 
 Array = NDArray[np.float64]
 

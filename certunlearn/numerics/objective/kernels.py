@@ -14,7 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..losses.margins import Loss, Softmax, counted, slopes
+from ..losses.margins import Loss, Softmax
+from ..losses.slopes import counted, slopes
 
 
 def _wide(block: Any) -> Any:

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...exceptions import AssumptionError
-from ...linalg.cholesky import norm
+from ...linalg.norms import norm
 from ..losses.margins import Loss
-from ..rows.sparse import Rows
+from ..rows.stored import Rows
 from ..rows.weights import Weights
+from .curvature import Curvature
 from .share import Share
 
 Array = NDArray[np.float64]
@@ -51,43 +52,6 @@ class Measurement(NamedTuple):
     margin_error: float
     rounding: Array
     slope_error: float
-
-
-class Curvature(NamedTuple):
-    """A computed Hessian, its diagonal before any subtraction, and its entrywise error.
-
-    ``|matrix - H| <= error * g g'`` with ``g^2 = diagonal``, H being the Hessian at margins that
-    are off by at most the margin error of the measurement at the same W.
-    """
-
-    matrix: Array
-    diagonal: Array
-    error: float
-
-
-def without(c: Curvature, gone: Array, count: int, error: float) -> Curvature:
-    """Return ``c`` with the contribution ``gone`` of ``count`` rows taken out.
-
-    ``error`` is the relative entrywise error of ``gone``, in the sense of `Curvature`.
-
-    Notes
-    -----
-    Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
-    """
-    return Curvature(c.matrix - gone, c.diagonal, c.error + gamma(count + 10) + error)
-
-
-def within(c: Curvature, new: Array, diagonal: Array, count: int, error: float) -> Curvature:
-    """Return ``c`` with the contribution ``new`` of ``count`` rows put in.
-
-    ``diagonal`` is that of ``new`` before any subtraction, ``error`` its relative entrywise
-    error, both in the sense of `Curvature`.
-
-    Notes
-    -----
-    Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
-    """
-    return Curvature(c.matrix + new, c.diagonal + diagonal, c.error + gamma(count + 10) + error)
 
 
 def flat(W: Array) -> Array:

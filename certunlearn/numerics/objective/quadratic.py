@@ -13,7 +13,8 @@ from ...linalg.cholesky import Factor, factorise
 from ..losses.margins import stronger
 from ..rows.weights import Weights
 from .by_rows import hessian_factor
-from .objective import Curvature, Objective, without
+from .curvature import Curvature, without
+from .objective import Objective
 
 Array = NDArray[np.float64]
 #: A factor whose error moves the Hessian by more than this is worth a second look.

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
-from ...linalg.cholesky import Factor, spectral_norm, whitened_norm
-from ..losses.margins import TINY, Loss, Softmax, slopes
+from ...linalg.cholesky import Factor, whitened_norm
+from ...linalg.norms import spectral_norm
+from ..losses.margins import TINY, Loss, Softmax
+from ..losses.slopes import slopes
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.interrupts import checkpoint
-from ..._common.threads import forked, numerics, refuse_forked
+from ..._common.threads import forked, refuse_forked
+from ..context import numerics
 
 Array = NDArray[np.float64]
 

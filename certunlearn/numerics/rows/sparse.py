@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, issparse
 
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
-from .dense import CHUNK, DenseRows, Store, _power_above
+from .dense import CHUNK, Store, _power_above
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -209,13 +209,3 @@ class SparseRows(Store):
         used = self.nnz
         state.update(_data=self._data[:used], _indices=self._indices[:used], _column_max=None)
         return state
-
-
-Rows = DenseRows | SparseRows
-
-
-def stored(X: Any, labels: NDArray[Any], *, intercept: bool) -> Rows:
-    """Return a store of the kind that the features are of."""
-    kind: Any = SparseRows if issparse(X) else DenseRows
-    out: Rows = kind(X, labels, intercept=intercept)
-    return out

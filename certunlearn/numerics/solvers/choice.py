@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...engine.distances.gram import MOST_FORMED
 from ...exceptions import AssumptionError
+from ..objective.diagonal_gram import MOST_FORMED
 
 SOLVERS = ("auto", "newton-cholesky", "newton-cg", "lbfgs")
 #: Up to so many coefficients "auto" factors the Hessian: its state then fits 432 MB.

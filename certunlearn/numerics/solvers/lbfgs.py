@@ -15,7 +15,8 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from ...linalg.cholesky import Factor, norm
+from ...linalg.cholesky import Factor
+from ...linalg.norms import norm
 from ..losses.margins import Loss
 from ..objective import kernels as sweeps
 from ..objective.objective import Objective

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...linalg.cholesky import Factor, norm
+from ...linalg.cholesky import Factor
 from ...linalg.diagonal import Diagonal
+from ...linalg.norms import norm
 from ..objective.objective import Measurement, Objective
-from .newton import backtracked
+from .line_search import backtracked
 
 Array = NDArray[np.float64]
 #: Bounds on the relative residual of a Newton system, in the norm of G^{-1}.

@@ -15,7 +15,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ..objective.objective import Measurement, Objective, flat, folded
 from ..objective.quadratic import QuadraticModel, model_at
-from .newton import SHORTEST, STALE, searched
+from .line_search import SHORTEST, searched
+from .newton import STALE
 
 Array = NDArray[np.float64]
 #: Sweeps of coordinate descent before the support is taken at its word.

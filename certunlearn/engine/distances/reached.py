@@ -1,0 +1,43 @@
+"""What was reached: an iterate, the distance shown for it, and with which model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...numerics.objective.objective import Measurement
+from ...numerics.objective.quadratic import QuadraticModel
+
+Array = NDArray[np.float64]
+
+
+class Reached(NamedTuple):
+    """An iterate, its certified distance, and what that was shown with.
+
+    ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from;
+    ``quadratic`` is None where no Hessian was ever formed.
+    """
+
+    W: Array
+    distance: float
+    quadratic: QuadraticModel | None
+    tier: str
+    measured: Array
+    measurement: Measurement
+
+    @property
+    def model(self) -> QuadraticModel:
+        """The model of the curvature, where there is one."""
+        if self.quadratic is None:
+            raise RuntimeError("this distance was shown without a model of the curvature")
+        return self.quadratic
+
+
+class Goal(NamedTuple):
+    """What to reach: a certified distance (relative to ||W||_A if so) and a gradient norm."""
+
+    distance: float
+    relative: bool
+    tol: float

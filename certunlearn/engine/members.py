@@ -1,0 +1,157 @@
+"""Which rows are in the training set, and how much they count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._common.arrays import Array, Positions
+from .._common.interrupts import steady
+from ..exceptions import AssumptionError
+from ..numerics.rows.dense import CHUNK
+from ..numerics.rows.sparse import SparseRows
+from ..numerics.rows.stored import Rows
+from ..numerics.rows.units import Sums, wanted
+from ..numerics.rows.weights import Weights, exact_sum
+from .settings import Settings
+
+
+def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[Any, NDArray[Any], Array]]:
+    """Yield (features, labels, weights) of all rows; features only where they are needed."""
+    if not sums.lengths:
+        yield None, rows.labels, weight
+    elif isinstance(rows, SparseRows):
+        rows.reads += rows.n
+        for here, X in rows.parts():
+            yield X, rows.labels[here], weight[here]
+    else:
+        for at, X in rows.chunks(CHUNK):
+            here = slice(at, at + len(X))
+            yield X, rows.labels[here], weight[here]
+
+
+def _counts(rows: Rows, positions: Any, least: int = 0) -> NDArray[np.int64]:
+    """Count the rows of each class code; of all together where labels are targets."""
+    if rows.classed:
+        return np.bincount(rows.labels[positions], minlength=least)
+    return np.array([len(rows.labels[positions])])
+
+
+@dataclass(frozen=True)
+class Members:
+    """The training set: which rows of the store, with what weight, of which classes.
+
+    Attributes
+    ----------
+    weights : Weights
+        Sample weights; 0 for rows outside the training set.
+    counts : ndarray of int
+        Rows of positive weight of each class code; of all where labels are targets.
+    mass : Fraction or None
+        The sum of the weights, exactly: the same whatever was removed on the way.  None where no
+        penalty depends on it.
+    classed : bool
+        Whether labels are class codes.
+    sums : Sums or None
+        Exact sums that the unit of the noise is made of; None without noise.
+    """
+
+    weights: Weights
+    counts: NDArray[np.int64]
+    mass: Fraction | None = None
+    classed: bool = True
+    sums: Sums | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, rows: Rows, weight: Array) -> Members:
+        """Count an array of weights (n,), which must not be written to afterwards."""
+        counts, sums = _counts(rows, weight > 0), None
+        mass = exact_sum(weight) if settings.per_weight else None
+        if settings.noise > 0:
+            sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
+            sums = sums.over(_parts(rows, sums, weight))
+        return cls(Weights.of(weight), counts, mass, rows.classed, sums)
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """Class codes among the training set; a single 0 where labels are targets.
+
+        Raises
+        ------
+        AssumptionError
+            If there are fewer than two classes, or no rows.
+        """
+        live = np.flatnonzero(self.counts)
+        if not self.classed:
+            if not len(live):
+                raise AssumptionError("no row has positive weight: there is nothing to train on")
+            return live
+        if len(live) < 2:
+            raise AssumptionError(
+                f"the rows of positive weight hold {len(live)} class"
+                f"{'' if len(live) == 1 else 'es'}:"
+                " this classifier needs samples of at least 2 classes"
+            )
+        return live
+
+    def without(self, rows: Rows, gone: Positions) -> Members:
+        """Return the training set without rows that have positive weight in it."""
+        lost = _counts(rows, gone, len(self.counts))
+        weight = self.weights.at(gone)
+        return replace(
+            self,
+            weights=self.weights.without(gone),
+            counts=self.counts - lost,
+            mass=None if self.mass is None else self.mass - exact_sum(weight),
+            sums=None if self.sums is None else self.sums - self._share(rows, gone, weight),
+        )
+
+    def extended(self, rows: Rows, weight: Array) -> Members:
+        """Return the training set with the store's last rows in it, weighted so."""
+        new = len(self.weights) + np.flatnonzero(weight > 0)
+        counts = _counts(rows, new, len(self.counts))
+        counts[: len(self.counts)] += self.counts
+        return replace(
+            self,
+            weights=self.weights.extended(weight),
+            counts=counts,
+            mass=None if self.mass is None else self.mass + exact_sum(weight),
+            sums=None
+            if self.sums is None
+            else self.sums + self._share(rows, new, weight[weight > 0]),
+        )
+
+    def _share(self, rows: Rows, positions: Positions, weight: Array) -> Sums:
+        """Return the sums over a few rows."""
+        assert self.sums is not None
+        X = rows.features(positions) if self.sums.lengths else None
+        return self.sums.over([(X, rows.labels[positions], weight)])
+
+
+@contextmanager
+def appended(rows: Any, known: int, X: Any, labels: NDArray[Any]) -> Iterator[None]:
+    """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
+    with steady():
+        unappended(rows, known)
+        rows.append(X, labels)
+    try:
+        yield
+    except GeneratorExit:
+        # Whoever drops this does so at any time: the next verb overwrites them.
+        raise
+    except BaseException:
+        unappended(rows, known)
+        raise
+
+
+def unappended(rows: Any, known: int) -> None:
+    """Overwrite and drop all rows behind the ``known`` ones: those of an edit not taken over."""
+    with steady():
+        if rows.n > known:
+            rows.withdraw(rows.n - known)

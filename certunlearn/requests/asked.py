@@ -1,0 +1,48 @@
+"""What a request names, as it was asked."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+#: A tuple is one group, as pandas would name it.
+GROUP = (str, bytes, tuple)
+
+
+_SHOWN = 5
+
+
+def _some(values: Any) -> str:
+    """Return the first few of ``values`` for a message."""
+    values = [v.item() if isinstance(v, np.generic) else v for v in list(values)]
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(repr(v) for v in values[:_SHOWN]) + more
+
+
+def _is_pandas(value: Any, name: str) -> bool:
+    """Whether ``value`` is a pandas object whose class or base is called ``name``."""
+    return any(
+        c.__name__ == name and c.__module__.split(".")[0] == "pandas" for c in type(value).__mro__
+    )
+
+
+def listed(asked: Any, single: tuple[type, ...] = (str, bytes)) -> list[Any]:
+    """Return the labels asked for, of which there may be just one: what is of a ``single`` type."""
+    one = isinstance(asked, single) or not hasattr(asked, "__iter__")
+    return [asked] if one else list(asked)
+
+
+class Asked(NamedTuple):
+    """The ways of naming rows, of which a request uses one."""
+
+    which: Any = None
+    rows: Any = None
+    row_ids: Any = None
+    groups: Any = None
+    where: Any = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The ways that are keywords of a request, with what they are given."""
+        return {name: value for name, value in self._asdict().items() if name != "which"}

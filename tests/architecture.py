@@ -1,0 +1,156 @@
+"""The house: which wing may import which; ``python -m tests.architecture`` prints it by floors."""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections import Counter
+from pathlib import Path
+
+import certunlearn
+
+ROOT = Path(certunlearn.__file__).parent
+#: What each wing may import; `exceptions` and `_version` are open to all.
+MAY = {
+    "_common": set(),
+    "linalg": {"_common"},
+    "claims": {"_common", "linalg"},
+    "numerics": {"_common", "linalg"},
+    "engine": {"_common", "linalg", "claims", "numerics"},
+    "requests": {"_common", "numerics", "engine"},
+    "insight": {"_common", "linalg", "numerics", "engine", "requests"},
+    "estimators": {"_common", "claims", "numerics", "engine", "requests", "insight"},
+    "displays": {"_common", "claims", "requests"},
+    "pipeline": {"_common", "claims", "numerics", "engine", "requests", "insight", "estimators"},
+    "operations": {
+        "_common",
+        "claims",
+        "numerics",
+        "engine",
+        "requests",
+        "estimators",
+        "pipeline",
+    },
+    "cli": {"_common", "claims", "estimators", "operations"},
+}
+OPEN = {"exceptions", "_version"}
+EDGES = OPEN | {"__init__", "__main__"}
+#: Inside a wing: rooms of one floor do not import one another, and lower ones no higher ones.
+FLOORS = {
+    "numerics": [{"context", "losses"}, {"rows"}, {"objective"}, {"solvers"}],
+    "engine": [
+        {"distances", "settings", "request_count"},
+        {"removal", "members"},
+        {"state"},
+        {"training"},
+        {"editing", "refitting"},
+        {"release"},
+        {"unlearner"},
+        {"min_norm", "mixture"},
+    ],
+}
+#: The stores of rows write, scrub and sum through the kernels; those know nothing of them.
+ALLOWED = {("rows", "objective.kernels"), ("rows", "objective.host_kernels")}
+
+
+def files():
+    return sorted(ROOT.rglob("*.py"))
+
+
+def parts(path):
+    return path.relative_to(ROOT).with_suffix("").parts
+
+
+def imports(path):
+    """Yield what a file imports of the package, as parts of a dotted name; inside functions too."""
+    package = parts(path)[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = (*package[: len(package) - (node.level - 1)], *(node.module or "").split("."))
+            base = tuple(p for p in base if p)
+            if (ROOT / "/".join(base)).is_dir():
+                yield from ((*base, alias.name) for alias in node.names)
+            else:
+                yield base
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            assert not any((n or "").startswith("certunlearn") for n in names), path
+
+
+def arrows():
+    """Count the imports between wings: {(here, there): how many}."""
+    found = Counter()
+    for path in files():
+        here = parts(path)[0]
+        for target in imports(path):
+            if here not in EDGES and target[0] not in EDGES | {here}:
+                found[here, target[0]] += 1
+    return found
+
+
+def upward():
+    """List the imports that the walls forbid."""
+    out = [f"{a} imports {b}" for a, b in arrows() if b not in MAY.get(a, set())]
+    for path in files():
+        wing, *rest = parts(path)
+        for target in imports(path) if wing in FLOORS else ():
+            here, there = rest[0], ".".join(target[1:3])
+            if target[0] != wing or there.split(".")[0] == here or (here, there) in ALLOWED:
+                continue
+            floor = {room: i for i, rooms in enumerate(FLOORS[wing]) for room in rooms}
+            if not floor[there.split(".")[0]] < floor[here]:
+                out.append(f"{wing}.{here} imports {wing}.{there}")
+    return sorted(out)
+
+
+def floors():
+    """Lay each wing on the floor above all that it imports: [[wing, ...], ...] from below."""
+    level, known = {}, {a: {b for x, b in arrows() if x == a} for a in MAY}
+    while len(level) < len(known):
+        ready = [w for w in known if w not in level and known[w] <= set(level)]
+        if not ready:
+            raise ValueError(f"wings import one another: {sorted(set(known) - set(level))}")
+        level |= {w: 1 + max((level[b] for b in known[w]), default=-1) for w in ready}
+    return [[w for w in level if level[w] == i] for i in range(1 + max(level.values()))]
+
+
+def measures():
+    """Lines, comments and uses of Any in the package."""
+    texts = [path.read_text() for path in files()]
+    lines = sum(len(text.splitlines()) for text in texts)
+    comments = sum(
+        token.type == tokenize.COMMENT
+        for text in texts
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+    )
+    uses = sum(len(re.findall(r"\bAny\b", text)) for text in texts)
+    rooms = sum(1 for p in ROOT.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists())
+    return {
+        "files": len(texts),
+        "lines": lines,
+        "rooms at the root": rooms,
+        "longest file": max(len(text.splitlines()) for text in texts),
+        "comments per 100 lines": round(100 * comments / lines, 1),
+        "Any per 1000 lines": round(1000 * uses / lines, 1),
+    }
+
+
+def main():
+    """Print the floors from the top down, and return whether an import goes up."""
+    found = arrows()
+    for i, wings in reversed(list(enumerate(floors()))):
+        for wing in wings:
+            below = ", ".join(f"{b} {n}" for (a, b), n in sorted(found.items()) if a == wing)
+            print(f"{i:2}  {wing:<11} imports {below or 'nothing'}")
+    print(f"\n{len(floors())} floors, {len(found)} arrows, {sum(found.values())} imports on them")
+    for name, value in measures().items():
+        print(f"{value:>7} {name}")
+    for fault in upward():
+        print(f"UP: {fault}")
+    return bool(upward())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
