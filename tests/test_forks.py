@@ -103,7 +103,7 @@ def test_passes_are_refused_and_everything_else_goes_on():
 @pytest.mark.long
 def test_pickles_pipelines_and_queues_in_children():
     run("""
-        model = CertifiedLogReg().fit(X, y)
+        model = CertifiedLogReg(view="release").fit(X, y)
         data = pickle.dumps(model)
         assert child(lambda: pickle.loads(data).forget([7, 9]).n_forgotten_) == 2
         assert "ForkedError" in child(lambda: pickle.loads(data).fit(X, y) and "fitted")

@@ -148,7 +148,7 @@ class World:
     def state(self, model):
         """Everything a caller can see of a model, but for how long it took."""
         head = getattr(model, "head", model)
-        c = replace(head.certificate_, seconds=0.0, passes=0, distance=0.0)
+        c = replace(head.certificate_, seconds=0.0, passes=0, distance=0.0, issued=None)
         shown = [head.coef_.tobytes(), np.asarray(head.intercept_).tobytes(), c, head.solver_]
         shown += [head.n_retained_, head.n_forgotten_, [e["event"] for e in head.history_]]
         shown += [head._names.n, head._model.members.weights.array.tobytes(), head._model.requests]

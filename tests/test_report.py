@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from certunlearn.cli.main import main
 
 from certunlearn import CertifiedLogReg, ForgetQueue, Receipt, __version__, certificate_report
 from certunlearn._common.html import _marked, percent, upwards
@@ -22,6 +21,7 @@ from certunlearn.claims import noise
 from certunlearn.claims.budget import calibrate
 from certunlearn.claims.certificate import Certificate
 from certunlearn.claims.glossary import MECHANISMS
+from certunlearn.cli.main import main
 
 HOSTILE = [
     "<script>alert(1)</script>",

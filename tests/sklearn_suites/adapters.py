@@ -8,6 +8,7 @@ left out.
 import inspect
 
 import numpy as np
+import sklearn
 from scipy.sparse import issparse
 from sklearn import linear_model, svm
 from sklearn.linear_model import _logistic
@@ -155,5 +156,6 @@ def substitute():
     """Put the certified classes in the place of scikit-learn's, for modules imported later."""
     for name, cls in ADAPTED.items():
         setattr(svm if name == "LinearSVC" else linear_model, name, cls)
-    # The tests of scikit-learn 1.6 take it from where it is defined.
-    _logistic.LogisticRegression = ADAPTED["LogisticRegression"]
+    if sklearn.__version__.startswith("1.6."):
+        # Its tests take it from where it is defined; later ones would meet it inside the CV class.
+        _logistic.LogisticRegression = ADAPTED["LogisticRegression"]
