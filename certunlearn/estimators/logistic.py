@@ -55,7 +55,7 @@ class CertifiedLogReg(LinearClassifier):
     noise : float
         sigma over a scale of the retained rows, so that it means the same in any units.  With
         "gram", the fraction of a coefficient's (Laplace) standard error that is added as noise;
-        with "isotropic" the same on average over the rows, as one standard deviation for every
+        with "isotropic" half of that on average over the rows, as one standard deviation for every
         coefficient; with "objective" the standard deviation of the linear term of the perturbed
         quadratic model, over the size of one row's gradient.  0 releases the optimum and claims
         nothing.

@@ -44,10 +44,10 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         to one distance, which falls like ``1 / sqrt(horizon)``.  Later ones are covered as well,
         by distances that fall like 1 / t.
     noise : float
-        What one release adds to the predictions of the retained rows, as a share of the targets'
-        standard deviation: it costs at most noise^2 of R^2 there.  Every coefficient gets the same
-        noise, the only geometry there is: the Gram matrix is singular.  0 releases the optimum and
-        claims nothing.
+        Twice what one release adds to the predictions of the retained rows, as a share of the
+        targets' standard deviation: it costs at most noise^2 / 4 of R^2 there.  Every coefficient
+        gets the same noise, the only geometry there is: the Gram matrix is singular.  0 releases
+        the optimum and claims nothing.
     random_state : int, RandomState or None
         None draws noise from the operating system's generator.  A seed makes releases
         reproducible, hence not private; the certificate says so.
@@ -105,7 +105,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         delta: float = 1e-6,
         view: str = "transcript",
         horizon: int = 1_000,
-        noise: float = 0.05,
+        noise: float = 0.1,
         random_state: Any = None,
     ) -> None:
         self.epsilon = epsilon

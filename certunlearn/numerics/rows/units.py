@@ -148,7 +148,7 @@ def units(sums: Sums, loss: Loss, mechanism: str, p: int, alpha: float) -> tuple
     With "gram" it is that of the targets alone: their root mean square about the mean (about 0
     where all are alike and no intercept takes care of that), at most the threshold of a robust
     loss, or for counts their mean to the power -1/2.  "isotropic" multiplies
-    it with ``g^{-1/2}`` and "objective" with ``(g / sum s)^{1/2}``, g a mean curvature,
+    it with ``g^{-1/2} / 2`` and "objective" with ``(g / sum s)^{1/2}``, g a mean curvature,
     ``kappa sum s ||x||^2 / min(p, sum s) + alpha``.
 
     Parameters
@@ -178,7 +178,8 @@ def units(sums: Sums, loss: Loss, mechanism: str, p: int, alpha: float) -> tuple
                 'for the noise: rescale the features, or use mechanism="gram"'
             )
         g = Fraction(loss.kappa) * sums.length / min(Fraction(p), sums.mass) + Fraction(alpha)
-        squares = [s / g if mechanism == "isotropic" else s * g / sums.mass for s in squares]
+        # Half the size: rows not trained on meet noise in directions that no training row has.
+        squares = [s / (4 * g) if mechanism == "isotropic" else s * g / sums.mass for s in squares]
     return tuple(root(square) for square in squares)
 
 
