@@ -1,4 +1,4 @@
-"""README blocks and examples run as they stand."""
+"""Blocks of the README and of docs, and examples, run as they stand; links lead somewhere."""
 
 import re
 import runpy
@@ -9,19 +9,40 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+
+
 def test_there_is_something_to_run():
-    assert BLOCKS and EXAMPLES
+    assert EXAMPLES and sum(map(len, map(blocks, PAGES))) >= 6
 
 
-def test_readme_blocks_run(capsys):
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.stem)
+def test_blocks_of_a_page_run(page, capsys):
     namespace = {}
-    for block in BLOCKS:
-        exec(compile(block, "README.md", "exec"), namespace)
-    assert namespace["model"].certificate_.check(1.0, 1e-6)
+    for block in blocks(page):
+        exec(compile(block, page.name, "exec"), namespace)
+    assert page.stem == "noise" or namespace["model"].certificate_.check(1.0, 1e-6)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_links_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([\w-]+))?\)", page.read_text()):
+        there = (page.parent / target) if target else page
+        assert there.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in heads}
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    assert all(f"](docs/{page.name})" in text for page in PAGES[1:])
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
@@ -60,6 +81,11 @@ def test_demo_prints_a_table_and_tells_the_truth(capsys):
 
 
 def test_documents_speak_of_the_project_alone():
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("proofs/*.md"), *EXAMPLES]:
+    for path in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("proofs/**/*.md"),
+        *EXAMPLES,
+    ]:
         text = path.read_text()
         assert not re.search(r"/work/|shared/design|theory\.md|house\.md", text), path
