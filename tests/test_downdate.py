@@ -41,7 +41,7 @@ def data(n, d, K=2, seed=0):
     return X, (X @ rng.normal(size=(d, K)) + rng.gumbel(size=(n, K))).argmax(axis=1)
 
 
-@pytest.mark.parametrize("mechanism, least", [("gram", 180), ("isotropic", 180), ("objective", 0)])
+@pytest.mark.parametrize("mechanism, least", [("gram", 180), ("isotropic", 170), ("objective", 0)])
 def test_single_requests_read_no_retained_row(reads, mechanism, least):
     X, y = data(20_000, 20)
     view = {"view": "release"}

@@ -140,7 +140,7 @@ def whitened_noise(mechanism, releases=120):
     G = reference.gram(X, np.ones(n), 1.0, True, 0.5)
     half = reference.half_of(G, mechanism).astype(np.float64)
     mean = 0.5 * (np.sum(X * X) + n) / (d + 1) + 1.0
-    unit = {"gram": 1.0, "isotropic": mean**-0.5, "objective": (mean / n) ** 0.5}[mechanism]
+    unit = {"gram": 1.0, "isotropic": mean**-0.5 / 2, "objective": (mean / n) ** 0.5}[mechanism]
     out = []
     for _ in range(releases):
         out.append(half @ (model.released - model.W) / (0.1 * unit))
