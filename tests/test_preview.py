@@ -251,6 +251,7 @@ def test_groups_shares_and_copies_are_told():
     assert p.groups == ((1, 8, 2),) and sum(c.lost for c in p.classes) == 8
     assert p.neighbours.rows.tolist() == [197, 198, 199] and p.neighbours.equal.all()
     assert p.neighbours.multiplicity.tolist() == [4] + [1] * 7
+    assert "1 row occurs more than once" in str(p)
     text = str(p)
     for part in ("group 1 loses 8 of its 10 rows", "3 look-alikes", 'expand="near"', "8 of 200"):
         assert part in text and part.replace('"', "&quot;") in p._repr_html_()

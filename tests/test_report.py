@@ -546,7 +546,7 @@ def test_command_refuses_an_edited_certificate(certificate, tmp_path, capsys):
     assert "epsilon = 0.01 and delta = 1e-06 do not follow from mu" in said.err and not said.out
 
 
-@pytest.mark.parametrize("text", [None, "{}", "\udcff"])
+@pytest.mark.parametrize("text", [None, "{}", "\udcff", "# no JSON"])
 def test_command_says_what_is_wrong(text, tmp_path, capsys):
     source = tmp_path / "certificate.json"
     if text is not None:
@@ -554,6 +554,8 @@ def test_command_says_what_is_wrong(text, tmp_path, capsys):
     assert main(["report", str(source)]) == 1
     said = capsys.readouterr()
     assert said.err.startswith("certunlearn report: ") and not said.out
+    assert str(source) in said.err
+    assert ("not a certificate or a receipt: no JSON" in said.err) == (text == "# no JSON")
 
 
 # In a browser

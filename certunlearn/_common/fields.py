@@ -19,6 +19,8 @@ def loaded(text: str, what: str) -> Any:
     """
     try:
         return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not {what}: no JSON, {error}") from None
     except RecursionError:
         raise ValueError(f"not {what}: nested too deeply") from None
 

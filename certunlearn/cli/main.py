@@ -72,6 +72,7 @@ def _report(arguments: argparse.Namespace) -> int:
         else:
             arguments.output.write_text(page, "utf-8")
     except (OSError, ValueError) as error:
-        print(f"certunlearn report: {error}", file=sys.stderr)
+        where = "" if isinstance(error, OSError) else f"{arguments.certificate}: "
+        print(f"certunlearn report: {where}{error}", file=sys.stderr)
         return 1
     return 0

@@ -123,7 +123,8 @@ class Preview:
         copies = int((self.neighbours.multiplicity > 1).sum())
         lines.append(("look-alikes", str(self.neighbours)))
         if copies:
-            lines.append(("copies", f"{copies} rows occur more than once, feature for feature"))
+            occur = "row occurs" if copies == 1 else "rows occur"
+            lines.append(("copies", f"{copies} {occur} more than once, feature for feature"))
         lines += [("careful", text) for text in self.warnings]
         if self.questions:
             lines.append(("asks", "forget does this with confirm=True only"))
