@@ -66,6 +66,7 @@ DETECTED = [
     (dict(mu=0.23), "mu = 0.23 is smaller than what"),
     (dict(mu=0.25), "do not follow from mu = 0.25 and the drift, which give epsilon = 1.0"),
     (dict(mu="inf"), "do not follow from mu = inf"),
+    (dict(mu=1e300), "do not follow from mu = 1e+300"),
     (dict(drift=[0.5, 23.0]), "do not follow from mu"),
     (dict(sigma=0.01), "add up to more than sigma times mu allows"),
     (dict(distance_target=0.1), "add up to more than sigma times mu allows"),
