@@ -16,7 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 import certunlearn
 from certunlearn import Certificate, CertifiedLogReg, ForgettingPipeline, forget_in
+from certunlearn.claims.budget import calibrate, composed
 from certunlearn.claims.fingerprint import fingerprint
+from certunlearn.claims.power import Promise
 
 GOLDEN = Path(__file__).parent / "golden"
 RNG = np.random.default_rng(0)
@@ -64,6 +66,7 @@ DETECTED = [
     (dict(mu=0.23), "mu = 0.23 is smaller than what"),
     (dict(mu=0.25), "do not follow from mu = 0.25 and the drift, which give epsilon = 1.0"),
     (dict(mu="inf"), "do not follow from mu = inf"),
+    (dict(mu=1e300), "do not follow from mu = 1e+300"),
     (dict(drift=[0.5, 23.0]), "do not follow from mu"),
     (dict(sigma=0.01), "add up to more than sigma times mu allows"),
     (dict(distance_target=0.1), "add up to more than sigma times mu allows"),
@@ -162,6 +165,36 @@ def test_what_was_issued_passes_and_nothing_less(issued, name):
         Certificate.from_json(edited(c, joint_epsilon=less))
     with pytest.raises(ValueError, match="transcript view|of all releases together"):
         Certificate.from_json(edited(c, joint_epsilon=5 * c.joint_epsilon))
+
+
+@pytest.mark.parametrize("horizons", [(2, 50), (50, 2), (1, 1)])
+def test_a_vote_of_other_horizons_and_counts_of_releases_passes(horizons):
+    members = [(f"m{h}{i}", CertifiedLogReg(horizon=h)) for i, h in enumerate(horizons)]
+    vote = VotingClassifier(members).fit(X, Y)
+    # Members may be released by themselves, so the counts differ as well.
+    for _ in range(4):
+        forget_in(vote, [vote.estimators_[0].n_forgotten_])
+        vote.estimators_[1].release()
+    c = forget_in(vote, [20])
+    assert c.releases > c.horizon == min(horizons)
+    assert c.contradictions == () and Certificate.from_json(c.to_json()) == c
+    assert c.check(c.epsilon, c.delta)
+
+
+@pytest.mark.parametrize(
+    "epsilon, delta", [(1e-9, 1e-290), (1e-11, 1e-6), (1e-10, 1e-40), (600, 0.5)]
+)
+@pytest.mark.parametrize("view", ["release", "transcript"])
+def test_what_is_issued_for_very_small_and_large_epsilon_passes(epsilon, delta, view):
+    c = removed(
+        3, epsilon=epsilon, delta=delta, view=view, mechanism="isotropic", noise=1e9
+    ).certificate_
+    budget = calibrate(epsilon, delta, 1.0, dimension=3, drifts=True, view=view)
+    parts = [(budget, 3), (budget, 1)]
+    joint = composed(parts, delta)
+    found = Promise(joint.epsilon, delta, joint.mu, *joint.drift)
+    assert c.contradictions == () and found.contradiction() is None
+    assert Certificate.from_json(c.to_json()) == c and c.check(c.epsilon, c.delta)
 
 
 def test_noise_from_a_seed_passes_only_when_told():

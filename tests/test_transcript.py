@@ -86,6 +86,22 @@ def test_a_hundredth_more_at_every_release_would_be_too_much():
     assert 0.9 / 100 * 200 > 1.0
 
 
+@pytest.mark.parametrize("epsilon", [1e-140, 1.6e-149, 1e-155, 1e-160])
+def test_a_drift_below_the_normal_numbers_is_refused(epsilon):
+    """Their roundings would be charged to nobody."""
+    asked = {"dimension": 755, "drifts": True, "view": "transcript", "horizon": 10}
+    try:
+        budget = calibrate(epsilon, 0.9999999999999999, 1.0, **asked)
+    except ValueError as error:
+        assert epsilon < 1e-145 and "no room for the rounding" in str(error)
+        return
+    assert epsilon > 1e-145
+    spread, _ = drift_shares(budget.drift_epsilon, budget.drift[1])
+    with mp.workdps(50):
+        cap = mpf(budget.drift_cap)
+        assert 755 * (cap / (1 - 2 * cap)) ** 2 / 4 <= mpf(budget.share(1)) * mpf(spread)
+
+
 @pytest.mark.parametrize("horizon", [1, 50])
 def test_the_drift_of_all_releases_is_charged(horizon):
     asked = {"dimension": 3, "drifts": True, "view": "transcript", "horizon": horizon}

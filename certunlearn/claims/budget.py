@@ -6,6 +6,7 @@ Everything here is a function of public constants: nothing sees a row.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -291,7 +292,8 @@ def calibrate(
     spread, largest = drift_shares(reserve, _log_tail(epsilon, delta))
     f = min(largest, 2.0 * math.sqrt(spread * budget.share(1) / dimension))
     cap = down(f / (1.0 + 2.0 * f), 8)
-    if not cap > 0:
+    # Subnormal numbers carry no relative accuracy.
+    if not (cap > 0 and spread * budget.share(1) / dimension >= sys.float_info.min):
         raise ValueError(
             f"epsilon={epsilon!r} leaves no room for the rounding of a covariance that depends on "
             'the rows: raise epsilon, or use mechanism="isotropic"'

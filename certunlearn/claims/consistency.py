@@ -93,6 +93,7 @@ class Consistency:
         return tuple(self._contradictions())
 
     def _contradictions(self) -> Iterator[str]:
+        one = " members (" not in self.reference
         if self.kind == "none":
             if min(self.epsilon, self.joint_epsilon) < math.inf:
                 yield f"kind none claims nothing, but epsilon = {self.epsilon:.6g} is stated"
@@ -100,9 +101,12 @@ class Consistency:
         # several releases no joint mu.
         elif self.version > 1 or self.mu < math.inf:
             yield from filter(None, [self.promise.contradiction()])
-            part = math.sqrt(share(self.horizon, max(self.releases, 1))) if self.horizon else 1.0
-            far = self.fit_distance + self.distance_target > up(self.sigma * self.mu * part, 8)
-            if far and (self.version > 1 or " members (" not in self.reference):
+            # Members of a vote may differ in horizons and in how often they were released.
+            shared = share(self.horizon, max(self.releases, 1)) if self.horizon and one else 1.0
+            far = self.fit_distance + self.distance_target > up(
+                self.sigma * self.mu * math.sqrt(shared), 8
+            )
+            if far and (self.version > 1 or one):
                 yield "fit_distance and distance_target add up to more than sigma times mu allows"
         if self.kind != "none" and (self.version > 1 or self.joint_mu < math.inf):
             yield from self._joint_contradictions()
@@ -111,7 +115,6 @@ class Consistency:
         if f"on the {self.n_retained} retained rows" not in self.reference:
             yield f"the reference is not on the {self.n_retained} rows that n_retained says"
         if self.version > 1:
-            one = " members (" not in self.reference
             if one and self.sigma != self.noise * min(self.scale, default=math.nan):
                 yield "sigma is not the noise times the smallest scale"
             if (self.view == "transcript") != bool(self.horizon):

@@ -17,6 +17,8 @@ from .tradeoff import delta_from_epsilon, epsilon_from_delta, mu_from_epsilon_de
 _LARGEST = 700.0
 #: What `delta_from_epsilon` adds beyond its own error, so that other machines may round otherwise.
 _ROUNDING = 1e-12
+#: By how much `epsilon_from_delta` may end above the smallest epsilon there is.
+_STEP = 1e-11
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class Promise:
                 f"{said} do not follow from mu = {self.mu:.6g} and the drift, which give "
                 f"epsilon = {gives:.6g}"
             )
-        rest, left = self.epsilon - e, 0.998 * self.delta * math.exp(-4 * min(e, _LARGEST))
+        rest = self.epsilon - e - _STEP
+        left = 0.998 * self.delta * math.exp(-4 * min(e, _LARGEST))
         if not (0 < rest <= _LARGEST and 0 < left < 1):
             return None
         try:

@@ -111,10 +111,10 @@ def epsilon_from_delta(delta: float, mu: float) -> float:
         return 0.0
     # Zero-concentrated privacy (Bun & Steinke 2016) gives a bound that is seldom far off.
     high = 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta))
-    while delta_from_epsilon(high, mu) > delta:
+    while math.isfinite(high) and delta_from_epsilon(high, mu) > delta:
         high *= 2
-        if not math.isfinite(high):
-            return math.inf
+    if not math.isfinite(high):
+        return math.inf
     # The bound never falls below 5e-324, so its logarithm is a number.
     target = math.log(delta)
     root = float(brentq(lambda e: math.log(delta_from_epsilon(e, mu)) - target, 0.0, high))
