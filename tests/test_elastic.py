@@ -186,6 +186,8 @@ def test_the_subgradient_is_chosen_with_the_allowance():
     assert v == 0 and wrong == 0
 
 
+# The peer says of a ratio of 0 that it does not converge; it is near enough.
+@pytest.mark.filterwarnings("ignore:Objective did not converge")
 @pytest.mark.parametrize("alpha", [1e-3, 0.03, 0.3, 3.0])
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 0.95])
 def test_support_and_coefficients_are_those_of_coordinate_descent(alpha, ratio):

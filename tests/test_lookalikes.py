@@ -128,7 +128,7 @@ def test_sparse_rows_have_the_look_alikes_of_dense_ones(n, d, density, threshold
 
 def test_memory_of_a_sparse_search_is_that_of_blocks():
     n, d = 2000, 40_000
-    X = random_array((n, d), density=30 / d, format="csr", rng=np.random.default_rng(0))
+    X = random_array((n, d), density=30 / d, format="csr", random_state=np.random.default_rng(0))
     X = vstack([X, X[:1]], format="csr")
     store = SparseRows(X, np.zeros(n + 1, dtype=int), intercept=True)
     tracemalloc.start()

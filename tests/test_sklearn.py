@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_classification
 from sklearn.linear_model import LogisticRegression
@@ -63,8 +64,9 @@ def test_estimator_checks(estimator, check, monkeypatch):
 def test_the_list_of_checks_is_the_whole_list():
     names = {check.func.__name__ for _, check in estimator_checks_generator(CertifiedLogReg())}
     assert len(names) >= 50
+    if not sklearn.__version__.startswith("1.6."):
+        assert "check_array_api_input" in names
     assert {
-        "check_array_api_input",
         "check_class_weight_classifiers",
         "check_sample_weight_equivalence_on_dense_data",
         "check_methods_sample_order_invariance",
@@ -151,7 +153,9 @@ def test_weight_zero_is_a_row_removed_is_a_row_never_there(class_weight):
     assert masked.n_retained_ == forgot.n_retained_ == refit.n_retained_ == len(kept)
     for other in (masked, forgot):
         np.testing.assert_allclose(other._model.W, refit._model.W, rtol=1e-8, atol=1e-8)
-    agrees(refit, optimum(X[kept], y[kept], sample_weight=weight[kept], **params))
+    # scikit-learn 1.6 balanced counts of rows, later ones their weights, as here.
+    if class_weight != "balanced" or not sklearn.__version__.startswith("1.6."):
+        agrees(refit, optimum(X[kept], y[kept], sample_weight=weight[kept], **params))
     # The weights matter at all.
     unweighted = exact(**params).fit(X[kept], y[kept])
     assert np.abs(unweighted._model.W - refit._model.W).max() > 1e-2

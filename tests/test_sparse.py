@@ -54,11 +54,11 @@ def secret_state_is_known():
 
 
 def plain(rng, n, d):
-    return sp.random_array((n, d), density=0.3, rng=rng, format="csr") * 4 - 0.0
+    return sp.random_array((n, d), density=0.3, random_state=rng, format="csr") * 4 - 0.0
 
 
 def signed(rng, n, d):
-    X = sp.random_array((n, d), density=0.3, rng=rng, format="csr")
+    X = sp.random_array((n, d), density=0.3, random_state=rng, format="csr")
     X.data = rng.normal(size=X.nnz)
     return X
 
@@ -359,7 +359,7 @@ def test_canonical_copies_sums_sorts_and_refuses_what_overflows():
 
 def test_nothing_of_a_forgotten_row_stays(unformed):
     rng = np.random.default_rng(5)
-    X, d = sp.random_array((300, 6000), density=0.004, rng=rng, format="lil"), 6000
+    X, d = sp.random_array((300, 6000), density=0.004, random_state=rng, format="lil"), 6000
     secret, where = rng.normal(size=11), np.sort(rng.choice(5000, 11, replace=False)) + 1000
     X[:, where] = 0.0
     X[17, :] = 0.0
@@ -391,9 +391,9 @@ def test_nothing_of_a_forgotten_row_stays(unformed):
 def test_large_problems_are_never_written_out(monkeypatch):
     n, d = 3000, 50_000
     rng = np.random.default_rng(0)
-    X = sp.random_array((n, d), density=60 / d, rng=rng, format="csr")
+    X = sp.random_array((n, d), density=60 / d, random_state=rng, format="csr")
     y = rng.integers(0, 2, size=n)
-    small = sp.random_array((50, 3500), density=0.1, rng=rng, format="csr")
+    small = sp.random_array((50, 3500), density=0.1, random_state=rng, format="csr")
     CertifiedLogReg(mechanism="isotropic").fit(small, y[:50])
 
     def refused(self, *args, **kwargs):
@@ -421,7 +421,7 @@ def test_a_large_fit_is_within_its_distance_of_the_optimum():
     rng = np.random.default_rng(2)
     n, d = 800, 4000
     X = text(rng, n, 60)
-    X = sp.hstack([X, sp.random_array((n, d - 60), density=0.002, rng=rng)], format="csr")
+    X = sp.hstack([X, sp.random_array((n, d - 60), density=0.002, random_state=rng)], format="csr")
     y = (X @ rng.normal(size=d) + rng.logistic(size=n) / 4 > 0).astype(int)
     model = CertifiedLogReg(mechanism="isotropic", random_state=0).fit(X, y)
     exact = CertifiedLogReg(mechanism="isotropic", noise=0, tol=1e-13).fit(X, y)

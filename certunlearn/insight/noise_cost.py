@@ -121,8 +121,8 @@ def warn_if_drowned(model: Any) -> None:
         times = f"{math.sqrt(share):.2g} times" if share < math.inf else "far more than"
         warnings.warn(
             f"the noise moves predictions by {times} what they vary without it: this release says "
-            "little. Use a smaller noise (a larger epsilon does not change it), more rows, or "
-            'mechanism="gram"; noise_cost(X, y) says what a release costs',
+            "little. Use a smaller noise (a larger epsilon does not change it) or more rows; "
+            "noise_cost(X, y) says what a release costs",
             NoiseWarning,
             stacklevel=caller(),
         )
