@@ -212,11 +212,11 @@ def test_members_that_differ():
     assert claims_budget.composed_mu([(first, 4), (second, 9)]) == pytest.approx(
         np.sqrt(4 * first.mu**2 + second.mu**2), rel=1e-12
     )
-    one = claims_budget.composed_epsilon([(second, 1)], 1e-6)
+    one = claims_budget.composed([(second, 1)], 1e-6).epsilon
     assert (
         one
         == pytest.approx(second.epsilon, rel=1e-6)
-        == claims_budget.composed_epsilon([(second, 99)], 1e-6)
+        == claims_budget.composed([(second, 99)], 1e-6).epsilon
     )
     none = VotingRegressor([("a", CertifiedRidge(noise=0)), ("b", CertifiedRidge())]).fit(X, y)
     free = forget_in(none, [0])
@@ -230,14 +230,15 @@ def test_in_the_transcript_view_one_epsilon_is_for_all_releases():
     assert {(c.view, c.epsilon) for c in found} == {("transcript", found[0].epsilon)}
     parts = [(m._model.budget, 10**6) for m in model.estimators_]
     assert all(
-        c.epsilon == c.joint_epsilon == claims_budget.composed_epsilon(parts, c.delta)
+        c.epsilon == c.joint_epsilon == claims_budget.composed(parts, c.delta).epsilon
         for c in found
     )
     # A member's releases share one budget, of the shifts and of the drift; two members have two.
-    assert found[0].epsilon == claims_budget.composed_epsilon(
-        [(b, 1) for b, _ in parts], found[0].delta
+    assert (
+        found[0].epsilon
+        == claims_budget.composed([(b, 1) for b, _ in parts], found[0].delta).epsilon
     )
-    assert found[0].epsilon > claims_budget.composed_epsilon([(parts[0][0], 10**6)], found[0].delta)
+    assert found[0].epsilon > claims_budget.composed([(parts[0][0], 10**6)], found[0].delta).epsilon
 
 
 def photograph(model):

@@ -18,7 +18,7 @@ from certunlearn import (
     CertifiedRidge,
     mix,
 )
-from certunlearn.claims.budget import composed_epsilon
+from certunlearn.claims.budget import composed
 from certunlearn.claims.certificate import SAME_PROGRAM, SEEDED
 from certunlearn.claims.tradeoff import epsilon_from_delta
 from certunlearn.engine import mixture as engine_mixture
@@ -230,7 +230,7 @@ def test_what_is_not_accounted_for_is_refused():
 def test_of_a_transcript_all_releases_count_once():
     made = [logistic(C, view="transcript") for C in (0.1, 1.0)]
     budget = made[0]._model.budget
-    joint = composed_epsilon([(budget, 1)] * 3, 1e-6)
+    joint = composed([(budget, 1)] * 3, 1e-6).epsilon
     for _ in range(3):
         c = realised(made, SHARES)
         since = 1 + sum(m.certificate_.releases for m in made)

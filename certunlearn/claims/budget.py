@@ -219,11 +219,6 @@ def composed(parts: Sequence[tuple[Budget, int]], delta: float) -> Joint:
     return Joint(math.inf, mu, NO_DRIFT)
 
 
-def composed_epsilon(parts: Sequence[tuple[Budget, int]], delta: float) -> float:
-    """Epsilon of releases of one or several models together; see `composed`."""
-    return composed(parts, delta).epsilon
-
-
 def _log_tail(epsilon: float, delta: float) -> float:
     """Return log(1 / (1e-3 delta e^-epsilon)), rounded up: what the drift's tail is left."""
     return up(epsilon - math.log(delta) + math.log(1e3), 8)

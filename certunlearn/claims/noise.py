@@ -1,4 +1,4 @@
-"""Gaussian noise: the geometry of its covariance, where its randomness comes from, the release.
+"""Gaussian noise: the geometry of its covariance.
 
 ``Sigma = sigma^2 A^{-1}`` with A a function of the features and weights of retained rows alone:
 ``gram`` A = G, ``isotropic`` A = I, ``objective`` A = G^2 (the minimiser of the quadratic model

@@ -1,4 +1,4 @@
-"""The exact (epsilon, delta) trade-off of mu-GDP, and the budget a certificate is written from.
+"""The exact (epsilon, delta) trade-off of mu-GDP: Gaussians whose means are mu apart.
 
 Everything here is a function of public constants: nothing sees a row.
 """
