@@ -25,7 +25,7 @@ from sklearn.preprocessing import (
 from certunlearn.exceptions import ClassForgottenWarning
 from certunlearn.pipeline import _kinds
 
-from .test_pipeline import N, columns, frame, numbers, own, piped, rows, same_state, sound
+from .pipeline.test_pipeline import N, columns, frame, numbers, own, piped, rows, same_state, sound
 
 #: What precedes the model; every other time nothing else, so that some requests move no step.
 STEPS = (

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from certunlearn.engine import editing, unlearner
-from certunlearn.engine.distances.carryover import Ledger
+from certunlearn.engine.distances.carryover import Carryover
 from certunlearn.exceptions import ConvergenceError, NotCertifiedError
 
 from . import problems, reference, strategies
@@ -29,12 +29,12 @@ KINDS = ("one", "one", "one", "batch", "heavy", "add", "add", "edit")
 @contextmanager
 def patient():
     """Let chord steps go on for a thousand passes before a refresh is thought of."""
-    passes, capacity = editing._passes_worth_a_refresh, Ledger.capacity
-    editing._passes_worth_a_refresh, Ledger.capacity = lambda _: 1000, lambda *_: 0.0
+    passes, capacity = editing._passes_worth_a_refresh, Carryover.capacity
+    editing._passes_worth_a_refresh, Carryover.capacity = lambda _: 1000, lambda *_: 0.0
     try:
         yield
     finally:
-        editing._passes_worth_a_refresh, Ledger.capacity = passes, capacity
+        editing._passes_worth_a_refresh, Carryover.capacity = passes, capacity
 
 
 class Sequence:

@@ -29,7 +29,7 @@ from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 
 from . import problems, reference
-from .test_bounds import (
+from .claims.test_bounds import (
     Exponential,
     Tail,
     above,

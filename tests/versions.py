@@ -16,15 +16,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SUITES = (
-    "tests/test_sklearn.py",
-    "tests/test_estimator.py",
-    "tests/test_models.py",
-    "tests/test_elastic.py",
-    "tests/test_min_norm.py",
-    "tests/test_requests.py",
-    "tests/test_refusals.py",
-    "tests/test_sparse.py",
-    "tests/test_sklearn_suites.py",
+    "tests/estimators/test_sklearn.py",
+    "tests/estimators/test_estimator.py",
+    "tests/estimators/test_models.py",
+    "tests/engine/test_elastic.py",
+    "tests/engine/test_min_norm.py",
+    "tests/requests/test_asked.py",
+    "tests/engine/test_refusals.py",
+    "tests/numerics/test_sparse.py",
+    "tests/estimators/test_sklearn_suites.py",
 )
 #: What the suites need besides.
 TOOLS = ("pytest>=8", "pytest-xdist", "hypothesis", "mpmath", "pandas", "matplotlib", "rich")

@@ -12,12 +12,12 @@ from .._common.arrays import Array, Positions, Progress
 from .._common.rounding import UNIT_ROUNDOFF
 from ..claims.budget import Caps
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from ..numerics.objective.contribution import Contribution
 from ..numerics.objective.curvature import Curvature, within, without
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
-from ..numerics.objective.share import Share
 from ..numerics.rows.weights import NO_ROWS, Weights
-from .distances.carryover import MOST_REMOVED, Ledger
+from .distances.carryover import MOST_REMOVED, Carryover
 from .distances.gram import gram_of
 from .distances.reached import Reached
 from .distances.ruler import Ruler
@@ -71,12 +71,12 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
         If the noise cannot be drawn.
     """
     state = rescaled(state, edit.members)
-    quadratic, ledger = state.reached.quadratic, state.ledger
+    quadratic, carryover = state.reached.quadratic, state.carryover
     caps = None if state.budget is None else state.budget.caps(t)
     target = math.nan if caps is None else caps.target
     if not len(edit.gone) and (caps is None or state.reached.distance <= target):
         return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
-    if ledger is None:
+    if carryover is None:
         return Foreseen("refresh" if quadratic is None else "chord", math.nan, target, None)
     after = _changed(state, edit, caps)[0] if len(edit.gone) else state
     return _tried(after, caps)
@@ -87,7 +87,7 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 
     ``since`` releases have been drawn since the oldest removal.
     """
-    if state.ledger is None:
+    if state.carryover is None:
         return 0
     for count in range(len(positions)):
         gone, reads = positions[count : count + 1], state.rows.reads
@@ -107,19 +107,19 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 def worn(state: State, *, t: int) -> bool:
     """Whether a fresh Hessian would have paid for itself since the last."""
     caps = None if state.budget is None else state.budget.caps(t)
-    price, saved = _rent(state, state.ledger, _target(state, caps))
+    price, saved = _refresh_price(state, state.carryover, _target(state, caps))
     return saved >= price
 
 
 def _tried(state: State, caps: Caps | None) -> Foreseen:
-    """Try the step without a pass from where the state's ledger stands."""
-    ledger = state.ledger
-    assert ledger is not None
+    """Try the step without a pass from where the state's carryover stands."""
+    carryover = state.carryover
+    assert carryover is not None
     target = _target(state, caps)
-    W, distance = ledger.step(state.gram.geometry)
-    price, saved = _rent(state, ledger, target)
+    W, distance = carryover.step(state.gram.geometry)
+    price, saved = _refresh_price(state, carryover, target)
     tier = "downdate" if distance <= target else "chord" if saved < price else "refresh"
-    return Foreseen(tier, distance, target, W if ledger.removed < MOST_REMOVED else None)
+    return Foreseen(tier, distance, target, W if carryover.removed < MOST_REMOVED else None)
 
 
 def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -> State:
@@ -145,23 +145,23 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
 
 def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, QuadraticModel | None]:
     """Change the training set and all sums over it, and leave the iterate where it is."""
-    settings, before, ledger = state.settings, state.objective, state.ledger
+    settings, before, carryover = state.settings, state.objective, state.carryover
     alpha = settings.penalty(state.rows.p, edit.members.mass)
     l1 = settings.lasso(state.rows.p, edit.members.mass)
     objective = replace(before, weights=_weights(state, edit), alpha=alpha, l1=l1)
     penalty = alpha - before.alpha if settings.per_weight else None
     W = state.reached.W
-    at, ref = (W, W) if ledger is None else (ledger.base, ledger.origin.W)
+    at, ref = (W, W) if carryover is None else (carryover.base, carryover.origin.W)
     removed = added = was = None
     if not state.rows.sparse:
         # Of sparse rows every sum is made afresh: each removal makes passes in any case.
-        removed = before.share(edit.gone, at, ref)
-        added = objective.share(edit.new, at, ref) if len(edit.new) else None
+        removed = before.contribution(edit.gone, at, ref)
+        added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
     if removed is not None and not isinstance(settings.class_weight, str):
         was = _regrouped(state.gram.curvature, removed, added, penalty)
     model = None
     quadratic = state.reached.quadratic
-    if ledger is None and quadratic is not None and penalty is None and not len(edit.new):
+    if carryover is None and quadratic is not None and penalty is None and not len(edit.new):
         try:
             model = quadratic.without(before, edit.gone)
         except np.linalg.LinAlgError:
@@ -171,9 +171,9 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         members=edit.members,
         objective=objective,
         gram=gram_of(settings.mechanism, objective, caps, was),
-        ledger=None
-        if ledger is None or removed is None
-        else ledger.edited(removed, added, penalty),
+        carryover=None
+        if carryover is None or removed is None
+        else carryover.edited(removed, added, penalty),
     )
     return state, model
 
@@ -191,7 +191,7 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
     caps = state.budget.caps(t)
     if not (state.gram.drift <= caps.drift or state.gram.same_program):
         gram = gram_of(state.settings.mechanism, state.objective, caps, None)
-        state = replace(state, gram=gram, ledger=None)
+        state = replace(state, gram=gram, carryover=None)
     elif state.reached.distance <= caps.target:
         return state
     return _settled(state, None, caps, progress)
@@ -236,7 +236,7 @@ def _weights(state: State, edit: Edit) -> Weights:
 
 
 def _regrouped(
-    gram: Curvature, removed: Share, added: Share | None, penalty: Array | None
+    gram: Curvature, removed: Contribution, added: Contribution | None, penalty: Array | None
 ) -> Curvature:
     """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
     if penalty is not None:
@@ -251,29 +251,29 @@ def _settled(
     state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
 ) -> State:
     """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
-    gram, ledger, W = state.gram, state.ledger, state.reached.W
+    gram, carryover, W = state.gram, state.carryover, state.reached.W
     if state.reached.quadratic is None:
         # Large problems and L1 penalties: every edit minimises afresh, from where it stands.
         return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
     target = _target(state, caps)
-    price, saved = _rent(state, ledger, target)
+    price, saved = _refresh_price(state, carryover, target)
     spent, plan = 0, ""
-    if ledger is not None:
-        stepped, distance = ledger.step(gram.geometry)
+    if carryover is not None:
+        stepped, distance = carryover.step(gram.geometry)
         plan = f"without a pass {distance:.2g} against {target:.2g}"
         if distance <= target:
             reached = state.reached._replace(W=stepped, distance=distance, tier="downdate")
             return replace(state, reached=reached, plan=plan)
         # Where the step may be trusted it is a better start, even if no bound follows for it.
-        W = stepped if ledger.removed < MOST_REMOVED else W
-        spent = ledger.spent
+        W = stepped if carryover.removed < MOST_REMOVED else W
+        spent = carryover.spent
         plan += f"; of {spent} passes a fresh Hessian, worth {price}, would have saved {saved:.1f}"
     state = replace(state, plan=plan)
     if saved < price:
         before = state.rows.reads
         out = _chorded(state, model, W, target, price)
         if isinstance(out, Reached):
-            refreshed = None if ledger is None else ledger.refreshed
+            refreshed = None if carryover is None else carryover.refreshed
             spent += max(1, state.rows.passes_since(before))
             return opened(replace(state, reached=out), refreshed, spent)
         W = out
@@ -287,15 +287,16 @@ def _target(state: State, caps: Caps | None) -> float:
     return goal.distance * (state.gram.geometry.norm(state.reached.W) if goal.relative else 1.0)
 
 
-def _rent(state: State, ledger: Ledger | None, target: float) -> tuple[int, float]:
+def _refresh_price(state: State, carryover: Carryover | None, target: float) -> tuple[int, float]:
     """Return the passes that a fresh Hessian is worth and those that it would have saved by now.
 
-    Rent until renting has cost the price: at most twice the passes of a clairvoyant.
+    Ski-rental rule: refresh once the passes spent since the last refresh cost as much as one. At
+    most twice the optimal number (Karlin, Manasse, Rudolph and Sleator 1988).
     """
     price = _passes_worth_a_refresh(state.objective)
-    if ledger is None:
+    if carryover is None:
         return price, 0.0
-    return price, ledger.spent * (1.0 - 1.0 / max(ledger.capacity(target), 1.0))
+    return price, carryover.spent * (1.0 - 1.0 / max(carryover.capacity(target), 1.0))
 
 
 def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
@@ -320,14 +321,14 @@ def _chorded(
     state: State, model: QuadraticModel | None, W: Array, target: float, most: int
 ) -> Reached | Array:
     """Take chord steps from W on the downdated model; return W where they do not suffice."""
-    objective, geometry, ledger = state.objective, state.gram.geometry, state.ledger
+    objective, geometry, carryover = state.objective, state.gram.geometry, state.carryover
     leverages = math.inf, math.inf
-    if ledger is not None:
+    if carryover is not None:
         try:
-            model = ledger.model(objective)
+            model = carryover.model(objective)
         except np.linalg.LinAlgError:
             return W
-        known = ledger.refreshed.towards(objective, model.factor, geometry.gram)
+        known = carryover.refreshed.towards(objective, model.factor, geometry.gram)
         leverages = known.in_hessian, known.in_gram
     if model is None:
         return W

@@ -12,7 +12,7 @@ from ..numerics.rows.weights import NO_ROWS
 
 
 @dataclass(frozen=True)
-class Requests:
+class RequestCount:
     """What has been asked of a model so far.
 
     Attributes
@@ -30,9 +30,9 @@ class Requests:
     forgotten: int = 0
     named: Positions = field(default_factory=lambda: NO_ROWS)
 
-    def followed_by(self, positions: Positions, scrubbed: NDArray[np.bool_]) -> Requests:
+    def followed_by(self, positions: Positions, scrubbed: NDArray[np.bool_]) -> RequestCount:
         """Count one more request, which names rows at ``positions``."""
-        return Requests(
+        return RequestCount(
             self.releases + 1,
             self.since_removal + 1,
             self.forgotten + len(positions),
@@ -44,7 +44,7 @@ class Requests:
         out: Positions = self.named[~scrubbed[self.named]]
         return out
 
-    def released_again(self) -> Requests:
+    def released_again(self) -> RequestCount:
         """Count one more release without a request."""
         since = self.since_removal + int(self.since_removal > 0)
         return replace(self, releases=self.releases + 1, since_removal=since)

@@ -17,7 +17,7 @@ from ..numerics.rows.stored import Rows
 from ..numerics.rows.units import units
 from ..numerics.rows.weights import Weights
 from ..numerics.solvers.choice import chosen
-from .distances.carryover import Ledger
+from .distances.carryover import Carryover
 from .distances.gram import Gram
 from .distances.reached import Goal, Reached
 from .members import Members
@@ -48,7 +48,7 @@ class State:
         The secret iterate, what was shown for it, and with which model of the curvature.
     iterations : int
         Newton steps of the last fit or refresh.
-    ledger : Ledger or None
+    carryover : Carryover or None
         What lets the next removal leave every retained row alone; None where nothing can.
     plan : str
         Why the tier that reached the iterate was chosen.
@@ -65,7 +65,7 @@ class State:
     budget: Budget | None
     reached: Reached
     iterations: int
-    ledger: Ledger | None = None
+    carryover: Carryover | None = None
     plan: str = "trained afresh"
     scale: tuple[float, ...] = (1.0,)
 

@@ -19,7 +19,7 @@ from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import chosen
 from ..numerics.solvers.newton_cg import newton_cg
-from .distances.carryover import Ledger, Leverages
+from .distances.carryover import Carryover, Leverages
 from .distances.gram import Gram, gram_of
 from .distances.reached import Goal, Reached
 from .members import Members
@@ -180,10 +180,12 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
 
 
 def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:
-    """Open the ledger of tier 1, which the next edit starts from."""
+    """Open the carryover of tier 1, which the next edit starts from."""
     if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
-        return replace(state, ledger=None)
-    ledger = Ledger.opened(state.objective, state.gram.geometry, state.reached, refreshed, spent)
-    return replace(state, ledger=ledger)
+        return replace(state, carryover=None)
+    carryover = Carryover.opened(
+        state.objective, state.gram.geometry, state.reached, refreshed, spent
+    )
+    return replace(state, carryover=carryover)

@@ -35,7 +35,7 @@ from .editing import rebased as rebased_state
 from .members import Members, appended, unappended
 from .refitting import refitted
 from .release import drawn, promised
-from .request_count import Requests
+from .request_count import RequestCount
 from .settings import Settings
 from .state import State
 from .training import solved
@@ -68,7 +68,7 @@ class Model(State):
 
     Attributes
     ----------
-    requests : Requests
+    requests : RequestCount
         What has been asked so far.
     released : ndarray of shape (p, K)
         The noisy weights.
@@ -76,7 +76,7 @@ class Model(State):
         What holds for them.
     """
 
-    requests: Requests = field(kw_only=True)
+    requests: RequestCount = field(kw_only=True)
     released: Array = field(kw_only=True)
     certificate: Certificate = field(kw_only=True)
 
@@ -136,7 +136,7 @@ def fit(
         settings = replace(settings, mechanism=mechanism_for(settings.mechanism, rows))
         members = Members.of(settings, rows, weight)
         state = solved(settings, rows, members, progress=progress)
-        return _released(state, Requests(), clock, 0)
+        return _released(state, RequestCount(), clock, 0)
 
 
 def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
@@ -303,7 +303,7 @@ def rebased(model: Model) -> Model:
     return replace(model, **_values(state))
 
 
-def _released(state: State, requests: Requests, clock: float, reads: int) -> Model:
+def _released(state: State, requests: RequestCount, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
     settings, geometry = state.settings, state.gram.geometry
     index = requests.releases - 1

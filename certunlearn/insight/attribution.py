@@ -77,8 +77,8 @@ def influences_of(state: State, positions: Positions) -> LeftOut:
             "form: compare with a fit without the row, or fit with l1_ratio=0"
         )
     y, Z = objective.labels(positions), margins(state, positions, W)
-    if state.ledger is not None:
-        inverse = state.ledger.inverse
+    if state.carryover is not None:
+        inverse = state.carryover.inverse
     elif quadratic is not None:
         inverse = quadratic.factor.inverse.T @ quadratic.factor.inverse
     else:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
 from .._common.rounding import UNIT_ROUNDOFF
-from .chance import default_threshold, expected
+from .expected_pairs import default_threshold, expected_pairs
 from .sparse_columns import Reduced, moments, second_moments, units
 
 Array = NDArray[np.float64]
@@ -194,7 +194,7 @@ def neighbours(
     if not (math.isfinite(threshold) and threshold >= 0):
         raise ValueError(f"threshold must be finite and at least 0, got {threshold!r}")
     out = _searched(rows, targets, T, among, scale, threshold)
-    return replace(out, chance=expected(pairs, spread, threshold))
+    return replace(out, chance=expected_pairs(pairs, spread, threshold))
 
 
 def _live(among: NDArray[np.bool_] | None, first: int, count: int) -> NDArray[np.bool_]:

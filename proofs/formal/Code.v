@@ -220,31 +220,31 @@ Definition subgradient_within_beyond (allowance : R) (gradient : R) (lam : R) (r
 Definition subgradient_within_wrong (W : R) (allowance : R) (beyond : R) : R :=
   (if Req_EM_T W 0 then (Rmin allowance beyond) else allowance).
 
-Definition Ledger_step_left (f_theta : R) (removed : R) : R :=
+Definition Carryover_step_left (f_theta : R) (removed : R) : R :=
   (((exp (- f_theta)) * (1 - (1 / 1000000000000))) - removed).
 
-Definition Ledger_step_inner (left : R) : R :=
+Definition Carryover_step_inner (left : R) : R :=
   ((1 + (1 / 1000000000000)) / (sqrt left)).
 
-Definition Ledger_step_T (moved : R) (origin_margin_error : R) : R :=
+Definition Carryover_step_T (moved : R) (origin_margin_error : R) : R :=
   ((moved + origin_margin_error) * (1 + (1 / 1000000000000))).
 
-Definition Ledger_step_size (c_gram : R) (geometry_gram_norm : R) (unsolved : R) : R :=
+Definition Carryover_step_size (c_gram : R) (geometry_gram_norm : R) (unsolved : R) : R :=
   (up o (geometry_gram_norm + (up o (c_gram * unsolved) 4)) 4).
 
-Definition Ledger_step_return (after : R) (c : R) (unsolved : R) : R :=
+Definition Carryover_step_return (after : R) (c : R) (unsolved : R) : R :=
   (up o (after + (up o (c * unsolved) 4)) 8).
 
-Definition Ledger_in_gram_left (gram_removed : R) (now_gram_error : R) (now_gram_spread : R) : R :=
+Definition Carryover_in_gram_left (gram_removed : R) (now_gram_error : R) (now_gram_spread : R) : R :=
   ((1 - gram_removed) - ((2 * now_gram_error) * (now_gram_spread ^ 2))).
 
-Definition Ledger_in_gram_return (left : R) (now_in_gram : R) (wrong : R) : R :=
+Definition Carryover_in_gram_return (left : R) (now_in_gram : R) (wrong : R) : R :=
   (up o ((now_in_gram * (sqrt ((1 + wrong) / left))) * (1 + (1 / 1000000000))) 4).
 
-Definition Ledger_gram_transfer_drift (was_error : R) (was_spread : R) (wrong : R) : R :=
+Definition Carryover_gram_transfer_drift (was_error : R) (was_spread : R) (wrong : R) : R :=
   ((1 + (was_error * (was_spread ^ 2))) / (1 - wrong)).
 
-Definition Ledger_gram_transfer_return (c_gram : R) (drift : R) (gram_added : R) : R :=
+Definition Carryover_gram_transfer_return (c_gram : R) (drift : R) (gram_added : R) : R :=
   (up o ((sqrt (((c_gram ^ 2) + gram_added) * drift)) * (1 + (1 / 1000000000))) 4).
 
 Definition appended_floor_half (kappa : R) (p : R) (q : R) : R :=

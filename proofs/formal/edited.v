@@ -141,26 +141,26 @@ Proof.
 Qed.
 (** ** The code *)
 
-Lemma code_inner left : 0 < left -> / sqrt left <= Ledger_step_inner left.
+Lemma code_inner left : 0 < left -> / sqrt left <= Carryover_step_inner left.
 Proof.
-  intros lp. unfold Ledger_step_inner. assert (P : 0 < / sqrt left) by (apply Rinv_0_lt_compat; now apply sqrt_lt_R0).
+  intros lp. unfold Carryover_step_inner. assert (P : 0 < / sqrt left) by (apply Rinv_0_lt_compat; now apply sqrt_lt_R0).
   unfold Rdiv. nra.
 Qed.
 
-Lemma code_left theta removed : Ledger_step_left theta removed <= exp (- theta) - removed.
-Proof. unfold Ledger_step_left. assert (P := exp_pos (- theta)). lra. Qed.
+Lemma code_left theta removed : Carryover_step_left theta removed <= exp (- theta) - removed.
+Proof. unfold Carryover_step_left. assert (P := exp_pos (- theta)). lra. Qed.
 
-(** `Ledger.step`: base + d is the optimum, v the step made, g the gradient at the base, and what is
+(** `Carryover.step`: base + d is the optimum, v the step made, g the gradient at the base, and what is
     known: theta and removed; nu_0, L_0, rho_0 and c_0, g_0 in the norm of B_0; t_0 for the margins. *)
 Theorem code_edited o finite d t (F : piece d t) A G M M_0 (added gone : form V) B_0 n v
     theta removed moved margin_error nu_0 L_0 rho_0 c_0 g_0 gram_norm L_G here after :
-  let left := Ledger_step_left theta removed in
-  let inner := Ledger_step_inner left in
-  let T := Ledger_step_T moved margin_error in
+  let left := Carryover_step_left theta removed in
+  let inner := Carryover_step_inner left in
+  let T := Carryover_step_T moved margin_error in
   let c := c_0 * inner in
   let c_gram := g_0 * inner in
   let unsolved := rho_0 * inner in
-  let size := Ledger_step_size o c_gram gram_norm unsolved in
+  let size := Carryover_step_size o c_gram gram_norm unsolved in
   nonneg A -> nonneg G -> nonneg B_0 -> nonneg M ->
   0 <= t -> 0 <= moved + margin_error -> 0 <= nu_0 -> 0 <= L_0 -> 0 <= rho_0 -> 0 <= c_0 -> 0 <= g_0 ->
   up o 0 4 < 1 / 100000000 ->
@@ -175,7 +175,7 @@ Theorem code_edited o finite d t (F : piece d t) A G M M_0 (added gone : form V)
   (* the exact step and the optimum *)
   (forall u, M n u = - grad F 0 u) -> (forall u, grad F 1 u = 0) ->
   Code.distance_measured o finite 0 c (nu_0 * inner) (L_0 * inner) T (L_G, size, c_gram) = Some (here, after) ->
-  norm A (less d v) <= Ledger_step_return o after c unsolved.
+  norm A (less d v) <= Carryover_step_return o after c unsolved.
 Proof.
   intros left inner T c c_gram unsolved size AP GP BP MP tp mp np Lp rp cp gp zero split add_pos low lost lp
     model W tL res carryA carryG hv second step opt code.
@@ -204,7 +204,7 @@ Proof.
   assert (up0 : 0 <= unsolved) by (unfold unsolved; apply Rmult_le_pos; lra).
   assert (c0 : 0 <= c) by (unfold c; apply Rmult_le_pos; lra).
   assert (g0 : 0 <= c_gram) by (unfold c_gram; apply Rmult_le_pos; lra).
-  assert (T0 : moved + margin_error <= T) by (unfold T, Ledger_step_T; lra).
+  assert (T0 : moved + margin_error <= T) by (unfold T, Carryover_step_T; lra).
   assert (model' : near T M (hess F 0)).
   { destruct model as [X Y]. split; intros u.
     - apply Rle_trans with (1 := X u). apply Rmult_le_compat_r; [apply MP | now apply exp_rises].
@@ -212,7 +212,7 @@ Proof.
   assert (tL' : t <= L_0 * inner * norm M d).
   { apply Rle_trans with (1 := tL). rewrite Rmult_assoc. apply Rmult_le_compat_l; [exact Lp | apply N]. }
   assert (sz : norm G n <= size).
-  { unfold size, Ledger_step_size. apply lift_up.
+  { unfold size, Carryover_step_size. apply lift_up.
     replace n with (plus v (less n v)) at 1
       by (unfold less; rewrite plus_comm, <- plus_assoc, plus_opp_l, plus_zero_r; reflexivity).
     apply Rle_trans with (1 := norm_triangle G _ _ GP). apply Rplus_le_compat; [exact hv|].
@@ -227,7 +227,7 @@ Proof.
     - now apply dual.
     - intros fin. destruct (second fin) as [x y]. repeat split; trivial. now apply carried.
     - now apply carried. }
-  unfold Ledger_step_return. apply lift_up.
+  unfold Carryover_step_return. apply lift_up.
   assert (S : less d v = plus (less d n) (less n v)).
   { unfold less. rewrite <- plus_assoc. f_equal. rewrite plus_assoc, plus_opp_l, plus_zero_l. reflexivity. }
   rewrite S. apply Rle_trans with (1 := norm_triangle A _ _ AP). apply Rplus_le_compat; [exact after_ok|].
@@ -241,7 +241,7 @@ Theorem code_gram_transfer o (P P_0 G G_0 : form V) (added : form V) B_0 error s
   (forall u, (1 - wrong) * P u u <= G u u) -> (forall u, G u u <= G_0 u u + added u u) ->
   below G_0 (1 + error * spread ^ 2) P_0 -> below added gram_added B_0 ->
   below P_0 (c_gram * c_gram) B_0 ->
-  forall u, norm P u <= Ledger_gram_transfer_return o c_gram (Ledger_gram_transfer_drift error spread wrong) gram_added * norm B_0 u.
+  forall u, norm P u <= Carryover_gram_transfer_return o c_gram (Carryover_gram_transfer_drift error spread wrong) gram_added * norm B_0 u.
 Proof.
   intros BP PP hw ep gp cp X Y Z A C u. set (w_0 := error * spread ^ 2) in *.
   assert (w0 : 0 <= w_0) by (unfold w_0; apply Rmult_le_pos; [exact ep | apply pow2_ge_0]).
@@ -251,7 +251,7 @@ Proof.
   assert (S : norm P u <= sqrt k * norm B_0 u).
   { apply below_norm; trivial. now apply (present_gram P P_0 G G_0 added). }
   apply Rle_trans with (1 := S). apply Rmult_le_compat_r; [apply norm_pos|].
-  unfold Ledger_gram_transfer_return, Ledger_gram_transfer_drift. apply lift_up. fold w_0.
+  unfold Carryover_gram_transfer_return, Carryover_gram_transfer_drift. apply lift_up. fold w_0.
   set (m := (c_gram ^ 2 + gram_added) * ((1 + w_0) / (1 - wrong))).
   assert (km : k <= m).
   { replace m with ((c_gram ^ 2 + gram_added) * (1 + w_0) / (1 - wrong)) by (unfold m; field; lra).
@@ -263,18 +263,18 @@ Qed.
 (** `in_gram` *)
 Theorem code_in_gram o P P_0 G G_0 (gone : form V) error spread wrong gram_removed (f : V -> R) r :
   nonneg P_0 -> nonneg P -> 0 <= wrong -> 0 <= error -> 0 <= r ->
-  let left := Ledger_in_gram_left gram_removed error spread in
+  let left := Carryover_in_gram_left gram_removed error spread in
   0 < left ->
   below G (1 + wrong) P -> (forall u, G_0 u u - gone u u <= G u u) ->
   (forall u, (1 - error * spread ^ 2) * P_0 u u <= G_0 u u) -> below gone gram_removed P_0 ->
-  within P_0 f r -> within P f (Ledger_in_gram_return o left r wrong).
+  within P_0 f r -> within P f (Carryover_in_gram_return o left r wrong).
 Proof.
   intros PP PP' hw ep rp left lp X Y Z Q W. set (w_0 := error * spread ^ 2) in *.
   assert (w0 : 0 <= w_0) by (unfold w_0; apply Rmult_le_pos; [exact ep | apply pow2_ge_0]).
   assert (ll : left <= 1 - w_0 - gram_removed).
-  { unfold left, Ledger_in_gram_left. fold w_0. replace (2 * error * spread ^ 2) with (2 * w_0) by (unfold w_0; ring). lra. }
+  { unfold left, Carryover_in_gram_left. fold w_0. replace (2 * error * spread ^ 2) with (2 * w_0) by (unfold w_0; ring). lra. }
   apply (within_weaken P f (r * sqrt ((1 + wrong) / (1 - w_0 - gram_removed)))).
-  - unfold Ledger_in_gram_return. apply lift_up.
+  - unfold Carryover_in_gram_return. apply lift_up.
     assert (I : / (1 - w_0 - gram_removed) <= / left) by (apply Rinv_le_contravar; lra).
     assert (S : sqrt ((1 + wrong) / (1 - w_0 - gram_removed)) <= sqrt ((1 + wrong) / left))
       by (apply sqrt_le_1_alt; unfold Rdiv; apply Rmult_le_compat_l; lra).

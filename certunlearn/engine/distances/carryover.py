@@ -19,10 +19,10 @@ from ...claims.bounds import distance_measured
 from ...claims.noise import Geometry, Transfer
 from ...linalg.cholesky import Factor, factorise, growth, whitened_norm
 from ...linalg.norms import norm
+from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.curvature import Curvature, within, without
 from ...numerics.objective.objective import Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
-from ...numerics.objective.share import Share
 from .reached import Reached
 
 Array = NDArray[np.float64]
@@ -39,7 +39,7 @@ class Leverages:
     """Factors of H and G, and R max_i ||x_i|| in the norms of their inverses.
 
     The maxima are over all rows since the factors were made, over pairs of classes where they
-    are coupled (so that ``R reach(x_i V) <= in_gram ||V||_G``).
+    are coupled (so that ``R margin_range(x_i V) <= in_gram ||V||_G``).
     """
 
     hessian: Factor
@@ -57,7 +57,7 @@ class Leverages:
             swept = min(swept, objective.leverage(hessian.inverse, hessian.slack))
         return cls(hessian, gram, up(min(box, swept)), in_gram)
 
-    def including(self, share: Share) -> Leverages:
+    def including(self, share: Contribution) -> Leverages:
         """Return these with further rows counted."""
         return replace(
             self,
@@ -74,7 +74,7 @@ class Leverages:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Carryover:
     """What the last pass left behind and what has been done since; every edit returns the next.
 
     Attributes
@@ -92,7 +92,7 @@ class Ledger:
     gradient, allowance : ndarray of shape (q,)
         Of the present objective at ``base``.
     moved : float
-        At least R max_i reach(x_i (base - W_ref)).
+        At least R max_i margin_range(x_i (base - W_ref)).
     curvature : Curvature
         B, the Hessian at W_ref of the present rows; ``inverse`` is near B^{-1}, and how near is
         measured at each use.
@@ -131,8 +131,8 @@ class Ledger:
         reached: Reached,
         refreshed: Leverages | None,
         spent: int = 0,
-    ) -> Ledger:
-        """Open a ledger after a pass; ``refreshed`` is None where the Hessian is new."""
+    ) -> Carryover:
+        """Open a carryover after a pass; ``refreshed`` is None where the Hessian is new."""
         model, gram, m = reached.model, geometry.gram, reached.measurement
         c = c_gram = Transfer.between(replace(geometry, mechanism="gram"), model.factor).c
         if geometry.mechanism != "gram":
@@ -171,8 +171,11 @@ class Ledger:
         return replace(self.origin, weights=objective.weights, curvature=c, factor=factor)
 
     def edited(
-        self, removed: Share | None = None, added: Share | None = None, penalty: Array | None = None
-    ) -> Ledger:
+        self,
+        removed: Contribution | None = None,
+        added: Contribution | None = None,
+        penalty: Array | None = None,
+    ) -> Carryover:
         """Take rows out, put others in, change the penalty by ``penalty`` (p,); any of the three.
 
         Both shares are taken at ``base`` and W_ref.
@@ -181,10 +184,10 @@ class Ledger:
         -----
         Guarantee: the attributes hold for the edited objective.  Proof: proofs/edited.md
         """
-        ledger = self if penalty is None else self._repenalised(penalty)
+        carryover = self if penalty is None else self._repenalised(penalty)
         if added is not None:
-            ledger = ledger._with(added)
-        return ledger if removed is None else ledger._without(removed)
+            carryover = carryover._with(added)
+        return carryover if removed is None else carryover._without(removed)
 
     def step(self, geometry: Geometry) -> tuple[Array, float]:
         """Return one Newton step from ``base`` and its certified distance to the exact optimum.
@@ -275,7 +278,7 @@ class Ledger:
         both = (present.error + was.error) * norm(g) * reach * c_gram
         return up((self.c + lost + gained + both) * (1 + 1e-9))
 
-    def _with(self, share: Share) -> Ledger:
+    def _with(self, share: Contribution) -> Carryover:
         """Put rows into B and the gradient; the leverages, margins and Gram bounds follow."""
         count = len(share.root)
         curvature = within(self.curvature, share.hessian, share.diagonal, count, share.error)
@@ -293,7 +296,7 @@ class Ledger:
             trace_added=up(self.trace_added + share.gram_size),
         )
 
-    def _without(self, share: Share) -> Ledger:
+    def _without(self, share: Contribution) -> Carryover:
         """Take rows out of B and the gradient; what went with them is counted."""
         f, root = self.origin.factor, share.root
         white = whitened_norm(f, root.T, 4 * share.loss.columns + 32)
@@ -313,7 +316,7 @@ class Ledger:
             trace_removed=up(self.trace_removed + share.gram_size),
         )
 
-    def _repenalised(self, change: Array) -> Ledger:
+    def _repenalised(self, change: Array) -> Carryover:
         """Add ``diag(change)`` to the penalty of every class; the inverse is left as it is."""
         f, c, K = self.origin.factor, self.curvature, self.base.shape[1]
         more, less = np.maximum(change, 0.0), np.maximum(-change, 0.0)
@@ -333,7 +336,7 @@ class Ledger:
             trace_added=up(self.trace_added + float(more.max())),
         )
 
-    def _allowance(self, share: Share) -> Array:
+    def _allowance(self, share: Contribution) -> Array:
         """Allowances add up, with half a unit of either gradient for the sum itself."""
         size = np.abs(self.gradient) + np.abs(flat(share.gradient))
         return self.allowance + flat(share.allowance) + 2 * UNIT_ROUNDOFF * size

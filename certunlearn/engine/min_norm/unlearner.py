@@ -36,7 +36,7 @@ from ...numerics.rows.units import Sums, wanted
 from ...numerics.rows.weights import NO_ROWS, Weights
 from ..members import Members, appended, unappended
 from ..release import drawn, promised
-from ..request_count import Requests
+from ..request_count import RequestCount
 from ..settings import UNNOISED, Settings, budget_of
 from ..state import scale_of
 from . import solution as min_norm
@@ -85,7 +85,7 @@ class Model(State):
 
     Attributes
     ----------
-    requests : Requests
+    requests : RequestCount
         What has been asked so far.
     released : ndarray of shape (d, K)
         The noisy weights.
@@ -93,7 +93,7 @@ class Model(State):
         What holds for them.
     """
 
-    requests: Requests
+    requests: RequestCount
     released: Array
     certificate: Certificate
 
@@ -157,7 +157,7 @@ def fit(
     with deferred(), blas_threads(min(X.shape)):
         solution = min_norm.trained(rows, members.weights, goal)
     state = State(settings, rows, members, budget, solution, scale)
-    return _released(state, Requests(), goal, clock, 0, progress)
+    return _released(state, RequestCount(), goal, clock, 0, progress)
 
 
 def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
@@ -307,7 +307,7 @@ def _shown(solution: Solution, needed: float) -> None:
 
 def _released(
     state: State,
-    requests: Requests,
+    requests: RequestCount,
     goal: float,
     clock: float,
     reads: int,

@@ -1,7 +1,7 @@
 """Certified distances where an L1 penalty makes the objective bend: elastic net.
 
 Every removal minimises afresh from where the iterate stands.  No model of the curvature is kept,
-so there is neither a ledger nor a chord step.
+so there is neither a carryover nor a chord step.
 """
 
 from __future__ import annotations

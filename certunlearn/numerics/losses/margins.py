@@ -2,8 +2,8 @@
 
 Margins ``Z`` have shape (n, K); labels are integer columns, shape (n,), or real targets, shape
 (n,) or (n, K).  Everything works on NumPy and on JAX arrays alike.  A loss is generalised
-self-concordant with constant R: |l'''| <= R l'' along every direction U, measured by ``reach(U)``;
-kappa bounds its curvature where ``bounded``.  Proof: proofs/gsc_constants.md
+self-concordant with constant R: |l'''| <= R l'' along every direction U, measured by
+``margin_range(U)``; kappa bounds its curvature where ``bounded``.  Proof: proofs/gsc_constants.md
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Loss(Protocol):
 
     def slope(self, Z: Any, y: Any) -> Any: ...
 
-    def wobble(self, Z: Any, y: Any) -> Any: ...
+    def slope_ulps(self, Z: Any, y: Any) -> Any: ...
 
     def diagonal(self, Z: Any, y: Any) -> Any: ...
 
     def curve(self, Z: Any, y: Any, U: Any) -> Any: ...
 
-    def reach(self, U: Any) -> Any: ...
+    def margin_range(self, U: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class Columnwise:
         """Derivative in the margins, shape (n, K)."""
         return self.each.slope(Z, self._targets(Z, y))
 
-    def wobble(self, Z: Any, y: Any) -> Any:
+    def slope_ulps(self, Z: Any, y: Any) -> Any:
         """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
-        return self.each.wobble(Z, self._targets(Z, y))
+        return self.each.slope_ulps(Z, self._targets(Z, y))
 
     def diagonal(self, Z: Any, y: Any) -> Any:
         """Second derivative in each margin, shape (n, K)."""
@@ -126,7 +126,7 @@ class Columnwise:
         """Curvature applied to a direction U of shape (n, K)."""
         return self.diagonal(Z, y) * U
 
-    def reach(self, U: Any) -> Any:
+    def margin_range(self, U: Any) -> Any:
         """Largest |u| of each row, shape (n,)."""
         xp = namespace(U)
         return xp.abs(U[:, 0]) if self.columns == 1 else xp.max(xp.abs(U), axis=1)
@@ -180,7 +180,7 @@ class Softmax:
         others = (p * (1.0 - own)).sum(axis=1, keepdims=True)
         return p * (1.0 - own) - own * others
 
-    def wobble(self, Z: Any, y: Any) -> Any:
+    def slope_ulps(self, Z: Any, y: Any) -> Any:
         """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
         return 64.0 * self.columns * namespace(Z).abs(self.slope(Z, y))
 
@@ -202,7 +202,7 @@ class Softmax:
         p = self.probability(Z)
         return p * (U - (p * U).sum(axis=1, keepdims=True))
 
-    def reach(self, U: Any) -> Any:
+    def margin_range(self, U: Any) -> Any:
         """Range over the classes of each row, shape (n,)."""
         return U.max(axis=1) - U.min(axis=1)
 

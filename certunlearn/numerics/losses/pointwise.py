@@ -17,7 +17,7 @@ import numpy as np
 class Pointwise(Protocol):
     """What is needed of a loss of one margin.
 
-    ``wobble`` bounds the rounding of a computed slope at a given margin, in units of roundoff;
+    ``slope_ulps`` bounds the rounding of a computed slope at a given margin, in units of roundoff;
     ``ulps`` that of a computed curvature, relatively.  ``at_zero`` is the curvature at z = 0 where
     it is the same for every target, else 0.
     """
@@ -43,7 +43,7 @@ class Pointwise(Protocol):
 
     def curvature(self, z: Any, t: Any) -> Any: ...
 
-    def wobble(self, z: Any, t: Any) -> Any: ...
+    def slope_ulps(self, z: Any, t: Any) -> Any: ...
 
 
 def namespace(z: Any) -> Any:
@@ -81,7 +81,7 @@ class Logistic:
     def curvature(self, z: Any, t: Any) -> Any:
         return sigmoid(z) * sigmoid(-z)
 
-    def wobble(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Any, t: Any) -> Any:
         return 64.0 * namespace(z).abs(self.slope(z, t))
 
 
@@ -104,7 +104,7 @@ class Squared:
     def curvature(self, z: Any, t: Any) -> Any:
         return namespace(z).ones_like(z)
 
-    def wobble(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Any, t: Any) -> Any:
         return 64.0 * namespace(z).abs(z - t)
 
 
@@ -127,7 +127,7 @@ class Poisson:
     def curvature(self, z: Any, t: Any) -> Any:
         return namespace(z).exp(z)
 
-    def wobble(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Any, t: Any) -> Any:
         return 64.0 * (namespace(z).exp(z) + t)
 
 
@@ -150,7 +150,7 @@ class Gamma:
     def curvature(self, z: Any, t: Any) -> Any:
         return t * namespace(z).exp(-z)
 
-    def wobble(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Any, t: Any) -> Any:
         return 64.0 * (1.0 + t * namespace(z).exp(-z))
 
 
@@ -187,7 +187,7 @@ class PseudoHuber:
     def curvature(self, z: Any, t: Any) -> Any:
         return self._root(z - t) ** -3.0
 
-    def wobble(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Any, t: Any) -> Any:
         return 64.0 * namespace(z).abs(self.slope(z, t))
 
 
@@ -212,7 +212,7 @@ class LogCosh:
         small = namespace(z).exp(-2.0 * namespace(z).abs(z - t))
         return small * (2.0 / (1.0 + small)) ** 2
 
-    def wobble(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Any, t: Any) -> Any:
         return 64.0 * namespace(z).abs(self.slope(z, t))
 
 
@@ -252,7 +252,7 @@ class SoftplusHinge:
         lack = self._lack(z, t)
         return sigmoid(lack) * sigmoid(-lack) / self.temperature
 
-    def wobble(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Any, t: Any) -> Any:
         lack = namespace(z).abs(self._lack(z, t))
         pushed = 4.0 * lack * self.curvature(z, t) * self.temperature
         return 64.0 * namespace(z).abs(self.slope(z, t)) + pushed

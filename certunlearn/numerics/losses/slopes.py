@@ -31,13 +31,13 @@ class Slopes(NamedTuple):
     shift: Any
 
     @property
-    def reach(self) -> Any:
+    def margin_range(self) -> Any:
         """At least the reach of each row's margin errors, shape (n,)."""
         return self.shift.max(axis=1)
 
     def along(self, loss: Loss, s: Any) -> Any:
         """What each row's margin errors do to the gradient, in the inverse Hessian's norm, (n,)."""
-        xp, most = namespace(self.shift), self.reach
+        xp, most = namespace(self.shift), self.margin_range
         spread = self.curvature.sum(axis=1) * (0.5 if loss.coupled else 1.0)
         return xp.sqrt(s * (spread + TINY)) * most * xp.exp(loss.R * most)
 
@@ -59,7 +59,7 @@ def slopes(loss: Loss, Z: Any, y: Any, error: Any, unit: float) -> Slopes:
     rho = 2 * error.max(axis=1, keepdims=True) if loss.coupled else error
     return Slopes(
         slope,
-        unit * xp.abs(slope) + UNIT_ROUNDOFF * loss.wobble(Z, y),
+        unit * xp.abs(slope) + UNIT_ROUNDOFF * loss.slope_ulps(Z, y),
         xp.exp(loss.R * rho) * rho * (curvature + TINY),
         curvature,
         rho,

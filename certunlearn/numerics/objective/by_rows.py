@@ -27,7 +27,7 @@ def hessian_factor(objective: Objective, W: Array) -> Factor | None:
         return None
     penalty = np.diag(np.sqrt(np.tile(objective.alpha, K)))
     pinned = np.tile(np.diag(np.sqrt(objective.gauge)), (1, K))
-    root = objective.share(positions, W, W).root
+    root = objective.contribution(positions, W, W).root
     return factorise_rows(np.vstack([root, penalty, pinned]))
 
 

@@ -70,9 +70,9 @@ def measure(
         grad += _combined(X, part, s1 * found.slope)
         wrong += _combined(X, absX, s1 * both)
         shaken = shaken + np.sum(found.along(loss, sb))
-        worst = np.maximum(worst, _largest(found.reach, sb))
+        worst = np.maximum(worst, _largest(found.margin_range, sb))
         if moving:
-            moved = np.maximum(moved, _largest(loss.reach(_margins(X, part, step)), sb))
+            moved = np.maximum(moved, _largest(loss.margin_range(_margins(X, part, step)), sb))
     return value, grad, wrong, shaken, moved, worst
 
 

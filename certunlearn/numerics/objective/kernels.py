@@ -62,8 +62,8 @@ def measure(
         grad = grad + _combined(Xb, s1 * found.slope)
         wrong = wrong + absX.T @ (s1 * both)
         shaken = shaken + jnp.sum(found.along(loss, sb))
-        moved = jnp.maximum(moved, jnp.max(alive * loss.reach(_margins(Xb, step))))
-        worst = jnp.maximum(worst, jnp.max(alive * found.reach))
+        moved = jnp.maximum(moved, jnp.max(alive * loss.margin_range(_margins(Xb, step))))
+        worst = jnp.maximum(worst, jnp.max(alive * found.margin_range))
         return (value, grad, wrong, shaken, moved, worst), None
 
     zero = jnp.zeros((), W.dtype)

@@ -27,8 +27,8 @@ from ...linalg.norms import norm
 from ..losses.margins import Loss
 from ..rows.stored import Rows
 from ..rows.weights import Weights
+from .contribution import Contribution
 from .curvature import Curvature
-from .share import Share
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
@@ -41,8 +41,8 @@ class Measurement(NamedTuple):
     ``allowance`` bounds |computed - exact| gradient componentwise.  So does ``rounding`` but for
     the margins' own errors, which push the gradient along rows, where the Hessian has their
     curvature: by at most ``slope_error`` in the norm of the inverse Hessian at W.  ``moved`` bounds
-    R max_i reach(x_i (W - W_ref)); ``margin_error`` bounds R times the rounding of any margins'
-    reach.
+    R max_i margin_range(x_i (W - W_ref)); ``margin_error`` bounds R times the range of any margins'
+    rounding.
     """
 
     value: float
@@ -200,11 +200,11 @@ class Objective:
         given = self.rows.labels[positions]
         return given if self.table is None else self.table[given]
 
-    def share(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Share:
+    def contribution(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Contribution:
         """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""
         X, y = self.rows.gather(positions), self.labels(positions)
         with np.errstate(over="ignore", invalid="ignore"):
-            share = Share.of(self.loss, X, y, self.weights.at(positions), W, W_ref)
+            share = Contribution.of(self.loss, X, y, self.weights.at(positions), W, W_ref)
         if not (np.isfinite(share.diagonal).all() and np.isfinite(share.gradient).all()):
             raise AssumptionError(f"the rows' Hessian {_OVERFLOW}")
         return share
@@ -303,7 +303,8 @@ class Objective:
         """Upper bound on the same quantity as `box_leverage`, from one sweep over the rows.
 
         With the factor of G, (p, p), it is R max_i ||x_i||_{G^{-1}}, times sqrt(2) where there
-        are coupled classes: ``R reach(x_i V) <= leverage ||V||_G`` for every V of shape (p, K).
+        are coupled classes: ``R margin_range(x_i V) <= leverage ||V||_G`` for every V of
+        shape (p, K).
 
         Notes
         -----

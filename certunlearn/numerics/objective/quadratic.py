@@ -52,7 +52,7 @@ class QuadraticModel:
         Parameters
         ----------
         moved : float
-            At least R max_i reach(x_i (w - W)) over the rows of ``objective``.
+            At least R max_i margin_range(x_i (w - W)) over the rows of ``objective``.
 
         Notes
         -----
@@ -77,7 +77,7 @@ class QuadraticModel:
         numpy.linalg.LinAlgError
             If what is left is not numerically positive definite.
         """
-        share = replace(objective, weights=self.weights).share(positions, self.W, self.W)
+        share = replace(objective, weights=self.weights).contribution(positions, self.W, self.W)
         curvature = without(self.curvature, share.hessian, len(share.root), share.error)
         factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
         weights = self.weights.without(positions)

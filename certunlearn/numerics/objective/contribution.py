@@ -1,0 +1,178 @@
+"""What a few rows contribute to the gradient, the Hessian and the Gram matrix: host arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._common.rounding import UNIT_ROUNDOFF, gamma
+from ...linalg.cholesky import Factor, whitened_norm
+from ...linalg.norms import spectral_norm
+from ..losses.margins import TINY, Loss, Softmax
+from ..losses.slopes import slopes
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """The contribution of m rows.
+
+    Attributes
+    ----------
+    X : ndarray of shape (m, p)
+        The rows.
+    weight : ndarray of shape (m,)
+        Effective weights.
+    loss : Loss
+        Whose.
+    gradient, allowance : ndarray of shape (p, K)
+        ``sum s l'(x W) x'``, and a bound on its rounding.
+    labels : ndarray of shape (m,) or (m, K)
+        Their labels.
+    reference : ndarray of shape (m, K)
+        Margins at W_ref.
+    diagonal : ndarray of shape (q,)
+        Its diagonal before any subtraction.
+    error : float
+        Relative entrywise error of ``root' root`` against any other evaluation of this Hessian,
+        in the sense of `certunlearn.linalg.cholesky`.
+    """
+
+    X: Array
+    weight: Array
+    loss: Loss
+    gradient: Array
+    allowance: Array
+    labels: NDArray[Any]
+    reference: Array
+    diagonal: Array
+    error: float
+
+    @classmethod
+    def of(
+        cls, loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, W_ref: Array
+    ) -> Contribution:
+        """Evaluate the rows' share.
+
+        Parameters
+        ----------
+        X, y, weight
+            Rows (m, p), their labels (m,) or (m, K), their effective weights (m,).
+        W, W_ref : ndarray of shape (p, K)
+            Where the gradient and the Hessian are meant.
+
+        Notes
+        -----
+        Guarantee: ``gradient`` is within ``allowance`` of the exact sum; ``error`` as stated.
+        Proof: proofs/contribution.md
+        """
+        unit = gamma(X.shape[1] + 4)
+        absX = np.abs(X)
+        with np.errstate(over="ignore"):
+            Z, reference = X @ W, X @ W_ref
+            found = slopes(loss, Z, y, unit * (absX @ np.abs(W)), gamma(len(X) + 8))
+            wrong = found.evaluated + found.pushed
+        s = weight[:, None]
+        margin = unit * (absX @ np.abs(W_ref))
+        worst = loss.R * float(margin.max(initial=0.0)) * (2 if loss.coupled else 1)
+        error = 2 * loss.ulps * UNIT_ROUNDOFF + math.expm1(min(2.02 * worst, 50.0))
+        return cls(
+            X,
+            weight,
+            loss,
+            X.T @ (s * found.slope),
+            1.001 * (absX.T @ (s * wrong)) + TINY,
+            y,
+            reference,
+            _diagonal(loss, X, y, weight, reference),
+            error,
+        )
+
+    @cached_property
+    def root(self) -> Array:
+        """A matrix (r, q), r = m or m K, whose Gram matrix is the rows' Hessian at W_ref."""
+        return _root(self.loss, self.X, self.labels, self.weight, self.reference)
+
+    @cached_property
+    def gram(self) -> Array:
+        """kappa sum s x x', shape (p, p)."""
+        out: Array = self.loss.kappa * (self.X * self.weight[:, None]).T @ self.X
+        return out
+
+    @property
+    def hessian(self) -> Array:
+        """The rows' Hessian at W_ref, shape (q, q)."""
+        out: Array = self.root.T @ self.root
+        return out
+
+    @property
+    def gram_size(self) -> float:
+        """Largest eigenvalue of kappa sum s x x', rounded up."""
+        return (spectral_norm(self._scaled) * (1 + 1e-9)) ** 2
+
+    @property
+    def _scaled(self) -> Array:
+        out: Array = np.sqrt(self.loss.kappa * self.weight)[:, None] * self.X
+        return out
+
+    def range_of(self, V: Array) -> float:
+        """R max_i margin_range(x_i V), rounded up."""
+        wrong = 2 * gamma(V.shape[0] + 2) * float(np.max(np.abs(self.X) @ np.abs(V), initial=0))
+        most = float(self.loss.margin_range(self.X @ V).max(initial=0.0))
+        return self.loss.R * (most + wrong) * (1 + 1e-12)
+
+    def leverage(self, factor: Factor) -> float:
+        """R max ||x_i||_{M^{-1}} for M = L L' of any number of class blocks, rounded up.
+
+        Over pairs of classes where the loss couples them, as in `Objective.leverage`.
+        """
+        p, u = self.X.shape[1], gamma(self.X.shape[1] + 4)
+        pairs = 2 if self.loss.coupled else 1
+        squares = []
+        for k in range(0, len(factor.inverse), p):
+            block = factor.inverse[:, k : k + p]
+            size = np.abs(block @ self.X.T) + u * (np.abs(block) @ np.abs(self.X).T)
+            squares.append(np.sum(size**2, axis=0))
+        top = np.sort(np.stack(squares), axis=0)[-pairs:].sum(axis=0).max(initial=0.0)
+        # Squares may underflow.
+        return (
+            self.loss.R * math.sqrt(pairs * (float(top) + TINY)) / (1.0 - factor.slack) * (1 + 1e-9)
+        )
+
+    def gram_share(self, factor: Factor) -> float:
+        """Largest eigenvalue of the rows' Gram share in every class, relative to M = L L'."""
+        p = self.X.shape[1]
+        blocks = [factor.inverse[:, k : k + p] for k in range(0, len(factor.inverse), p)]
+        # In every class the same: the sum of the blocks' squares, that is a wider matrix.
+        parts = [replace(factor, inverse=block) for block in blocks]
+        return sum(whitened_norm(part, self._scaled.T) ** 2 for part in parts) * (1 + 1e-9)
+
+
+def _root(loss: Loss, X: Array, y: NDArray[Any], weight: Array, Z: Array) -> Array:
+    """Return a matrix whose Gram is the Hessian of the rows at margins Z."""
+    K = Z.shape[1]
+    if K == 1:
+        out: Array = X * np.sqrt(weight[:, None] * loss.diagonal(Z, y))
+        return out
+    own = np.eye(K)[None]
+    if isinstance(loss, Softmax):
+        P, rest = loss.rest(Z)
+        # diag(p) - p p' = (I - p 1') diag(p) (I - 1 p').
+        half = np.sqrt(P)[:, :, None] * (own * rest[:, None, :] - (1 - own) * P[:, None, :])
+    else:
+        half = own * np.sqrt(loss.diagonal(Z, y))[:, :, None]
+    half = half * np.sqrt(weight)[:, None, None]
+    blocks = half[:, :, :, None] * X[:, None, None, :]
+    return np.ascontiguousarray(blocks.reshape(len(X) * K, K * X.shape[1]))
+
+
+def _diagonal(loss: Loss, X: Array, y: NDArray[Any], weight: Array, Z: Array) -> Array:
+    """Return sum s c x_j^2 class by class, c the diagonal of the curvature, shape (q,)."""
+    out: Array = ((X * X).T @ (weight[:, None] * loss.diagonal(Z, y))).T.ravel()
+    return out
