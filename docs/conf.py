@@ -26,7 +26,7 @@ numpydoc_show_class_members = False
 autosummary_generate = True
 autodoc_default_options = {
     "members": True,
-    "inherited-members": "BaseEstimator, ClassifierMixin, RegressorMixin, Pipeline, Exception, tuple",
+    "inherited-members": "BaseEstimator, ClassifierMixin, RegressorMixin, Pipeline, Exception",
 }
 
 # Links to files of the repository lead out of the site (a test follows them); labels and terms are

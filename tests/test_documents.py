@@ -49,7 +49,7 @@ def test_the_readme_is_short_and_leads_to_every_page():
 
 def test_the_reference_lists_what_is_public():
     listed = re.findall(r"^   (\w+)$", (ROOT / "docs" / "api.md").read_text(), re.M)
-    assert sorted(listed) == [name for name in certunlearn.__all__ if name != "__version__"]
+    assert set(listed) == {name for name in certunlearn.__all__ if name != "__version__"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
