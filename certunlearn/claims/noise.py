@@ -128,7 +128,7 @@ class Geometry:
             return up(both * f.spread * f.spread)
         # A = G^2: the difference is squared, and |G^{-1}| takes the place of |L^{-1}|.
         g = f.diagonal_root
-        # X = (I + E) L^{-1} with ||E|| <= slack: |L^{-1}| g is off |X| g by at most s of its length.
+        # X = (I + E) L^{-1} with ||E|| <= slack: |L^{-1}| g is off |X| g by at most s of its size.
         s = f.slack / (1.0 - f.slack)
         v = np.abs(f.inverse) @ g
         v = v + s * norm(v)
