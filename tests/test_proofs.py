@@ -57,9 +57,8 @@ def test_page_is_complete(page):
 def test_lines_are_short(page):
     # Tables and stamps cannot be broken.
     fixed = ("|", "covers: ", "checked: ")
-    assert not [
-        s for s in page.read_text().splitlines() if len(s) > 120 and not s.startswith(fixed)
-    ]
+    lines = page.read_text().splitlines()
+    assert not [line for line in lines if len(line) > 120 and not line.startswith(fixed)]
 
 
 def test_links_and_pages_are_the_same_set():
