@@ -95,9 +95,9 @@ class Geometry:
         """Return the standard deviation of the noise in each row of W, shape (p,)."""
         if self.mechanism == "isotropic":
             return np.full(self.known.size, sigma)
-        columns = self.gram.inverse.T
-        if self.mechanism == "objective":
-            columns = columns @ self.gram.inverse
+        if self.mechanism == "gram":
+            return sigma * np.sqrt(self.gram.variance)
+        columns = self.gram.inverse.T @ self.gram.inverse
         out: Array = sigma * np.sqrt(np.sum(columns**2, axis=1))
         return out
 
@@ -119,10 +119,10 @@ class Geometry:
         f = self.gram
         # The other world's factorisation rounds as well.
         both = up(f.error + other + gamma(len(f.lower) + 8))
-        if not f.slack < 0.5:
-            return math.inf
         if self.mechanism == "gram":
             return up(both * f.spread * f.spread)
+        if not f.slack < 0.5:
+            return math.inf
         g = f.diagonal_root
         s = f.slack / (1.0 - f.slack)
         v = np.abs(f.inverse) @ g
