@@ -32,7 +32,8 @@ MAY = {
         "estimators",
         "pipeline",
     },
-    "cli": {"_common", "claims", "estimators", "operations"},
+    "audit": {"_common"},
+    "cli": {"_common", "claims", "estimators", "operations", "audit"},
 }
 OPEN = {"exceptions", "_version"}
 EDGES = OPEN | {"__init__", "__main__"}
