@@ -97,10 +97,10 @@ class Geometry:
         """Return the standard deviation of the noise in each row of W, shape (p,)."""
         if self.mechanism == "isotropic":
             return np.full(self.known.size, sigma)
+        if self.mechanism == "gram":
+            return sigma * np.sqrt(self.gram.variance)
         # Row j of A^{-1/2}: its length is what a standard normal vector moves coefficient j by.
-        columns = self.gram.inverse.T
-        if self.mechanism == "objective":
-            columns = columns @ self.gram.inverse
+        columns = self.gram.inverse.T @ self.gram.inverse
         out: Array = sigma * np.sqrt(np.sum(columns**2, axis=1))
         return out
 
@@ -122,10 +122,10 @@ class Geometry:
         f = self.gram
         # The other world's factorisation rounds as well.
         both = up(f.error + other + gamma(len(f.lower) + 8))
-        if not f.slack < 0.5:
-            return math.inf
         if self.mechanism == "gram":
             return up(both * f.spread * f.spread)
+        if not f.slack < 0.5:
+            return math.inf
         # A = G^2: the difference is squared, and |G^{-1}| takes the place of |L^{-1}|.
         g = f.diagonal_root
         # X = (I + E) L^{-1} with ||E|| <= slack: |L^{-1}| g is off |X| g by at most s of its size.
