@@ -5,16 +5,21 @@ band in which a retrained model lies, the level of a false alarm, and the power 
 faults.
 """
 
+from .epsilon import EpsilonBound, effective_epsilon
 from .finding import Finding
 from .law import Law, ReleaseLaw, release_law
+from .one_run import one_run_epsilon
 from .replay import Replay, replay, same_noise, visible
 from .weights import weights
 
 __all__ = [
+    "EpsilonBound",
     "Finding",
     "Law",
     "ReleaseLaw",
     "Replay",
+    "effective_epsilon",
+    "one_run_epsilon",
     "release_law",
     "replay",
     "same_noise",
