@@ -18,9 +18,10 @@ from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.budget import VIEWS
 from ...claims.certificate import Certificate
+from ...claims.frame import Frame
 from ...engine import unlearner
 from ...engine.unlearner import Model
-from ...exceptions import RowError
+from ...exceptions import AssumptionError, RowError
 from ...insight.noise_cost import warn_if_drowned
 from ...requests.asked import Asked
 from ...requests.change import Change, Changes
@@ -89,6 +90,11 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     def _features(self, X: Any) -> Any:
         """Check features (m, d) against those of the fit: sparse ones only if those were."""
+        if getattr(self._model, "frame", None) is not None:
+            raise AssumptionError(
+                "this model stands behind steps that change with the rows: call the verbs of the "
+                "pipeline, with rows as it was given them"
+            )
         kind = "csr" if self._model.rows.sparse else False
         return validate_data(self, X, dtype=np.float64, order="C", accept_sparse=kind, reset=False)
 
@@ -286,17 +292,20 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         self._adopt(self._unlearner.release(self._model), "release", 0)
         return self
 
-    def _edit(self, change: Change, X: Any = None) -> Callable[..., Model]:
+    def _edit(
+        self, change: Change, X: Any = None, frame: Frame | None = None
+    ) -> Callable[..., Model]:
         """Return what carries a change out.
 
         ``X`` (m, n_features) holds features of the rows that come, checked; by default they have
         those of the rows that go.
         """
         known, before = self._unlearner, self._model
+        more = {} if frame is None else {"frame": frame}
         if not len(change.codes):
-            return partial(known.forget, before, change.gone)
+            return partial(known.forget, before, change.gone, **more)
         X = known.held(before, change.gone)[0] if X is None else X
-        return partial(known.edit, before, change.gone, X, change.codes, change.weight)
+        return partial(known.edit, before, change.gone, X, change.codes, change.weight, **more)
 
     @verb
     def _changed(self, change: Change, X: Any = None, progress: Any = None) -> None:
@@ -305,7 +314,17 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         self._carry_out(change, action, progress)
 
     @verb
-    def _refit(self, change: Change, X: Any, progress: Any = None) -> None:
+    def _moved(self, change: Change, X: Any, frame: Frame, progress: Any = None) -> None:
+        """Carry a change out after which the model lives elsewhere, its rows held where they were.
+
+        ``X`` as in `_edit`, in the frame.
+        """
+        self._carry_out(change, self._edit(change, X, frame), progress)
+
+    @verb
+    def _refit(
+        self, change: Change, X: Any, progress: Any = None, frame: Frame | None = None
+    ) -> None:
         """Carry a change out while all other rows get other features, and release anew.
 
         Parameters
@@ -317,10 +336,12 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
             outside the training set.
         progress : bool or callable, optional
             As in `fit`.
+        frame : Frame, optional
+            In which these features are.
         """
         X = validate_data(self, X, dtype=np.float64, order="C")
         new = change.gone, X, change.codes, change.weight
-        action = partial(unlearner.refit, self._model, *new)
+        action = partial(unlearner.refit, self._model, *new, frame=frame)
         self._carry_out(change, action, progress)
 
     def _carry_out(self, change: Change, action: Callable[..., Model], progress: Any) -> None:
