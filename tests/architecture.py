@@ -32,6 +32,7 @@ MAY = {
         "estimators",
         "pipeline",
     },
+    "store": {"_common", "claims", "requests"},
     "cli": {"_common", "claims", "estimators", "operations"},
 }
 OPEN = {"exceptions", "_version"}
