@@ -33,7 +33,8 @@ MAY = {
         "pipeline",
     },
     "store": {"_common", "claims", "requests"},
-    "cli": {"_common", "claims", "estimators", "operations"},
+    "audit": {"_common"},
+    "cli": {"_common", "claims", "estimators", "operations", "audit"},
 }
 OPEN = {"exceptions", "_version"}
 EDGES = OPEN | {"__init__", "__main__"}
