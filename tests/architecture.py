@@ -32,6 +32,7 @@ MAY = {
         "estimators",
         "pipeline",
     },
+    "store": {"_common", "claims", "requests"},
     "audit": {"_common"},
     "cli": {"_common", "claims", "estimators", "operations", "audit"},
 }
