@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from .._common.arrays import Positions
+from .._common.arrays import Position
 from .._common.whole import Guard, Whole, verb
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, RowError
@@ -211,7 +211,7 @@ class Verbs(Whole, Foresight):
         self._carry_out(change, self._planned(change, after), progress)
         return self
 
-    def _forgetting(self, positions: Positions) -> tuple[Change, Plan]:
+    def _forgetting(self, positions: Position) -> tuple[Change, Plan]:
         kept = self._kept
         stay = np.flatnonzero(~np.isin(kept.at, positions))
         if not len(stay):

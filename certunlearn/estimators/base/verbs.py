@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..._common import validate as _validate
+from ..._common.arrays import Position
 from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.budget import VIEWS
@@ -273,7 +274,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         self._carry_out(change, self._edit(change, new), progress)
         return self
 
-    def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
+    def _positions(self, asked: Asked, *, staying: bool = False) -> Position:
         """Return the positions a request names; ``staying`` rows may be all there are."""
         model = self._model
         left = len(model.members.weights) - model.requests.forgotten
