@@ -41,12 +41,11 @@ class _Column:
             # Arrays that cannot be written to, or only as a whole.
             self.values = series.to_numpy(dtype=object, copy=True)
 
-    def taken(self, live: NDArray[np.bool_]) -> Any:
-        """Return the values of some lines, as the column was given."""
+    def taken(self, live: NDArray[np.bool_], index: NDArray[np.int64]) -> Any:
+        """Return the values of some lines under an index, as the column was given."""
         import pandas as pd
 
-        values = self.values[live]
-        return values if values.dtype == self.dtype else pd.array(values, dtype=self.dtype)
+        return pd.Series(self.values[live], index=index, dtype=self.dtype)
 
     def forget(self, at: NDArray[np.int64]) -> None:
         """Overwrite the values of lines that have not been forgotten before."""
@@ -97,8 +96,9 @@ class _Run:
         """The lines that are left, a copy."""
         import pandas as pd
 
-        values = {k: column.taken(self.live) for k, column in enumerate(self._columns)}
-        out = pd.DataFrame(values, index=self.positions[self.live])
+        index = self.positions[self.live]
+        columns = {k: c.taken(self.live, index) for k, c in enumerate(self._columns)}
+        out = pd.DataFrame(columns, index=index)
         out.columns, out.attrs = self._names, dict(self._attrs)
         return out
 

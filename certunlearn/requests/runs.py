@@ -9,11 +9,11 @@ R = TypeVar("R", bound=Sized)
 
 
 def followed_by(runs: tuple[R, ...], new: R, joined: Callable[[R, R], R]) -> tuple[R, ...]:
-    """Return ``runs`` and one more, the last ones joined with it while they are no longer than it.
+    """Return ``runs`` and one more, the last ones joined with it while not over twice as long.
 
-    So lengths fall by half from run to run: n entries lie in at most ``log2(n) + 1`` runs, and each
-    has been joined as often, however few come at a time.  No run is changed: whoever holds the
-    runs as they were before still has them, and what grew in vain is just dropped.
+    So every run is more than twice as long as the next: n entries lie in at most ``log2(n) + 1`` of
+    them, and each is copied O(log n) times, however few come at a time.  No run is changed: whoever
+    holds the runs as they were before still has them, and what grew in vain is just dropped.
 
     References
     ----------
@@ -25,8 +25,8 @@ def followed_by(runs: tuple[R, ...], new: R, joined: Callable[[R, R], R]) -> tup
     >>> for letter in "abcdefg":
     ...     runs = followed_by(runs, letter, str.__add__)
     >>> runs
-    ('abcd', 'ef', 'g')
+    ('abcde', 'fg')
     """
-    while runs and len(runs[-1]) <= len(new):
+    while runs and len(runs[-1]) <= 2 * len(new):
         runs, new = runs[:-1], joined(runs[-1], new)
     return (*runs, new)

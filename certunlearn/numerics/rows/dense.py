@@ -120,17 +120,23 @@ class DenseRows(Store):
     sparse = False
 
     def __init__(self, X: NDArray[Any], labels: NDArray[Any], *, intercept: bool) -> None:
-        self.n, d = X.shape
-        self.p = d + int(intercept)
-        self.intercept = intercept
         self.dtype = np.float32 if X.dtype == np.float32 else np.float64
+        self.intercept = intercept
+        self._lay_out(X.shape, labels, lambda first, last: X[first:last])
+
+    def _lay_out(
+        self, shape: tuple[int, ...], labels: NDArray[Any], rows: Callable[[int, int], Array]
+    ) -> None:
+        """Store rows of a shape (n, d); ``rows`` returns those from one number to another."""
+        self.n, d = shape
+        self.p = d + int(self.intercept)
         self.blocks, self.block = self._shape
         self._labels = self._on_host(labels)
         self._scrubbed = self._on_host(np.zeros(0, dtype=bool))
         #: Rows there were before float64 was needed; -1 where it was from the start, or is not.
         self._narrow = -1
         self.reads = 0
-        self._store(X)
+        self._store(rows)
 
     def _on_host(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return ``values`` followed by zeros, one place for every row the blocks can hold."""
@@ -164,7 +170,7 @@ class DenseRows(Store):
         """
         return max(self.block + self.blocks, sum(self._shape))
 
-    def _store(self, X: Array) -> None:
+    def _store(self, rows: Callable[[int, int], Array]) -> None:
         """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
         refuse_forked()
         import jax.numpy as jnp
@@ -179,7 +185,8 @@ class DenseRows(Store):
             checkpoint()
             # The last chunk overlaps the one before, so that all have one shape.
             first = min(first, self.blocks - step)
-            part = self._padded(X[first * self.block : (first + step) * self.block], step)
+            last = min((first + step) * self.block, self.n)
+            part = self._padded(rows(first * self.block, last), step)
             if step == self.blocks:
                 store = jnp.array(part, copy=True)
             else:
@@ -265,10 +272,19 @@ class DenseRows(Store):
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
-        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
-        kept = np.flatnonzero(keep)
-        X, d = self.gather(kept).astype(self.dtype), self.p - int(self.intercept)
-        return DenseRows(X[:, :d], self.labels[kept], intercept=self.intercept)
+        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would.
+
+        Read chunk by chunk: there are never more than these rows and those.
+        """
+        kept, d = np.flatnonzero(keep), self.p - int(self.intercept)
+        out = object.__new__(DenseRows)
+        out.dtype, out.intercept = self.dtype, self.intercept
+        out._lay_out(
+            (len(kept), d),
+            self.labels[kept],
+            lambda first, last: self.gather(kept[first:last])[:, :d],
+        )
+        return out
 
     def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
         """Return one ``stride``-th of every block as a store, and the map of weights to it."""
