@@ -24,24 +24,9 @@ from ..exceptions import (
 )
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked
+from ..requests.deadline import MONTH, after, counted, day, span, term, zoned
 from .receipt import Receipt
-from .request import (
-    MONTH,
-    Request,
-    after,
-    asking,
-    counted,
-    day,
-    phrased,
-    read,
-    refused,
-    span,
-    table,
-    term,
-    union,
-    written,
-    zoned,
-)
+from .request import Request, asking, phrased, read, refused, table, union, written
 from .waiting import Waiting
 
 

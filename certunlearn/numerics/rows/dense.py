@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -13,42 +12,12 @@ from numpy.typing import NDArray
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import numerics
+from .blocks import block_shape, power_above, to_power_of_two
 
 Array = NDArray[np.float64]
 
-SMALLEST_BLOCK, LARGEST_BLOCK, ACCELERATOR_BLOCK = 64, 1024, 1 << 16
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
-
-
-def block_shape(n: int, *, accelerator: bool = False) -> tuple[int, int]:
-    """Return (blocks, rows per block) with few distinct sizes of block.
-
-    Blocks of about 2 sqrt(n) rows keep every chain of additions, and so every rounding
-    allowance, short; larger ones than a thousand rows would leave the cache.  An accelerator has
-    thousands of lanes to fill and takes as many rows as that at once.
-    """
-    if accelerator:
-        size = min(ACCELERATOR_BLOCK, max(SMALLEST_BLOCK, 1 << (max(n, 1) - 1).bit_length()))
-    else:
-        wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
-        size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
-    return -(-n // size), size
-
-
-def _to_power_of_two(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Repeat the first position up to a power of two, so that few shapes are compiled."""
-    out = np.full(1 << (len(positions) - 1).bit_length(), positions[0], dtype=np.int64)
-    out[: len(positions)] = positions
-    return out
-
-
-def _power_above(x: Array) -> Array:
-    """Return the smallest power of two at least x, for every x >= 0; 0 for 0."""
-    mantissa, exponent = np.frexp(x)
-    with np.errstate(over="ignore"):
-        out: Array = np.where(mantissa == 0.5, x, np.ldexp(np.sign(x), exponent))
-    return out
 
 
 class Store:
@@ -226,7 +195,7 @@ class DenseRows(Store):
             return np.zeros((0, self.p))
         if forked():
             return np.asarray(self._X).reshape(-1, self.p)[positions].astype(np.float64)
-        found = sweeps.gather(self._X, _to_power_of_two(positions))
+        found = sweeps.gather(self._X, to_power_of_two(positions))
         return np.asarray(found).astype(np.float64)[: len(positions)]
 
     def features(self, positions: NDArray[np.int64]) -> Array:
@@ -268,7 +237,7 @@ class DenseRows(Store):
             refuse_forked()
             self.reads += self.n
             largest = np.asarray(sweeps.column_max(self._X)).astype(np.float64)
-            self._column_max = _power_above(largest)
+            self._column_max = power_above(largest)
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
@@ -314,7 +283,7 @@ class DenseRows(Store):
         self._labels[positions], self._scrubbed[positions] = labels, False
         if self._column_max is not None:
             most = np.abs(part).max(axis=0).astype(np.float64)
-            self._column_max = np.maximum(self._column_max, _power_above(most))
+            self._column_max = np.maximum(self._column_max, power_above(most))
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
@@ -364,7 +333,7 @@ class DenseRows(Store):
             at = positions // self.block, positions % self.block
             self._X[at], self._y[at] = rows, labels
             return
-        where = _to_power_of_two(positions)
+        where = to_power_of_two(positions)
         if np.ndim(rows):
             order = where - positions[0]
             rows, labels = rows[order], labels[order]
