@@ -42,6 +42,11 @@ def condensed(state: S, keep: NDArray[np.bool_]) -> S:
 
     ``state`` is not changed, nor is its store.  Rows of weight zero that may be asked for are to be
     kept.
+
+    Notes
+    -----
+    Guarantee: whatever was shown for ``state`` is shown for what is returned.
+    Proof: proofs/condensing.md
     """
     weights: dict[int, Weights] = {}
     models: dict[int, QuadraticModel] = {}
