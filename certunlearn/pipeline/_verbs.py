@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from .._common.arrays import Positions
+from .._common.arrays import Position
 from .._common.whole import Guard, Whole, verb
 from ..claims.frame import Frame, StaleFrame
 from ..estimators.base.verbs import UnlearningEstimator
@@ -85,6 +85,7 @@ class Verbs(Whole, Foresight):
         An operation that raises leaves the pipeline as it was.
         """
         head = self._head()
+        head._condense()
         asked = Asked(which, rows, row_ids, groups, where)
         positions, counts = head._agreed(asked, expand, confirm)
         self._carry_out(*self._forgetting(positions), progress)
@@ -136,6 +137,7 @@ class Verbs(Whole, Foresight):
         An operation that raises leaves the pipeline as it was.
         """
         head, kept, n = self._head(), self._kept, _num_samples(X)
+        head._condense()
         named = {
             "sample_weight": sample_weight,
             "row_ids": row_ids,
@@ -205,6 +207,7 @@ class Verbs(Whole, Foresight):
         head = self._head()
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
+        head._condense()
         positions = head._positions(Asked(which, rows, row_ids), staying=True)
         change = head._correcting(positions, y, None if X is None else _num_samples(X))
         live = np.flatnonzero(change.weight > 0)
@@ -223,7 +226,7 @@ class Verbs(Whole, Foresight):
         self._carry_out(change, self._planned(change, after, raw), progress)
         return self
 
-    def _forgetting(self, positions: Positions) -> tuple[Change, Plan]:
+    def _forgetting(self, positions: Position) -> tuple[Change, Plan]:
         change = self.head._forgetting(positions)
 
         def after(kept: Kept) -> Rows:
@@ -270,7 +273,7 @@ class Verbs(Whole, Foresight):
             if come is not None:
                 new = np.zeros_like(come)
                 new[change.weight > 0] = after.frame.held(come[change.weight > 0])
-            head._moved(change, new, after.frame, progress)
+            head._changed(change, new, progress, after.frame)
         except StaleFrame:
             after, features = anew(head, after, change, come, before)
             self._kept = replace(self._kept, framed=after)
@@ -287,7 +290,7 @@ class Verbs(Whole, Foresight):
 
     def _hold_anew(self) -> None:
         """Let the head release from rows held as a fit on them would hold them."""
-        framed, nothing = self._kept.framed, self.head._forgetting(NO_ROWS)
+        framed, nothing = self._kept.framed, self.head._forgetting(Position(NO_ROWS))
         assert framed is not None
         self._move(nothing._replace(event="release"), framed, None, framed.frame)
 

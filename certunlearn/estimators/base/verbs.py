@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..._common import validate as _validate
+from ..._common.arrays import Position
 from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.budget import VIEWS
@@ -91,10 +92,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
     def _features(self, X: Any) -> Any:
         """Check features (m, d) against those of the fit: sparse ones only if those were."""
         if getattr(self._model, "frame", None) is not None:
-            raise AssumptionError(
-                "this model stands behind steps that change with the rows: call the verbs of the "
-                "pipeline, with rows as it was given them"
-            )
+            raise AssumptionError("this model is behind steps: call the verbs of the pipeline")
         kind = "csr" if self._model.rows.sparse else False
         return validate_data(self, X, dtype=np.float64, order="C", accept_sparse=kind, reset=False)
 
@@ -174,6 +172,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
+        self._condense()
         asked = Asked(which, rows, row_ids, groups, where)
         positions, counts = self._agreed(asked, expand, confirm)
         change = self._forgetting(positions)
@@ -220,6 +219,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
+        self._condense()
         named, X = X, self._features(X)
         more = row_ids, groups, metadata, static
         change = self._learning(named, X.shape[0], y, sample_weight, *more)
@@ -272,6 +272,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         check_is_fitted(self)
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
+        self._condense()
         # All rows may be corrected at once: they stay.
         positions = self._positions(Asked(which, rows, row_ids), staying=True)
         new = None if X is None else self._features(X)
@@ -279,11 +280,10 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         self._carry_out(change, self._edit(change, new), progress)
         return self
 
-    def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
+    def _positions(self, asked: Asked, *, staying: bool = False) -> Position:
         """Return the positions a request names; ``staying`` rows may be all there are."""
         model = self._model
-        left = len(model.members.weights) - model.requests.forgotten
-        return self._names.positions(model.forgotten, left + int(staying), asked)
+        return self._names.positions(model.forgotten, model.left + int(staying), asked)
 
     @verb
     def release(self) -> Self:
@@ -292,9 +292,17 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         self._adopt(self._unlearner.release(self._model), "release", 0)
         return self
 
-    def _edit(
-        self, change: Change, X: Any = None, frame: Frame | None = None
-    ) -> Callable[..., Model]:
+    def _condense(self) -> None:
+        """Let the rows that are left close up in a store of their own, where that pays.
+
+        Of a draft: whoever does not take it over keeps the store as it was.
+        """
+        found = self._unlearner.condensed(self._model)
+        if found is not None:
+            model, keep = found
+            self._model, self._names = model, self._names.condensed(keep)
+
+    def _edit(self, change: Change, X: Any = None, frame: Frame | None = None) -> Any:
         """Return what carries a change out.
 
         ``X`` (m, n_features) holds features of the rows that come, checked; by default they have
@@ -308,17 +316,14 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         return partial(known.edit, before, change.gone, X, change.codes, change.weight, **more)
 
     @verb
-    def _changed(self, change: Change, X: Any = None, progress: Any = None) -> None:
-        """Carry a change out where `_refit` might have to; ``X`` as in `_edit`."""
-        action = self._edit(change, None if X is None else self._features(X))
-        self._carry_out(change, action, progress)
+    def _changed(
+        self, change: Change, X: Any = None, progress: Any = None, frame: Frame | None = None
+    ) -> None:
+        """Carry a change out where `_refit` might have to; ``X`` as in `_edit`.
 
-    @verb
-    def _moved(self, change: Change, X: Any, frame: Frame, progress: Any = None) -> None:
-        """Carry a change out after which the model lives elsewhere, its rows held where they were.
-
-        ``X`` as in `_edit`, in the frame.
+        With a ``frame`` the model lives where it says afterwards, and ``X`` is held in it.
         """
+        X = self._features(X) if X is not None and frame is None else X
         self._carry_out(change, self._edit(change, X, frame), progress)
 
     @verb
@@ -334,10 +339,8 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         X : array-like of shape (n + m, n_features)
             Features of all rows of the store, those that come at the end; anything finite for rows
             outside the training set.
-        progress : bool or callable, optional
-            As in `fit`.
-        frame : Frame, optional
-            In which these features are.
+        progress, frame : optional
+            As in `fit`; in which these features are.
         """
         X = validate_data(self, X, dtype=np.float64, order="C")
         new = change.gone, X, change.codes, change.weight

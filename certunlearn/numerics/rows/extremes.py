@@ -53,7 +53,10 @@ class Largest:
         for j, values in self._listed(X):
             column = list(listed[j])
             for v in values:
-                column.pop(bisect.bisect_left(column, v))
+                at = bisect.bisect_left(column, v)
+                # Of equal ones at the threshold some are not listed.
+                if at < len(column) and column[at] == v:
+                    column.pop(at)
             listed[j] = column
             # Not the number of a row that has gone.
             least[j] = column[0] if column else np.inf
