@@ -46,7 +46,7 @@ FLOORS = {
         {"removal", "members"},
         {"state"},
         {"training"},
-        {"editing", "refitting"},
+        {"condensing", "editing", "refitting"},
         {"release"},
         {"unlearner"},
         {"min_norm", "mixture"},

@@ -158,8 +158,18 @@ class _Writer:
                 for i, name in enumerate(value.columns)
             ]
             return {"frame": columns, "index": self._column(value.index, f"{at}.index")}
-        if type(value).__name__ == "Timestamp":
+        name, pandas = type(value).__name__, _pandas()
+        if name == "Timestamp":
             return {"timestamp": value.isoformat()}
+        if isinstance(value, pandas.Index):
+            return {"index": self._column(value.to_series(), at)}
+        if isinstance(value, pandas.CategoricalDtype):
+            categories = self.write(value.categories.to_numpy(), at)
+            return {"category": categories, "ordered": bool(value.ordered)}
+        if isinstance(value, pandas.api.extensions.ExtensionDtype):
+            return {"pandas": str(value)}
+        if isinstance(value, pandas.api.extensions.ExtensionArray):
+            return {"column": self._column(pandas.Series(value), at)}
         return self._unwritable(value, at)
 
     def _column(self, column: Any, at: str) -> dict[str, object]:
@@ -168,11 +178,12 @@ class _Writer:
             values = self.write(column.cat.categories.to_numpy(), f"{at}.categories")
             codes = self.write(column.cat.codes.to_numpy(), f"{at}.codes")
             return {"categories": values, "codes": codes, "ordered": bool(column.cat.ordered)}
-        if kind.startswith(("datetime64[", "period", "interval", "timedelta")) and "," in kind:
-            raise StoreError(f"{at} is a column of {kind}: convert it to UTC without a zone")
-        array = column.to_numpy()
-        if kind in ("str", "string", "object"):
-            array = np.array([None if v != v else v for v in array.tolist()] + [None], object)[:-1]
+        if isinstance(column.dtype, np.dtype) and kind != "object":
+            array = column.to_numpy()
+        else:
+            array = np.empty(len(column), dtype=object)
+            missing = column.isna().to_numpy()
+            array[:] = [None if m else v for v, m in zip(column, missing, strict=True)]
         return {"values": self.write(array, at), "dtype": kind}
 
     def _object(self, value: Any, at: str) -> dict[str, object]:
@@ -273,6 +284,10 @@ class _Reader:
             "constant": lambda: self._constant(content),
             "estimator": lambda: self._estimator(content, value),
             "frame": lambda: self._frame(content, value["index"]),
+            "index": lambda: _pandas().Index(self._column(content)),
+            "category": lambda: _pandas().CategoricalDtype(self.read(content), value["ordered"]),
+            "pandas": lambda: _pandas().api.types.pandas_dtype(content),
+            "column": lambda: self._column(content),
             "timestamp": lambda: _pandas().Timestamp(content),
         }
         if kind in simple:

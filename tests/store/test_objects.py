@@ -123,13 +123,21 @@ def test_tables():
             "b": ["u", None],
             "c": pd.Categorical(["y", "x"], ["x", "y"], ordered=True),
             "d": pd.to_datetime(["2026-03-01", "2027-03-01"]),
+            "e": pd.to_datetime(["2026-03-01", "2027-03-01"]).tz_localize("Europe/Berlin"),
+            "f": pd.array([1, None], dtype="Int64"),
             7: [True, False],
         },
         index=[3, 9],
     )
     pd.testing.assert_frame_equal(there_and_back(frame), frame)
-    with pytest.raises(StoreError, match="without a zone"):
-        there_and_back(frame.assign(d=frame.d.dt.tz_localize("UTC")))
+    for column in "bcef":
+        array = frame[column].array
+        again = there_and_back(array)
+        assert again.dtype == array.dtype == there_and_back(frame[column].dtype)
+        pd.testing.assert_series_equal(pd.Series(again), pd.Series(array))
+    pd.testing.assert_index_equal(there_and_back(frame.columns), frame.columns)
+    with pytest.raises(StoreError, match="pandas.*cannot be written"):
+        there_and_back(frame.assign(g=pd.period_range("2026-03", periods=2, freq="M")))
 
 
 def test_what_was_one_is_one_again():
