@@ -32,7 +32,7 @@ MAY = {
         "estimators",
         "pipeline",
     },
-    "store": {"_common", "claims", "requests"},
+    "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations"},
     "audit": {"_common"},
     "cli": {"_common", "claims", "estimators", "operations", "audit"},
 }
