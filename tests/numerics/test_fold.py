@@ -8,8 +8,8 @@ from scipy.sparse import csr_array
 from certunlearn.numerics.losses.margins import Columnwise, Logistic, Softmax
 from certunlearn.numerics.losses.pointwise import Poisson, Squared
 from certunlearn.numerics.objective import kernels
-from certunlearn.numerics.rows.block import ColumnMax
 from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.fold import ColumnMax
 from certunlearn.numerics.rows.sparse import SparseRows
 
 N, D = 150, 4

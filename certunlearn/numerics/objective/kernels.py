@@ -1,4 +1,4 @@
-"""The sums over rows, each written once: see `certunlearn.numerics.rows.block`.
+"""The sums over rows, each written once: see `certunlearn.numerics.rows.fold`.
 
 ``table`` maps a row's original class to its column (0 for classes no longer there, whose rows
 weigh nothing); it is None for real targets.  W and V have shape (p, K).  Rows outside the training
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..losses.margins import TINY, Loss, Softmax
 from ..losses.namespace import Namespace, Values
 from ..losses.slopes import counted, slopes
-from ..rows.block import Added, Block
+from ..rows.fold import Added, Block
 
 
 @dataclass(frozen=True)

@@ -234,12 +234,12 @@ class Objective:
         ``blocks`` are those of the columns, followed by those of `coupled_pairs`.
         """
         K, p = self.loss.columns, self.rows.p
-        H = np.zeros((K, p, K, p))
+        H = np.zeros((K * p, K * p))
+        classes = H.reshape(K, p, K, p)
         for k in range(K):
-            H[k, :, k] = blocks[k]
+            classes[k, :, k] = blocks[k]
         for block, (k, m) in zip(blocks[K:], coupled_pairs(self.loss), strict=True):
-            H[k, :, m], H[m, :, k] = -block, -block.T
-        H = H.reshape(K * p, K * p)
+            classes[k, :, m], classes[m, :, k] = -block, -block.T
         diagonal = np.concatenate([np.diag(f) for f in blocks[:K]])
         diagonal = diagonal + np.tile(self.alpha + self.gauge, K)
         H[np.diag_indices(K * p)] += np.tile(self.alpha, K)

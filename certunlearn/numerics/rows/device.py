@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ..losses.namespace import Namespace
-from .block import DenseBlock, Kernel
+from .fold import DenseBlock, Kernel
 
 
 class DeviceBlock(DenseBlock[jax.Array]):

@@ -12,10 +12,11 @@ from scipy.sparse import csr_array, issparse
 
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
-from .block import Argument, ColumnMax, Kernel, Sums, folded
+from .blocks import power_above
 from .dense import CHUNK
+from .fold import Argument, ColumnMax, Kernel, Sums, folded
 from .sparse_block import SparseBlock
-from .store import Store, power_above
+from .store import Store
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]

@@ -7,16 +7,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._common.arrays import Array
-
-
-def power_above(x: Array) -> Array:
-    """Return the smallest power of two at least x, for every x >= 0; 0 for 0."""
-    mantissa, exponent = np.frexp(x)
-    with np.errstate(over="ignore"):
-        out: Array = np.where(mantissa == 0.5, x, np.ldexp(np.sign(x), exponent))
-    return out
-
 
 class Store:
     """What every store of rows knows alike.
