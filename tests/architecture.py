@@ -34,7 +34,16 @@ MAY = {
     },
     "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations"},
     "audit": {"_common"},
-    "cli": {"_common", "claims", "estimators", "operations", "audit"},
+    "cli": {
+        "_common",
+        "claims",
+        "requests",
+        "estimators",
+        "pipeline",
+        "operations",
+        "store",
+        "audit",
+    },
 }
 OPEN = {"exceptions", "_version"}
 EDGES = OPEN | {"__init__", "__main__"}
