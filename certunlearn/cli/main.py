@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
+from . import audit
 from .commands import add as add_durable
 from .told import STATUSES_SAID, carried_out
 
@@ -47,11 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     report.add_argument("--format", choices=("html", "markdown"), default="html")
     for name, text in _SAID.items():
         report.add_argument(f"--{name}", help=text)
+    audit.add(commands)
     add_durable(commands)
     arguments = parser.parse_args(argv)
     if arguments.command == "report":
         kept = arguments.certificate.is_dir()
         return _report_of_directory(arguments) if kept else _report(arguments)
+    if arguments.command == "audit":
+        return audit.run(arguments)
     if arguments.command == "demo":
         from . import demo as story
 
