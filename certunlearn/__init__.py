@@ -20,6 +20,7 @@ from .exceptions import (
     BatchRefusedError,
     CertunlearnError,
     ClassForgottenWarning,
+    ClockError,
     ConfirmationNeededError,
     ConvergenceError,
     ForkedError,
@@ -27,7 +28,11 @@ from .exceptions import (
     NotCertifiedError,
     RowError,
     SecretStateWarning,
+    StoreDamagedError,
+    StoreError,
+    StoreLockedError,
     UnknownRowError,
+    VerificationError,
 )
 from .insight.substitutes import select_substitutes
 from .operations.certificate_page import certificate_report
@@ -36,6 +41,7 @@ from .operations.mixture import mix
 from .operations.queue import ForgetQueue
 from .operations.receipt import Receipt
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
+from .store.bundle import load_predictor
 
 __all__ = [
     "AlreadyForgottenError",
@@ -55,12 +61,13 @@ __all__ = [
     "CertifiedRidgeClassifier",
     "CertunlearnError",
     "ClassForgottenWarning",
+    "ClockError",
     "ConfirmationNeededError",
     "ConvergenceError",
     "ForgetQueue",
-    "ForkedError",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
+    "ForkedError",
     "FrozenFeatures",
     "InfluenceDisplay",
     "NoiseWarning",
@@ -68,12 +75,17 @@ __all__ = [
     "Receipt",
     "RowError",
     "SecretStateWarning",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreLockedError",
     "SuppressedPredictor",
     "UnknownRowError",
+    "VerificationError",
     "__version__",
     "certificate_report",
     "forget_in",
     "forgetting",
+    "load_predictor",
     "mix",
     "select_substitutes",
 ]

@@ -41,14 +41,17 @@ def plays(kind, y, requests, **parameters):
     strange[gone] += 5.0
     weight[gone] = 0.0
 
+    def carry_out(model, rows):
+        return model.forget(rows=list(rows), confirm=True) if rows else model.release()
+
     def play(weight):
-        model = kind(**parameters).fit(strange, y, weight)
-        for rows in requests:
-            if rows:
-                model.forget(rows=list(rows), confirm=True)
-            else:
-                model.release()
-        return model
+        # What is said before the last request is said of a release that no certificate covers.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = kind(**parameters).fit(strange, y, weight)
+            for rows in requests[:-1]:
+                carry_out(model, rows)
+        return carry_out(model, requests[-1])
 
     return lambda: play(None), lambda: play(weight)
 

@@ -95,8 +95,7 @@ def main(small=False, out="tests/benchmarks/results"):
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         problems = [
-            ("embeddings", *embeddings(n, width), (1, n // 100), ("lbfgs", TOL))
-            for width in widths
+            ("embeddings", *embeddings(n, width), (1, n // 100), ("lbfgs", TOL)) for width in widths
         ]
         digits = data.ten_digits()
         cut = slice(None) if not small else slice(500)
