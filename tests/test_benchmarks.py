@@ -18,6 +18,7 @@ from tests.benchmarks import (
     peers,
     removal,
     report,
+    scaled,
     sequence,
     softmax,
     sparse,
@@ -44,6 +45,14 @@ def test_fit(tmp_path):
     assert rows[0]["mean gradient, ours"] <= 1e-8 and rows[0]["theirs"] <= 1e-8
     ratios = rows[0]["ours over newton-cholesky"]
     assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
+
+
+@pytest.mark.long
+def test_scaled(tmp_path):
+    (rows,) = contents(scaled, tmp_path).values()
+    assert [row["steps"] for row in rows] == list(scaled.STEPS)
+    for row in rows:
+        assert row["our fit over theirs"]["min"] > 0 and row["theirs over one row"]["min"] > 0
 
 
 def test_views(tmp_path):

@@ -10,6 +10,7 @@ from . import (
     matrix_free,
     memory,
     removal,
+    scaled,
     sequence,
     softmax,
     sparse,
@@ -30,6 +31,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    scaled,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
