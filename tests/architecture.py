@@ -32,7 +32,7 @@ MAY = {
         "estimators",
         "pipeline",
     },
-    "store": {"_common", "claims", "requests"},
+    "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations"},
     "audit": {"_common"},
     "cli": {"_common", "claims", "estimators", "operations", "audit"},
 }
@@ -46,7 +46,7 @@ FLOORS = {
         {"removal", "members"},
         {"state"},
         {"training"},
-        {"editing", "refitting"},
+        {"condensing", "editing", "refitting"},
         {"release"},
         {"unlearner"},
         {"min_norm", "mixture"},

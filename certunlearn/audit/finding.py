@@ -13,49 +13,28 @@ from .._common.html import Table, fragment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """A statistic beside the band where it lies when nothing is wrong.
+class Measured:
+    """Figures that an audit found, without a verdict.
 
     Attributes
     ----------
     audit : str
         What was looked at.
-    statistic : float
-        What was found.
-    null : (float, float)
-        The null band: without a fault the statistic is outside with probability at most ``level``.
-    level : float
-        Largest chance of a false alarm.
-    power : dict of str to float
-        Chance that a fault of this name and size is caught.
     scope : str
-        What a pass says, and what it does not.
+        What the figures say, and what they do not.
     """
 
     audit: str
-    statistic: float
-    null: tuple[float, float]
-    level: float
-    power: Mapping[str, float] = field(default_factory=dict)
     scope: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the statistic is in the null band; an undefined one is not."""
-        return self.null[0] <= self.statistic <= self.null[1]
 
     def lines(self) -> list[tuple[str, str]]:
         """Labels and values of what a reader wants to see, in order."""
-        out = [
-            ("verdict", "in the null band" if self.passed else "OUTSIDE the null band"),
-            ("statistic", f"{self.statistic:.6g}"),
-            ("null band", f"{self.null[0]:.6g} to {self.null[1]:.6g}, level {self.level:g}"),
-        ]
         known = {f.name for f in fields(Finding)}
-        for f in fields(self):
-            if f.name not in known and f.repr:
-                out.append((f.name.replace("_", " "), _shown(getattr(self, f.name))))
-        out += [(f"power, {fault}", f"{chance:.3g}") for fault, chance in self.power.items()]
+        out = [
+            (f.name.replace("_", " "), _shown(getattr(self, f.name)))
+            for f in fields(self)
+            if f.name not in known and f.repr
+        ]
         return [*out, ("scope", self.scope)] if self.scope else out
 
     def __str__(self) -> str:
@@ -65,11 +44,52 @@ class Finding:
 
     def to_json(self) -> str:
         """Return all fields as JSON; what is not finite is a string, arrays are lists."""
-        values = {f.name: plain(getattr(self, f.name)) for f in fields(self)}
-        return json.dumps(values | {"passed": self.passed})
+        return json.dumps({f.name: plain(getattr(self, f.name)) for f in fields(self)})
 
     def _repr_html_(self) -> str:
         return fragment(Table((), tuple(self.lines())), self.audit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding(Measured):
+    """A statistic beside the band where it lies when nothing is wrong.
+
+    Attributes
+    ----------
+    statistic : float
+        What was found.
+    null : (float, float)
+        The null band: without a fault the statistic is outside with probability at most ``level``.
+    level : float
+        Largest chance of a false alarm.
+    power : dict of str to float
+        Chance that a fault of this name and size is caught.
+    """
+
+    statistic: float
+    null: tuple[float, float]
+    level: float
+    power: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the statistic is in the null band; an undefined one is not."""
+        return self.null[0] <= self.statistic <= self.null[1]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Labels and values of what a reader wants to see, the verdict first."""
+        first = [
+            ("verdict", "in the null band" if self.passed else "OUTSIDE the null band"),
+            ("statistic", f"{self.statistic:.6g}"),
+            ("null band", f"{self.null[0]:.6g} to {self.null[1]:.6g}, level {self.level:g}"),
+        ]
+        power = [(f"power, {fault}", f"{chance:.3g}") for fault, chance in self.power.items()]
+        rest = super().lines()
+        return first + rest[:-1] + power + rest[-1:] if self.scope else first + rest + power
+
+    def to_json(self) -> str:
+        """Return all fields and the verdict as JSON."""
+        return json.dumps(json.loads(super().to_json()) | {"passed": self.passed})
 
 
 def _shown(value: object) -> str:
@@ -90,7 +110,7 @@ def plain(value: object) -> object:
     """Return a value as JSON takes it."""
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
-    if isinstance(value, Finding):
+    if isinstance(value, Measured):
         return json.loads(value.to_json())
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
