@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from ..._common.rounding import gamma, up
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
-from ..rows.sparse import SparseRows
 from .contribution import Contribution
+from .kernels import GramDiagonal, Magnified
 from .objective import Objective
-from .products import Products
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
@@ -21,8 +20,6 @@ _TINY = 1e-290
 _STEPS = 4
 #: Least entry of the vector, out of its largest.
 _LEAST = 1e-8
-#: Rows that are squared at a time.
-_BLOCK = 256
 
 
 def diagonal_of(objective: Objective) -> Diagonal:
@@ -34,12 +31,8 @@ def diagonal_of(objective: Objective) -> Diagonal:
         If it overflows.
     """
     rows, alpha = objective.rows, objective.alpha
-    if rows.sparse:
-        X, _ = rows.sweep()
-        squares = rows.sweeps.gram_diagonal(X, objective.blocked)
-    else:
-        squares = _squares(objective)
-    squares = objective.loss.kappa * squares
+    (sums,) = rows.fold(GramDiagonal(), objective.blocked)
+    squares = objective.loss.kappa * sums[:, 0]
     diagonal = np.maximum(squares + alpha, _TINY)
     if not np.isfinite(diagonal).all():
         raise AssumptionError("the Gram matrix overflows float64: rescale the features")
@@ -47,10 +40,9 @@ def diagonal_of(objective: Objective) -> Diagonal:
     needed = rows.intercept and alpha[-1] == 0 and bool((alpha[:-1] > 0).all())
     if not needed:
         return Diagonal(diagonal, math.inf)
-    if isinstance(rows, SparseRows):
+    if rows.sparse:
         return Diagonal(diagonal, largest_relative(objective))
-    chain = _BLOCK + rows.blocks * rows.block // _BLOCK
-    return Diagonal(diagonal, _trace(squares[:-1], alpha[:-1], chain))
+    return Diagonal(diagonal, _trace(squares[:-1], alpha[:-1], objective.sum_length))
 
 
 def regrouped(
@@ -97,16 +89,6 @@ def _trace(squares: Array, alpha: Array, chain: int) -> float:
     return up(total * (1.0 + gamma(len(alpha) + chain + 32)) * (1.0 + 1e-9))
 
 
-def _squares(objective: Objective) -> Array:
-    """Return sum s x_j^2 over dense rows, shape (p,), block by block in double precision."""
-    products, total = Products.of(objective), np.zeros(objective.rows.p)
-    objective.rows.sweep()
-    for first in range(0, len(products.X), _BLOCK):
-        part = np.asarray(products.X[first : first + _BLOCK], dtype=np.float64)
-        total += products.weight[first : first + _BLOCK, 0] @ (part * part)
-    return total
-
-
 def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
     """Upper bound on the largest eigenvalue of ``kappa sum s x x'`` relative to diag(alpha).
 
@@ -127,10 +109,11 @@ def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
         return 0.0
     root, v, best = np.sqrt(objective.alpha[:d]), np.ones(d), math.inf
     for _ in range(steps):
-        X, _ = rows.sweep()
         with np.errstate(over="ignore", invalid="ignore"):
-            u = v / root + _TINY
-            moved = kappa * rows.sweeps.magnified(X, objective.blocked, u) + _TINY
+            u = np.zeros((rows.p, 1))
+            u[:d, 0] = v / root + _TINY
+            (sums,) = rows.fold(Magnified(), objective.blocked, u)
+            moved = kappa * (sums[:d, 0] + _TINY) + _TINY
             moved = moved / root + _TINY
             top = float(np.max(moved / v))
         if not top < math.inf:
