@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...claims.budget import Caps
+from ...claims.frame import Frame
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError, NotCertifiedError
 from ...linalg.cholesky import Factor, downdated, factorise
@@ -57,13 +58,14 @@ class Gram:
         return np.diag(self.known.matrix)
 
 
-def mechanism_for(mechanism: str, rows: Rows) -> str:
+def mechanism_for(mechanism: str, rows: Rows, *, framed: bool = False) -> str:
     """Return the geometry of the noise: what was asked for, or what "auto" means for these rows.
 
-    A function of their number of columns and of whether they are sparse.
+    A function of their number of columns and of whether they are sparse.  Rows that are held in a
+    frame keep "gram", which means the same in any.
     """
-    if mechanism != "auto":
-        return mechanism
+    if mechanism != "auto" or framed:
+        return "gram" if mechanism == "auto" else mechanism
     return "isotropic" if rows.p > (MOST_FORMED if rows.sparse else MOST_FACTORED) else "gram"
 
 
@@ -91,6 +93,7 @@ def gram_of(
     objective: Objective,
     caps: Caps | None,
     was: Downdated | Diagonal | None,
+    frame: Frame | None = None,
     solver: str = "newton-cholesky",
 ) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
@@ -120,7 +123,7 @@ def gram_of(
     if was is not None:
         try:
             for factor in was.factors():
-                geometry = Geometry(mechanism, factor)
+                geometry = Geometry(mechanism, factor, frame)
                 drift = geometry.drift(objective.gram_error)
                 if math.isfinite(factor.spread) and drift <= most:
                     return Gram(was.curvature, geometry, False, drift)
@@ -128,7 +131,7 @@ def gram_of(
             pass
     alone = _alone(objective)
     fresh = alone.gram()
-    afresh = Geometry(mechanism, _factor(alone, fresh))
+    afresh = Geometry(mechanism, _factor(alone, fresh), frame)
     drift = afresh.drift(alone.gram_error)
     return Gram(fresh, afresh, not drift <= most, drift)
 
