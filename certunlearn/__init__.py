@@ -27,6 +27,7 @@ from .exceptions import (
     NotCertifiedError,
     RowError,
     SecretStateWarning,
+    StateError,
     UnknownRowError,
 )
 from .insight.substitutes import select_substitutes
@@ -68,6 +69,7 @@ __all__ = [
     "Receipt",
     "RowError",
     "SecretStateWarning",
+    "StateError",
     "SuppressedPredictor",
     "UnknownRowError",
     "__version__",
