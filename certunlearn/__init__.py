@@ -20,6 +20,7 @@ from .exceptions import (
     BatchRefusedError,
     CertunlearnError,
     ClassForgottenWarning,
+    ClockError,
     ConfirmationNeededError,
     ConvergenceError,
     ForkedError,
@@ -27,8 +28,15 @@ from .exceptions import (
     NotCertifiedError,
     RowError,
     SecretStateWarning,
+<<<<<<< HEAD
     StateError,
+=======
+    StoreDamagedError,
+    StoreError,
+    StoreLockedError,
+>>>>>>> main
     UnknownRowError,
+    VerificationError,
 )
 from .insight.substitutes import select_substitutes
 from .operations.certificate_page import certificate_report
@@ -37,6 +45,7 @@ from .operations.mixture import mix
 from .operations.queue import ForgetQueue
 from .operations.receipt import Receipt
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
+from .store.bundle import load_predictor
 
 __all__ = [
     "AlreadyForgottenError",
@@ -56,12 +65,13 @@ __all__ = [
     "CertifiedRidgeClassifier",
     "CertunlearnError",
     "ClassForgottenWarning",
+    "ClockError",
     "ConfirmationNeededError",
     "ConvergenceError",
     "ForgetQueue",
-    "ForkedError",
     "ForgettingCurveDisplay",
     "ForgettingPipeline",
+    "ForkedError",
     "FrozenFeatures",
     "InfluenceDisplay",
     "NoiseWarning",
@@ -69,13 +79,21 @@ __all__ = [
     "Receipt",
     "RowError",
     "SecretStateWarning",
+<<<<<<< HEAD
     "StateError",
+=======
+    "StoreDamagedError",
+    "StoreError",
+    "StoreLockedError",
+>>>>>>> main
     "SuppressedPredictor",
     "UnknownRowError",
+    "VerificationError",
     "__version__",
     "certificate_report",
     "forget_in",
     "forgetting",
+    "load_predictor",
     "mix",
     "select_substitutes",
 ]

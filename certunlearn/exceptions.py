@@ -114,6 +114,43 @@ class ForkedError(CertunlearnError, RuntimeError):
     """A pass over the rows in a forked process, which would wait for ever for JAX's threads."""
 
 
+class StoreError(CertunlearnError):
+    """A directory that holds a model cannot be used as asked; what was committed is kept."""
+
+
+class StoreLockedError(StoreError):
+    """Somebody else is writing."""
+
+
+class StoreDamagedError(StoreError):
+    """A file is not as it was written."""
+
+
+class ClockError(StoreError):
+    """The machine's clock says that it is earlier than the last entry of the ledger."""
+
+
+class VerificationError(CertunlearnError, ValueError):
+    """A receipt, a head or a bundle does not hold what it says.
+
+    Attributes
+    ----------
+    check : str
+        Which check failed.
+    """
+
+    def __init__(self, message: str, *, check: str) -> None:
+        super().__init__(message)
+        self.check = check
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _verification, (str(self), self.check)
+
+
+def _verification(message: str, check: str) -> VerificationError:
+    return VerificationError(message, check=check)
+
+
 class ClassForgottenWarning(UserWarning):
     """The last row of a class was forgotten: the model no longer knows the class."""
 

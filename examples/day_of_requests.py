@@ -1,4 +1,7 @@
-"""A day of requests: people ask all day, one removal in the evening answers them.
+"""A day of requests
+=================
+
+A day of requests: people ask all day, one removal in the evening answers them.
 
 Run: ``python examples/day_of_requests.py [folder]`` after
 ``pip install 'certunlearn[plot]' pandas``

@@ -1,4 +1,7 @@
-"""Forget through a scaler and a vocabulary, and see what they tell where nobody makes them forget.
+"""Pipelines that forget
+=====================
+
+Forget through a scaler and a vocabulary, and see what they tell where nobody makes them forget.
 
 The rows describe functions of SciPy: the first paragraph of their documentation, and how long and
 how wide they are.  Somebody who knows all rows but one looks at the steps in front of the model.

@@ -1,4 +1,7 @@
-"""Fit on real data, forget some people, and read the certificate.
+"""Quick start
+===========
+
+Fit on real data, forget some people, and read the certificate.
 
 Run: ``python examples/quickstart.py``
 """

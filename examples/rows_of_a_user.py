@@ -1,4 +1,7 @@
-"""Everything one user contributed, looked at first, forgotten with its copies, and filed.
+"""Everything of one user
+======================
+
+Everything one user contributed, looked at first, forgotten with its copies, and filed.
 
 Run: ``python examples/rows_of_a_user.py [folder]`` after ``pip install 'certunlearn[plot]'``;
 the page that is filed goes beside the picture.

@@ -1,4 +1,7 @@
-"""Forget texts through a sentence encoder, and say what the certificate holds for the encoder.
+"""Text on frozen features
+=======================
+
+Forget texts through a sentence encoder, and say what the certificate holds for the encoder.
 
 The texts are the first lines of SciPy's own documentation; the model tells those of scipy.stats
 from those of other modules.  Then the authors of scipy.ndimage withdraw theirs.

@@ -32,7 +32,9 @@ MAY = {
         "estimators",
         "pipeline",
     },
-    "cli": {"_common", "claims", "estimators", "operations"},
+    "store": {"_common", "claims", "requests"},
+    "audit": {"_common"},
+    "cli": {"_common", "claims", "estimators", "operations", "audit"},
 }
 OPEN = {"exceptions", "_version"}
 EDGES = OPEN | {"__init__", "__main__"}
@@ -44,7 +46,7 @@ FLOORS = {
         {"removal", "members"},
         {"state"},
         {"training"},
-        {"editing", "refitting"},
+        {"condensing", "editing", "refitting"},
         {"release"},
         {"unlearner"},
         {"min_norm", "mixture"},

@@ -53,6 +53,14 @@ def test_page_is_complete(page):
         assert any(h.startswith(section) for h in heads), section
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_lines_are_short(page):
+    # Tables and stamps cannot be broken.
+    fixed = ("|", "covers: ", "checked: ")
+    lines = page.read_text().splitlines()
+    assert not [line for line in lines if len(line) > 120 and not line.startswith(fixed)]
+
+
 def test_links_and_pages_are_the_same_set():
     assert links() == {p.stem for p in PAGES} - COUNTEREXAMPLES
 

@@ -28,6 +28,7 @@ def gsc_remainder(t: float) -> float:
     if t < 1e-2:
         # The series' tail after t^4/120 is below t^5/700 for t < 0.19.
         return up(t / 2 + t * t / 6 + t**3 / 24 + t**4 / 120 + t**5 / 700, 16)
+    # exp(t) overflows; nothing is claimed from so long a step.
     if t > 700:
         return math.inf
     return (math.expm1(t) - t) / t * _GUARD
@@ -67,6 +68,7 @@ def distance_from_decrement(nu: float, L: float) -> tuple[float, float]:
     """
     if not (nu >= 0 and L >= 0):
         raise ValueError(f"nu and L must be at least 0, got {nu!r} and {L!r}")
+    # omega*(L nu) of the reference: -log(1 - x) is the largest t with omega(t) <= L nu.
     product = up(nu * L)
     if not product < 1:
         return math.inf, math.inf
@@ -116,14 +118,17 @@ def distance_remainder(
         raise ValueError(f"T must be at least 0, got {T!r}")
     if T > 100:
         return math.inf, math.inf
+    # B and H differ by exp(T): norms by exp(T/2), in either direction.
     half = math.exp(T / 2) * _GUARD
     r_H, t = distance_from_decrement(up(nu * half), up(L * half))
     if math.isinf(r_H):
         return math.inf, math.inf
+    # stale: what a step with B in place of H(w) leaves; phi(t): what the change of H adds.
     r, stale = up(half * r_H), math.expm1(T) * _GUARD
     q = up((stale + gsc_remainder(t)) * r)
     L_G, size, c_G = spread
     if math.isfinite(L_G) and math.isfinite(q):
+        # margins of d = step + rest, each in the norm of G, whose leverages are seldom far off.
         t = min(t, up(L_G * up(size + up(c_G * q))))
         q = up((stale + gsc_remainder(t)) * r)
     return q, r
@@ -157,6 +162,7 @@ def distance_measured(
     -----
     Guarantee: both hold whenever finite.  Proof: proofs/distance_remainder.md
     """
+    # ||d||_A <= ||step||_A + ||d - step||_A, and the latter is at most c q whatever is measured.
     q, r = distance_remainder(nu, L, T, spread)
     after = up(c * q)
     return min(up(step + after), up(c * r)), after
@@ -195,6 +201,7 @@ def covariance_drift(eta: float, dimension: float, log_tail: float) -> float:
         raise ValueError(f"bad drift arguments {(eta, dimension, log_tail)!r}")
     if eta >= 0.25:
         return math.inf
+    # The inverses differ by e = eta / (1 - eta), whitened, and log of their ratio by f.
     e = up(eta / (1.0 - eta))
     f = up(e / (1.0 - e))
     return joint_drift(up(0.25 * dimension * f * f, 4), f, log_tail)

@@ -124,11 +124,14 @@ class Budget:
         -----
         Guarantee: ``fit (1 + drift) + target <= sigma mu_t``.  Proof: proofs/calibrate.md
         """
+        # A fit comes before every removal; its caps are those of the first release after one.
         t = max(t, 1)
         mu, drift = self.mu, self.drift_cap
         if self.view == "transcript":
             mu = down(mu * math.sqrt(self.share(t)), 8)
             drift = max(down(drift * math.sqrt(self.share(t) / self.share(1)), 8), 0.0)
+        # A tenth for the reference's own distance: it costs the removal a tenth of its room, and
+        # a fit a Newton step or two.
         fit = down(0.1 * self.sigma * mu)
         return Caps(fit, down(down(self.sigma * mu) - up(fit * (1.0 + drift))), drift)
 
@@ -172,6 +175,7 @@ def composed_mu(parts: Sequence[tuple[Budget, int]]) -> float:
 
     ``parts`` are the budgets and the number of releases; see `composed`.
     """
+    # A transcript's mu is for all of its releases: they count once.
     counts = [1 if b.view == "transcript" else k for b, k in parts]
     return up(math.sqrt(sum(k * b.mu * b.mu for (b, _), k in zip(parts, counts, strict=True))), 8)
 
@@ -210,6 +214,8 @@ def composed(parts: Sequence[tuple[Budget, int]], delta: float) -> Joint:
     # What the drift will cost, at an epsilon that is seldom exceeded.
     guess = max(b.epsilon for b, _ in parts)
     room = drift_of(guess + 0.5 * mu * mu + mu * math.sqrt(-2.0 * math.log(delta)))
+    # epsilon and the cost of the drift depend on one another: guess the room that it needs
+    # and accept the first guess that is large enough.  The check is the accepting.
     while (left := 0.998 * delta * math.exp(-room)) > 1e-300:
         epsilon = epsilon_from_delta(left, mu)
         drift = drift_of(epsilon)
@@ -232,6 +238,7 @@ def drift_shares(reserve: float, log_tail: float) -> tuple[float, float]:
     keep to them add up without anybody having to know how many coordinates each had.
     """
     x = log_tail
+    # The positive root of 2 r^2 + 2 r sqrt(x) = reserve / 2, r = sqrt(v), without cancellation.
     root = 0.5 * reserve / (math.sqrt(x) + math.sqrt(x + reserve))
     return max(down(root * root, 32), 0.0), max(down(0.5 * reserve / x, 8), 0.0)
 
@@ -278,6 +285,7 @@ def calibrate(
     if not 1e-300 < delta < 1:
         # Below, parts of delta would be rounded like whole ones.
         raise ValueError(f"delta must be in (1e-300, 1), got {delta!r}")
+    # A thousandth of epsilon for the drift: covariances differ by rounding alone.
     reserve = min(1e-3 * epsilon, 1e-3) if drifts else 0.0
     left = 0.999 * delta * math.exp(-reserve) * (1 - 1e-12) if drifts else delta
     mu = mu_from_epsilon_delta(epsilon - reserve, left)
@@ -285,6 +293,7 @@ def calibrate(
     if not drifts:
         return budget
     spread, largest = drift_shares(reserve, _log_tail(epsilon, delta))
+    # Solve v = D f^2 / 4 for f, then f = e / (1 - e) and e = eta / (1 - eta) for eta.
     f = min(largest, 2.0 * math.sqrt(spread * budget.share(1) / dimension))
     cap = down(f / (1.0 + 2.0 * f), 8)
     # Subnormal numbers carry no relative accuracy.

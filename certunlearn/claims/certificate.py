@@ -158,6 +158,7 @@ class Certificate(Consistency):
 
     def public(self) -> Certificate:
         """Return what is promised and what it is of: nothing here depends on the removed rows."""
+        # The metadata of a field says where it belongs: a new one cannot be forgotten here.
         gone: dict[str, Any] = {f.name: None for f in fields(self) if f.metadata.get("realised")}
         return replace(self, **gone)
 
@@ -226,6 +227,7 @@ class Certificate(Consistency):
         version = values.get("version") if isinstance(values, dict) else None
         if version not in (1, VERSION) or isinstance(version, bool):
             raise ValueError(f"not a certificate of version 1 or {VERSION}")
+        # Fields of a stored version never change: what is missing or unknown was edited.
         names = {f.name for f in fields(cls)} - (_SINCE_2 if version == 1 else frozenset())
         if set(values) != names:
             raise ValueError(f"fields do not match: {sorted(set(values) ^ names)}")
@@ -234,6 +236,7 @@ class Certificate(Consistency):
             values[key] = typed(key, value, hints[key], "certificate")
             if key in _ALLOWED and values[key] not in _ALLOWED[key]:
                 raise ValueError(f"{key} of a certificate cannot be {reprlib.repr(value)}")
+        # A probability; every other figure is tied to others by `contradictions`.
         if values["delta"] > 1:
             raise ValueError(f"delta of a certificate cannot be {values['delta']}")
         read = cls(**(_of_version_1(values) if version == 1 else values))

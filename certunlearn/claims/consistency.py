@@ -103,6 +103,7 @@ class Consistency:
             yield from filter(None, [self.promise.contradiction()])
             # Members of a vote may differ in horizons and in how often they were released.
             shared = share(self.horizon, max(self.releases, 1)) if self.horizon and one else 1.0
+            # What `Budget.caps` guarantees of the two distances.
             far = self.fit_distance + self.distance_target > up(
                 self.sigma * self.mu * math.sqrt(shared), 8
             )

@@ -56,6 +56,7 @@ def weights_of(predictor: Any) -> list[tuple[Any, Any]]:
     TypeError
         If there are none.
     """
+    # From the outside in: a search, a pipeline, a vote, and the model at last.
     best = getattr(predictor, "best_estimator_", None)
     if best is not None:
         return weights_of(best)

@@ -44,12 +44,15 @@ def singular_floor(A: Array, upper: Array) -> float:
     T, info = lapack.dtrtri(upper)
     if info != 0 or not np.isfinite(T).all():
         return 0.0
+    # N = A'T should be orthonormal: ||N'N - I|| says by how much it is not, so that sigma_r(A) is
+    # at least sqrt(1 - lost) / ||T||, less what rounding takes.
     T = np.triu(T)
     N = A.T @ T
     defect = N.T @ N
     defect[np.diag_indices(r)] -= 1.0
     size = norm(N)
     lost = norm(defect) * _GUARD + gamma(d + 4) * size * size * _GUARD + _TINY
+    # R was poor, or A has no full rank that float64 could show.
     if not lost < 1.0:
         return 0.0
     wrong = gamma(r + 2) * norm(A) * norm(T) * _GUARD + _TINY
@@ -81,6 +84,7 @@ def appended_floor(floor: float, c: Array, left: Array, against: Array) -> float
     r, d = len(c), len(left)
     if not floor > 0:
         return 0.0
+    # What a - A'c was rounded by, and what of it lies within the span of A.
     wrong = gamma(r + 4) * (1.0 + math.sqrt(r) * norm(c)) * _GUARD + _TINY
     inside = (norm(against) + math.sqrt(r) * gamma(d + 2) * norm(left) + _TINY) / floor * _GUARD
     rho = norm(left) / (_GUARD * _GUARD) - (inside + wrong) * _GUARD
@@ -126,6 +130,7 @@ def min_norm_distance(W: Array, c: Array, residual: Array, wrong: Array, floor: 
     if not floor > 0:
         return math.inf
     # W is A' c up to rounding, so hardly anything of it lies outside of the rows' span.
+    # Split the error in two: across the rows' span, and inside it, where A has a floor.
     outside = gamma(len(c) + 2) * norm(np.sum(np.abs(c), axis=0)) * _GUARD + _TINY
     rounding = math.sqrt(len(c)) * gamma(W.shape[0] + 2) * norm(W) + norm(wrong) + _TINY
     inside = (norm(residual) + rounding) * _GUARD / floor
@@ -169,10 +174,12 @@ def least_squares_distance(
     """
     n, d = B.shape
     size = norm(B)
+    # B as it is meant differs from B as it stands by three units an entry.
     sigma = floor / _GUARD - gamma(4) * size
     if not sigma > 0:
         return math.inf
     wrong = gamma(d + 10) * (norm(b) + size * norm(V)) * _GUARD + _TINY
+    # ||V - V*|| <= ||B'(b - B V)|| / sigma^2, with what the residual and the slope round by.
     gradient = norm(slope) + size * (wrong + gamma(n + 8) * norm(residual)) * _GUARD + _TINY
     distance = up(stretch * gradient * _GUARD / (sigma * sigma)) + _TINY
     return distance if math.isfinite(distance) else math.inf

@@ -78,6 +78,7 @@ class Geometry:
     def gram_norm(self, V: Array) -> float:
         """Return ||V||_G of a (p, K) array, rounded up."""
         lower = self.gram.lower
+        # |fl(L'V) - L'V| <= gamma |L'||V| entrywise (Higham 2002, (3.13)).
         wrong = gamma(len(V) + 2) * norm(np.abs(lower.T) @ np.abs(V))
         return up(norm(lower.T @ V) + wrong)
 
@@ -87,6 +88,7 @@ class Geometry:
             return Z
         lower = self.gram.lower
         if self.mechanism == "objective":
+            # A = G^2 = (L L')^2, so that A^{-1/2} = L^{-T} L^{-1}: one more solve than for G.
             Z = lapack.dtrtrs(lower, Z, lower=1)[0]
         out: Array = lapack.dtrtrs(lower, Z, lower=1, trans=1)[0]
         return out
@@ -95,9 +97,10 @@ class Geometry:
         """Return the standard deviation of the noise in each row of W, shape (p,)."""
         if self.mechanism == "isotropic":
             return np.full(self.known.size, sigma)
-        columns = self.gram.inverse.T
-        if self.mechanism == "objective":
-            columns = columns @ self.gram.inverse
+        if self.mechanism == "gram":
+            return sigma * np.sqrt(self.gram.variance)
+        # Row j of A^{-1/2}: its length is what a standard normal vector moves coefficient j by.
+        columns = self.gram.inverse.T @ self.gram.inverse
         out: Array = sigma * np.sqrt(np.sum(columns**2, axis=1))
         return out
 
@@ -119,11 +122,13 @@ class Geometry:
         f = self.gram
         # The other world's factorisation rounds as well.
         both = up(f.error + other + gamma(len(f.lower) + 8))
-        if not f.slack < 0.5:
-            return math.inf
         if self.mechanism == "gram":
             return up(both * f.spread * f.spread)
+        if not f.slack < 0.5:
+            return math.inf
+        # A = G^2: the difference is squared, and |G^{-1}| takes the place of |L^{-1}|.
         g = f.diagonal_root
+        # X = (I + E) L^{-1} with ||E|| <= slack: |L^{-1}| g is off |X| g by at most s of its size.
         s = f.slack / (1.0 - f.slack)
         v = np.abs(f.inverse) @ g
         v = v + s * norm(v)
@@ -160,6 +165,7 @@ class Transfer:
         """
         half, X = geometry.half, factor.inverse
         p = len(half)
+        # Columns of W one below the other: B^{-T} a block of p coordinates a class.
         blocks = range(0, len(X), p)
         N = np.vstack([half @ X[:, k : k + p].T for k in blocks])
         if not factor.theta < math.inf:
@@ -191,6 +197,7 @@ class Transfer:
         """
         f, half = self.factor, self.geometry.half
         p, u = len(half), gamma(len(v) + 2)
+        # s = X'X v: `lost` charges what X differs from L^{-1} by, the rest what products round.
         white = f.inverse @ v
         s = f.inverse.T @ white
         size = norm(half @ s.reshape(-1, p).T)

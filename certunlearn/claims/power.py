@@ -86,7 +86,9 @@ class Promise:
         gap = 1.0
         if self.epsilon <= _LARGEST:
             e = math.exp(self.epsilon)
+            # Total variation of an (epsilon, delta) pair (Kairouz, Oh & Viswanath 2015).
             gap = math.tanh(0.5 * self.epsilon) + 2.0 * self.delta / (1.0 + e)
+        # 2 Phi(mu / 2) - 1: total variation of two unit Gaussians mu apart.
         shift = math.erf(self.mu / math.sqrt(8.0)) + self._drift_gain + self.drift_delta
         return min(1.0, min(gap, shift) * (1 + 1e-12) + 1e-300)
 
@@ -112,6 +114,7 @@ class Promise:
         # `mu_from_epsilon_delta` tried the number above the one it returned: delta grows with mu.
         tried = (self.mu, math.nextafter(self.mu, math.inf))
         shift, tail = min(delta_from_epsilon(rest, mu) for mu in tried), self.drift_delta
+        # The law between the two worlds is passed on the way there last, on the way back first.
         there = math.exp(self.drift_epsilon) * shift + tail
         back = shift + math.exp(min(rest - self.drift_log_tail, 1.0))
         return min(1.0, max(there, back))
@@ -125,6 +128,7 @@ class Promise:
         e, d = self.drift_epsilon, self.drift_delta
         said = f"epsilon = {self.epsilon:.6g} and delta = {self.delta:.6g}"
         if not self.implied_delta <= self.delta * (1 + _ROUNDING):
+            # Only to name a figure in the message: nothing rests on it.
             left = (self.delta - d) * math.exp(-min(e, _LARGEST))
             gives = epsilon_from_delta(left, self.mu) + e if 0 < left < 1 else math.inf
             return (
@@ -159,6 +163,7 @@ class Promise:
         if not (self.mu < math.inf and self._drift_gain < math.inf):
             return 1.0
         factor = 1.0 + self._drift_gain
+        # The drift before the shift, or after it: which of the two is the hypothesis decides.
         before = _shifted(min(1.0, up(factor * a + self.drift_delta, 8)), self.mu)
         after = up(factor * _shifted(a, self.mu) + self.drift_delta, 8)
         return max(before, after)

@@ -52,8 +52,10 @@ def standard_normal(source: Source, shape: tuple[int, ...]) -> Array:
     One bit is the sign and 62 choose the tail probability, so tails reach 2^-63.
     """
     count = math.prod(shape)
+    # Little-endian whatever the machine: a seed gives the same stream everywhere.
     words = np.frombuffer(source.bytes(8 * count), dtype="<u8")
     sign = np.where(words & np.uint64(1), 1.0, -1.0)
+    # Half a step off zero: a tail probability of 0 would be an infinite number.
     tail = ((words >> np.uint64(2)).astype(np.float64) + 0.5) * 2.0**-63
     out: Array = (sign * ndtri(np.minimum(tail, 0.5))).reshape(shape)
     return out

@@ -13,12 +13,12 @@ from .._common.rounding import UNIT_ROUNDOFF
 from ..claims.budget import Caps
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..numerics.objective.contribution import Contribution
-from ..numerics.objective.curvature import Curvature, within, without
+from ..numerics.objective.curvature import within, without
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.rows.weights import NO_ROWS, Weights
 from .distances.carryover import MOST_REMOVED, Carryover
-from .distances.gram import gram_of
+from .distances.gram import Downdated, Gram, gram_of
 from .distances.reached import Reached
 from .distances.ruler import Ruler
 from .members import Members
@@ -158,7 +158,7 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
     if removed is not None and not isinstance(settings.class_weight, str):
-        was = _regrouped(state.gram.curvature, removed, added, penalty)
+        was = _regrouped(state.gram, removed, added, penalty)
     model = None
     quadratic = state.reached.quadratic
     if carryover is None and quadratic is not None and penalty is None and not len(edit.new):
@@ -236,15 +236,19 @@ def _weights(state: State, edit: Edit) -> Weights:
 
 
 def _regrouped(
-    gram: Curvature, removed: Contribution, added: Contribution | None, penalty: Array | None
-) -> Curvature:
+    gram: Gram, removed: Contribution, added: Contribution | None, penalty: Array | None
+) -> Downdated:
     """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
+    was = gram.curvature
     if penalty is not None:
-        gram = within(gram, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
+        was = within(was, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
     if added is not None:
         diagonal = np.diag(added.gram).copy()
-        gram = within(gram, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
-    return without(gram, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
+        was = within(was, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
+    left = without(was, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
+    if was is gram.curvature:
+        return Downdated(left, gram.geometry.gram, removed.scaled.T)
+    return Downdated(left)
 
 
 def _settled(

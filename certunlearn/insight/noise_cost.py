@@ -149,7 +149,7 @@ def _summed(model: Model) -> tuple[float, float]:
         spread -= float(np.sum(margins[-1] ** 2)) / float(data[-1, -1])
     if geometry.mechanism == "isotropic":
         return float(np.trace(data)), spread
-    noise = np.sum(geometry.gram.inverse**2, axis=0)
+    noise = geometry.gram.variance
     if geometry.mechanism == "gram":
         return float(len(R) - np.sum(alpha * noise)), spread
     return float(np.sum(noise) - np.sum(alpha * geometry.deviations(1.0) ** 2)), spread

@@ -10,7 +10,9 @@ bound does not see how columns are scaled.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +24,23 @@ from .norms import _GUARD, norm, spectral_norm
 Array = NDArray[np.float64]
 #: A slack below this is not worth a matrix product.
 _NEGLIGIBLE = 1e-10
+#: An error that is so small a part of a length may be bounded crudely.
+_SLIGHT = 1e-4
+#: What a factor loses may leave so little of it; below, the new one is inverted and measured.
+_LEAST = 0.02
+_BOUNDS = ("spread", "error", "theta")
 
 
 @dataclass(frozen=True)
 class Factor:
-    """Lower factor L with computed inverse, for an exact matrix M known up to rounding.
+    """Lower factor L, for an exact matrix M known up to rounding.
 
     Attributes
     ----------
-    lower, inverse : ndarray of shape (q, q)
-        L, and X close to L^{-1}.
-    slack : float
-        ``||X L - I||_F <= slack``.
+    lower : ndarray of shape (q, q)
+        L.
     spread : float
-        ``|| |L^{-1}| g ||_2 <= spread``.
+        ``g'|v| <= spread ||L'v||_2`` for every v.
     error : float
         ``|L L' - M| <= error * g g'`` entrywise, the factorisation included.
     theta : float
@@ -49,8 +54,6 @@ class Factor:
     """
 
     lower: Array
-    inverse: Array
-    slack: float
     spread: float
     error: float
     theta: float
@@ -60,6 +63,36 @@ class Factor:
     def size(self) -> int:
         """q."""
         return len(self.lower)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes alone: what follows from them is made again where it is asked."""
+        return {f.name: self.__dict__[f.name] for f in fields(self)}
+
+    @property
+    def inverse(self) -> Array:
+        """X close to L^{-1}, shape (q, q); made once, where it is first asked for."""
+        return self._inverse[0]
+
+    @property
+    def slack(self) -> float:
+        """A bound on ``||X L - I||_F``."""
+        return self._inverse[1]
+
+    @cached_property
+    def _inverse(self) -> tuple[Array, float]:
+        return _inverted(self.lower)
+
+    @cached_property
+    def variance(self) -> Array:
+        """The diagonal of ``(L L')^{-1}``, to some digits, shape (q,)."""
+        out: Array = np.sum(self.inverse**2, axis=0)
+        return out
+
+    @cached_property
+    def _reach(self) -> Array:
+        """Lengths of the columns of X, shape (q,)."""
+        out: Array = np.sqrt(np.einsum("ij,ij->j", self.inverse, self.inverse)) * _GUARD
+        return out
 
     def white(self, V: Array) -> Array:
         """Return an approximation of L^{-1} V."""
@@ -78,12 +111,28 @@ class Factor:
         -----
         Guarantee: as stated.  Proof: proofs/factorise.md
         """
-        tail = np.abs(self.inverse) @ (allowance + gamma(len(v) + 2) * np.abs(v))
-        return up((norm(self.inverse @ v) + norm(tail)) / (1.0 - self.slack) * _GUARD)
+        size, allowance = norm(self.inverse @ v), allowance + gamma(len(v) + 2) * np.abs(v)
+        # || |X| a || <= sum_j a_j ||X e_j||: no matrix is read, unless it would matter.
+        tail = float(self._reach @ allowance) * _GUARD
+        if not tail <= _SLIGHT * size:
+            tail = norm(np.abs(self.inverse) @ allowance)
+        return up((size + tail) / (1.0 - self.slack) * _GUARD)
 
     def solve(self, v: Array) -> Array:
         """Return an approximation of ``(L L')^{-1} v``."""
         out: Array = self.inverse.T @ (self.inverse @ v)
+        return out
+
+    def _spread_by(self, spread: float) -> Factor:
+        """Return this with its spread known, and what follows from it."""
+        whitened = up(self.error * spread * spread)
+        theta = -math.log1p(-whitened) * _GUARD if whitened < 0.9 else math.inf
+        return self._with(spread, self.error, theta)
+
+    def _with(self, spread: float, error: float, theta: float) -> Factor:
+        """Return the same L, what is known of it kept, under other bounds."""
+        out = replace(self, spread=spread, error=error, theta=theta)
+        out.__dict__.update({k: v for k, v in self.__dict__.items() if k not in _BOUNDS})
         return out
 
 
@@ -112,19 +161,68 @@ def factorise(matrix: Array, diagonal: Array, error: float) -> Factor:
     ----------
     Higham (2002), Accuracy and Stability of Numerical Algorithms, Theorems 10.3 and 8.10.
     """
+    f = _bare(matrix, diagonal, error)
+    if not f.slack < 0.5:
+        return f
+    spread = norm(np.abs(f.inverse) @ f.diagonal_root) / (1.0 - f.slack) * _GUARD
+    return f._spread_by(spread)
+
+
+def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: Array) -> Factor:
+    """Factor what is left of a matrix after a few rows have gone: nothing is inverted.
+
+    Parameters
+    ----------
+    old : Factor
+        Of M.
+    matrix, diagonal, error
+        As in `factorise`, of ``M - gone gone'``.
+    gone : ndarray of shape (q, m)
+        Each entry right to four units, no row longer than g.
+
+    Returns
+    -------
+    Factor
+        Its ``spread`` is bounded by the old one and the share that has gone, or measured as
+        `factorise` does where hardly anything would be left.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the computed matrix is not numerically positive definite.
+
+    Notes
+    -----
+    Guarantee: the attributes of `Factor` hold.  Proof: proofs/downdated.md
+    """
+    new = _bare(matrix, diagonal, error)
+    q, m = gone.shape
+    if not math.isfinite(old.spread) or m > q // 4:
+        return factorise(matrix, diagonal, error)
+    g = float(np.max(new.diagonal_root / old.diagonal_root)) * _GUARD
+    # The transpose of a row-major triangle is LAPACK's own order: nothing is copied.
+    V, _ = lapack.dtrtrs(old.lower.T, gone, lower=0, trans=1)
+    wrong = old.spread * (gamma(q + 4) * math.sqrt(q) * norm(V) + 4 * gamma(1) * math.sqrt(m))
+    share = (spectral_norm(V) + wrong * _GUARD) ** 2
+    left = 1.0 - share - (old.error + new.error * g * g) * old.spread**2
+    if not left > _LEAST:
+        return factorise(matrix, diagonal, error)
+    new = new._spread_by(up(g * old.spread / math.sqrt(left) * _GUARD))
+    if "variance" in old.__dict__:
+        U, _ = lapack.dtrtrs(old.lower.T, V, lower=0, trans=0)
+        inner = np.linalg.solve(np.eye(m) - V.T @ V, U.T)
+        new.__dict__["variance"] = old.variance + np.sum(U * inner.T, axis=1)
+    return new
+
+
+def _bare(matrix: Array, diagonal: Array, error: float) -> Factor:
+    """Factor a matrix, its spread not known yet."""
     q = len(matrix)
     lower, info = lapack.dpotrf(matrix, lower=1, clean=1)
     if info != 0 or not np.isfinite(lower).all():
         raise np.linalg.LinAlgError("the matrix is not numerically positive definite")
-    inverse, slack = _inverted(lower)
     g = np.sqrt(np.maximum(diagonal, np.diag(matrix))) * _GUARD
-    error = up((error + gamma(q + 8)) * _GUARD)
-    if not slack < 0.5:
-        return Factor(lower, inverse, slack, math.inf, error, math.inf, g)
-    spread = norm(np.abs(inverse) @ g) / (1.0 - slack) * _GUARD
-    whitened = up(error * spread * spread)
-    theta = -math.log1p(-whitened) * _GUARD if whitened < 0.9 else math.inf
-    return Factor(lower, inverse, slack, spread, error, theta, g)
+    return Factor(lower, math.inf, up((error + gamma(q + 8)) * _GUARD), math.inf, g)
 
 
 def factorise_rows(A: Array) -> Factor:
@@ -157,20 +255,18 @@ def factorise_rows(A: Array) -> Factor:
     lower: Array = np.ascontiguousarray((R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]).T)
     if not (np.isfinite(lower).all() and (np.diag(lower) > 0).all()):
         raise np.linalg.LinAlgError("the rows are numerically rank deficient")
-    inverse, slack = _inverted(lower)
     g = np.sqrt(np.sum(A * A, axis=0)) * _GUARD
-    if not slack < 0.5:
-        return Factor(lower, inverse, slack, math.inf, math.inf, math.inf, g)
-    spread = norm(np.abs(inverse) @ g) / (1.0 - slack) * _GUARD
+    f = Factor(lower, math.inf, math.inf, math.inf, g)
+    if not f.slack < 0.5:
+        return f
+    spread = norm(np.abs(f.inverse) @ g) / (1.0 - f.slack) * _GUARD
     # Every column of A is off by at most gamma(10 m q) of its length; diag(g) L^{-T} whitens.
-    reach = norm(inverse * g[None, :]) / (1.0 - slack)
+    reach = norm(f.inverse * g[None, :]) / (1.0 - f.slack)
     zeta = up(gamma(10 * m * q + 64) * math.sqrt(q) * reach)
     if not zeta < 0.25:
-        return Factor(lower, inverse, slack, spread, math.inf, math.inf, g)
+        return f._with(spread, math.inf, math.inf)
     whitened = up(2 * zeta + zeta * zeta)
-    return Factor(
-        lower, inverse, slack, spread, whitened / spread**2, -math.log1p(-whitened) * _GUARD, g
-    )
+    return f._with(spread, whitened / spread**2, -math.log1p(-whitened) * _GUARD)
 
 
 def _inverted(lower: Array) -> tuple[Array, float]:
@@ -192,16 +288,22 @@ def _inverted(lower: Array) -> tuple[Array, float]:
     return inverse, slack + rounding
 
 
-def whitened_norm(factor: Factor, A: Array, spare: int = 4) -> float:
+def whitened_norm(factor: Factor, A: Array, spare: int = 4, first: int = 0) -> float:
     """Upper bound on ``||L^{-1} A||_2`` for a matrix A (q, m) known to ``spare - 4`` units.
+
+    A matrix of fewer rows is meant to stand from row ``first`` on, among zeros.
 
     Notes
     -----
     Guarantee: as stated.  Proof: proofs/largest_eigenvalue.md
     """
-    N, wrong = factor.inverse @ A, gamma(len(A) + spare)
+    X, wrong = factor.inverse[:, first : first + len(A)], gamma(len(A) + spare)
+    N, reach = X @ A, factor._reach[first : first + len(A)]
     largest = norm(N) if min(N.shape) <= 1 else spectral_norm(N)
-    rounding = wrong * norm(np.abs(factor.inverse) @ np.abs(A))
+    # Column by column of A as in `whitened`, before |X||A| is formed.
+    rounding = wrong * norm(reach @ np.abs(A))
+    if not rounding <= _SLIGHT * largest:
+        rounding = wrong * norm(np.abs(X) @ np.abs(A))
     return up((largest + rounding) / (1.0 - factor.slack) * (1 + 1e-9))
 
 

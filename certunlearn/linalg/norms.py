@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
+from scipy.sparse.linalg import ArpackError, eigsh
 
 from .._common.rounding import gamma
 
@@ -13,6 +15,10 @@ Array = NDArray[np.float64]
 
 
 _GUARD = 1.0 + 1e-9
+#: Enlargements of a guess that are tried in turn; the first nearly always does.
+_MARGINS = (1 + 1e-3, 1 + 1e-2, 1.1, 2.0)
+#: Up to this size eigenvalues are found outright.
+_SMALL = 64
 
 
 def norm(v: Array) -> float:
@@ -26,25 +32,49 @@ def norm(v: Array) -> float:
 def largest_eigenvalue(C: Array) -> float:
     """Upper bound on the largest eigenvalue of a symmetric positive semidefinite C.
 
-    ``lambda_max(C) <= ||C^8||_F^{1/8}``, at most ``q^{1/16}`` times the truth: matrix products
-    only, and never below, unlike an iterative estimate.
+    A guess from below, a little enlarged, is *shown* to be above: by a Cholesky factorisation of
+    ``mu I - C`` that runs to completion, its own backward error added.  A third of a matrix
+    product, and never below the truth, unlike the guess.
 
     Notes
     -----
     Guarantee: at least lambda_max(C).  Proof: proofs/largest_eigenvalue.md
+
+    References
+    ----------
+    Rump (2006), Verification of positive definiteness, Theorem 2.3.
     """
-    size = norm(C)
+    size, q = norm(C), len(C)
     if size == 0 or not math.isfinite(size):
         return size
-    power, exponent, log_scale = C / size, 1.0, math.log(size)
-    for _ in range(3):
-        power = power @ power
-        exponent *= 2
-        # ||fl(P^2) - P^2||_F <= gamma ||P||_F^2, and ||P||_F <= 1 here.
-        s = norm(power) + gamma(len(C) + 2)
-        log_scale += math.log(s) / exponent
-        power = power / s
-    return min(size, math.exp(log_scale) * (1.0 + 1e-6))
+    P = C / size
+    P = 0.5 * (P + P.T)
+    guess = _from_below(P)
+    for mu in (guess * margin for margin in _MARGINS):
+        if not mu < 1:
+            break
+        shifted = -P
+        shifted[np.diag_indices(q)] += mu
+        _, info = lapack.dpotrf(shifted.T, lower=1, clean=0, overwrite_a=1)
+        if info == 0:
+            # Higham's Theorem 10.3: what was factored is off by gamma times its trace at most.
+            wrong = 2 * gamma(q + 4) * (q * mu + float(np.abs(np.trace(P)))) + 1e-290
+            return min(size, size * (mu + wrong) * _GUARD)
+    return size
+
+
+def _from_below(P: Array) -> float:
+    """Return nearly the largest eigenvalue of a symmetric P; nothing is claimed for it."""
+    q = len(P)
+    if q > _SMALL:
+        # A start without symmetry, the same in every run.
+        start = 1.0 + np.modf(np.arange(q) * 0.6180339887498949)[0]
+        try:
+            found = eigsh(P, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)
+            return float(found[0])
+        except ArpackError:
+            pass
+    return float(np.linalg.eigvalsh(P)[-1])
 
 
 def spectral_norm(N: Array) -> float:

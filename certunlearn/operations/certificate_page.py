@@ -19,8 +19,8 @@ from ..claims.certificate import Certificate
 from ..claims.consistency import REMOVING
 from ..claims.glossary import figures
 from ..claims.power import Promise
+from ..requests.deadline import Extension
 from .receipt import Receipt
-from .request import Extension
 
 #: False positive rates that are put into words.
 LEVELS = (0.01, 0.05)

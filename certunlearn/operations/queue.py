@@ -24,24 +24,9 @@ from ..exceptions import (
 )
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked
+from ..requests.deadline import MONTH, after, counted, day, span, term, zoned
 from .receipt import Receipt
-from .request import (
-    MONTH,
-    Request,
-    after,
-    asking,
-    counted,
-    day,
-    phrased,
-    read,
-    refused,
-    span,
-    table,
-    term,
-    union,
-    written,
-    zoned,
-)
+from .request import Request, asking, phrased, read, refused, table, union, written
 from .waiting import Waiting
 
 
@@ -335,7 +320,7 @@ class ForgetQueue(Waiting):
                     f"request {request.reference!r} cannot be looked up: {error}",
                     reference=request.reference,
                 ) from error
-        lost = self._head._model.forgotten[names.store(found)]
+        lost = names.lost(found, self._head._model.forgotten)
         return found[~lost], found[lost]
 
     def __repr__(self) -> str:

@@ -11,7 +11,8 @@ from .._common.arrays import Positions
 from .._common.fields import loaded, typed
 from .._common.html import Table, fragment
 from ..claims.certificate import Certificate
-from .request import Extension, Request, counted, day, time_of
+from ..requests.deadline import Extension, counted, day, time_of
+from .request import Request
 
 VERSION = 1
 

@@ -4,75 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from calendar import monthrange
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 import numpy as np
 
-from .._common import validate as _validate
-from .._common.arrays import Positions
+from .._common.arrays import Position, Positions
 from .._common.fields import loaded
 from .._common.html import Table, fragment
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import BatchRefusedError, CertunlearnError, ConfirmationNeededError, RowError
 from ..requests.asked import GROUP, Asked, _is_pandas, listed
+from ..requests.deadline import Extension, counted, day, time_of
 from ..requests.row_names import RowNames
 
 VERSION = 1
-#: The month of art. 12(3) GDPR.
-MONTH = "month"
 _KINDS = ("rows", "row_ids", "groups", "where")
-
-
-@dataclass(frozen=True)
-class Extension:
-    """How a deadline was put off: art. 12(3) GDPR wants notice and reasons while it still runs.
-
-    Attributes
-    ----------
-    instead_of : datetime
-        The deadline before.
-    notified : datetime
-        When whoever asked was told.
-    reason : str
-        What they were told.
-    """
-
-    instead_of: datetime
-    notified: datetime
-    reason: str
-
-    def __str__(self) -> str:
-        return f"was due {day(self.instead_of)}; notice given {day(self.notified)}: {self.reason}"
-
-    @property
-    def values(self) -> dict[str, str]:
-        """The extension as JSON takes it."""
-        return {
-            "instead_of": self.instead_of.isoformat(),
-            "notified": self.notified.isoformat(),
-            "reason": self.reason,
-        }
-
-    @classmethod
-    def of_values(cls, values: Any) -> Self:
-        """Read what `values` returned.
-
-        Raises
-        ------
-        ValueError
-            If it is nothing of the kind.
-        """
-        if not isinstance(values, dict) or set(values) != {"instead_of", "notified", "reason"}:
-            raise ValueError(f"not the extension of a deadline: {values!r}")
-        reason = values["reason"]
-        if not (isinstance(reason, str) and reason.strip()):
-            raise ValueError(f"reason of an extension cannot be {reason!r}")
-        first, notified = (time_of(name, values[name]) for name in ("instead_of", "notified"))
-        return cls(first, notified, reason)
 
 
 @dataclass(frozen=True)
@@ -242,7 +191,7 @@ def asking(
     """Say from which request on a batch asks; not where look-alikes alone make it."""
 
     def silent(rows: Positions) -> bool:
-        return not head._taken(rows).questions
+        return not head._taken(Position(rows)).questions
 
     if silent(union(live)):
         return question
@@ -300,63 +249,6 @@ def table(caption: str, requests: list[Request]) -> str:
         for r in requests
     )
     return fragment(Table(head, tuple(lines)), caption)
-
-
-def zoned(name: str, value: Any) -> datetime:
-    """Return a time if it has a zone, with its offset from UTC in the place of the zone.
-
-    Two times of one zone are compared and subtracted by the clock on the wall, which is set back
-    an hour once a year.
-    """
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise ValueError(f"{name} must be a datetime with a time zone, got {value!r}")
-    return datetime.fromisoformat(value.isoformat())
-
-
-def time_of(name: str, text: Any, what: str = "request") -> datetime:
-    """Read a time with a zone."""
-    if not isinstance(text, str):
-        raise ValueError(f"{name} of a {what} cannot be {text!r}")
-    return zoned(name, datetime.fromisoformat(text))
-
-
-def months_after(time: datetime, count: int) -> datetime:
-    """Return the same time of day so many calendar months later.
-
-    Where that month has no such day it is the last one it has (Regulation 1182/71, art. 3(2)).
-    """
-    year, month = divmod(12 * time.year + time.month - 1 + count, 12)
-    last = monthrange(year, month + 1)[1]
-    return time.replace(year=year, month=month + 1, day=min(time.day, last))
-
-
-def term(name: str, value: Any) -> timedelta | str:
-    """Return how long a request may wait: a duration, or "month" for a calendar month."""
-    if isinstance(value, str):
-        return _validate.choice(name, value, (MONTH,))
-    return span(name, value)
-
-
-def after(time: datetime, allowed: timedelta | str) -> datetime:
-    """Return the end of a `term` that began at ``time``."""
-    return months_after(time, 1) if isinstance(allowed, str) else time + allowed
-
-
-def span(name: str, value: Any) -> timedelta:
-    """Return a duration that is not negative."""
-    if not isinstance(value, timedelta) or value < timedelta(0):
-        raise ValueError(f"{name} must be a timedelta of at least 0, got {value!r}")
-    return value
-
-
-def counted(n: int, noun: str) -> str:
-    """Say how many."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def day(time: datetime | None) -> str:
-    """Say when, to the minute."""
-    return "none" if time is None else time.isoformat(" ", timespec="minutes")
 
 
 def _of_python(value: Any) -> Any:

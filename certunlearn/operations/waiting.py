@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from .._common.whole import Whole, serialised
 from ..exceptions import RowError, UnknownRowError
-from .request import Extension, Request, day, months_after, span, zoned
+from ..requests.deadline import Extension, day, months_after, span, zoned
+from .request import Request
 
 
 class Waiting(Whole):

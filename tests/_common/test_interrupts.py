@@ -35,6 +35,7 @@ from certunlearn import (
 )
 from certunlearn._common import interrupts as _interrupts
 from certunlearn._common.interrupts import checkpoint, deferred
+from certunlearn.engine import condensing
 from certunlearn.exceptions import SecretStateWarning
 from certunlearn.numerics.objective import kernels as sweeps
 
@@ -76,6 +77,13 @@ def alarm():
     # What the caller computes with JAX and BLAS is what it was.
     assert jax.numpy.zeros(1).dtype == np.float32
     assert threads == {i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"}
+
+
+@pytest.fixture(autouse=True)
+def closing_up_often(monkeypatch):
+    """Let the store close up every few rows, so that signals come meanwhile."""
+    monkeypatch.setattr(condensing, "_SHARE", 0.03)
+    monkeypatch.setattr(condensing, "_FEW", 0)
 
 
 class World:

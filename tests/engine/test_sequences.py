@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from certunlearn.engine import unlearner
-from certunlearn.engine.distances.gram import gram_of
+from certunlearn.engine.distances.gram import Downdated, gram_of
 from certunlearn.exceptions import NotCertifiedError
 from certunlearn.numerics.objective.curvature import Curvature
 from certunlearn.numerics.rows.weights import Weights
@@ -51,7 +51,7 @@ def distance(model, carryover, alpha, data, C):
         A = np.hstack([X, np.ones((len(X), 1))])
         G = rows.loss.kappa * (A * weight[:, None]).T @ A + np.diag(alpha)
         curvature = Curvature(G, np.diag(G).copy(), rows.gram_error)
-        geometry = gram_of(model.settings.mechanism, rows, None, curvature).geometry
+        geometry = gram_of(model.settings.mechanism, rows, None, Downdated(curvature)).geometry
         W, claimed = carryover.step(geometry)
     found = reference.optimum(X, codes, weight, C, True)
     if not found.sound:

@@ -8,7 +8,7 @@ import pytest
 
 from certunlearn import CertifiedLogReg, ForgetQueue, Receipt
 from certunlearn.exceptions import UnknownRowError
-from certunlearn.operations.request import Extension, months_after
+from certunlearn.requests.deadline import Extension, months_after
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 2))

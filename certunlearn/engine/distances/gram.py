@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from ...claims.budget import Caps
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError, NotCertifiedError
-from ...linalg.cholesky import Factor, factorise
+from ...linalg.cholesky import Factor, downdated, factorise
 from ...linalg.diagonal import Diagonal
 from ...numerics.losses.margins import positive, stronger
 from ...numerics.objective.by_rows import gram_factor
@@ -62,12 +64,32 @@ def mechanism_for(mechanism: str, rows: Rows) -> str:
     return "isotropic" if rows.sparse and rows.p > MOST_FORMED else "gram"
 
 
-def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvature | None) -> Gram:
+class Downdated(NamedTuple):
+    """G after an edit, and where only rows have gone what its factor follows from.
+
+    ``gone`` (p, m) is a matrix with ``gone gone'`` the share of these rows in G, and ``factor``
+    that of G before.
+    """
+
+    curvature: Curvature
+    factor: Factor | None = None
+    gone: Array | None = None
+
+    def factors(self) -> Iterator[Factor]:
+        """Yield factors: with bounds that refer to the one before, then with its own."""
+        c = self.curvature
+        if self.factor is not None and self.gone is not None:
+            yield downdated(self.factor, c.matrix, c.diagonal, c.error, self.gone)
+        yield factorise(c.matrix, c.diagonal, c.error)
+
+
+def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downdated | None) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
 
-    A downdated G that has drifted past the cap is accumulated afresh, row for row as a fit on the
-    retained rows would; only if that alone cannot be charged is the same program assumed, which so
-    is a function of the retained rows.
+    Bounds on a downdated factor refer to the factor before, as long as its drift, so bounded, is
+    within the cap; then they are measured anew.  A downdated G that has drifted past the cap is
+    accumulated afresh, row for row as a fit on the retained rows would; only if that alone cannot
+    be charged is the same program assumed, which so is a function of the retained rows.
     """
     most = math.inf if caps is None else caps.drift
     rows = objective.rows
@@ -82,13 +104,13 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Curvat
         return Gram(diagonal, Geometry(mechanism, diagonal), False)
     if was is not None:
         try:
-            downdated = Geometry(mechanism, factorise(was.matrix, was.diagonal, was.error))
+            for factor in was.factors():
+                geometry = Geometry(mechanism, factor)
+                drift = geometry.drift(objective.gram_error)
+                if math.isfinite(factor.spread) and drift <= most:
+                    return Gram(was.curvature, geometry, False, drift)
         except np.linalg.LinAlgError:
             pass
-        else:
-            drift = downdated.drift(objective.gram_error)
-            if downdated.gram.slack < 0.5 and drift <= most:
-                return Gram(was, downdated, False, drift)
     alone = _alone(objective)
     fresh = alone.gram()
     afresh = Geometry(mechanism, _factor(alone, fresh))

@@ -9,9 +9,13 @@ from typing import Any, ClassVar, Self
 
 from sklearn.utils.validation import check_is_fitted
 
+<<<<<<< HEAD
 from ..._common.plain import FittedState, read, written
 from ..._common.whole import Whole, reader, serialised
 from ...engine import unlearner
+=======
+from ..._common.whole import Whole, reader
+>>>>>>> main
 from ...engine.unlearner import Model
 from ...exceptions import SecretStateWarning, StateError
 from ...requests.row_names import RowNames
@@ -92,7 +96,7 @@ class Upkeep(Whole):
         if not hasattr(before, "_model") or before._fitted is not self._fitted:
             return
         if before._model.rows is not self._model.rows:
-            unlearner.erase(before._model)
+            self._unlearner.erase(before._model)
 
     def _scrub(self) -> None:
         """Overwrite what was forgotten, labels first: a row that is scrubbed has none.

@@ -9,10 +9,11 @@ self-concordant with constant R: |l'''| <= R l'' along every direction U, measur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from . import pointwise
-from .pointwise import Pointwise, namespace
+from .namespace import Values, namespace
+from .pointwise import Pointwise
 
 #: Added to every curvature: what underflow may have taken away.
 TINY = 1e-290
@@ -45,17 +46,17 @@ class Loss(Protocol):
     @property
     def at_zero(self) -> float: ...
 
-    def value(self, Z: Any, y: Any) -> Any: ...
+    def value(self, Z: Values, y: Values) -> Values: ...
 
-    def slope(self, Z: Any, y: Any) -> Any: ...
+    def slope(self, Z: Values, y: Values) -> Values: ...
 
-    def slope_ulps(self, Z: Any, y: Any) -> Any: ...
+    def slope_ulps(self, Z: Values, y: Values) -> Values: ...
 
-    def diagonal(self, Z: Any, y: Any) -> Any: ...
+    def diagonal(self, Z: Values, y: Values) -> Values: ...
 
-    def curve(self, Z: Any, y: Any, U: Any) -> Any: ...
+    def curve(self, Z: Values, y: Values, U: Values) -> Values: ...
 
-    def margin_range(self, U: Any) -> Any: ...
+    def margin_range(self, U: Values) -> Values: ...
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Columnwise:
     def at_zero(self) -> float:
         return self.each.at_zero
 
-    def _targets(self, Z: Any, y: Any) -> Any:
+    def _targets(self, Z: Values, y: Values) -> Values:
         """Return the targets, shape (n, K)."""
         if not self.coded:
             return y.reshape(Z.shape)
@@ -106,27 +107,27 @@ class Columnwise:
         own = y[:, None] == (xp.arange(self.columns) if self.columns > 1 else 1)
         return xp.where(own, 1.0, -1.0)
 
-    def value(self, Z: Any, y: Any) -> Any:
+    def value(self, Z: Values, y: Values) -> Values:
         """Loss of each row, shape (n,)."""
-        return self.each.value(Z, self._targets(Z, y)).sum(axis=1)
+        return namespace(Z).sum(self.each.value(Z, self._targets(Z, y)), axis=1)
 
-    def slope(self, Z: Any, y: Any) -> Any:
+    def slope(self, Z: Values, y: Values) -> Values:
         """Derivative in the margins, shape (n, K)."""
         return self.each.slope(Z, self._targets(Z, y))
 
-    def slope_ulps(self, Z: Any, y: Any) -> Any:
+    def slope_ulps(self, Z: Values, y: Values) -> Values:
         """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
         return self.each.slope_ulps(Z, self._targets(Z, y))
 
-    def diagonal(self, Z: Any, y: Any) -> Any:
+    def diagonal(self, Z: Values, y: Values) -> Values:
         """Second derivative in each margin, shape (n, K)."""
         return self.each.curvature(Z, self._targets(Z, y))
 
-    def curve(self, Z: Any, y: Any, U: Any) -> Any:
+    def curve(self, Z: Values, y: Values, U: Values) -> Values:
         """Curvature applied to a direction U of shape (n, K)."""
         return self.diagonal(Z, y) * U
 
-    def margin_range(self, U: Any) -> Any:
+    def margin_range(self, U: Values) -> Values:
         """Largest |u| of each row, shape (n,)."""
         xp = namespace(U)
         return xp.abs(U[:, 0]) if self.columns == 1 else xp.max(xp.abs(U), axis=1)
@@ -159,52 +160,56 @@ class Softmax:
     def at_zero(self) -> float:
         return (self.columns - 1) / self.columns**2
 
-    def _own(self, Z: Any, y: Any) -> Any:
+    def _own(self, Z: Values, y: Values) -> Values:
         """Indicator of each row's own class, shape (n, K)."""
-        return (y[:, None] == namespace(Z).arange(self.columns)).astype(Z.dtype)
+        own = y[:, None] == namespace(Z).arange(self.columns)
+        indicator: Values = own.astype(Z.dtype)
+        return indicator
 
-    def value(self, Z: Any, y: Any) -> Any:
+    def value(self, Z: Values, y: Values) -> Values:
         """Loss of each row, shape (n,)."""
         xp = namespace(Z)
-        top = Z.max(axis=1, keepdims=True)
-        return xp.log(xp.exp(Z - top).sum(axis=1)) - (self._own(Z, y) * (Z - top)).sum(axis=1)
+        Z = Z - xp.max(Z, axis=1, keepdims=True)
+        return xp.log(xp.sum(xp.exp(Z), axis=1)) - xp.sum(self._own(Z, y) * Z, axis=1)
 
-    def probability(self, Z: Any) -> Any:
+    def probability(self, Z: Values) -> Values:
         """Probabilities of the classes, shape (n, K)."""
-        E = namespace(Z).exp(Z - Z.max(axis=1, keepdims=True))
-        return E / E.sum(axis=1, keepdims=True)
+        xp = namespace(Z)
+        E = xp.exp(Z - xp.max(Z, axis=1, keepdims=True))
+        return E / xp.sum(E, axis=1, keepdims=True)
 
-    def slope(self, Z: Any, y: Any) -> Any:
+    def slope(self, Z: Values, y: Values) -> Values:
         """Probabilities minus the one-hot label, shape (n, K), without cancellation."""
         p, own = self.probability(Z), self._own(Z, y)
-        others = (p * (1.0 - own)).sum(axis=1, keepdims=True)
+        others = namespace(Z).sum(p * (1.0 - own), axis=1, keepdims=True)
         return p * (1.0 - own) - own * others
 
-    def slope_ulps(self, Z: Any, y: Any) -> Any:
+    def slope_ulps(self, Z: Values, y: Values) -> Values:
         """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
         return 64.0 * self.columns * namespace(Z).abs(self.slope(Z, y))
 
-    def rest(self, Z: Any) -> tuple[Any, Any]:
+    def rest(self, Z: Values) -> tuple[Values, Values]:
         """Return p and 1 - p, both (n, K), without cancellation."""
         xp, p = namespace(Z), self.probability(Z)
         top = (p.argmax(axis=1)[:, None] == xp.arange(self.columns)).astype(Z.dtype)
         # 1 - p of the likeliest class is what the others hold; elsewhere p is at most 1/2.
-        others = (p * (1.0 - top)).sum(axis=1, keepdims=True)
+        others = xp.sum(p * (1.0 - top), axis=1, keepdims=True)
         return p, xp.where(top > 0, others, 1.0 - p)
 
-    def diagonal(self, Z: Any, y: Any) -> Any:
+    def diagonal(self, Z: Values, y: Values) -> Values:
         """Diagonal ``p (1 - p)`` of the curvature, shape (n, K), without cancellation."""
         p, rest = self.rest(Z)
         return p * rest
 
-    def curve(self, Z: Any, y: Any, U: Any) -> Any:
+    def curve(self, Z: Values, y: Values, U: Values) -> Values:
         """Curvature applied to a direction U of shape (n, K)."""
         p = self.probability(Z)
-        return p * (U - (p * U).sum(axis=1, keepdims=True))
+        return p * (U - namespace(Z).sum(p * U, axis=1, keepdims=True))
 
-    def margin_range(self, U: Any) -> Any:
+    def margin_range(self, U: Values) -> Values:
         """Range over the classes of each row, shape (n,)."""
-        return U.max(axis=1) - U.min(axis=1)
+        xp = namespace(U)
+        return xp.max(U, axis=1) - xp.min(U, axis=1)
 
 
 def endless(loss: Loss) -> bool:

@@ -8,10 +8,13 @@ Proof: proofs/gsc_constants.md
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+
+from .namespace import Values, namespace
 
 
 class Pointwise(Protocol):
@@ -37,25 +40,16 @@ class Pointwise(Protocol):
     @property
     def at_zero(self) -> float: ...
 
-    def value(self, z: Any, t: Any) -> Any: ...
+    def value(self, z: Values, t: Values) -> Values: ...
 
-    def slope(self, z: Any, t: Any) -> Any: ...
+    def slope(self, z: Values, t: Values) -> Values: ...
 
-    def curvature(self, z: Any, t: Any) -> Any: ...
+    def curvature(self, z: Values, t: Values) -> Values: ...
 
-    def slope_ulps(self, z: Any, t: Any) -> Any: ...
-
-
-def namespace(z: Any) -> Any:
-    """Return the module whose functions take z: numpy or jax.numpy."""
-    if isinstance(z, np.ndarray | float):
-        return np
-    import jax.numpy as jnp
-
-    return jnp
+    def slope_ulps(self, z: Values, t: Values) -> Values: ...
 
 
-def sigmoid(z: Any) -> Any:
+def sigmoid(z: Values) -> Values:
     """Return 1 / (1 + exp(-z)), to a few units relatively, and without overflow."""
     xp = namespace(z)
     small = xp.exp(-xp.abs(z))
@@ -72,16 +66,16 @@ class Logistic:
     ulps: float = 256.0
     at_zero: float = 0.25
 
-    def value(self, z: Any, t: Any) -> Any:
+    def value(self, z: Values, t: Values) -> Values:
         return namespace(z).logaddexp(0.0, -t * z)
 
-    def slope(self, z: Any, t: Any) -> Any:
+    def slope(self, z: Values, t: Values) -> Values:
         return -t * sigmoid(-t * z)
 
-    def curvature(self, z: Any, t: Any) -> Any:
+    def curvature(self, z: Values, t: Values) -> Values:
         return sigmoid(z) * sigmoid(-z)
 
-    def slope_ulps(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * namespace(z).abs(self.slope(z, t))
 
 
@@ -95,16 +89,16 @@ class Squared:
     ulps: float = 256.0
     at_zero: float = 1.0
 
-    def value(self, z: Any, t: Any) -> Any:
+    def value(self, z: Values, t: Values) -> Values:
         return 0.5 * (z - t) ** 2
 
-    def slope(self, z: Any, t: Any) -> Any:
+    def slope(self, z: Values, t: Values) -> Values:
         return z - t
 
-    def curvature(self, z: Any, t: Any) -> Any:
+    def curvature(self, z: Values, t: Values) -> Values:
         return namespace(z).ones_like(z)
 
-    def slope_ulps(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * namespace(z).abs(z - t)
 
 
@@ -118,16 +112,16 @@ class Poisson:
     ulps: float = 256.0
     at_zero: float = 1.0
 
-    def value(self, z: Any, t: Any) -> Any:
+    def value(self, z: Values, t: Values) -> Values:
         return namespace(z).exp(z) - t * z
 
-    def slope(self, z: Any, t: Any) -> Any:
+    def slope(self, z: Values, t: Values) -> Values:
         return namespace(z).exp(z) - t
 
-    def curvature(self, z: Any, t: Any) -> Any:
+    def curvature(self, z: Values, t: Values) -> Values:
         return namespace(z).exp(z)
 
-    def slope_ulps(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * (namespace(z).exp(z) + t)
 
 
@@ -141,16 +135,16 @@ class Gamma:
     ulps: float = 256.0
     at_zero: float = 0.0
 
-    def value(self, z: Any, t: Any) -> Any:
+    def value(self, z: Values, t: Values) -> Values:
         return z + t * namespace(z).exp(-z)
 
-    def slope(self, z: Any, t: Any) -> Any:
+    def slope(self, z: Values, t: Values) -> Values:
         return 1.0 - t * namespace(z).exp(-z)
 
-    def curvature(self, z: Any, t: Any) -> Any:
+    def curvature(self, z: Values, t: Values) -> Values:
         return t * namespace(z).exp(-z)
 
-    def slope_ulps(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * (1.0 + t * namespace(z).exp(-z))
 
 
@@ -173,21 +167,21 @@ class PseudoHuber:
     def R(self) -> float:
         return 1.5 / self.threshold
 
-    def _root(self, r: Any) -> Any:
+    def _root(self, r: Values) -> Values:
         return namespace(r).hypot(namespace(r).ones_like(r), r / self.threshold)
 
-    def value(self, z: Any, t: Any) -> Any:
+    def value(self, z: Values, t: Values) -> Values:
         r = z - t
         return r * (r / (1.0 + self._root(r)))
 
-    def slope(self, z: Any, t: Any) -> Any:
+    def slope(self, z: Values, t: Values) -> Values:
         r = z - t
         return r / self._root(r)
 
-    def curvature(self, z: Any, t: Any) -> Any:
+    def curvature(self, z: Values, t: Values) -> Values:
         return self._root(z - t) ** -3.0
 
-    def slope_ulps(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * namespace(z).abs(self.slope(z, t))
 
 
@@ -201,18 +195,18 @@ class LogCosh:
     ulps: float = 4096.0
     at_zero: float = 0.0
 
-    def value(self, z: Any, t: Any) -> Any:
+    def value(self, z: Values, t: Values) -> Values:
         xp, r = namespace(z), namespace(z).abs(z - t)
-        return r + xp.log1p(xp.exp(-2.0 * r)) - np.log(2.0)
+        return r + xp.log1p(xp.exp(-2.0 * r)) - math.log(2.0)
 
-    def slope(self, z: Any, t: Any) -> Any:
+    def slope(self, z: Values, t: Values) -> Values:
         return namespace(z).tanh(z - t)
 
-    def curvature(self, z: Any, t: Any) -> Any:
+    def curvature(self, z: Values, t: Values) -> Values:
         small = namespace(z).exp(-2.0 * namespace(z).abs(z - t))
         return small * (2.0 / (1.0 + small)) ** 2
 
-    def slope_ulps(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * namespace(z).abs(self.slope(z, t))
 
 
@@ -237,22 +231,22 @@ class SoftplusHinge:
 
     @property
     def at_zero(self) -> float:
-        return float(self.curvature(0.0, 1.0))
+        return float(self.curvature(np.zeros(1), np.ones(1))[0])
 
-    def _lack(self, z: Any, t: Any) -> Any:
+    def _lack(self, z: Values, t: Values) -> Values:
         return (1.0 - t * z) / self.temperature
 
-    def value(self, z: Any, t: Any) -> Any:
+    def value(self, z: Values, t: Values) -> Values:
         return self.temperature * namespace(z).logaddexp(0.0, self._lack(z, t))
 
-    def slope(self, z: Any, t: Any) -> Any:
+    def slope(self, z: Values, t: Values) -> Values:
         return -t * sigmoid(self._lack(z, t))
 
-    def curvature(self, z: Any, t: Any) -> Any:
+    def curvature(self, z: Values, t: Values) -> Values:
         lack = self._lack(z, t)
         return sigmoid(lack) * sigmoid(-lack) / self.temperature
 
-    def slope_ulps(self, z: Any, t: Any) -> Any:
+    def slope_ulps(self, z: Values, t: Values) -> Values:
         lack = namespace(z).abs(self._lack(z, t))
         pushed = 4.0 * lack * self.curvature(z, t) * self.temperature
         return 64.0 * namespace(z).abs(self.slope(z, t)) + pushed

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Generic
 
 from ..._common.rounding import UNIT_ROUNDOFF
 from .margins import TINY, Loss
-from .pointwise import namespace
+from .namespace import Values, namespace
 
 
-class Slopes(NamedTuple):
+@dataclass(frozen=True)
+class Slopes(Generic[Values]):
     """Slopes at computed margins and what they may be off by.
 
     Attributes
@@ -24,25 +26,25 @@ class Slopes(NamedTuple):
         At least the reach of the margin errors, column by column where these are not coupled.
     """
 
-    slope: Any
-    evaluated: Any
-    pushed: Any
-    curvature: Any
-    shift: Any
+    slope: Values
+    evaluated: Values
+    pushed: Values
+    curvature: Values
+    shift: Values
 
     @property
-    def margin_range(self) -> Any:
+    def margin_range(self) -> Values:
         """At least the reach of each row's margin errors, shape (n,)."""
-        return self.shift.max(axis=1)
+        return namespace(self.shift).max(self.shift, axis=1)
 
-    def along(self, loss: Loss, s: Any) -> Any:
+    def along(self, loss: Loss, s: Values) -> Values:
         """What each row's margin errors do to the gradient, in the inverse Hessian's norm, (n,)."""
         xp, most = namespace(self.shift), self.margin_range
         spread = self.curvature.sum(axis=1) * (0.5 if loss.coupled else 1.0)
         return xp.sqrt(s * (spread + TINY)) * most * xp.exp(loss.R * most)
 
 
-def slopes(loss: Loss, Z: Any, y: Any, error: Any, unit: float) -> Slopes:
+def slopes(loss: Loss, Z: Values, y: Values, error: Values, unit: float) -> Slopes[Values]:
     """Evaluate slopes at margins Z that are off by at most ``error``, both (n, K).
 
     Parameters
@@ -66,6 +68,6 @@ def slopes(loss: Loss, Z: Any, y: Any, error: Any, unit: float) -> Slopes:
     )
 
 
-def counted(loss: Loss, Z: Any, s: Any) -> Any:
+def counted(loss: Loss, Z: Values, s: Values) -> Values:
     """Return margins, zero for rows of no weight where they might overflow the loss."""
     return Z if loss.bounded else namespace(Z).where(s[:, None] > 0, Z, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -114,10 +114,11 @@ class Contribution:
     @property
     def gram_size(self) -> float:
         """Largest eigenvalue of kappa sum s x x', rounded up."""
-        return (spectral_norm(self._scaled) * (1 + 1e-9)) ** 2
+        return (spectral_norm(self.scaled) * (1 + 1e-9)) ** 2
 
     @property
-    def _scaled(self) -> Array:
+    def scaled(self) -> Array:
+        """The rows times (kappa s)^{1/2}, whose Gram matrix is ``gram``, shape (m, p)."""
         out: Array = np.sqrt(self.loss.kappa * self.weight)[:, None] * self.X
         return out
 
@@ -148,10 +149,9 @@ class Contribution:
     def gram_share(self, factor: Factor) -> float:
         """Largest eigenvalue of the rows' Gram share in every class, relative to M = L L'."""
         p = self.X.shape[1]
-        blocks = [factor.inverse[:, k : k + p] for k in range(0, len(factor.inverse), p)]
+        A, blocks = self.scaled.T, range(0, factor.size, p)
         # In every class the same: the sum of the blocks' squares, that is a wider matrix.
-        parts = [replace(factor, inverse=block) for block in blocks]
-        return sum(whitened_norm(part, self._scaled.T) ** 2 for part in parts) * (1 + 1e-9)
+        return sum(whitened_norm(factor, A, first=k) ** 2 for k in blocks) * (1 + 1e-9)
 
 
 def _root(loss: Loss, X: Array, y: NDArray[Any], weight: Array, Z: Array) -> Array:

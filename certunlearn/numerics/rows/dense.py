@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -13,42 +12,12 @@ from numpy.typing import NDArray
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import numerics
+from .blocks import block_shape, power_above, to_power_of_two
 
 Array = NDArray[np.float64]
 
-SMALLEST_BLOCK, LARGEST_BLOCK, ACCELERATOR_BLOCK = 64, 1024, 1 << 16
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
-
-
-def block_shape(n: int, *, accelerator: bool = False) -> tuple[int, int]:
-    """Return (blocks, rows per block) with few distinct sizes of block.
-
-    Blocks of about 2 sqrt(n) rows keep every chain of additions, and so every rounding
-    allowance, short; larger ones than a thousand rows would leave the cache.  An accelerator has
-    thousands of lanes to fill and takes as many rows as that at once.
-    """
-    if accelerator:
-        size = min(ACCELERATOR_BLOCK, max(SMALLEST_BLOCK, 1 << (max(n, 1) - 1).bit_length()))
-    else:
-        wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
-        size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
-    return -(-n // size), size
-
-
-def _to_power_of_two(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Repeat the first position up to a power of two, so that few shapes are compiled."""
-    out = np.full(1 << (len(positions) - 1).bit_length(), positions[0], dtype=np.int64)
-    out[: len(positions)] = positions
-    return out
-
-
-def _power_above(x: Array) -> Array:
-    """Return the smallest power of two at least x, for every x >= 0; 0 for 0."""
-    mantissa, exponent = np.frexp(x)
-    with np.errstate(over="ignore"):
-        out: Array = np.where(mantissa == 0.5, x, np.ldexp(np.sign(x), exponent))
-    return out
 
 
 class Store:
@@ -125,17 +94,23 @@ class DenseRows(Store):
     sparse = False
 
     def __init__(self, X: NDArray[Any], labels: NDArray[Any], *, intercept: bool) -> None:
-        self.n, d = X.shape
-        self.p = d + int(intercept)
-        self.intercept = intercept
         self.dtype = np.float32 if X.dtype == np.float32 else np.float64
+        self.intercept = intercept
+        self._lay_out(X.shape, labels, lambda first, last: X[first:last])
+
+    def _lay_out(
+        self, shape: tuple[int, ...], labels: NDArray[Any], rows: Callable[[int, int], Array]
+    ) -> None:
+        """Store rows of a shape (n, d); ``rows`` returns those from one number to another."""
+        self.n, d = shape
+        self.p = d + int(self.intercept)
         self.blocks, self.block = self._shape
         self._labels = self._on_host(labels)
         self._scrubbed = self._on_host(np.zeros(0, dtype=bool))
         #: Rows there were before float64 was needed; -1 where it was from the start, or is not.
         self._narrow = -1
         self.reads = 0
-        self._store(X)
+        self._store(rows)
 
     def _on_host(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return ``values`` followed by zeros, one place for every row the blocks can hold."""
@@ -169,7 +144,7 @@ class DenseRows(Store):
         """
         return max(self.block + self.blocks, sum(self._shape))
 
-    def _store(self, X: Array) -> None:
+    def _store(self, rows: Callable[[int, int], Array]) -> None:
         """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
         refuse_forked()
         import jax.numpy as jnp
@@ -184,7 +159,8 @@ class DenseRows(Store):
             checkpoint()
             # The last chunk overlaps the one before, so that all have one shape.
             first = min(first, self.blocks - step)
-            part = self._padded(X[first * self.block : (first + step) * self.block], step)
+            last = min((first + step) * self.block, self.n)
+            part = self._padded(rows(first * self.block, last), step)
             if step == self.blocks:
                 store = jnp.array(part, copy=True)
             else:
@@ -224,7 +200,7 @@ class DenseRows(Store):
             return np.zeros((0, self.p))
         if forked():
             return np.asarray(self._X).reshape(-1, self.p)[positions].astype(np.float64)
-        found = sweeps.gather(self._X, _to_power_of_two(positions))
+        found = sweeps.gather(self._X, to_power_of_two(positions))
         return np.asarray(found).astype(np.float64)[: len(positions)]
 
     def features(self, positions: NDArray[np.int64]) -> Array:
@@ -266,14 +242,23 @@ class DenseRows(Store):
             refuse_forked()
             self.reads += self.n
             largest = np.asarray(sweeps.column_max(self._X)).astype(np.float64)
-            self._column_max = _power_above(largest)
+            self._column_max = power_above(largest)
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
-        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
-        kept = np.flatnonzero(keep)
-        X, d = self.gather(kept).astype(self.dtype), self.p - int(self.intercept)
-        return DenseRows(X[:, :d], self.labels[kept], intercept=self.intercept)
+        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would.
+
+        Read chunk by chunk: there are never more than these rows and those.
+        """
+        kept, d = np.flatnonzero(keep), self.p - int(self.intercept)
+        out = object.__new__(DenseRows)
+        out.dtype, out.intercept = self.dtype, self.intercept
+        out._lay_out(
+            (len(kept), d),
+            self.labels[kept],
+            lambda first, last: self.gather(kept[first:last])[:, :d],
+        )
+        return out
 
     def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
         """Return one ``stride``-th of every block as a store, and the map of weights to it."""
@@ -303,7 +288,7 @@ class DenseRows(Store):
         self._labels[positions], self._scrubbed[positions] = labels, False
         if self._column_max is not None:
             most = np.abs(part).max(axis=0).astype(np.float64)
-            self._column_max = np.maximum(self._column_max, _power_above(most))
+            self._column_max = np.maximum(self._column_max, power_above(most))
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
@@ -353,7 +338,7 @@ class DenseRows(Store):
             at = positions // self.block, positions % self.block
             self._X[at], self._y[at] = rows, labels
             return
-        where = _to_power_of_two(positions)
+        where = to_power_of_two(positions)
         if np.ndim(rows):
             order = where - positions[0]
             rows, labels = rows[order], labels[order]

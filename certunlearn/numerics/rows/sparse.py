@@ -12,7 +12,8 @@ from scipy.sparse import csr_array, issparse
 
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
-from .dense import CHUNK, Store, _power_above
+from .blocks import power_above
+from .dense import CHUNK, Store
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -140,7 +141,7 @@ class SparseRows(Store):
         if self._column_max is None:
             self.reads += self.n
             out = np.ones(self.p)
-            out[: self.d] = _power_above(self.sweeps.column_max(self))
+            out[: self.d] = power_above(self.sweeps.column_max(self))
             self._column_max = out
         return self._column_max
 

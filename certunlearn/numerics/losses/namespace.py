@@ -1,0 +1,57 @@
+"""NumPy or JAX: one formula for the arrays of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import jax
+
+Mask: TypeAlias = "NDArray[np.bool_] | jax.Array | bool"
+
+#: Float64 arrays of one kind, NumPy's or JAX's: what comes in goes out.
+Values = TypeVar("Values", "NDArray[np.float64]", "jax.Array")
+
+
+class Namespace(Protocol[Values]):
+    """The functions that losses need, under the names that both modules give them."""
+
+    def abs(self, x: Values, /) -> Values: ...
+
+    def arange(self, n: int, /) -> Values: ...
+
+    def exp(self, x: Values, /) -> Values: ...
+
+    def hypot(self, x: Values, y: Values, /) -> Values: ...
+
+    def log(self, x: Values, /) -> Values: ...
+
+    def log1p(self, x: Values, /) -> Values: ...
+
+    def logaddexp(self, x: float, y: Values, /) -> Values: ...
+
+    def max(self, x: Values, /, axis: int, keepdims: bool = False) -> Values: ...
+
+    def min(self, x: Values, /, axis: int) -> Values: ...
+
+    def ones_like(self, x: Values, /) -> Values: ...
+
+    def sqrt(self, x: Values, /) -> Values: ...
+
+    def sum(self, x: Values, /, axis: int, keepdims: bool = False) -> Values: ...
+
+    def tanh(self, x: Values, /) -> Values: ...
+
+    def where(self, here: Mask, x: Values | float, y: Values | float, /) -> Values: ...
+
+
+def namespace(z: Values) -> Namespace[Values]:
+    """Return the module whose functions take z: numpy or jax.numpy."""
+    if isinstance(z, np.ndarray | float):
+        return cast("Namespace[Values]", np)
+    import jax.numpy as jnp
+
+    return cast("Namespace[Values]", jnp)

@@ -1,0 +1,276 @@
+"""The SQLite file of a ledger: whole transactions, checks on opening, errors that help."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from ..exceptions import ClockError, StoreDamagedError, StoreError, StoreLockedError
+from ..requests.deadline import zoned
+from . import cases, exports, log
+from .log import Entry, Json, Log
+
+VERSION = 1
+#: How far back a clock may be set before nothing more is written.
+_DRIFT = timedelta(minutes=5)
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE actions (
+    n INTEGER PRIMARY KEY, verb TEXT NOT NULL, requests TEXT NOT NULL, begun TEXT NOT NULL);
+CREATE TABLE generations (
+    n INTEGER PRIMARY KEY, verb TEXT NOT NULL, made TEXT NOT NULL, rows INTEGER NOT NULL,
+    weights TEXT NOT NULL, certificate TEXT NOT NULL, entry INTEGER NOT NULL);
+"""
+
+
+class Database:
+    """A ledger's file.  Use `create` or `open`; it is its own context manager.
+
+    Parameters
+    ----------
+    path : Path
+        Of the SQLite file.
+    connection : sqlite3.Connection
+    clock : callable, optional
+        Returns the time, with a zone.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.path, self._database, self._clock = path, connection, clock
+        self.log = Log(connection)
+        self.writes = False
+
+    @classmethod
+    def create(
+        cls, path: str | Path, *, origin: str, clock: Callable[[], datetime] | None = None
+    ) -> Self:
+        """Make an empty ledger; ``origin`` is the name of its log, unlike any other's.
+
+        Raises
+        ------
+        StoreError
+            If there is something at ``path`` already, or it cannot be written.
+        """
+        path = Path(path)
+        if path.exists():
+            raise StoreError(f"{path} is there already: open it, or choose another place")
+        ledger = cls(path, _connected(path, writes=True), clock)
+        ledger.writes = True
+        with _told(path):
+            # Not executescript, which commits by itself.
+            with ledger._transaction():
+                for text in (_SCHEMA, cases.SCHEMA, exports.SCHEMA, log.SCHEMA):
+                    for statement in filter(str.strip, text.split(";")):
+                        ledger._database.execute(statement)
+                ledger.set("schema", str(VERSION))
+                ledger.set("origin", origin)
+        return ledger
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        mode: str = "r",
+        *,
+        clock: Callable[[], datetime] | None = None,
+    ) -> Self:
+        """Open a ledger and check it.
+
+        Raises
+        ------
+        StoreDamagedError
+            If the file is not as it was written.
+        StoreError
+            If there is none, or it was written by a newer version of this package.
+        StoreLockedError
+            If somebody else is writing for longer than a few seconds.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise StoreError(f"there is no ledger at {path}")
+        _unchanged(path)
+        ledger = cls(path, _connected(path, writes=mode == "w"), clock)
+        try:
+            with _told(path):
+                ledger._check(path)
+                if mode == "w":
+                    # What follows changes the file: its digest is written again on closing.
+                    _digest_path(path).unlink(missing_ok=True)
+                    ledger.writes = True
+        except BaseException:
+            ledger._database.close()
+            raise
+        return ledger
+
+    def _check(self, path: Path) -> None:
+        version = int(self.fact("schema"))
+        if version > VERSION:
+            raise StoreError(
+                f"{path} has schema {version}, this version of certunlearn knows {VERSION}: "
+                "upgrade certunlearn; nothing was changed"
+            )
+        said = self._database.execute("PRAGMA integrity_check").fetchone()[0]
+        fault = self.log.faults() if said == "ok" else said
+        if fault is not None:
+            raise StoreDamagedError(f"{path}: {fault}; restore it from a backup")
+
+    def fact(self, name: str) -> str:
+        """Return a fact of the model, such as its origin."""
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise StoreDamagedError(f"{self.path}: the ledger does not say its {name}")
+        return str(row[0])
+
+    def set(self, name: str, value: str) -> None:
+        """Write a fact, inside a transaction."""
+        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def now(self) -> datetime:
+        """Return the time, with a zone."""
+        return datetime.now(UTC) if self._clock is None else zoned("clock()", self._clock())
+
+    def _tick(self) -> datetime:
+        """Return a time that is not before that of any entry.
+
+        Raises
+        ------
+        ClockError
+            If the clock has gone back by more than a few minutes.
+        """
+        now, last = self.now(), None
+        row = self._database.execute("SELECT value FROM facts WHERE name = 'time'").fetchone()
+        if row is not None:
+            last = datetime.fromisoformat(row[0])
+            if now < last - _DRIFT:
+                raise ClockError(
+                    f"the clock says {now.isoformat(timespec='seconds')}, the last entry of the "
+                    f"ledger is of {last.isoformat(timespec='seconds')}: set the clock right. "
+                    "Nothing was written"
+                )
+        time = now if last is None else max(now, last)
+        self.set("time", time.isoformat())
+        return time
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, durable at the end."""
+        if not self.writes:
+            raise StoreError(f"{self.path} is open for reading: open it with mode='w'")
+        with _told(self.path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _logged(self, event: str, time: datetime, public: Json, private: Json) -> Entry:
+        said: Json = {"event": event, "time": time.isoformat(timespec="seconds"), **public}
+        return self.log.append(said, private)
+
+    def erase_pages(self) -> None:
+        """Overwrite what was deleted: freed cells are zeros, and the write-ahead log is cut.
+
+        Raises
+        ------
+        StoreLockedError
+            If somebody reads what is to be overwritten for longer than a few seconds.
+        """
+        with _told(self.path):
+            busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise StoreLockedError(
+                f"{self.path}: what was asked is done and committed, but somebody is reading, and "
+                "what was erased can be found in the file until they have closed it; then ask again"
+            )
+
+    def close(self) -> None:
+        """Close the file; after writing its digest is left beside it."""
+        if self.writes:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.close()
+        if self.writes and not Path(f"{self.path}-wal").exists():
+            # A flipped bit shows even where SQLite would not look.
+            _digest_path(self.path).write_text(_digest(self.path))
+        self.writes = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _connected(path: Path, *, writes: bool) -> sqlite3.Connection:
+    with _told(path):
+        if writes:
+            database = sqlite3.connect(path, timeout=5, isolation_level=None)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA secure_delete = ON")
+            return database
+        # Without a log there is no writer, and a directory that cannot be written will do.
+        quiet = not Path(f"{path}-wal").exists() and not os.access(path.parent, os.W_OK)
+        uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
+        return sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unchanged(path: Path) -> None:
+    """Compare a ledger that was closed in good order with the digest beside it."""
+    try:
+        said = _digest_path(path).read_text()
+    except FileNotFoundError:
+        return
+    except UnicodeDecodeError:
+        said = ""
+    # A writer that has opened it meanwhile takes the digest away first.
+    if said != _digest(path) and _digest_path(path).exists():
+        raise StoreDamagedError(
+            f"{path} is not as it was when it was closed: somebody has changed it, or the disk "
+            "has; restore it from a backup"
+        )
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into errors that say what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        said = str(error)
+        if "locked" in said or "busy" in said:
+            raise StoreLockedError(
+                f"{path} is being written by somebody else ({said}): wait for them, or find out "
+                "who has it open. Nothing was written"
+            ) from error
+        if "malformed" in said or "no such table" in said or "no such column" in said:
+            raise StoreDamagedError(f"{path}: {said}; restore it from a backup") from error
+        raise StoreError(
+            f"{path} cannot be used: {said}. What was committed before is kept: make room or give "
+            "the right to write, then try again"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreDamagedError(f"{path}: {error}; restore it from a backup") from error
