@@ -28,13 +28,10 @@ from .exceptions import (
     NotCertifiedError,
     RowError,
     SecretStateWarning,
-<<<<<<< HEAD
     StateError,
-=======
     StoreDamagedError,
     StoreError,
     StoreLockedError,
->>>>>>> main
     UnknownRowError,
     VerificationError,
 )
@@ -79,13 +76,10 @@ __all__ = [
     "Receipt",
     "RowError",
     "SecretStateWarning",
-<<<<<<< HEAD
     "StateError",
-=======
     "StoreDamagedError",
     "StoreError",
     "StoreLockedError",
->>>>>>> main
     "SuppressedPredictor",
     "UnknownRowError",
     "VerificationError",

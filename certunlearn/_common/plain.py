@@ -208,7 +208,8 @@ class _Writer:
         if simple:
             return node
         number = self._numbers.get(id(value))
-        if number is None:
+        # Whether two arrays of nothing are one and the same means nothing.
+        if number is None or isinstance(value, np.ndarray) and not value.size:
             number = self._numbers[id(value)] = len(self.objects)
             self._alive.append(value)
             self.objects.append(None)

@@ -9,13 +9,8 @@ from typing import Any, ClassVar, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-<<<<<<< HEAD
 from ..._common.plain import FittedState, read, written
 from ..._common.whole import Whole, reader, serialised
-from ...engine import unlearner
-=======
-from ..._common.whole import Whole, reader
->>>>>>> main
 from ...engine.unlearner import Model
 from ...exceptions import SecretStateWarning, StateError
 from ...requests.row_names import RowNames
