@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
+from . import audit
 
 _SAID = {
     "title": "heading of the page",
@@ -39,9 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     report.add_argument("--format", choices=("html", "markdown"), default="html")
     for name, text in _SAID.items():
         report.add_argument(f"--{name}", help=text)
+    audit.add(commands)
     arguments = parser.parse_args(argv)
     if arguments.command == "report":
         return _report(arguments)
+    if arguments.command == "audit":
+        return audit.run(arguments)
     from . import demo as story
 
     return story.main(arguments.seed)
