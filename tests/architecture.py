@@ -34,7 +34,17 @@ MAY = {
     },
     "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations"},
     "audit": {"_common"},
-    "cli": {"_common", "claims", "estimators", "operations", "audit", "displays"},
+    "cli": {
+        "_common",
+        "claims",
+        "requests",
+        "estimators",
+        "pipeline",
+        "operations",
+        "store",
+        "audit",
+        "displays",
+    },
 }
 OPEN = {"exceptions", "_version"}
 EDGES = OPEN | {"__init__", "__main__"}
