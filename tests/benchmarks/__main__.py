@@ -15,6 +15,7 @@ from . import (
     sparse,
     utility,
     views,
+    wide_removal,
 )
 
 MODULES = (
@@ -30,6 +31,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    wide_removal,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
