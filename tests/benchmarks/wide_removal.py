@@ -34,10 +34,12 @@ def embeddings(n, d):
 
 
 def mixture(n, d, K=10):
-    """Ten overlapping clouds, whose labels four rows in five tell."""
+    """Ten overlapping clouds in features whose spectrum falls like a frozen extractor's."""
     rng = np.random.default_rng(0)
     centres, y = rng.normal(size=(K, d)), rng.integers(0, K, size=n)
-    return 0.08 * (16 / np.sqrt(d)) * centres[y] + rng.normal(size=(n, d)), y
+    spectrum = np.arange(1, d + 1) ** -0.8
+    X = (0.1 * (16 / np.sqrt(d)) * centres[y] + rng.normal(size=(n, d))) * spectrum
+    return X @ np.linalg.qr(rng.normal(size=(d, d)))[0] * np.sqrt(d / np.sum(spectrum**2)), y
 
 
 def timed(action):
