@@ -24,6 +24,7 @@ from tests.benchmarks import (
     sparse,
     utility,
     views,
+    wide_removal,
 )
 from tests.benchmarks.objective import Objective
 
@@ -64,6 +65,17 @@ def test_views(tmp_path):
     assert together["joint epsilon of all"] == 1.0 < alone["joint epsilon of all"]
     assert 0 < together["without a pass"] <= alone["without a pass"] <= 60
     assert alone["median over the release view's"] == 1.0
+
+
+@pytest.mark.long
+def test_wide_removal(tmp_path):
+    (rows,) = contents(wide_removal, tmp_path).values()
+    assert {row["problem"] for row in rows} == {"embeddings", "digits", "mixture"}
+    for row in rows:
+        assert row["refit over forget"]["median"] > 0 and row["tiers"]
+        assert row["certified"]["max"] <= 0.03
+        # A default refit stops far from the optimum.
+        assert row["ours to the refit"]["max"] <= (0.1 if "1e-08" in row["refit"] else np.inf)
 
 
 @pytest.mark.long

@@ -16,6 +16,7 @@ from . import (
     sparse,
     utility,
     views,
+    wide_removal,
 )
 
 MODULES = (
@@ -32,6 +33,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    wide_removal,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
