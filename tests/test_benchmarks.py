@@ -13,6 +13,7 @@ from tests.benchmarks import (
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
@@ -56,6 +57,16 @@ def test_biased(tmp_path):
         assert sum(r[t] for t in biased.TIERS) + r["refused"] == r["requests"] == 30
         assert r["bound over truth"]["min"] >= 1
     assert all(r["tier"] == "refused" or r["bound over truth"] >= 1 for r in at_once)
+
+
+def test_guo(tmp_path):
+    theirs, ours = contents(guo, tmp_path).values()
+    cell = {(r["lambda"], r["sigma"]): r for r in theirs}
+    # The directions of the paper's figure.
+    supported = {k: r["removals supported"] for k, r in cell.items()}
+    assert supported[1e-3, 1.0] < supported[1e-2, 1.0] < supported[1e-2, 10.0]
+    assert cell[1e-2, 1.0]["test accuracy"] >= cell[1e-2, 10.0]["test accuracy"] - 0.02
+    assert all(r["epsilon of the last"] == 1.0 and r["removals made"] == 5 for r in ours)
 
 
 def test_views(tmp_path):
