@@ -7,6 +7,7 @@ from . import (
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
@@ -17,6 +18,7 @@ from . import (
     sparse,
     utility,
     views,
+    wide_removal,
 )
 
 MODULES = (
@@ -25,6 +27,7 @@ MODULES = (
     latency,
     sequence,
     biased,
+    guo,
     views,
     folds,
     memory,
@@ -33,6 +36,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    wide_removal,
     scaled,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
