@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...linalg.cholesky import Factor
 from ...linalg.norms import norm
+from ..context import float64
 from ..losses.margins import Loss
 from ..objective.kernels import Risk
 from ..objective.objective import Objective
@@ -58,25 +59,30 @@ def lbfgs(
     ----------
     Liu & Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
-    rows, U = objective.rows, gram.lower.T @ W
-    state: Any = _METHOD.init(U)
-    best, best_size, since = W, np.inf, 0
-    for iteration in range(max_iter + 1):
-        penalty = objective.alpha, objective.gauge
-        data = *rows.sweep(), objective.table, objective.blocked, *penalty, gram.inverse
-        here = np.asarray(U)
-        U, state, gradient = _advanced(objective.loss, data, U, state)
-        # Every trial of the line search reads the rows; so does the start, once.
-        rows.sweep(times=max(int(state[-1].info.num_linesearch_steps) - int(iteration > 0), 0))
-        g = np.asarray(gradient)
-        since += 1
-        if norm(g) < best_size:
-            best, best_size, since = gram.inverse.T @ here, norm(g), 0
-        if progress is not None:
-            progress(iteration, norm(g))
-        if np.max(np.abs(gram.lower @ g)) <= tol or since > _PATIENCE or not np.isfinite(g).all():
-            break
-    return best
+    with float64():
+        rows, U = objective.rows, gram.lower.T @ W
+        state: Any = _METHOD.init(U)
+        best, best_size, since = W, np.inf, 0
+        for iteration in range(max_iter + 1):
+            penalty = objective.alpha, objective.gauge
+            data = *rows.sweep(), objective.table, objective.blocked, *penalty, gram.inverse
+            here = np.asarray(U)
+            U, state, gradient = _advanced(objective.loss, data, U, state)
+            # Every trial of the line search reads the rows; so does the start, once.
+            rows.sweep(times=max(int(state[-1].info.num_linesearch_steps) - int(iteration > 0), 0))
+            g = np.asarray(gradient)
+            since += 1
+            if norm(g) < best_size:
+                best, best_size, since = gram.inverse.T @ here, norm(g), 0
+            if progress is not None:
+                progress(iteration, norm(g))
+            if (
+                np.max(np.abs(gram.lower @ g)) <= tol
+                or since > _PATIENCE
+                or not np.isfinite(g).all()
+            ):
+                break
+        return best
 
 
 @partial(jax.jit, static_argnums=0)
