@@ -3,6 +3,7 @@
 import argparse
 
 from . import (
+    first_fit,
     fit,
     folds,
     gpu,
@@ -13,11 +14,14 @@ from . import (
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
 )
 
 MODULES = (
+    sums,
+    first_fit,
     fit,
     removal,
     latency,
