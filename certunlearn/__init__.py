@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from ._version import __version__
 from .claims.certificate import Certificate
-from .displays import CertificateDisplay, ForgettingCurveDisplay, InfluenceDisplay
+from .displays import (
+    AuditDisplay,
+    CertificateDisplay,
+    ForgettingCurveDisplay,
+    InfluenceDisplay,
+)
 from .estimators.elastic import CertifiedElasticNet
 from .estimators.glm import CertifiedGammaRegressor, CertifiedPoissonRegressor
 from .estimators.huber import CertifiedHuberRegressor
@@ -28,6 +33,7 @@ from .exceptions import (
     NotCertifiedError,
     RowError,
     SecretStateWarning,
+    StateError,
     StoreDamagedError,
     StoreError,
     StoreLockedError,
@@ -47,6 +53,7 @@ __all__ = [
     "AlreadyForgottenError",
     "AmbiguousRowError",
     "AssumptionError",
+    "AuditDisplay",
     "BatchRefusedError",
     "Certificate",
     "CertificateDisplay",
@@ -75,6 +82,7 @@ __all__ = [
     "Receipt",
     "RowError",
     "SecretStateWarning",
+    "StateError",
     "StoreDamagedError",
     "StoreError",
     "StoreLockedError",

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.benchmarks import (
     __main__,
+    biased,
     data,
     first_fit,
     fit,
@@ -58,6 +59,16 @@ def test_sums(tmp_path):
 def test_first_fit(tmp_path):
     (rows,) = contents(first_fit, tmp_path).values()
     assert rows[0]["JAX is imported"] == "no" and rows[0]["a further fit"] > 0
+
+
+def test_biased(tmp_path):
+    singly, at_once = contents(biased, tmp_path).values()
+    kinds = ["random", "cluster", "one site", "most influential"]
+    assert [r["deletions"] for r in singly] == [r["deletions"] for r in at_once] == kinds
+    for r in singly:
+        assert sum(r[t] for t in biased.TIERS) + r["refused"] == r["requests"] == 30
+        assert r["bound over truth"]["min"] >= 1
+    assert all(r["tier"] == "refused" or r["bound over truth"] >= 1 for r in at_once)
 
 
 def test_views(tmp_path):

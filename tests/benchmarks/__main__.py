@@ -3,6 +3,7 @@
 import argparse
 
 from . import (
+    biased,
     first_fit,
     fit,
     folds,
@@ -26,6 +27,7 @@ MODULES = (
     removal,
     latency,
     sequence,
+    biased,
     views,
     folds,
     memory,
