@@ -114,7 +114,13 @@ def test_a_poor_start_is_no_less_certified(monkeypatch):
     [
         (1.0, dict(max_iter=1, C=1e9), ConvergenceError, "1 Newton steps"),
         (1.0, dict(C=np.inf), AssumptionError, "use a finite C or solver"),
-        (1e8, {}, NotCertifiedError, "certified distance inf"),
+        # Which refusal comes first depends on how the sums round.
+        (
+            1e8,
+            {},
+            (NotCertifiedError, ConvergenceError),
+            "certified distance inf|no convergence in 100 Newton steps",
+        ),
         (1e200, {}, AssumptionError, "overflows"),
     ],
 )
