@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from .._common import validate as _validate
+from .._common.arrays import ClassWeight, Condition, MatrixLike, RandomState, RowsLike, Show
 from .._common.progress import shown
 from .._common.whole import reader
 from ..engine.unlearner import Settings
@@ -129,10 +128,10 @@ class CertifiedLogReg(LinearClassifier):
         C: float = 1.0,
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
-        class_weight: Any = None,
+        class_weight: ClassWeight = None,
         tol: float = 1e-4,
         max_iter: int = 100,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         epsilon: float = 1.0,
         delta: float = 1e-6,
@@ -176,15 +175,15 @@ class CertifiedLogReg(LinearClassifier):
     @reader
     def suppress(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         weight: float = 1.0,
-        progress: Any = None,
+        progress: Show = None,
     ) -> SuppressedPredictor:
         """Return a classifier that has no opinion on some rows: suppression, not removal.
 
@@ -243,7 +242,7 @@ class CertifiedLogReg(LinearClassifier):
         return out
 
     @reader
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: MatrixLike) -> Array:
         """Return the probability of each class, shape (n_samples, n_classes)."""
         margins = self.decision_function(X)
         if margins.ndim == 1:
@@ -252,7 +251,7 @@ class CertifiedLogReg(LinearClassifier):
         return out
 
     @reader
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: MatrixLike) -> Array:
         """Return the logarithm of `predict_proba`."""
         out: Array = np.log(self.predict_proba(X))
         return out
@@ -262,7 +261,7 @@ class CertifiedLogReg(LinearClassifier):
         # An L1 penalty needs a factored Hessian.
         return not self.l1_ratio
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
         alpha, l1 = self._mixed(1.0 / C, self.l1_ratio)
         return self._stated(

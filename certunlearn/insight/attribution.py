@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Array, Positions
+from .._common.arrays import AnyArray, Array, Positions
 from ..engine.state import State
 from ..engine.unlearner import Model
 from ..exceptions import AssumptionError
@@ -92,7 +92,7 @@ def influences_of(state: State, positions: Positions) -> LeftOut:
     return left_out(objective.loss, Z, y, moved, leverage)
 
 
-def _solved(state: State, positions: Positions, Z: Array, y: NDArray[Any]) -> Array:
+def _solved(state: State, positions: Positions, Z: Array, y: AnyArray) -> Array:
     """Return how the margins Z of each row move by a Newton step without it, shape (m, K).
 
     The Hessian without the row is met in products only, one system a row.
