@@ -45,6 +45,7 @@ FLOORS = {
         {"distances", "settings", "request_count"},
         {"removal", "members"},
         {"state"},
+        {"columns"},
         {"training"},
         {"editing", "refitting"},
         {"release"},

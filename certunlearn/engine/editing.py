@@ -9,16 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .._common.arrays import Array, Positions, Progress
-from .._common.rounding import UNIT_ROUNDOFF
 from ..claims.budget import Caps
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
-from ..numerics.objective.contribution import Contribution
-from ..numerics.objective.curvature import within, without
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.rows.weights import NO_ROWS, Weights
+from .columns import allotted, joined, together
 from .distances.carryover import MOST_REMOVED, Carryover
-from .distances.gram import Downdated, Gram, gram_of
+from .distances.gram import gram_of, regrouped
 from .distances.reached import Reached
 from .distances.ruler import Ruler
 from .members import Members
@@ -71,13 +69,13 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
         If the noise cannot be drawn.
     """
     state = rescaled(state, edit.members)
-    quadratic, carryover = state.reached.quadratic, state.carryover
     caps = None if state.budget is None else state.budget.caps(t)
     target = math.nan if caps is None else caps.target
     if not len(edit.gone) and (caps is None or state.reached.distance <= target):
         return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
-    if carryover is None:
-        return Foreseen("refresh" if quadratic is None else "chord", math.nan, target, None)
+    if any(part.carryover is None for part in state.columns):
+        crude = any(part.reached.quadratic is None for part in state.columns)
+        return Foreseen("refresh" if crude else "chord", math.nan, target, None)
     after = _changed(state, edit, caps)[0] if len(edit.gone) else state
     return _tried(after, caps)
 
@@ -87,7 +85,7 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 
     ``since`` releases have been drawn since the oldest removal.
     """
-    if state.carryover is None:
+    if any(part.carryover is None for part in state.columns):
         return 0
     for count in range(len(positions)):
         gone, reads = positions[count : count + 1], state.rows.reads
@@ -107,19 +105,25 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 def worn(state: State, *, t: int) -> bool:
     """Whether a fresh Hessian would have paid for itself since the last."""
     caps = None if state.budget is None else state.budget.caps(t)
-    price, saved = _refresh_price(state, state.carryover, _target(state, caps))
-    return saved >= price
+    shared = allotted(caps, len(state.columns))
+    priced = [_refresh_price(s, s.carryover, _target(s, shared)) for s in state.columns]
+    return sum(saved for _, saved in priced) >= sum(price for price, _ in priced)
 
 
 def _tried(state: State, caps: Caps | None) -> Foreseen:
-    """Try the step without a pass from where the state's carryover stands."""
-    carryover = state.carryover
-    assert carryover is not None
-    target = _target(state, caps)
-    W, distance = carryover.step(state.gram.geometry)
-    price, saved = _refresh_price(state, carryover, target)
-    tier = "downdate" if distance <= target else "chord" if saved < price else "refresh"
-    return Foreseen(tier, distance, target, W if carryover.removed < MOST_REMOVED else None)
+    """Try the step without a pass from where the state's carryover stands, in every column."""
+    shared = allotted(caps, len(state.columns))
+    steps, distances, worth, trusted = [], [], True, True
+    for part in state.columns:
+        assert part.carryover is not None
+        W, distance = part.carryover.step(part.gram.geometry)
+        price, saved = _refresh_price(part, part.carryover, _target(part, shared))
+        steps.append(W)
+        distances.append(distance)
+        worth, trusted = worth and saved < price, trusted and part.carryover.removed < MOST_REMOVED
+    target, distance = _target(state, caps), together(distances)
+    tier = "downdate" if distance <= target else "chord" if worth else "refresh"
+    return Foreseen(tier, distance, target, np.hstack(steps) if trusted else None)
 
 
 def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -> State:
@@ -139,12 +143,27 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
     """
     state = rescaled(state, edit.members)
     caps = None if state.budget is None else state.budget.caps(t)
-    after, model = _changed(state, edit, caps)
-    return _settled(after, model, caps, progress)
+    after, models = _changed(state, edit, caps)
+    return _settled(after, models, caps, progress)
 
 
-def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, QuadraticModel | None]:
+def _changed(
+    state: State, edit: Edit, caps: Caps | None
+) -> tuple[State, list[QuadraticModel | None]]:
     """Change the training set and all sums over it, and leave the iterate where it is."""
+    first, model = _changed_column(state.columns[0], edit, caps, None)
+    parts, models = [first], [model]
+    for part in state.columns[1:]:
+        part, model = _changed_column(part, edit, caps, (state.columns[0], first))
+        parts.append(part)
+        models.append(model)
+    return joined(replace(state, members=edit.members), parts), models
+
+
+def _changed_column(
+    state: State, edit: Edit, caps: Caps | None, beside: tuple[State, State] | None
+) -> tuple[State, QuadraticModel | None]:
+    """Change one column, or all solved together; ``beside`` is another, before and after."""
     settings, before, carryover = state.settings, state.objective, state.carryover
     alpha = settings.penalty(state.rows.p, edit.members.mass)
     l1 = settings.lasso(state.rows.p, edit.members.mass)
@@ -157,8 +176,8 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         # Of sparse rows every sum is made afresh: each removal makes passes in any case.
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
-    if removed is not None and not isinstance(settings.class_weight, str):
-        was = _regrouped(state.gram, removed, added, penalty)
+    if beside is None and removed is not None and not isinstance(settings.class_weight, str):
+        was = regrouped(state.gram, removed, added, penalty)
     model = None
     quadratic = state.reached.quadratic
     if carryover is None and quadratic is not None and penalty is None and not len(edit.new):
@@ -170,12 +189,16 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         state,
         members=edit.members,
         objective=objective,
-        gram=gram_of(settings.mechanism, objective, caps, was),
-        carryover=None
-        if carryover is None or removed is None
-        else carryover.edited(removed, added, penalty),
+        # The Gram matrix is that of every column.
+        gram=gram_of(settings.mechanism, objective, caps, was) if not beside else beside[1].gram,
+        carryover=None,
     )
-    return state, model
+    if carryover is None or removed is None:
+        return state, model
+    was_known, known = (part.carryover for part in beside or (state, state))
+    if known and was_known and was_known.curvature is carryover.curvature and penalty is None:
+        return replace(state, carryover=carryover.beside(known, removed, added)), model
+    return replace(state, carryover=carryover.edited(removed, added, penalty)), model
 
 
 def tightened(state: State, *, t: int, progress: Progress = None) -> State:
@@ -191,10 +214,10 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
     caps = state.budget.caps(t)
     if not (state.gram.drift <= caps.drift or state.gram.same_program):
         gram = gram_of(state.settings.mechanism, state.objective, caps, None)
-        state = replace(state, gram=gram, carryover=None)
+        state = joined(state, [replace(s, gram=gram, carryover=None) for s in state.columns])
     elif state.reached.distance <= caps.target:
         return state
-    return _settled(state, None, caps, progress)
+    return _settled(state, [None] * len(state.columns), caps, progress)
 
 
 def rebased(state: State, *, t: int) -> State:
@@ -216,13 +239,15 @@ def rebased(state: State, *, t: int) -> State:
         return state
     caps = None if state.budget is None else state.budget.caps(t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None)
-    return _refreshed(replace(state, gram=gram), state.reached.W, caps, None)
+    shared = allotted(caps, len(state.columns))
+    parts = [_refreshed(replace(s, gram=gram), s.reached.W, shared, None) for s in state.columns]
+    return joined(state, parts)
 
 
 def _fresh(state: State) -> bool:
-    """Whether the model of the curvature is of the training set as it is."""
-    quadratic = state.reached.quadratic
-    return quadratic is None or quadratic.weights is state.objective.weights
+    """Whether the models of the curvature are of the training set as it is."""
+    models = [part.reached.quadratic for part in state.columns]
+    return all(m is None or m.weights is state.objective.weights for m in models)
 
 
 def _weights(state: State, edit: Edit) -> Weights:
@@ -235,26 +260,38 @@ def _weights(state: State, edit: Edit) -> Weights:
     return before.without(edit.gone)
 
 
-def _regrouped(
-    gram: Gram, removed: Contribution, added: Contribution | None, penalty: Array | None
-) -> Downdated:
-    """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
-    was = gram.curvature
-    if penalty is not None:
-        was = within(was, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
-    if added is not None:
-        diagonal = np.diag(added.gram).copy()
-        was = within(was, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
-    left = without(was, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
-    if was is gram.curvature:
-        return Downdated(left, gram.geometry.gram, removed.scaled.T)
-    return Downdated(left)
-
-
 def _settled(
+    state: State, models: list[QuadraticModel | None], caps: Caps | None, progress: Progress
+) -> State:
+    """Reach the target on the rows of ``state``, column by column where these are solved so."""
+    if not state.parts:
+        return _settled_column(state, models[0], caps, progress)
+    parts = _without_a_pass(state, caps)
+    if not parts:
+        shared = allotted(caps, len(state.parts))
+        pairs = zip(state.parts, models, strict=True)
+        parts = [_settled_column(part, model, shared, progress) for part, model in pairs]
+    return joined(state, parts)
+
+
+def _without_a_pass(state: State, caps: Caps | None) -> list[State]:
+    """Step in every column without a pass, if all of them together are near enough; else []."""
+    parts: list[State] = []
+    for part in state.parts:
+        if part.carryover is None:
+            return []
+        W, distance = part.carryover.step(part.gram.geometry)
+        reached = part.reached._replace(W=W, distance=distance, tier="downdate")
+        parts.append(replace(part, reached=reached))
+    distance, target = together([part.reached.distance for part in parts]), _target(state, caps)
+    plan = f"without a pass {distance:.2g} against {target:.2g}"
+    return [replace(part, plan=plan) for part in parts] if distance <= target else []
+
+
+def _settled_column(
     state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
 ) -> State:
-    """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
+    """Reach the target of one column, or of all together: no pass, chord passes, or a refresh."""
     gram, carryover, W = state.gram, state.carryover, state.reached.W
     if state.reached.quadratic is None:
         # Large problems and L1 penalties: every edit minimises afresh, from where it stands.

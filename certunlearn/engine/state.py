@@ -54,6 +54,9 @@ class State:
         Why the tier that reached the iterate was chosen.
     scale : tuple of float
         Unit of the noise of each column, or of all; sigma of the budget is that of the smallest.
+    parts : tuple of State
+        Of each column, where they share no curvature and are solved one by one; then `reached` has
+        no model, and there is no carryover: each part has its own.
     """
 
     settings: Settings
@@ -68,11 +71,17 @@ class State:
     carryover: Carryover | None = None
     plan: str = "trained afresh"
     scale: tuple[float, ...] = (1.0,)
+    parts: tuple[State, ...] = ()
+
+    @property
+    def columns(self) -> tuple[State, ...]:
+        """The states of the columns, where these are solved one by one; else this state."""
+        return self.parts or (self,)
 
     @property
     def solver(self) -> str:
         """What fits, refreshes and removals use."""
-        coefficients = self.rows.p * self.objective.loss.columns
+        coefficients = self.rows.p * (1 if self.parts else self.objective.loss.columns)
         return chosen(self.settings.solver, coefficients, sparse=self.rows.sparse)
 
     @property

@@ -19,6 +19,7 @@ from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import chosen
 from ..numerics.solvers.newton_cg import newton_cg
+from .columns import allotted, column, joined, separable
 from .distances.carryover import Carryover, Leverages
 from .distances.gram import Gram, gram_of
 from .distances.reached import Goal, Reached
@@ -61,7 +62,8 @@ def solved(
     classes = members.classes
     loss = loss_of(settings, rows, len(classes))
     K, table = loss.columns, None
-    solver = chosen(settings.solver, rows.p * K, sparse=rows.sparse)
+    apart = separable(settings, rows, loss)
+    solver = chosen(settings.solver, rows.p * (1 if apart else K), sparse=rows.sparse)
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
@@ -74,12 +76,22 @@ def solved(
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None)
     W = _start(objective, gram.geometry.known, before if warm else None, classes)
-    goal = goal_of(settings, caps, fit=before is None)
-    objective, reached, iterations = gauged(
-        settings, objective, gram, W, goal, solver, before is None, progress
-    )
-    state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
-    return opened(replace(state, scale=scale), None)
+    # Every column has a goal of its own, of which all together make the one.
+    columns = [column(objective, k) for k in range(K)] if apart else [objective]
+    goal = goal_of(settings, allotted(caps, len(columns)), fit=before is None)
+    parts: list[State] = []
+    for k, each in enumerate(columns):
+        start = W[:, k : k + 1] if apart else W
+        # The curvature of squares is the same in every column.
+        model = parts[0].reached.quadratic if parts and loss.R == 0 else None
+        each, reached, steps = gauged(
+            settings, each, gram, start, goal, solver, before is None, progress, model
+        )
+        state = State(settings, rows, members, classes, each, gram, budget, reached, steps)
+        parts.append(opened(replace(state, scale=scale), None, beside=parts[0] if parts else None))
+    if not apart:
+        return parts[0]
+    return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
 
 
 def _start(
@@ -138,14 +150,18 @@ def gauged(
     solver: str,
     fit: bool,
     progress: Progress,
+    model: QuadraticModel | None = None,
 ) -> tuple[Objective, Reached, int]:
-    """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
+    """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
+
+    ``model`` is one of the curvature to begin with, where there is one.
+    """
     # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
     dense = solver == "newton-cholesky" and objective.l1 is None
     for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
         gauge = gauge_weights(objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere)
-        gauged, start, near = replace(objective, gauge=gauge), None, W
-        if dense and not W.any():
+        gauged, start, near = replace(objective, gauge=gauge), model, W
+        if dense and model is None and not W.any():
             start = _model_at_zero(gauged, gram, W)
             near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
@@ -179,13 +195,26 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
         raise unfactored(objective, error) from error
 
 
-def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:
-    """Open the carryover of tier 1, which the next edit starts from."""
+def opened(
+    state: State, refreshed: Leverages | None, spent: int = 0, beside: State | None = None
+) -> State:
+    """Open the carryover of tier 1, which the next edit starts from.
+
+    ``beside`` is another column of the same rows, whose carryover is open.
+    """
     if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
         return replace(state, carryover=None)
+    known = None if beside is None else beside.carryover
+    if known is not None and known.origin.factor is state.reached.quadratic.factor:
+        return replace(state, carryover=known.of_column(state.reached))
     carryover = Carryover.opened(
-        state.objective, state.gram.geometry, state.reached, refreshed, spent
+        state.objective,
+        state.gram.geometry,
+        state.reached,
+        refreshed,
+        spent,
+        None if known is None else known.now.in_gram,
     )
     return replace(state, carryover=carryover)

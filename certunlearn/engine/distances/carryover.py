@@ -48,9 +48,17 @@ class Leverages:
     in_gram: float
 
     @classmethod
-    def of(cls, objective: Objective, hessian: Factor, gram: Factor, c: float) -> Leverages:
-        """Sweep the rows, for H only where ``||v||_G <= c ||v||_H`` does not make G's do."""
-        in_gram = objective.leverage(gram.inverse, gram.slack)
+    def of(
+        cls,
+        objective: Objective,
+        hessian: Factor,
+        gram: Factor,
+        c: float,
+        in_gram: float | None = None,
+    ) -> Leverages:
+        """Sweep the rows for ``in_gram``, if it is not known; for H only where that does not do."""
+        if in_gram is None:
+            in_gram = objective.leverage(gram.inverse, gram.slack)
         box = objective.box_leverage(hessian.inverse, hessian.slack)
         swept = c * in_gram
         if c > CLOSE:
@@ -131,6 +139,7 @@ class Carryover:
         reached: Reached,
         refreshed: Leverages | None,
         spent: int = 0,
+        in_gram: float | None = None,
     ) -> Carryover:
         """Open a carryover after a pass; ``refreshed`` is None where the Hessian is new."""
         model, gram, m = reached.model, geometry.gram, reached.measurement
@@ -138,7 +147,7 @@ class Carryover:
         if geometry.mechanism != "gram":
             c = Transfer.between(geometry, model.factor).c
         if refreshed is None:
-            refreshed = Leverages.of(objective, model.factor, gram, c_gram)
+            refreshed = Leverages.of(objective, model.factor, gram, c_gram, in_gram)
             now = refreshed
         else:
             now = refreshed.towards(objective, model.factor, gram)
@@ -188,6 +197,34 @@ class Carryover:
         if added is not None:
             carryover = carryover._with(added)
         return carryover if removed is None else carryover._without(removed)
+
+    def beside(
+        self, other: Carryover, removed: Contribution, added: Contribution | None
+    ) -> Carryover:
+        """Return the edit of this column whose matrices, and their bounds, are those of ``other``.
+
+        That is another column with the same Hessian, after the edit; the penalty stays.
+        """
+        out = other._at(self.base, self.gradient, self.allowance, self.moved)
+        if added is not None:
+            out = replace(
+                out,
+                gradient=out.gradient + flat(added.gradient),
+                allowance=out._allowance(added),
+            )
+        return replace(
+            out,
+            gradient=out.gradient - flat(removed.gradient),
+            allowance=out._allowance(removed),
+        )
+
+    def of_column(self, reached: Reached) -> Carryover:
+        """Return this of another column with the same Hessian, measured as ``reached`` says."""
+        m = reached.measurement
+        return self._at(reached.measured, flat(m.gradient), flat(m.allowance), m.moved)
+
+    def _at(self, base: Array, gradient: Array, allowance: Array, moved: float) -> Carryover:
+        return replace(self, base=base, gradient=gradient, allowance=allowance, moved=moved)
 
     def step(self, geometry: Geometry) -> tuple[Array, float]:
         """Return one Newton step from ``base`` and its certified distance to the exact optimum.

@@ -82,6 +82,8 @@ class Objective:
         L2 penalty and rho of each coordinate.
     l1 : ndarray of shape (p,) or None
         L1 penalty of each coordinate, which no method here counts: F is the smooth part alone.
+    column : int or None
+        Which column of several real targets a row this is about; None for all there are.
     """
 
     rows: Rows
@@ -91,6 +93,7 @@ class Objective:
     alpha: Array
     gauge: Array
     l1: Array | None = None
+    column: int | None = None
 
     @property
     def weight(self) -> Array:
@@ -112,6 +115,12 @@ class Objective:
         return float(np.sum(self.weight))
 
     @property
+    def swept(self) -> tuple[Any, Any]:
+        """Features and labels as the kernels take them, block by block."""
+        X, y = self.rows.sweep()
+        return X, y if self.column is None else y[..., self.column]
+
+    @property
     def sum_length(self) -> int:
         """Longest chain of additions a sum over rows may form (any order inside a block)."""
         return self.rows.chain + 8
@@ -124,7 +133,7 @@ class Objective:
         Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
         Proof: proofs/measure.md
         """
-        X, y = self.rows.sweep()
+        X, y = self.swept
         step, unit = W - W_ref, gamma(self.rows.p + 4)
         units = unit, gamma(self.sum_length + W.shape[1] + 8)
         out = self.rows.sweeps.measure(self.loss, X, y, self.table, self.blocked, W, step, units)
@@ -185,7 +194,7 @@ class Objective:
         -----
         Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
         """
-        X, y = self.rows.sweep()
+        X, y = self.swept
         out = self.rows.sweeps.hessian(self.loss, X, y, self.table, self.blocked, W)
         first, cross = (np.asarray(a) for a in out)
         return self._assembled(first, cross, gamma(self.sum_length + 8) + self._ulps)
@@ -198,7 +207,9 @@ class Objective:
     def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return what the loss takes as labels of the rows at ``positions``."""
         given = self.rows.labels[positions]
-        return given if self.table is None else self.table[given]
+        if self.table is not None:
+            given = self.table[given]
+        return given if self.column is None else np.asarray(given[:, self.column])
 
     def contribution(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Contribution:
         """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""
@@ -241,7 +252,7 @@ class Objective:
 
     def hvp(self, W: Array, V: Array) -> Array:
         """Return the Hessian at W applied to V, shape (p, K), without forming it."""
-        X, y = self.rows.sweep()
+        X, y = self.swept
         out = np.asarray(self.rows.sweeps.hvp(self.loss, X, y, self.table, self.blocked, W, V))
         total: Array = out + self.alpha[:, None] * V + (self.gauge * V.sum(axis=1))[:, None]
         return total
@@ -265,7 +276,7 @@ class Objective:
         -----
         Guarantee: as stated.  Proof: proofs/intercept_curvature.md
         """
-        X, y = self.rows.sweep()
+        X, y = self.swept
         out = self.rows.sweeps.couplings(self.loss, X, y, self.table, self.blocked, W)
         error = gamma(self.sum_length + 2 * self.loss.columns + int(self.loss.ulps) + 4096)
         return np.asarray(out[0]), error, float(out[1])

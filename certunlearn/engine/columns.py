@@ -1,0 +1,126 @@
+"""Columns that share no curvature: a problem and a factor each, and one certificate for all.
+
+One-vs-rest classifiers and ridge regressions with several targets minimise a sum of functions of
+one column each.  Their Hessian has K blocks of p x p and zeros elsewhere, so that nothing of the
+size (p K)^2 is ever formed, and a removal is certified column by column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .._common.arrays import Array
+from .._common.rounding import down, up
+from ..claims.budget import Caps
+from ..numerics.losses.margins import Columnwise, Loss
+from ..numerics.objective.objective import Measurement, Objective
+from ..numerics.rows.stored import Rows
+from ..numerics.solvers.choice import chosen
+from .distances.reached import Reached
+from .settings import Settings
+from .state import State
+
+#: From the least to the most that a tier reads.
+_TIERS = ("downdate", "chord", "refresh", "fit")
+
+
+def separable(settings: Settings, rows: Rows, loss: Loss) -> bool:
+    """Whether the columns are solved one by one, each with a factored Hessian of its own."""
+    if loss.coupled or loss.columns == 1 or rows.sparse or settings.l1:
+        return False
+    return chosen(settings.solver, rows.p) == "newton-cholesky"
+
+
+def column(objective: Objective, k: int) -> Objective:
+    """Return the objective of column k alone, on the same rows."""
+    loss, table = objective.loss, objective.table
+    assert isinstance(loss, Columnwise)
+    alone = Columnwise(loss.each, 1, coded=loss.coded)
+    if table is None:
+        return replace(objective, loss=alone, column=k)
+    # Codes outside of the training set stand for column 0: their rows weigh nothing.
+    return replace(objective, loss=alone, table=(table == k).astype(np.int64))
+
+
+def allotted(caps: Caps | None, columns: int) -> Caps | None:
+    """Return what each of so many columns may use: a share of the squares.
+
+    Notes
+    -----
+    Guarantee: distances within the shares are within the caps together.
+    Proof: proofs/columns.md
+    """
+    if caps is None or columns == 1:
+        return caps
+    root = math.sqrt(columns)
+    return Caps(down(caps.fit / root, 8), down(caps.target / root, 8), caps.drift)
+
+
+def together(distances: Sequence[float]) -> float:
+    """Return the distance of all columns together, in the norm of the noise.
+
+    Notes
+    -----
+    Guarantee: at least ``||W - W*||_A``, given at least that of every column.
+    Proof: proofs/columns.md
+    """
+    if len(distances) == 1:
+        return distances[0]
+    if not all(map(math.isfinite, distances)):
+        return math.inf
+    return up(math.hypot(*distances), 2 * len(distances) + 8)
+
+
+def joined(state: State, parts: Sequence[State]) -> State:
+    """Return ``state`` as its columns now are; they share rows, weights and the Gram matrix."""
+    if not state.parts:
+        return replace(parts[0], members=state.members)
+    first = parts[0]
+    objective = replace(
+        state.objective, weights=first.objective.weights, alpha=first.objective.alpha
+    )
+    worst = max(parts, key=lambda part: _TIERS.index(part.reached.tier))
+    plans = dict.fromkeys(part.plan for part in parts)
+    return replace(
+        state,
+        objective=objective,
+        gram=first.gram,
+        reached=_reached(parts, worst.reached.tier),
+        iterations=max(part.iterations for part in parts),
+        plan=plans.popitem()[0] if len(plans) == 1 else f"by column; {worst.plan}",
+        parts=tuple(parts),
+    )
+
+
+def _reached(parts: Sequence[State], tier: str) -> Reached:
+    """Return what was reached in all columns; each was measured at a point of its own."""
+    every = [part.reached for part in parts]
+    return Reached(
+        _beside([r.W for r in every]),
+        together([r.distance for r in every]),
+        None,
+        tier,
+        _beside([r.measured for r in every]),
+        _summed([r.measurement for r in every]),
+    )
+
+
+def _beside(columns: Sequence[Array]) -> Array:
+    return np.ascontiguousarray(np.hstack(columns))
+
+
+def _summed(measurements: Sequence[Measurement]) -> Measurement:
+    """Return the measurement of all columns, from one of each."""
+    return Measurement(
+        math.fsum(m.value for m in measurements),
+        _beside([m.gradient for m in measurements]),
+        _beside([m.allowance for m in measurements]),
+        max(m.moved for m in measurements),
+        max(m.margin_error for m in measurements),
+        _beside([m.rounding for m in measurements]),
+        up(math.hypot(*(m.slope_error for m in measurements)), 8),
+    )
