@@ -46,8 +46,13 @@ def column(objective: Objective, k: int) -> Objective:
     return replace(objective, loss=alone, table=(table == k).astype(np.int64))
 
 
-def allotted(caps: Caps | None, columns: int) -> Caps | None:
-    """Return what each of so many columns may use: a share of the squares.
+def allotted(caps: Caps | None, columns: int, scale: Sequence[float]) -> list[Caps | None]:
+    """Return what each column may use: shares of the squares, as the units of their noise are.
+
+    Parameters
+    ----------
+    scale : sequence of float
+        Unit of the noise of each column, or one for all.
 
     Notes
     -----
@@ -55,9 +60,11 @@ def allotted(caps: Caps | None, columns: int) -> Caps | None:
     Proof: proofs/columns.md
     """
     if caps is None or columns == 1:
-        return caps
-    root = math.sqrt(columns)
-    return Caps(down(caps.fit / root, 8), down(caps.target / root, 8), caps.drift)
+        return [caps] * columns
+    units = [unit / max(scale) for unit in (scale if len(scale) > 1 else (1.0,) * columns)]
+    length = math.hypot(*units)
+    shares = [down(unit / length, columns + 8) for unit in units]
+    return [Caps(down(caps.fit * s), down(caps.target * s), caps.drift) for s in shares]
 
 
 def together(distances: Sequence[float]) -> float:

@@ -105,19 +105,19 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 def worn(state: State, *, t: int) -> bool:
     """Whether a fresh Hessian would have paid for itself since the last."""
     caps = None if state.budget is None else state.budget.caps(t)
-    shared = allotted(caps, len(state.columns))
-    priced = [_refresh_price(s, s.carryover, _target(s, shared)) for s in state.columns]
+    priced = [
+        _refresh_price(s, s.carryover, _target(s, share)) for s, share in _shared(state, caps)
+    ]
     return sum(saved for _, saved in priced) >= sum(price for price, _ in priced)
 
 
 def _tried(state: State, caps: Caps | None) -> Foreseen:
     """Try the step without a pass from where the state's carryover stands, in every column."""
-    shared = allotted(caps, len(state.columns))
     steps, distances, worth, trusted = [], [], True, True
-    for part in state.columns:
+    for part, share in _shared(state, caps):
         assert part.carryover is not None
         W, distance = part.carryover.step(part.gram.geometry)
-        price, saved = _refresh_price(part, part.carryover, _target(part, shared))
+        price, saved = _refresh_price(part, part.carryover, _target(part, share))
         steps.append(W)
         distances.append(distance)
         worth, trusted = worth and saved < price, trusted and part.carryover.removed < MOST_REMOVED
@@ -239,8 +239,10 @@ def rebased(state: State, *, t: int) -> State:
         return state
     caps = None if state.budget is None else state.budget.caps(t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None)
-    shared = allotted(caps, len(state.columns))
-    parts = [_refreshed(replace(s, gram=gram), s.reached.W, shared, None) for s in state.columns]
+    parts = [
+        _refreshed(replace(s, gram=gram), s.reached.W, share, None)
+        for s, share in _shared(state, caps)
+    ]
     return joined(state, parts)
 
 
@@ -268,9 +270,8 @@ def _settled(
         return _settled_column(state, models[0], caps, progress)
     parts = _without_a_pass(state, caps)
     if not parts:
-        shared = allotted(caps, len(state.parts))
-        pairs = zip(state.parts, models, strict=True)
-        parts = [_settled_column(part, model, shared, progress) for part, model in pairs]
+        columns = zip(_shared(state, caps), models, strict=True)
+        parts = [_settled_column(s, model, share, progress) for (s, share), model in columns]
     return joined(state, parts)
 
 
@@ -320,6 +321,12 @@ def _settled_column(
         W = out
         state = replace(state, plan=f"{plan}; chord steps did not get there")
     return _refreshed(state, W, caps, progress)
+
+
+def _shared(state: State, caps: Caps | None) -> list[tuple[State, Caps | None]]:
+    """Return the columns of a state and what each of them may use."""
+    columns = state.columns
+    return list(zip(columns, allotted(caps, len(columns), state.scale), strict=True))
 
 
 def _target(state: State, caps: Caps | None) -> float:

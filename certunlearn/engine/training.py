@@ -78,9 +78,10 @@ def solved(
     W = _start(objective, gram.geometry.known, before if warm else None, classes)
     # Every column has a goal of its own, of which all together make the one.
     columns = [column(objective, k) for k in range(K)] if apart else [objective]
-    goal = goal_of(settings, allotted(caps, len(columns)), fit=before is None)
+    shares = allotted(caps, len(columns), scale)
     parts: list[State] = []
     for k, each in enumerate(columns):
+        goal = goal_of(settings, shares[k], fit=before is None)
         start = W[:, k : k + 1] if apart else W
         # The curvature of squares is the same in every column.
         model = parts[0].reached.quadratic if parts and loss.R == 0 else None
