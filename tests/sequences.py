@@ -2,7 +2,7 @@
 
 Single rows, batches, the row of largest leverage, additions and edits follow each other on one
 model, and after every request the exact optimum is found in long double.  The planner is told that
-a refresh costs a thousand passes, so that errors may add up.
+a refresh costs a thousand passes, so that errors may add up.  Now and then the store closes up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from certunlearn.engine import editing, unlearner
+from certunlearn.engine import condensing, editing, unlearner
 from certunlearn.engine.distances.carryover import Carryover
 from certunlearn.exceptions import ConvergenceError, NotCertifiedError
 
@@ -30,11 +30,14 @@ KINDS = ("one", "one", "one", "batch", "heavy", "add", "add", "edit")
 def patient():
     """Let chord steps go on for a thousand passes before a refresh is thought of."""
     passes, capacity = editing._passes_worth_a_refresh, Carryover.capacity
+    when = condensing._SHARE, condensing._FEW
+    condensing._SHARE, condensing._FEW = 0.0, 0
     editing._passes_worth_a_refresh, Carryover.capacity = lambda _: 1000, lambda *_: 0.0
     try:
         yield
     finally:
         editing._passes_worth_a_refresh, Carryover.capacity = passes, capacity
+        condensing._SHARE, condensing._FEW = when
 
 
 class Sequence:
@@ -97,6 +100,11 @@ class Sequence:
         self.held = np.concatenate([self.held, new])
         self.alive = np.concatenate([self.alive, np.ones(len(new), dtype=bool)])
         self.tiers[self.model.reached.tier] += 1
+        closed = unlearner.condensed(self.model) if self.rng.random() < 0.2 else None
+        if closed is not None:
+            self.model, keep = closed
+            assert np.array_equal(keep, self.alive)
+            self.held, self.alive = self.held[keep], self.alive[keep]
 
     def truth(self):
         """True distance of the secret iterate to the exact optimum, and the oracle's own error."""

@@ -6,7 +6,9 @@ faults.
 """
 
 from .canaries import Canaries, CanaryScore, plant
+from .ensembles import forgetting_quality, klom
 from .epsilon import EpsilonBound, effective_epsilon
+from .evaluation import Axis, Evaluation, evaluate
 from .finding import Finding, Measured
 from .law import Law, ReleaseLaw, release_law
 from .lira import Lira, lira_forget
@@ -25,10 +27,12 @@ from .scores import confidence, logistic_heads
 from .weights import weights
 
 __all__ = [
+    "Axis",
     "Canaries",
     "CanaryScore",
     "Difference",
     "EpsilonBound",
+    "Evaluation",
     "Finding",
     "Law",
     "Lira",
@@ -41,7 +45,10 @@ __all__ = [
     "confidence",
     "difference_attack",
     "effective_epsilon",
+    "evaluate",
+    "forgetting_quality",
     "influence_residue",
+    "klom",
     "linear_cka",
     "lira_forget",
     "logistic_heads",

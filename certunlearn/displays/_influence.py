@@ -156,7 +156,7 @@ class InfluenceDisplay:
         if any(v is not None for v in asked):
             behind = _behind(estimator, found)
         labels = estimator._names.labels
-        called = found if labels is None else labels.values[found]
+        called = found if labels is None else labels.at(found)
         return cls(
             rows=found,
             names=[_short(str(name)) for name in called],

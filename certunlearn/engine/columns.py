@@ -41,7 +41,7 @@ def column(objective: Objective, k: int) -> Objective:
     assert isinstance(loss, Columnwise)
     alone = Columnwise(loss.each, 1, coded=loss.coded)
     if table is None:
-        return replace(objective, loss=alone, column=k)
+        return replace(objective, loss=alone, table=np.eye(loss.columns)[k])
     # Codes outside of the training set stand for column 0: their rows weigh nothing.
     return replace(objective, loss=alone, table=(table == k).astype(np.int64))
 

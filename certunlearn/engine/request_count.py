@@ -22,13 +22,25 @@ class RequestCount:
     forgotten : int
         Rows that a request has named.
     named : ndarray of int
-        Those of them that had not been overwritten when the last request came.
+        Where those of them lie that had not been overwritten when the last request came.
+    dropped : int
+        Rows named that the store has no place for any more.
     """
 
     releases: int = 1
     since_removal: int = 0
     forgotten: int = 0
     named: Positions = field(default_factory=lambda: NO_ROWS)
+    dropped: int = 0
+
+    @property
+    def stale(self) -> int:
+        """Places of the store that rows named so far take up."""
+        return self.forgotten - self.dropped
+
+    def condensed(self) -> RequestCount:
+        """Return the same of a store that has no such places."""
+        return replace(self, named=NO_ROWS, dropped=self.forgotten)
 
     def followed_by(self, positions: Positions, scrubbed: NDArray[np.bool_]) -> RequestCount:
         """Count one more request, which names rows at ``positions``."""
@@ -37,6 +49,7 @@ class RequestCount:
             self.since_removal + 1,
             self.forgotten + len(positions),
             np.concatenate([self.pending(scrubbed), positions]),
+            self.dropped,
         )
 
     def pending(self, scrubbed: NDArray[np.bool_]) -> Positions:

@@ -29,6 +29,7 @@ from ..claims.certificate import Certificate
 from ..exceptions import AssumptionError
 from ..numerics.context import numerics
 from ..numerics.rows.stored import stored
+from . import condensing
 from .distances.gram import mechanism_for
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
@@ -43,6 +44,7 @@ from .training import solved
 __all__ = [
     "Model",
     "Settings",
+    "condensed",
     "edit",
     "erase",
     "fit",
@@ -84,6 +86,11 @@ class Model(State):
     def W(self) -> Array:
         """The secret iterate, shape (p, K)."""
         return self.reached.W
+
+    @property
+    def left(self) -> int:
+        """Rows that no request has named, whatever they weigh."""
+        return len(self.members.weights) - self.requests.stale
 
     @property
     def forgotten(self) -> NDArray[np.bool_]:
@@ -271,6 +278,20 @@ def refit(
         new = labels, sample_weight
         state = refitted(model.state, gone, X, *new, t=t, progress=progress)
         return _released(state, requests, clock, 0)
+
+
+def condensed(model: Model) -> tuple[Model, NDArray[np.bool_]] | None:
+    """Return the same release over a store without forgotten rows, and the places kept, shape (n,).
+
+    None where that would not pay.  ``model`` itself is not changed: once the new model has been
+    taken over `erase` the old one.
+    """
+    if not (model.settled and condensing.is_due(model.rows.n, model.requests)):
+        return None
+    keep = ~model.rows.scrubbed
+    with numerics():
+        out = condensing.condensed(model, keep)
+    return replace(out, requests=model.requests.condensed()), keep
 
 
 def erase(model: Model) -> None:

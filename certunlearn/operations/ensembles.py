@@ -18,6 +18,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
+from .._common.arrays import Positions
 from .._common.interrupts import steady
 from .._common.whole import serially
 from ..claims.budget import NO_DRIFT, Joint, composed
@@ -174,8 +175,8 @@ def _together(
     for member in members:
         member._settle()
     positions = [member._positions(asked) for member in members]
-    gone = [member._model.forgotten for member in members]
-    if not all(np.array_equal(a, b[0]) for b in (positions, gone) for a in b):
+    known = [_known(member) for member in members]
+    if not all(np.array_equal(a, b[0]) for b in (positions, known) for a in b):
         raise AssumptionError(
             "the members know different rows, as some of them have forgotten, learnt or corrected "
             "rows without the others: fit the vote anew, or make up for it in the others"
@@ -187,9 +188,12 @@ def _together(
             "members with the same random_state draw the same noise, which their difference is "
             "free of: leave random_state=None"
         )
-    changes = [m._forgetting(at) for m, at in zip(members, positions, strict=True)]
+    drafts = [member._draft() for member in members]
+    for draft in drafts:
+        draft._condense()
+    changes = [m._forgetting(at) for m, at in zip(drafts, positions, strict=True)]
     models: list[Model] = [
-        m._edit(change)(progress=None) for m, change in zip(members, changes, strict=True)
+        m._edit(change)(progress=None) for m, change in zip(drafts, changes, strict=True)
     ]
     for member, model in zip(members, models, strict=True):
         if isinstance(vote, VotingClassifier) and len(model.classes) < len(member._model.classes):
@@ -197,7 +201,6 @@ def _together(
                 "no retained row would have one of the labels, which the VotingClassifier itself "
                 "keeps a list of: fit it anew on the rows that stay"
             )
-    drafts = [member._draft() for member in members]
     for draft, change, model in zip(drafts, changes, models, strict=True):
         draft._adopt(model, change.event, change.asked)
     certificate = _joint(drafts)
@@ -206,6 +209,16 @@ def _together(
         for member, draft in zip(members, drafts, strict=True):
             member._take_over(draft)
     return certificate
+
+
+def _known(member: UnlearningEstimator) -> Positions:
+    """Return how many rows there ever were and were named, and what is left, in the store's order.
+
+    Rows that were corrected lie behind those that were there before.
+    """
+    model, names = member._model, member._names
+    left = names.called(len(model.members.weights))[~model.forgotten]
+    return np.concatenate([[names.n, model.requests.forgotten], left])
 
 
 def _distances(own: list[Certificate]) -> tuple[float, float, float]:

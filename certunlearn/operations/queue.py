@@ -320,7 +320,7 @@ class ForgetQueue(Waiting):
                     f"request {request.reference!r} cannot be looked up: {error}",
                     reference=request.reference,
                 ) from error
-        lost = self._head._model.forgotten[names.store(found)]
+        lost = names.lost(found, self._head._model.forgotten)
         return found[~lost], found[lost]
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._common.arrays import Positions
+from .._common.arrays import Position, Positions
 from .._common.fields import loaded
 from .._common.html import Table, fragment
 from ..estimators.base.verbs import UnlearningEstimator
@@ -191,7 +191,7 @@ def asking(
     """Say from which request on a batch asks; not where look-alikes alone make it."""
 
     def silent(rows: Positions) -> bool:
-        return not head._taken(rows).questions
+        return not head._taken(Position(rows)).questions
 
     if silent(union(live)):
         return question

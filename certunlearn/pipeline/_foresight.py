@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._common import validate as _validate
+from .._common.arrays import Position
 from .._common.whole import serialised
 from ..engine import unlearner
 from ..estimators.base.verbs import UnlearningEstimator
@@ -31,7 +31,7 @@ class Foresight:
         """Return the head, if it knows the rows that the steps know."""
 
     @abstractmethod
-    def _forgetting(self, positions: NDArray[np.int64]) -> tuple[Change, Plan]:
+    def _forgetting(self, positions: Position) -> tuple[Change, Plan]:
         """Return what it takes to forget rows."""
 
     @serialised

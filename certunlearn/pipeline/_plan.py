@@ -101,7 +101,8 @@ class Plan(NamedTuple):
 
 def mark_of(head: UnlearningEstimator) -> tuple[int, int]:
     """Rows ever given to the head, and rows that requests have named, as the head knows it."""
-    return len(head._model.members.weights), head._model.requests.forgotten
+    model = head._model
+    return len(model.members.weights) + model.requests.dropped, model.requests.forgotten
 
 
 def through(steps: Steps, X: Any) -> Any:
@@ -122,9 +123,9 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
         rows that come are not of the kind of the fit's.
     """
     head, last = steps[-1][1], len(steps) - 1
-    n, named = kept.mark
-    total = n + len(change.weight)
-    mark = total, named + len(change.gone)
+    ever, named = kept.mark
+    n, come = len(head._model.members.weights), len(change.weight)
+    mark = ever + come, named + len(change.gone)
     after = replace(kept, at=rows.at, mark=mark, beside=rows.beside)
     same = np.array_equal(rows.order, np.arange(len(kept.at)))
     if kept.first == last or (same and not kept.beside.relabels(rows.beside)):
@@ -146,7 +147,7 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
             f"the steps cannot be fitted on the rows as they would be: {error}"
         ) from error
     places = change.names.store(rows.at)
-    full = _features.laid_out(Xt, places, total)
+    full = _features.laid_out(Xt, places, n + come)
     steps, after = [*steps[: kept.first], *moved, steps[-1]], replace(after, raw=raw)
     if not _features.held(head, places[places < n], full):
         return Plan(steps, after, features=full)

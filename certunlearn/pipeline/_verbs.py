@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from .._common.arrays import Positions
+from .._common.arrays import Position
 from .._common.whole import Guard, Whole, verb
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, RowError
@@ -81,6 +81,7 @@ class Verbs(Whole, Foresight):
         An operation that raises leaves the pipeline as it was.
         """
         head = self._head()
+        head._condense()
         asked = Asked(which, rows, row_ids, groups, where)
         positions, counts = head._agreed(asked, expand, confirm)
         self._carry_out(*self._forgetting(positions), progress)
@@ -132,6 +133,7 @@ class Verbs(Whole, Foresight):
         An operation that raises leaves the pipeline as it was.
         """
         head, kept, n = self._head(), self._kept, _num_samples(X)
+        head._condense()
         named = {
             "sample_weight": sample_weight,
             "row_ids": row_ids,
@@ -197,6 +199,7 @@ class Verbs(Whole, Foresight):
         head, kept = self._head(), self._kept
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
+        head._condense()
         positions = head._positions(Asked(which, rows, row_ids), staying=True)
         change = head._correcting(positions, y, None if X is None else _num_samples(X))
         live = np.flatnonzero(change.weight > 0)
@@ -211,7 +214,7 @@ class Verbs(Whole, Foresight):
         self._carry_out(change, self._planned(change, after), progress)
         return self
 
-    def _forgetting(self, positions: Positions) -> tuple[Change, Plan]:
+    def _forgetting(self, positions: Position) -> tuple[Change, Plan]:
         kept = self._kept
         stay = np.flatnonzero(~np.isin(kept.at, positions))
         if not len(stay):

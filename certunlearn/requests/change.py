@@ -8,12 +8,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.arrays import Place, Position
 from ..engine.unlearner import Model
 from ..numerics.rows.weights import NO_ROWS
 from .row_names import RowNames
 
 Array = NDArray[np.float64]
-Positions = NDArray[np.int64]
 
 
 class Change(NamedTuple):
@@ -35,7 +35,7 @@ class Change(NamedTuple):
 
     event: str
     asked: int
-    gone: Positions
+    gone: Place
     codes: NDArray[Any]
     weight: Array
     names: RowNames
@@ -56,10 +56,10 @@ class Changes:
     def _weights(self, X: Any, sample_weight: Any) -> Array:
         """Return a checked copy of the weights of rows."""
 
-    def _forgetting(self, positions: Positions) -> Change:
+    def _forgetting(self, positions: Position) -> Change:
         """Return the change that takes rows out, which `_positions` has returned."""
         _, codes, weight = self._unlearner.held(self._model, NO_ROWS)
-        gone = np.sort(self._names.store(positions))
+        gone = Place(np.sort(self._names.store(positions)))
         return Change("forget", len(gone), gone, codes, weight, self._names)
 
     def _learning(
@@ -78,11 +78,11 @@ class Changes:
         if m != len(codes):
             raise ValueError(f"X has {m} rows, y has {len(codes)}")
         weight = self._weights(np.empty((m, 1)), sample_weight)
-        places = len(self._model.members.weights) + np.arange(m)
+        places = Place(len(self._model.members.weights) + np.arange(m))
         names = self._names.extended(X, row_ids, groups, places, metadata, static)
-        return Change("learn", m, NO_ROWS, codes, weight, names)
+        return Change("learn", m, Place(NO_ROWS), codes, weight, names)
 
-    def _correcting(self, positions: Positions, y: Any, m: int | None) -> Change:
+    def _correcting(self, positions: Position, y: Any, m: int | None) -> Change:
         """Return the change that puts rows in the place of others, with ``m`` rows of features.
 
         They have the labels ``y``, or those they had.
@@ -93,6 +93,5 @@ class Changes:
         for name, rows in (("X", m), ("y", len(codes))):
             if rows is not None and rows != len(gone):
                 raise ValueError(f"{name} has {rows} rows, the request {len(gone)}")
-        places = len(self._model.members.weights) + np.arange(len(gone))
-        names = self._names.moved(positions, places)
+        names = self._names.moved(positions, len(self._model.members.weights))
         return Change("correct", len(gone), gone, codes, weight, names)

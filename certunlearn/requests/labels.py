@@ -15,6 +15,95 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.arrays import Position
+from .runs import followed_by
+
+
+class _Run:
+    """Labels of the rows at ascending positions, those forgotten meanwhile included.
+
+    Parameters
+    ----------
+    positions : ndarray of int, shape (m,)
+        Ascending.
+    values : ndarray of object, shape (m,)
+        A label each.
+    """
+
+    def __init__(self, positions: NDArray[np.int64], values: NDArray[Any]) -> None:
+        self.positions, self.values = positions, values
+        self.forgotten = 0
+
+    def __len__(self) -> int:
+        return len(self.positions) - self.forgotten
+
+    @cached_property
+    def where(self) -> dict[Any, int | list[int]]:
+        """Position of every label, or the positions where there are several."""
+        keys, at = _tagged_all(self.values.tolist()), self.positions.tolist()
+        out: dict[Any, int | list[int]] = dict(zip(keys, at, strict=True))
+        if len(out) < len(keys):
+            every: dict[Any, list[int]] = {}
+            for key, position in zip(keys, at, strict=True):
+                every.setdefault(key, []).append(position)
+            out = {key: at if len(at) > 1 else at[0] for key, at in every.items()}
+        out.pop(_FORGOTTEN, None)
+        return out
+
+    def live(self, tag: Any) -> list[int]:
+        """Return where rows with a label lie."""
+        found = self.where.get(tag, [])
+        return [found] if isinstance(found, int) else found
+
+    def at(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        """Return which of ``positions`` lie here, and the labels of those."""
+        at = np.minimum(np.searchsorted(self.positions, positions), len(self.positions) - 1)
+        here = self.positions[at] == positions
+        return here, self.values[at[here]]
+
+    @property
+    def first(self) -> int:
+        """The first position."""
+        return int(self.positions[0])
+
+    def forget(self, position: int) -> None:
+        """Overwrite the label of a row that lies here."""
+        at = int(np.searchsorted(self.positions, position))
+        tag = _tagged(self.values[at])
+        # A key that leads to no row would still spell its label.
+        left = [other for other in self.live(tag) if other != position]
+        self.where.pop(tag, None)
+        if left:
+            self.where[tag] = left if len(left) > 1 else left[0]
+        self.values[at] = _FORGOTTEN
+        self.forgotten += 1
+
+    def condensed(self) -> _Run:
+        """Return the run without its forgotten rows."""
+        if not self.forgotten:
+            return self
+        live = np.array([label is not _FORGOTTEN for label in self.values], dtype=bool)
+        out = _Run(self.positions[live], self.values[live])
+        # A copy: a dictionary never gives back what it has grown to.
+        out.where = dict(self.where)
+        return out
+
+    def followed(self, other: _Run) -> _Run:
+        """Return this run and one of later positions as one, without what was forgotten."""
+        first, second = self.condensed(), other.condensed()
+        out = _Run(
+            np.concatenate([first.positions, second.positions]),
+            np.concatenate([first.values, second.values]),
+        )
+        out.where = first.where | second.where
+        if len(out.where) < len(first.where) + len(second.where):
+            for key in first.where.keys() & second.where.keys():
+                out.where[key] = [*first.live(key), *second.live(key)]
+        return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "where"}
+
 
 class Labels:
     """Labels of n rows.
@@ -28,28 +117,32 @@ class Labels:
     ----------
     values : sequence of hashable
         One a row; several rows may share one.
+
+    Attributes
+    ----------
+    n : int
+        Rows that ever were.
+    positional : bool
+        Whether every label is its row's position.
+    shared : bool
+        Whether rows share labels, so that these name none.
     """
 
     def __init__(self, values: list[Any]) -> None:
-        self.values: NDArray[Any] = np.empty(len(values), dtype=object)
-        self.values[:] = values
+        self.n = len(values)
+        self._runs: tuple[_Run, ...] = ()
         self._key = os.urandom(32)
         self._gone: dict[bytes, list[int]] = {}
-        self.positional = _are_positions(values, 0)
-        #: Whether rows share labels, so that these name none.
-        self.shared = not self.positional and len(set(map(_tagged, values))) < len(values)
-
-    @cached_property
-    def _where(self) -> dict[Any, list[int]]:
-        where: dict[Any, list[int]] = {}
-        for position, label in enumerate(self.values):
-            if label is not _FORGOTTEN:
-                where.setdefault(_tagged(label), []).append(position)
-        return where
+        self.positional, self.shared = _are_positions(values, 0), False
+        if values:
+            run = _Run(np.arange(self.n), _as_objects(values))
+            self._runs = (run,)
+            self.shared = not self.positional and len(run.where) < self.n
 
     def live(self, label: Any) -> list[int]:
         """Return the positions of rows with a label that are not forgotten."""
-        return self._where.get(_tagged(label), [])
+        tag, runs = _tagged(label), self._runs
+        return [position for run in runs for position in run.live(tag)]
 
     def gone(self, label: Any) -> list[int]:
         """Return the positions of forgotten rows that had a label."""
@@ -60,50 +153,67 @@ class Labels:
         """Return the positions of a label, forgotten ones included; empty if there is none."""
         return self.live(label) + self.gone(label)
 
+    def at(self, positions: Position) -> list[Any]:
+        """Return the labels of rows; something that is no label for forgotten ones."""
+        out = np.full(len(positions), _FORGOTTEN, dtype=object)
+        for run in self._runs:
+            here, labels = run.at(positions)
+            out[here] = labels
+        return out.tolist()
+
     def extended(self, values: list[Any]) -> Labels:
         """Return the labels followed by those of further rows."""
-        out = Labels([*self.values, *values])
-        out._key, out._gone = self._key, {k: list(v) for k, v in self._gone.items()}
-        first = len(self.values)
-        out.positional = self.positional and _are_positions(values, first)
-        # Labels of forgotten rows are not told apart any more.
-        twice = len(set(map(_tagged, values))) < len(values)
-        out.shared = self.shared or twice or any(self.live(label) for label in values)
+        out = object.__new__(Labels)
+        # What is forgotten here is forgotten there.
+        out._key, out._gone = self._key, self._gone
+        out.n, out._runs = self.n + len(values), self._runs
+        out.positional = self.positional and _are_positions(values, self.n)
+        out.shared = self.shared
+        if values:
+            run = _Run(np.arange(self.n, out.n), _as_objects(values))
+            # Labels of forgotten rows are not told apart any more.
+            twice = len(run.where) < len(values)
+            out.shared = self.shared or twice or any(self.live(label) for label in values)
+            out._runs = followed_by(self._runs, run, _Run.followed)
+        return out
+
+    def condensed(self) -> Labels:
+        """Return the same labels without room for forgotten ones."""
+        out = object.__new__(Labels)
+        out.__dict__.update(self.__dict__)
+        out._runs = tuple(run.condensed() for run in self._runs if len(run))
         return out
 
     def match(self, index: list[Any]) -> bool:
         """Whether ``index`` lists the labels of all rows in order, the forgotten ones too."""
-        if len(index) != len(self.values):
+        if len(index) != self.n:
             return False
         return all(
             position in self.gone(label) if own is _FORGOTTEN else _tagged(own) == _tagged(label)
-            for position, (own, label) in enumerate(zip(self.values, index, strict=True))
+            for position, (own, label) in enumerate(
+                zip(self.at(Position(np.arange(self.n))), index, strict=True)
+            )
         )
 
     def forget(self, positions: NDArray[np.int64]) -> None:
         """Make the labels of rows unreadable; safe to call again."""
         for position in positions.tolist():
-            label = self.values[position]
-            if label is not _FORGOTTEN:
-                digest, tag = self._digest(label), _tagged(label)
-                if digest is not None:
-                    gone = self._gone.setdefault(digest, [])
-                    if position not in gone:
-                        gone.append(position)
-                # A key that leads to no row would still spell its label.
-                left = [at for at in self._where.pop(tag, []) if at != position]
-                if left:
-                    self._where[tag] = left
-                self.values[position] = _FORGOTTEN
+            run = next((run for run in reversed(self._runs) if run.first <= position), None)
+            known = [] if run is None else run.at(np.array([position]))[1].tolist()
+            if run is None or not known or known[0] is _FORGOTTEN:
+                continue
+            digest = self._digest(known[0])
+            if digest is not None:
+                gone = self._gone.setdefault(digest, [])
+                if position not in gone:
+                    gone.append(position)
+            run.forget(position)
 
     def _digest(self, label: Any) -> bytes | None:
         code = _encoded(label)
         if code is None:
             return None
         return hashlib.blake2b(code, key=self._key, digest_size=16).digest()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_where"}
 
 
 class _Forgotten:
@@ -126,11 +236,26 @@ def _are_positions(values: list[Any], first: int) -> bool:
     )
 
 
-def _tagged(label: Any) -> tuple[bool, Any]:
-    """True == 1 in Python, but not as a name, nor as part of one."""
+def _tagged(label: Any) -> Any:
+    """Return what labels are looked up by: True == 1 in Python, but not as a name, nor in a tuple.
+
+    A label itself, but for truth values and tuples: no other label equals a tuple.
+    """
     if isinstance(label, tuple):
-        return False, tuple(map(_tagged, label))
-    return isinstance(label, (bool, np.bool_)), label
+        return False, tuple((isinstance(v, tuple), _tagged(v)) for v in label)
+    return (True, bool(label)) if isinstance(label, (bool, np.bool_)) else label
+
+
+def _tagged_all(labels: list[Any]) -> list[Any]:
+    """Return every label `_tagged`, at no cost where none has to be."""
+    special = any(issubclass(kind, (tuple, bool, np.bool_)) for kind in set(map(type, labels)))
+    return list(map(_tagged, labels)) if special else labels
+
+
+def _as_objects(values: list[Any]) -> NDArray[Any]:
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
 
 
 def _encoded(label: Any) -> bytes | None:

@@ -8,6 +8,116 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import RowError
+from .runs import followed_by
+
+
+class _Column:
+    """The values of one column: what its rows say can be overwritten where it stands.
+
+    Parameters
+    ----------
+    series : Series
+        Copied.
+    """
+
+    def __init__(self, series: Any) -> None:
+        import pandas as pd
+
+        self.dtype, known = series.dtype, series.array
+        masked = pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray
+        settable = pd.CategoricalDtype, pd.DatetimeTZDtype, pd.PeriodDtype
+        #: Lines of each category, -1 for none; None where there are no categories, or all matter.
+        self._left: NDArray[np.int64] | None = None
+        self._blank: Any = None
+        if isinstance(self.dtype, np.dtype):
+            self.values = series.to_numpy(copy=True)
+            self._blank = None if self.dtype == object else np.zeros((), self.dtype)[()]
+        elif isinstance(known, masked):
+            # Not as missing: that would leave the number behind its mask.
+            self.values, self._blank = known.copy(), self.dtype.type(0)
+        elif isinstance(self.dtype, settable):
+            self.values, self._blank = known.copy(), self.dtype.na_value
+        else:
+            # Arrays that cannot be written to, or only as a whole.
+            self.values = series.to_numpy(dtype=object, copy=True)
+
+    def taken(self, live: NDArray[np.bool_], index: NDArray[np.int64]) -> Any:
+        """Return the values of some lines under an index, as the column was given."""
+        import pandas as pd
+
+        return pd.Series(self.values[live], index=index, dtype=self.dtype)
+
+    def forget(self, at: NDArray[np.int64]) -> None:
+        """Overwrite the values of lines that have not been forgotten before."""
+        categories = getattr(self.dtype, "ordered", None) is False
+        if categories and self._left is None:
+            # A column of categories lists them whether a line has them or not; ordered ones are
+            # a scale, which comparisons need the whole of.
+            self._count()
+        codes = self.values.codes[at] if categories else None
+        self.values[at] = self._blank
+        if codes is not None and self._left is not None:
+            np.subtract.at(self._left, codes[codes >= 0], 1)
+            if not self._left.all():
+                self._count()
+
+    def _count(self) -> None:
+        self.values = self.values.remove_unused_categories()
+        self.dtype, codes = self.values.dtype, self.values.codes
+        self._left = np.bincount(codes[codes >= 0], minlength=len(self.values.categories))
+
+
+class _Run:
+    """Lines of the rows at ascending positions, those forgotten meanwhile included.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Copied; its index holds the positions.
+    """
+
+    def __init__(self, frame: Any) -> None:
+        self.positions = np.array(frame.index, dtype=np.int64)
+        self.live = np.ones(len(frame), dtype=bool)
+        self.left = len(frame)
+        self._names, self._attrs = frame.columns, dict(frame.attrs)
+        self._columns = [_Column(frame.iloc[:, k]) for k in range(frame.shape[1])]
+
+    def __len__(self) -> int:
+        return self.left
+
+    @property
+    def names(self) -> list[Any]:
+        """What the columns are called."""
+        return list(self._names)
+
+    @property
+    def frame(self) -> Any:
+        """The lines that are left, a copy."""
+        import pandas as pd
+
+        index = self.positions[self.live]
+        columns = {k: c.taken(self.live, index) for k, c in enumerate(self._columns)}
+        out = pd.DataFrame(columns, index=index)
+        out.columns, out.attrs = self._names, dict(self._attrs)
+        return out
+
+    def forget(self, positions: NDArray[np.int64]) -> None:
+        """Overwrite the lines of rows, as far as they lie here; safe to call again."""
+        at = np.searchsorted(self.positions, positions)
+        at = at[(at < len(self.positions)) & (self.positions.take(at, mode="clip") == positions)]
+        at = at[self.live[at]]
+        if len(at):
+            for column in self._columns:
+                column.forget(at)
+            self.live[at] = False
+            self.left -= len(at)
+
+    def followed(self, other: _Run) -> _Run:
+        """Return this run and one of later positions as one, without what was forgotten."""
+        import pandas as pd
+
+        return _Run(pd.concat([run.frame for run in (self, other) if len(run)]))
 
 
 class Metadata:
@@ -16,49 +126,50 @@ class Metadata:
     Parameters
     ----------
     frame : DataFrame of n lines
-        Copied; its index does not matter.
+        Copied; its index holds the positions of the rows.
     """
 
     def __init__(self, frame: Any) -> None:
-        self.frame = frame.reset_index(drop=True).copy()
+        self._runs: tuple[_Run, ...] = (_Run(frame),)
 
     @classmethod
-    def of(cls, frame: Any, n: int) -> Self | None:
-        """Check a table of ``n`` lines; None where there is none."""
+    def of(cls, frame: Any, n: int, first: int = 0) -> Self | None:
+        """Check a table of ``n`` lines for rows from position ``first`` on; None without one."""
         if frame is None:
             return None
         if not (hasattr(frame, "query") and hasattr(frame, "reset_index")):
             raise RowError(f"metadata must be a pandas DataFrame, got {type(frame).__name__}")
         if len(frame) != n:
             raise RowError(f"metadata has {len(frame)} lines for {n} rows")
-        return cls(frame)
+        return cls(frame.set_axis(range(first, first + n)))
 
-    def extended(self, more: Self, first: int) -> Self:
-        """Return the table with lines for the rows from position ``first`` on."""
-        import pandas as pd
-
-        if list(more.frame.columns) != list(self.frame.columns):
-            raise RowError(
-                f"metadata has columns {list(more.frame.columns)}, the fit had "
-                f"{list(self.frame.columns)}"
-            )
-        new = more.frame.set_axis(range(first, first + len(more.frame)))
+    def extended(self, more: Self) -> Self:
+        """Return the table with the lines of further rows behind it."""
+        ours, theirs = self._runs[0].names, more._runs[0].names
+        if ours != theirs:
+            raise RowError(f"metadata has columns {theirs}, the fit had {ours}")
         out = object.__new__(type(self))
-        out.frame = pd.concat([self.frame, new])
+        out._runs = followed_by(self._runs, more._runs[0], _Run.followed)
         return out
 
+    def condensed(self) -> Self:
+        """Return the table without room for forgotten lines."""
+        out = object.__new__(type(self))
+        out._runs = tuple(r if r.live.all() else _Run(r.frame) for r in self._runs)
+        return out
+
+    @property
+    def frame(self) -> Any:
+        """All lines that are left, a copy."""
+        import pandas as pd
+
+        frames = [run.frame for run in self._runs if len(run)] or [self._runs[0].frame]
+        return frames[0] if len(frames) == 1 else pd.concat(frames)
+
     def forget(self, positions: NDArray[np.int64]) -> None:
-        """Drop the lines of rows; safe to call again."""
-        gone = self.frame.index.intersection(positions)
-        if len(gone):
-            left = self.frame.drop(index=gone)
-            for at, kind in enumerate(left.dtypes):
-                # A column of categories lists them whether a line has them or not; ordered ones are
-                # a scale, which comparisons need the whole of.
-                if kind == "category" and not kind.ordered:
-                    column = left.iloc[:, at].cat.remove_unused_categories()
-                    left.isetitem(at, column)
-            self.frame = left
+        """Overwrite the lines of rows; safe to call again."""
+        for run in self._runs:
+            run.forget(positions)
 
     def where(self, condition: Any) -> NDArray[np.int64]:
         """Return the positions of rows that meet a condition.
@@ -81,10 +192,11 @@ class Metadata:
                 raise RowError(f"where={condition!r} is no query on metadata: {error}") from error
         if not callable(condition):
             raise RowError(f"where must be a query or a function, got {type(condition).__name__}")
-        mask = np.asarray(condition(frame.copy()))
-        if mask.dtype != bool or mask.shape != (len(frame),):
+        index = frame.index
+        mask = np.asarray(condition(frame))
+        if mask.dtype != bool or mask.shape != (len(index),):
             raise RowError(
-                f"where must return {len(frame)} booleans, one a row that is left; got "
+                f"where must return {len(index)} booleans, one a row that is left; got "
                 f"{mask.dtype} of shape {mask.shape}"
             )
-        return np.asarray(frame.index[mask], dtype=np.int64)
+        return np.asarray(index[mask], dtype=np.int64)

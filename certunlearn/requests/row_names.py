@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.arrays import Place, Position
 from ..exceptions import AlreadyForgottenError, AmbiguousRowError, RowError, UnknownRowError
+from ..numerics.rows.weights import NO_ROWS
 from .asked import GROUP, Asked, _is_pandas, _some, listed
 from .labels import Labels
+from .layout import Layout
 from .metadata import Metadata
 
 
@@ -26,18 +28,23 @@ def _looked_up(
         raise RowError(f"{name} must be hashable: {error}") from None
 
 
-def _static(mask: Any, n: int) -> NDArray[np.bool_] | None:
-    """Check which of n rows may never be asked for; None where all may."""
+def _static(mask: Any, first: int, n: int) -> NDArray[np.int64]:
+    """Check which of n rows, from position ``first`` on, may never be asked for."""
     if mask is None:
-        return None
+        return NO_ROWS
     array = np.asarray(mask)
     if array.dtype != bool or array.shape != (n,):
         raise RowError(f"static must be {n} booleans, got {array.dtype} of shape {array.shape}")
-    return array.copy()
+    return first + np.flatnonzero(array)
 
 
-def _labels(name: str, values: Any, n: int, *, index: bool = False) -> Labels | None:
-    """Check one label a row; None where there are none.  Those of an ``index`` may be missing."""
+def _labels(
+    name: str, values: Any, n: int, *, index: bool = False, after: Labels | None = None
+) -> Labels | None:
+    """Check one label a row and put them behind others; None where there are none.
+
+    Those of an ``index`` may be missing.
+    """
     if values is None:
         return None
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
@@ -47,7 +54,7 @@ def _labels(name: str, values: Any, n: int, *, index: bool = False) -> Labels | 
         raise RowError(f"{name} has {len(values)} entries for {n} rows")
     try:
         missing = [i for i, v in enumerate(values) if v is None or _is_missing(v)]
-        labels = Labels(values)
+        labels = Labels(values) if after is None else after.extended(values)
     except TypeError as error:
         raise RowError(f"{name} must be hashable: {error}") from None
     if missing and not index:
@@ -61,18 +68,15 @@ def _is_missing(label: Any) -> bool:
     return not same if isinstance(same, bool | np.bool_) else type(same).__name__ == "NAType"
 
 
-def _unshared(labels: Labels | None, new: list[Any]) -> None:
-    """Refuse ``new`` identifiers, of ``labels`` by now, that two rows share."""
+def _unshared(labels: Labels | None, first: int = 0) -> None:
+    """Refuse identifiers, new from position ``first`` on, that two rows share."""
     if labels is not None and labels.shared:
+        new = labels.at(Position(np.arange(first, labels.n)))
         twice = dict.fromkeys(label for label in new if len(labels.live(label)) > 1)
         raise RowError(
             f"identifiers that rows share: {_some(twice)}; each row needs its own row_ids=, and "
             "groups= names all rows of a person"
         )
-
-
-def _joined(old: Labels | None, new: Labels | None) -> Labels | None:
-    return old if old is None or new is None else old.extended(list(new.values))
 
 
 @dataclass(frozen=True)
@@ -86,23 +90,23 @@ class RowNames:
     Parameters
     ----------
     n : int
-        Rows given to fit and learnt since, of zero weight or not.
+        Rows given to fit and learnt since, of zero weight or not: as many positions there are.
     labels, groups : Labels or None
         Identifiers, from a DataFrame's index or ``row_ids``; and whom a row belongs to.
-    places : ndarray of int or None
+    layout : Layout or None
         Where the row of each position lies in the store; None where at the position itself.
     metadata : Metadata or None
         A table that ``where=`` looks at.
-    static : ndarray of bool or None
-        Rows that no request may name.
+    static : ndarray of int
+        Positions of rows that no request may name, ascending.
     """
 
     n: int
     labels: Labels | None
     groups: Labels | None = None
-    places: NDArray[np.int64] | None = None
+    layout: Layout | None = None
     metadata: Metadata | None = None
-    static: NDArray[np.bool_] | None = None
+    static: NDArray[np.int64] = field(default_factory=lambda: NO_ROWS)
 
     @classmethod
     def of(
@@ -112,13 +116,13 @@ class RowNames:
         index = row_ids is None and _is_pandas(X, "DataFrame")
         labels = _labels("row_ids", X.index if index else row_ids, n, index=index)
         if not index:
-            _unshared(labels, [] if labels is None else list(labels.values))
+            _unshared(labels)
         return cls(
             n,
             labels,
             _labels("groups", groups, n),
             metadata=Metadata.of(metadata, n),
-            static=_static(static, n),
+            static=_static(static, 0, n),
         )
 
     @property
@@ -126,46 +130,50 @@ class RowNames:
         """Whether every row's identifier is its position, so that integers mean one thing."""
         return self.labels is None or self.labels.positional
 
-    def store(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return where rows lie in the store."""
-        return positions if self.places is None else self.places[positions]
+    def store(self, positions: NDArray[np.int64]) -> Place:
+        """Return where rows lie in the store; -1 for forgotten ones that it has dropped."""
+        return Place(positions) if self.layout is None else self.layout.places(Position(positions))
 
-    def called(self, n: int) -> NDArray[np.int64]:
+    def called(self, n: int) -> Position:
         """Return the position of the row at each of ``n`` places in the store."""
-        return np.arange(n) if self.places is None else self._positions_at
+        places = Place(np.arange(n))
+        return Position(places) if self.layout is None else self.layout.positions(places)
+
+    def lost(self, positions: NDArray[np.int64], forgotten: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which rows a request has named before; ``forgotten`` says so of every place."""
+        places = self.store(positions)
+        return (places < 0) | forgotten[places]
+
+    def fixed(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which rows are static."""
+        if not len(self.static):
+            return np.zeros(len(positions), dtype=bool)
+        at = np.minimum(np.searchsorted(self.static, positions), len(self.static) - 1)
+        return np.asarray(self.static[at] == positions)
 
     def forget(self, named: NDArray[np.int64]) -> None:
         """Make what named the rows that lay at ``named`` in the store unreadable."""
-        if self.places is not None:
-            named = self._positions_at[named]
+        if self.layout is not None and len(named):
+            named = self.layout.positions(Place(named))
             # Places that a correction has left have no position, and what lay there has none.
             named = named[named >= 0]
         for known in (self.labels, self.groups, self.metadata):
             if known is not None:
                 known.forget(named)
 
-    @cached_property
-    def _positions_at(self) -> NDArray[np.int64]:
-        """Position of the row at each place in the store, -1 where a row has moved away."""
-        assert self.places is not None
-        # The rows that came last are at the end of the store: no place is beyond the largest.
-        out = np.full(self.places.max() + 1, -1, dtype=np.int64)
-        out[self.places] = np.arange(self.n)
-        return out
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_positions_at"}
-
     def extended(
         self,
         X: Any,
         row_ids: Any,
         groups: Any,
-        places: NDArray[np.int64],
+        places: Place,
         metadata: Any = None,
         static: Any = None,
     ) -> RowNames:
-        """Return the names with those of rows that come, which lie at ``places``."""
+        """Return the names with those of rows that come, which lie at ``places``.
+
+        These are behind all others in the store.
+        """
         m, ids = len(places), row_ids
         if ids is None and self.labels is not None:
             if self.labels.positional:
@@ -178,36 +186,42 @@ class RowNames:
             raise RowError("the rows were fitted without identifiers: these can have none either")
         if (groups is None) != (self.groups is None):
             raise RowError("give groups= to learn if, and only if, fit was given groups=")
-        table, fixed = Metadata.of(metadata, m), _static(static, m)
+        table, fixed = Metadata.of(metadata, m, self.n), _static(static, self.n, m)
         if (table is None) != (self.metadata is None):
             raise RowError("give metadata= to learn if, and only if, fit was given metadata=")
         if table is not None and self.metadata is not None:
-            table = self.metadata.extended(table, self.n)
-        if fixed is not None or self.static is not None:
-            parts = (self.static, self.n), (fixed, m)
-            fixed = np.concatenate([np.zeros(k, bool) if a is None else a for a, k in parts])
-        labels, owners = _labels("row_ids", ids, m, index=True), _labels("groups", groups, m)
-        joined = _joined(self.labels, labels)
+            table = self.metadata.extended(table)
+        labels = _labels("row_ids", ids, m, index=True, after=self.labels)
         if not (self.labels is None or self.labels.shared):
-            _unshared(joined, [] if labels is None else list(labels.values))
-        known = np.arange(self.n) if self.places is None else self.places
-        where = np.concatenate([known, places])
+            _unshared(labels, self.n)
+        layout, new = self.layout, Position(np.arange(self.n, self.n + m))
         return RowNames(
             self.n + m,
-            joined,
-            _joined(self.groups, owners),
-            None if np.array_equal(where, np.arange(self.n + m)) else where,
+            labels,
+            _labels("groups", groups, m, after=self.groups),
+            None if layout is None else layout.followed(new),
             table,
-            fixed,
+            np.concatenate([self.static, fixed]) if len(fixed) else self.static,
         )
 
-    def moved(self, positions: NDArray[np.int64], places: NDArray[np.int64]) -> RowNames:
-        """Return the names with the rows at ``positions`` lying elsewhere in the store."""
-        where = (np.arange(self.n) if self.places is None else self.places).copy()
-        where[positions] = places
-        return replace(self, places=where)
+    def moved(self, positions: NDArray[np.int64], behind: int) -> RowNames:
+        """Return the names with rows moved behind the first ``behind`` places of the store."""
+        layout = Layout.of(np.arange(behind)) if self.layout is None else self.layout
+        return replace(self, layout=layout.followed(Position(positions)))
 
-    def positions(self, forgotten: NDArray[np.bool_], left: int, asked: Asked) -> NDArray[np.int64]:
+    def condensed(self, keep: NDArray[np.bool_]) -> RowNames:
+        """Return the names once the store holds the rows at the places ``keep`` (n,) alone."""
+        places = Place(np.flatnonzero(keep))
+        positions = places if self.layout is None else self.layout.positions(places)
+        return replace(
+            self,
+            labels=None if self.labels is None else self.labels.condensed(),
+            groups=None if self.groups is None else self.groups.condensed(),
+            layout=Layout.of(positions),
+            metadata=None if self.metadata is None else self.metadata.condensed(),
+        )
+
+    def positions(self, forgotten: NDArray[np.bool_], left: int, asked: Asked) -> Position:
         """Return the positions that a request names, in its order; ``left`` are not forgotten.
 
         Raises
@@ -236,33 +250,34 @@ class RowNames:
         values, counts = np.unique(found, return_counts=True)
         if (counts > 1).any():
             raise RowError(f"rows named more than once: {_some(values[counts > 1])}")
-        lost = forgotten[self.store(values)]
+        lost = self.lost(values, forgotten)
         if lost.any():
             raise AlreadyForgottenError(f"rows already forgotten: {_some(values[lost])}")
-        if self.static is not None and self.static[values].any():
+        fixed = self.fixed(values)
+        if fixed.any():
             raise RowError(
                 f"rows fitted as static, which are never to be removed or changed: "
-                f"{_some(values[self.static[values]])}"
+                f"{_some(values[fixed])}"
             )
         if not left > len(values):
             raise RowError(
                 "the request names every row that is left: a model of no rows is no model, "
                 "delete the estimator instead"
             )
-        return found
+        return Position(found)
 
-    def known(self, asked: Asked) -> NDArray[np.int64]:
+    def known(self, asked: Asked) -> Position:
         """Return the positions that ``rows``, ``row_ids``, ``groups`` or ``where`` mean by now.
 
         Unlike `positions` it may return none, and forgotten rows as far as names still tell them.
         """
         if asked.where is not None:
-            return self._met(asked.where)
+            return Position(self._met(asked.where))
         if asked.groups is not None:
-            return self._grouped(asked.groups, gone=True)
+            return Position(self._grouped(asked.groups, gone=True))
         if asked.row_ids is not None:
-            return self._labelled(asked.row_ids)
-        return self._numbered(asked.rows)
+            return Position(self._labelled(asked.row_ids))
+        return Position(self._numbered(asked.rows))
 
     def _met(self, condition: Any) -> NDArray[np.int64]:
         if self.metadata is None:

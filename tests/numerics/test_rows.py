@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from certunlearn import CertifiedLogReg
-from certunlearn.numerics.rows.dense import LARGEST_BLOCK, SMALLEST_BLOCK, DenseRows, block_shape
+from certunlearn.numerics.rows.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, block_shape
+from certunlearn.numerics.rows.dense import DenseRows
 
 
 def problem(n=150, d=3, seed=0):

@@ -96,6 +96,15 @@ class Solution:
     tier: str
     plan: str
 
+    def condensed(self, keep: NDArray[np.bool_]) -> Solution:
+        """Return the same of a store that holds the rows at ``keep`` (n,) alone."""
+        # Of a row that stays the distinct row does so too; -1 is the last place and stays -1.
+        where = np.append(np.cumsum(keep) - 1, -1)
+        basis = self.basis
+        if basis is not None:
+            basis = replace(basis, places=where[basis.places])
+        return replace(self, group=where[self.group[keep]], basis=basis)
+
 
 def solved_by(upper: Array, B: Array) -> Array:
     """Return ``(R' R)^{-1} B``."""

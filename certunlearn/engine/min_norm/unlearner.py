@@ -34,6 +34,7 @@ from ...numerics.losses.pointwise import Squared
 from ...numerics.rows.scaled import ScaledRows
 from ...numerics.rows.units import Sums, wanted
 from ...numerics.rows.weights import NO_ROWS, Weights
+from .. import condensing
 from ..members import Members, appended, unappended
 from ..release import drawn, promised
 from ..request_count import RequestCount
@@ -46,7 +47,7 @@ from .solution import Solution
 _TOGETHER = 1 << 12
 #: What rounding to the smallest numbers may leave of an optimum of zero.
 _TINY = 1e-290
-__all__ = ["Model", "edit", "fit", "forget", "held", "rebased", "release"]
+__all__ = ["Model", "condensed", "edit", "erase", "fit", "forget", "held", "rebased", "release"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class Model(State):
     def solver(self) -> str:
         """What solves for the training set."""
         return "least squares" if self.solution.basis is None else "interpolation"
+
+    @property
+    def left(self) -> int:
+        """Rows that no request has named, whatever they weigh."""
+        return len(self.members.weights) - self.requests.stale
 
     @property
     def forgotten(self) -> NDArray[np.bool_]:
@@ -215,6 +221,32 @@ def release(model: Model) -> Model:
         solution = _refined(solution, model.rows, model.members.weights, model.budget, goal)
     known = model.settings, model.rows, model.members, model.budget
     return _released(State(*known, solution, model.scale), requests, goal, clock, reads)
+
+
+def condensed(model: Model) -> tuple[Model, NDArray[np.bool_]] | None:
+    """Return the same release over a store without forgotten rows, and the places kept, shape (n,).
+
+    None where that would not pay.  ``model`` itself is not changed: once the new model has been
+    taken over `erase` the old one.
+    """
+    if not (model.settled and condensing.is_due(model.rows.n, model.requests)):
+        return None
+    keep = ~model.rows.scrubbed
+    members = replace(model.members, weights=model.members.weights.condensed(keep))
+    out = replace(
+        model,
+        rows=model.rows.compact(keep),
+        members=members,
+        solution=model.solution.condensed(keep),
+        requests=model.requests.condensed(),
+    )
+    return out, keep
+
+
+def erase(model: Model) -> None:
+    """Overwrite all rows of a model that another one has taken the place of."""
+    with steady():
+        model.rows.scrub(np.arange(model.rows.n))
 
 
 def rebased(model: Model) -> Model:

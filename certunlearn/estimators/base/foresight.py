@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._common import validate as _validate
+from ..._common.arrays import Position
 from ..._common.whole import serialised
 from ...engine.unlearner import Model
 from ...insight import attribution, preview
@@ -47,7 +48,7 @@ class Foresight:
         """Return what shows a release."""
 
     @abstractmethod
-    def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
+    def _positions(self, asked: Asked, *, staying: bool = False) -> Position:
         """Return the positions a request names."""
 
     @serialised
@@ -225,27 +226,25 @@ class Foresight:
         names = self._names.called(len(model.members.weights))
         return names[named], each, unit_of(model.objective.loss)
 
-    def _near(self, positions: NDArray[np.int64], threshold: float | None = None) -> Neighbours:
+    def _near(self, positions: Position, threshold: float | None = None) -> Neighbours:
         names = self._names.called(len(self._model.members.weights))
         found = preview.look_alikes(self._model, self._names.store(positions), threshold)
         return found.moved(names)
 
-    def _expanded(self, positions: NDArray[np.int64], expand: Any) -> tuple[NDArray[np.int64], int]:
+    def _expanded(self, positions: Position, expand: Any) -> tuple[Position, int]:
         """Return what a request takes, checked as if it had named it, and the look-alikes left."""
         _validate.choice("expand", expand, ("near", "count"))
         self._foreseeable()
         near = self._near(positions).rows
         if expand == "count":
             return positions, len(near)
-        taken = near
-        if self._names.static is not None:
-            taken = near[~self._names.static[near]]
+        taken = near[~self._names.fixed(near)]
         rows = np.concatenate([positions, taken])
         return self._positions(Asked(rows=rows)), len(near) - len(taken)
 
     def _agreed(
         self, asked: Asked, expand: str | None, confirm: Any
-    ) -> tuple[NDArray[np.int64], tuple[int, int] | None]:
+    ) -> tuple[Position, tuple[int, int] | None]:
         """Return what is to be forgotten, and how many look-alikes that takes along and leaves.
 
         These are None where nobody wants to know.  What takes very much is refused unless
@@ -259,17 +258,17 @@ class Foresight:
         self._taken(positions).confirmed(confirm)
         return positions, counts
 
-    def _taken(self, positions: NDArray[np.int64]) -> Taken:
+    def _taken(self, positions: Position) -> Taken:
         """Count what a request takes; costs nothing that grows with the rows that stay."""
         groups = self._groups_lost(positions)
         return Taken.by(self._model, self._names.store(positions), self._class_names(), groups)
 
-    def _groups_lost(self, positions: NDArray[np.int64]) -> tuple[Lost, ...]:
+    def _groups_lost(self, positions: Position) -> tuple[Lost, ...]:
         groups = self._names.groups
         if groups is None:
             return ()
         lost: dict[Any, int] = {}
-        for name in groups.values[positions].tolist():
+        for name in groups.at(positions):
             lost[name] = lost.get(name, 0) + 1
         return tuple(
             Lost(

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 from sklearn.utils.validation import check_is_fitted
 
 from ..._common.whole import Whole, reader
-from ...engine import unlearner
 from ...engine.unlearner import Model
 from ...exceptions import SecretStateWarning
 from ...requests.row_names import RowNames
@@ -48,7 +47,7 @@ class Upkeep(Whole):
         if not hasattr(before, "_model") or before._fitted is not self._fitted:
             return
         if before._model.rows is not self._model.rows:
-            unlearner.erase(before._model)
+            self._unlearner.erase(before._model)
 
     def _scrub(self) -> None:
         """Overwrite what was forgotten, labels first: a row that is scrubbed has none.

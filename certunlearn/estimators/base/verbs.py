@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..._common import validate as _validate
+from ..._common.arrays import Position
 from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.budget import VIEWS
@@ -168,6 +169,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
+        self._condense()
         asked = Asked(which, rows, row_ids, groups, where)
         positions, counts = self._agreed(asked, expand, confirm)
         change = self._forgetting(positions)
@@ -214,6 +216,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
+        self._condense()
         named, X = X, self._features(X)
         more = row_ids, groups, metadata, static
         change = self._learning(named, X.shape[0], y, sample_weight, *more)
@@ -266,6 +269,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         check_is_fitted(self)
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
+        self._condense()
         # All rows may be corrected at once: they stay.
         positions = self._positions(Asked(which, rows, row_ids), staying=True)
         new = None if X is None else self._features(X)
@@ -273,11 +277,10 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         self._carry_out(change, self._edit(change, new), progress)
         return self
 
-    def _positions(self, asked: Asked, *, staying: bool = False) -> NDArray[np.int64]:
+    def _positions(self, asked: Asked, *, staying: bool = False) -> Position:
         """Return the positions a request names; ``staying`` rows may be all there are."""
         model = self._model
-        left = len(model.members.weights) - model.requests.forgotten
-        return self._names.positions(model.forgotten, left + int(staying), asked)
+        return self._names.positions(model.forgotten, model.left + int(staying), asked)
 
     @verb
     def release(self) -> Self:
@@ -285,6 +288,16 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         check_is_fitted(self)
         self._adopt(self._unlearner.release(self._model), "release", 0)
         return self
+
+    def _condense(self) -> None:
+        """Let the rows that are left close up in a store of their own, where that pays.
+
+        Of a draft: whoever does not take it over keeps the store as it was.
+        """
+        found = self._unlearner.condensed(self._model)
+        if found is not None:
+            model, keep = found
+            self._model, self._names = model, self._names.condensed(keep)
 
     def _edit(self, change: Change, X: Any = None) -> Callable[..., Model]:
         """Return what carries a change out.

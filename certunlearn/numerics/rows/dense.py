@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,85 +12,14 @@ from numpy.typing import NDArray
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import numerics
+from .blocks import block_shape, power_above, to_power_of_two
+from .fold import Argument, ColumnMax, Kernel, Sums
+from .store import Store
 
 Array = NDArray[np.float64]
 
-SMALLEST_BLOCK, LARGEST_BLOCK, ACCELERATOR_BLOCK = 64, 1024, 1 << 16
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
-
-
-def block_shape(n: int, *, accelerator: bool = False) -> tuple[int, int]:
-    """Return (blocks, rows per block) with few distinct sizes of block.
-
-    Blocks of about 2 sqrt(n) rows keep every chain of additions, and so every rounding
-    allowance, short; larger ones than a thousand rows would leave the cache.  An accelerator has
-    thousands of lanes to fill and takes as many rows as that at once.
-    """
-    if accelerator:
-        size = min(ACCELERATOR_BLOCK, max(SMALLEST_BLOCK, 1 << (max(n, 1) - 1).bit_length()))
-    else:
-        wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
-        size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
-    return -(-n // size), size
-
-
-def _to_power_of_two(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Repeat the first position up to a power of two, so that few shapes are compiled."""
-    out = np.full(1 << (len(positions) - 1).bit_length(), positions[0], dtype=np.int64)
-    out[: len(positions)] = positions
-    return out
-
-
-def _power_above(x: Array) -> Array:
-    """Return the smallest power of two at least x, for every x >= 0; 0 for 0."""
-    mantissa, exponent = np.frexp(x)
-    with np.errstate(over="ignore"):
-        out: Array = np.where(mantissa == 0.5, x, np.ldexp(np.sign(x), exponent))
-    return out
-
-
-class Store:
-    """What every store of rows knows alike.
-
-    Attributes
-    ----------
-    n : int
-        Rows held, overwritten ones included.
-    reads : int
-        Rows read so far, by sweeps and by position.
-    """
-
-    n: int
-    reads: int
-    _labels: NDArray[Any]
-    _scrubbed: NDArray[np.bool_]
-
-    @property
-    def labels(self) -> NDArray[Any]:
-        """Class codes or targets, shape (n,) or (n, K)."""
-        return self._labels[: self.n]
-
-    @property
-    def classed(self) -> bool:
-        """Whether the labels are class codes."""
-        return self._labels.dtype == np.int64
-
-    @property
-    def scrubbed(self) -> NDArray[np.bool_]:
-        """Rows that have been overwritten, shape (n,)."""
-        return self._scrubbed[: self.n]
-
-    def passes_since(self, reads: int) -> int:
-        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
-        return int(round((self.reads - reads) / self.n))
-
-    def view(self) -> Self:
-        """Return the same rows with a count of reads of their own; for reading only."""
-        out = object.__new__(type(self))
-        out.__dict__.update(self.__dict__)
-        out.reads = 0
-        return out
 
 
 class DenseRows(Store):
@@ -120,30 +48,29 @@ class DenseRows(Store):
     sparse = False
 
     def __init__(self, X: NDArray[Any], labels: NDArray[Any], *, intercept: bool) -> None:
-        self.n, d = X.shape
-        self.p = d + int(intercept)
-        self.intercept = intercept
         self.dtype = np.float32 if X.dtype == np.float32 else np.float64
+        self.intercept = intercept
+        self._lay_out(X.shape, labels, lambda first, last: X[first:last])
+
+    def _lay_out(
+        self, shape: tuple[int, ...], labels: NDArray[Any], rows: Callable[[int, int], Array]
+    ) -> None:
+        """Store rows of a shape (n, d); ``rows`` returns those from one number to another."""
+        self.n, d = shape
+        self.p = d + int(self.intercept)
         self.blocks, self.block = self._shape
         self._labels = self._on_host(labels)
         self._scrubbed = self._on_host(np.zeros(0, dtype=bool))
         #: Rows there were before float64 was needed; -1 where it was from the start, or is not.
         self._narrow = -1
         self.reads = 0
-        self._store(X)
+        self._store(rows)
 
     def _on_host(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return ``values`` followed by zeros, one place for every row the blocks can hold."""
         out = np.zeros((self.blocks * self.block, *values.shape[1:]), dtype=values.dtype)
         out[: len(values)] = values
         return out
-
-    @property
-    def sweeps(self) -> Any:
-        """The sums over these rows, as functions."""
-        from ..objective import kernels as sweeps
-
-        return sweeps
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -164,12 +91,12 @@ class DenseRows(Store):
         """
         return max(self.block + self.blocks, sum(self._shape))
 
-    def _store(self, X: Array) -> None:
+    def _store(self, rows: Callable[[int, int], Array]) -> None:
         """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
         refuse_forked()
         import jax.numpy as jnp
 
-        from ..objective import kernels as sweeps
+        from . import device
 
         shape = self.blocks, self.block, *self._labels.shape[1:]
         self._y: Any = jnp.array(self._labels.reshape(shape), copy=True)
@@ -179,13 +106,14 @@ class DenseRows(Store):
             checkpoint()
             # The last chunk overlaps the one before, so that all have one shape.
             first = min(first, self.blocks - step)
-            part = self._padded(X[first * self.block : (first + step) * self.block], step)
+            last = min((first + step) * self.block, self.n)
+            part = self._padded(rows(first * self.block, last), step)
             if step == self.blocks:
                 store = jnp.array(part, copy=True)
             else:
                 if store is None:
                     store = jnp.zeros((self.blocks, *part.shape[1:]), self.dtype)
-                store = sweeps.put(store, part, first)
+                store = device.put(store, part, first)
         self._X: Any = store
         if self._X.dtype != self.dtype or jnp.zeros(1).dtype != np.float64:
             raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
@@ -210,16 +138,40 @@ class DenseRows(Store):
         self.reads += times * self.n
         return self._X, self._y
 
+    def fold(self, kernel: Kernel, weights: Array, *args: Argument) -> Sums:
+        """Return a sum over all rows, each read once.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            The sum.
+        weights : ndarray of shape (blocks, block)
+            Of the rows, as `blocked` lays them out.
+        *args : ndarray, float or None
+            What the kernel is given after the block.
+
+        Raises
+        ------
+        RuntimeError
+            Outside ``jax.enable_x64(True)``.
+        """
+        from . import device
+
+        out = device.scan(kernel, *self.sweep(), weights, args)
+        if any(a.dtype != np.float64 for a in out):
+            raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
+        return tuple(np.asarray(a) for a in out)
+
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions`` on the host, shape (m, p)."""
-        from ..objective import kernels as sweeps
+        from . import device
 
         self.reads += len(positions)
         if not len(positions):
             return np.zeros((0, self.p))
         if forked():
             return np.asarray(self._X).reshape(-1, self.p)[positions].astype(np.float64)
-        found = sweeps.gather(self._X, _to_power_of_two(positions))
+        found = device.gather(self._X, to_power_of_two(positions))
         return np.asarray(found).astype(np.float64)[: len(positions)]
 
     def features(self, positions: NDArray[np.int64]) -> Array:
@@ -256,19 +208,24 @@ class DenseRows(Store):
         A maximum itself would be a copy of a value, which the row that had it may want forgotten.
         """
         if self._column_max is None:
-            from ..objective import kernels as sweeps
-
-            refuse_forked()
-            self.reads += self.n
-            largest = np.asarray(sweeps.column_max(self._X)).astype(np.float64)
-            self._column_max = _power_above(largest)
+            weightless = np.zeros((self.blocks, self.block))
+            self._column_max = power_above(self.fold(ColumnMax(), weightless)[0])
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
-        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would."""
-        kept = np.flatnonzero(keep)
-        X, d = self.gather(kept).astype(self.dtype), self.p - int(self.intercept)
-        return DenseRows(X[:, :d], self.labels[kept], intercept=self.intercept)
+        """Return new rows holding only ``keep`` (n,), laid out as a fit on them would.
+
+        Read chunk by chunk: there are never more than these rows and those.
+        """
+        kept, d = np.flatnonzero(keep), self.p - int(self.intercept)
+        out = object.__new__(DenseRows)
+        out.dtype, out.intercept = self.dtype, self.intercept
+        out._lay_out(
+            (len(kept), d),
+            self.labels[kept],
+            lambda first, last: self.gather(kept[first:last])[:, :d],
+        )
+        return out
 
     def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
         """Return one ``stride``-th of every block as a store, and the map of weights to it."""
@@ -298,7 +255,7 @@ class DenseRows(Store):
         self._labels[positions], self._scrubbed[positions] = labels, False
         if self._column_max is not None:
             most = np.abs(part).max(axis=0).astype(np.float64)
-            self._column_max = np.maximum(self._column_max, _power_above(most))
+            self._column_max = np.maximum(self._column_max, power_above(most))
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
@@ -340,7 +297,7 @@ class DenseRows(Store):
 
     def _write(self, positions: NDArray[np.int64], rows: Any, labels: Any) -> None:
         """Put rows (m, p), or one number for all of them, at ``positions``; and labels."""
-        from ..objective import kernels as sweeps
+        from . import device
 
         if forked():
             # By numpy, in arrays of its own: JAX's threads do not exist here.
@@ -348,14 +305,14 @@ class DenseRows(Store):
             at = positions // self.block, positions % self.block
             self._X[at], self._y[at] = rows, labels
             return
-        where = _to_power_of_two(positions)
+        where = to_power_of_two(positions)
         if np.ndim(rows):
             order = where - positions[0]
             rows, labels = rows[order], labels[order]
         # The one place where a signal between call and assignment would lose the rows, and numbers
         # of half the length round them.
         with numerics():
-            self._X, self._y = sweeps.overwrite(self._X, self._y, where, rows, labels)
+            self._X, self._y = device.overwrite(self._X, self._y, where, rows, labels)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

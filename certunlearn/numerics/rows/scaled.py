@@ -137,6 +137,14 @@ class ScaledRows:
         held = self._A[place].tobytes() + self._exponent[place].tobytes()
         return hashlib.sha256(held).digest()
 
+    def compact(self, keep: NDArray[np.bool_]) -> ScaledRows:
+        """Return new rows holding only ``keep`` (n,)."""
+        out = object.__new__(ScaledRows)
+        out._A, out._b, out._exponent = self._A[keep], self._b[keep], self._exponent[keep]
+        out.scrubbed = np.zeros(len(out._A), dtype=bool)
+        out.reads = 0
+        return out
+
     def append(self, X: Array, y: Array) -> None:
         """Put rows after those there are."""
         A, b, exponent = scaled(X, y)

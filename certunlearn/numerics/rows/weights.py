@@ -152,6 +152,18 @@ class Weights:
         tail = np.concatenate([known.tail, weight])
         return Weights(known.base, known.gone, tail, self.kept + more)
 
+    def condensed(self, keep: NDArray[np.bool_]) -> Weights:
+        """Return the weights at the places ``keep`` (n,) of a store, whose rows close up.
+
+        These may be older than the store and end before it.  Where a row that has weight here is
+        not kept, nobody has any afterwards: what was made under such weights is not of any rows
+        that are left, and must not be taken for it.
+        """
+        keep, weight = keep[: len(self)], self.array
+        if (weight[~keep] > 0).any():
+            return Weights(np.zeros(int(np.count_nonzero(keep))), NO_ROWS, np.zeros(0), 0)
+        return Weights(weight[keep], NO_ROWS, np.zeros(0), self.kept)
+
     @property
     def _written(self) -> Weights:
         """These weights without a list of changes, where they are written out or should be."""

@@ -1,0 +1,168 @@
+"""Evaluation: oracles have no gap, removals that do nothing or too much have one."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+
+from certunlearn import CertifiedLogReg, CertifiedRidge
+from certunlearn.audit import effective_epsilon, evaluate, forgetting_quality, klom
+
+RNG = np.random.default_rng(0)
+N, D, M = 300, 8, 30
+W = RNG.normal(size=D)
+
+
+def rows(n, rng=RNG):
+    X = rng.normal(size=(n, D))
+    return X, (X @ W + rng.logistic(size=n) > 0).astype(int)
+
+
+X, Y = rows(N)
+# Those to be forgotten are mislabelled: whoever still knows them shows it.
+Y[:M] = X[:M] @ W < 0
+KEPT, GONE = (X[M:], Y[M:]), (X[:M], Y[:M])
+TEST = rows(400)
+GROUPS = np.array(["north", "south"])[(TEST[0][:, 0] > 0).astype(int)]
+BASE = LogisticRegression(C=1.0)
+ORACLE = clone(BASE).fit(*KEPT)
+
+
+def judged(model, **more):
+    more = {"oracles": [clone(BASE).fit(*KEPT) for _ in range(4)], **more}
+    return evaluate(model, *TEST, GROUPS, retained=KEPT, forgotten=GONE, **more)
+
+
+def ascended(model, step=0.05, steps=60):
+    """Gradient ascent on the forgotten rows."""
+    out = clone(BASE).fit(*KEPT)
+    out.coef_, out.intercept_ = model.coef_.copy(), model.intercept_.copy()
+    for _ in range(steps):
+        slope = 1 / (1 + np.exp(-(GONE[0] @ out.coef_[0] + out.intercept_))) - GONE[1]
+        out.coef_ = out.coef_ + step * slope @ GONE[0] / M
+        out.intercept_ = out.intercept_ + step * slope.mean()
+    return out
+
+
+def test_the_retrained_model_has_no_gap_on_any_axis():
+    found = judged(clone(BASE).fit(*KEPT))
+    assert found.passed and not found.flags
+    assert all(abs(a.gap) < 1e-12 for a in found.axes)
+    assert {a.kind for a in found.axes} == {
+        "effectiveness",
+        "consistency",
+        "subgroup",
+        "difficulty",
+    }
+    assert "No different" in str(found)
+
+
+def test_doing_nothing_is_seen_on_the_forgotten_rows():
+    found = judged(clone(BASE).fit(X, Y))
+    names = {a.name: a.said for a in found.flags}
+    assert "forgotten rows are still known" in names["forgotten rows, soft"]
+    assert not found.passed and "still known" in found.verdict
+
+
+def test_ascent_forgets_too_much():
+    found = judged(ascended(clone(BASE).fit(X, Y), step=2.0))
+    said = {a.name: a.said for a in found.flags}
+    assert said["forgotten rows, soft"].startswith("over-forgetting")
+
+
+def test_damage_to_one_subgroup_is_flagged_there():
+    class Damaged(LogisticRegression):
+        def decision_function(self, features):
+            z = super().decision_function(features)
+            return np.where(features[:, 0] > 0, 0.3 * z, z)
+
+        def predict(self, features):
+            return self.classes_[(self.decision_function(features) > 0).astype(int)]
+
+    found = judged(Damaged().fit(*KEPT))
+    flagged = {a.name for a in found.flags if a.kind == "subgroup"}
+    assert flagged == {"group south, soft"}
+
+
+def test_oracles_that_draw_noise_are_flagged_at_the_level():
+    bad = 0
+    for s in range(20):
+        make = lambda k: SGDClassifier(loss="log_loss", random_state=k).fit(*KEPT)  # noqa: E731
+        found = evaluate(
+            make(1000 * s),
+            *TEST,
+            retained=KEPT,
+            forgotten=GONE,
+            oracles=[make(1000 * s + k) for k in range(1, 7)],
+        )
+        bad += not found.passed
+    # Some figures are far from normal: twice the level is what is held here.
+    assert bad <= binom.ppf(1 - 1e-3, 20, 0.1)
+
+
+def test_a_certified_removal_and_what_its_certificate_says():
+    model = CertifiedLogReg(random_state=0).fit(X, Y).forget(np.arange(M), confirm=True)
+    oracles = [CertifiedLogReg(random_state=s).fit(*KEPT) for s in range(1, 7)]
+    rng = np.random.default_rng(0)
+    audit = effective_epsilon(rng.normal(size=(80, 2)), rng.normal(size=(80, 2)), delta=0.0)
+    found = evaluate(model, *TEST, retained=KEPT, forgotten=GONE, oracles=oracles, findings=[audit])
+    assert found.passed, found.verdict
+    assert found.certified["epsilon"] == 1.0 and found.certified["audited_epsilon_at_least"] >= 0
+    nothing = CertifiedLogReg(random_state=0).fit(X, Y)
+    worse = evaluate(
+        nothing, *TEST, retained=KEPT, forgotten=GONE, oracles=4, seconds=0.01, true_distance=1e-3
+    )
+    assert not worse.passed and worse.efficiency["refit_over_removal"] > 0
+    assert worse.certified["bound_over_true_distance"] > 0
+
+
+def test_regressors():
+    y = X @ W + 0.1 * RNG.normal(size=N)
+    y[:M] += 5.0
+    test = (TEST[0], TEST[0] @ W)
+    args = {"retained": (X[M:], y[M:]), "forgotten": (X[:M], y[:M])}
+    ridge = Ridge(alpha=1.0).fit(X[M:], y[M:])
+    assert evaluate(ridge, *test, oracles=4, **args).passed
+    assert not evaluate(Ridge(alpha=1.0).fit(X, y), *test, oracles=4, **args).passed
+    certified = CertifiedRidge(random_state=0).fit(X, y).forget(np.arange(M), confirm=True)
+    oracles = [CertifiedRidge(random_state=s).fit(*args["retained"]) for s in range(1, 7)]
+    assert evaluate(certified, *test, oracles=oracles, **args).passed
+
+
+def test_table_json_and_page():
+    found = judged(clone(BASE).fit(X, Y))
+    read = json.loads(found.to_json())
+    assert read["passed"] is False and len(read["axes"]) == len(found.axes)
+    assert all({"gap", "flagged", "band"} <= set(a) for a in read["axes"])
+    page = found.page()
+    assert page.startswith("<!DOCTYPE html>") and "forgotten rows, soft" in page
+    assert "<table" in found._repr_html_()
+    with pytest.raises(ValueError, match="at least 4"):
+        judged(ORACLE, oracles=[ORACLE])
+
+
+def test_ensembles_score_as_others_do():
+    rng = np.random.default_rng(0)
+    same = rng.normal(size=(2, 200, 40))
+    shifted = same[0] + 8.0
+    # Clouds that do not overlap are worst in every bin, equal ones best.
+    assert forgetting_quality(shifted, same[1]) == pytest.approx(2 / 2**13)
+    assert forgetting_quality(same[1], same[1]) == 1.0
+    assert forgetting_quality(same[0], same[1]) > 10 * forgetting_quality(shifted, same[1])
+    assert klom(same[0], same[1]).mean() < 0.3 < 5 < klom(shifted, same[1]).mean()
+    with pytest.raises(ValueError, match="same rows"):
+        forgetting_quality(same[0], same[1][:, :3])
+    models = [SGDClassifier(loss="log_loss", random_state=k).fit(*KEPT) for k in range(8)]
+    whole = [SGDClassifier(loss="log_loss", random_state=k).fit(X, Y) for k in range(4)]
+    found = evaluate(
+        whole[0], *TEST, retained=KEPT, forgotten=GONE, oracles=models[:4], ensemble=whole
+    )
+    clean = evaluate(
+        models[4], *TEST, retained=KEPT, forgotten=GONE, oracles=models[:4], ensemble=models[4:]
+    )
+    key = "KLoM_on_forgotten_rows"
+    assert found.ensembles[key] >= clean.ensembles[key] - 1.0
+    assert 0 < clean.ensembles["forgetting_quality"] <= 1
