@@ -205,6 +205,16 @@ def test_nothing_of_the_size_of_all_coefficients_squared_is_held():
     assert max(sizes) == (d + 1) ** 2 < (K * (d + 1)) ** 2
 
 
+def test_too_many_numbers_are_not_held(monkeypatch):
+    rng = np.random.default_rng(7)
+    X, y = rng.normal(size=(80, 4)), np.arange(80) % 4
+    monkeypatch.setattr("certunlearn.engine.columns.MOST_APART", 99)
+    assert not CertifiedLinearSVC().fit(X, y)._model.parts
+    assert CertifiedLinearSVC(solver="newton-cholesky").fit(X, y)._model.parts
+    # One factor serves all columns of squares.
+    assert CertifiedRidgeClassifier().fit(X, y)._model.parts
+
+
 def test_members_that_weigh_nothing_are_counted():
     """A row of no weight comes: the training set is longer, no column moves."""
     rng = np.random.default_rng(6)
