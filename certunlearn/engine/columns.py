@@ -102,6 +102,7 @@ def joined(state: State, parts: Sequence[State]) -> State:
         state,
         objective=objective,
         gram=first.gram,
+        frame=first.frame,
         reached=_reached(parts, worst.reached.tier),
         iterations=max(part.iterations for part in parts),
         plan=plans.popitem()[0] if len(plans) == 1 else f"by column; {worst.plan}",

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._common.arrays import Array, Positions, Progress
 from ..claims.budget import Caps
+from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
@@ -20,8 +21,9 @@ from .distances.gram import gram_of, regrouped
 from .distances.reached import Reached
 from .distances.ruler import Ruler
 from .members import Members
+from .removal.carried import carried
 from .removal.chord import chord
-from .state import State, effective, goal_of, rescaled
+from .state import State, effective, goal_of, penalty_of, rescaled
 from .training import gauged, opened
 
 
@@ -37,11 +39,14 @@ class Edit:
         Positions of rows that go; all have positive weight before.
     new : ndarray of int
         Positions of rows that come; all have positive weight afterwards.
+    frame : Frame, optional
+        In which the rows are held, for the training set afterwards; by default as it was.
     """
 
     members: Members
     gone: Positions
     new: Positions
+    frame: Frame | None = None
 
 
 class Foreseen(NamedTuple):
@@ -165,10 +170,11 @@ def _changed_column(
 ) -> tuple[State, QuadraticModel | None]:
     """Change one column, or all solved together; ``beside`` is another, before and after."""
     settings, before, carryover = state.settings, state.objective, state.carryover
-    alpha = settings.penalty(state.rows.p, edit.members.mass)
+    frame = state.frame if edit.frame is None else edit.frame
+    alpha = penalty_of(settings, frame, state.rows.p, edit.members.mass)
     l1 = settings.lasso(state.rows.p, edit.members.mass)
     objective = replace(before, weights=_weights(state, edit), alpha=alpha, l1=l1)
-    penalty = alpha - before.alpha if settings.per_weight else None
+    penalty = alpha - before.alpha if settings.per_weight or frame is not state.frame else None
     W = state.reached.W
     at, ref = (W, W) if carryover is None else (carryover.base, carryover.origin.W)
     removed = added = was = None
@@ -190,13 +196,14 @@ def _changed_column(
         members=edit.members,
         objective=objective,
         # The Gram matrix is that of every column.
-        gram=gram_of(settings.mechanism, objective, caps, was) if not beside else beside[1].gram,
+        gram=beside[1].gram if beside else gram_of(settings.mechanism, objective, caps, was, frame),
+        frame=frame,
         carryover=None,
     )
     if carryover is None or removed is None:
         return state, model
-    was_known, known = (part.carryover for part in beside or (state, state))
-    if known and was_known and was_known.curvature is carryover.curvature and penalty is None:
+    known = beside[1].carryover if beside else None
+    if beside and known and penalty is None and carryover.alike(beside[0].carryover):
         return replace(state, carryover=carryover.beside(known, removed, added)), model
     return replace(state, carryover=carryover.edited(removed, added, penalty)), model
 
@@ -213,7 +220,7 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
         return state
     caps = state.budget.caps(t)
     if not (state.gram.drift <= caps.drift or state.gram.same_program):
-        gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+        gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame)
         state = joined(state, [replace(s, gram=gram, carryover=None) for s in state.columns])
     elif state.reached.distance <= caps.target:
         return state
@@ -238,7 +245,7 @@ def rebased(state: State, *, t: int) -> State:
     if np.array_equal(c.diagonal, np.diag(c.matrix)) and _fresh(state):
         return state
     caps = None if state.budget is None else state.budget.caps(t)
-    gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+    gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame)
     parts = [
         _refreshed(replace(s, gram=gram), s.reached.W, share, None)
         for s, share in _shared(state, caps)
@@ -299,7 +306,7 @@ def _settled_column(
         return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
     target = _target(state, caps)
     price, saved = _refresh_price(state, carryover, target)
-    spent, plan = 0, ""
+    plan = ""
     if carryover is not None:
         stepped, distance = carryover.step(gram.geometry)
         plan = f"without a pass {distance:.2g} against {target:.2g}"
@@ -308,16 +315,20 @@ def _settled_column(
             return replace(state, reached=reached, plan=plan)
         # Where the step may be trusted it is a better start, even if no bound follows for it.
         W = stepped if carryover.removed < MOST_REMOVED else W
-        spent = carryover.spent
-        plan += f"; of {spent} passes a fresh Hessian, worth {price}, would have saved {saved:.1f}"
+        plan += f"; of {carryover.spent} passes a fresh Hessian, worth {price}, "
+        plan += f"would have saved {saved:.1f}"
     state = replace(state, plan=plan)
     if saved < price:
-        before = state.rows.reads
-        out = _chorded(state, model, W, target, price)
+        if carryover is not None:
+            carryover, out = carried(carryover, state.objective, gram.geometry, target, most=price)
+        else:
+            out = (
+                W
+                if model is None
+                else chord(Ruler.of(state.objective, gram.geometry, model), W, target, most=price)
+            )
         if isinstance(out, Reached):
-            refreshed = None if carryover is None else carryover.refreshed
-            spent += max(1, state.rows.passes_since(before))
-            return opened(replace(state, reached=out), refreshed, spent)
+            return replace(state, reached=out, carryover=carryover)
         W = out
         state = replace(state, plan=f"{plan}; chord steps did not get there")
     return _refreshed(state, W, caps, progress)
@@ -362,26 +373,7 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
         plan += "; no convergence from there, so from zero"
         objective, reached, iterations = found(np.zeros_like(W))
     state = replace(state, objective=objective, reached=reached, iterations=iterations, plan=plan)
-    return opened(state, None)
-
-
-def _chorded(
-    state: State, model: QuadraticModel | None, W: Array, target: float, most: int
-) -> Reached | Array:
-    """Take chord steps from W on the downdated model; return W where they do not suffice."""
-    objective, geometry, carryover = state.objective, state.gram.geometry, state.carryover
-    leverages = math.inf, math.inf
-    if carryover is not None:
-        try:
-            model = carryover.model(objective)
-        except np.linalg.LinAlgError:
-            return W
-        known = carryover.refreshed.towards(objective, model.factor, geometry.gram)
-        leverages = known.in_hessian, known.in_gram
-    if model is None:
-        return W
-    ruler = Ruler.of(objective, geometry, model, leverages=leverages)
-    return chord(ruler, W, target, most=most)
+    return opened(state)
 
 
 def _passes_worth_a_refresh(objective: Objective) -> int:

@@ -9,25 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array, Progress
+from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Squared
-from ..numerics.objective.objective import Objective, gauge_weights
+from ..numerics.objective.objective import Objective, flat, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import chosen
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
-from .distances.carryover import Carryover, Leverages
+from .distances.carryover import Carryover
 from .distances.gram import Gram, gram_of
 from .distances.reached import Goal, Reached
 from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
 from .settings import Settings, budget_of
-from .state import State, effective, goal_of, scale_of
+from .state import State, effective, goal_of, penalty_of, scale_of
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5
@@ -41,6 +42,7 @@ def solved(
     before: State | None = None,
     warm: bool = True,
     t: int = 1,
+    frame: Frame | None = None,
     progress: Progress = None,
 ) -> State:
     """Solve for the training set: a fit, or a refresh after a class has come or gone.
@@ -53,6 +55,8 @@ def solved(
         Whether to start from where that stands.
     t : int
         Which release since the oldest removal this is for.
+    frame : Frame, optional
+        In which the rows are held.
 
     Raises
     ------
@@ -67,15 +71,15 @@ def solved(
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
-    alpha = settings.penalty(rows.p, members.mass)
+    alpha = penalty_of(settings, frame, rows.p, members.mass)
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
     scale = scale_of(settings, loss, members, rows.p, alpha)
     budget = budget_of(settings, rows.p * K, scale)
     caps = None if budget is None else budget.caps(t)
-    gram = gram_of(settings.mechanism, objective, caps, None)
-    W = _start(objective, gram.geometry.known, before if warm else None, classes)
+    gram = gram_of(settings.mechanism, objective, caps, None, frame)
+    W = _start(objective, gram.geometry.known, before if warm else None, classes, frame)
     # Every column has a goal of its own, of which all together make the one.
     columns = [column(objective, k) for k in range(K)] if apart else [objective]
     shares = allotted(caps, len(columns), scale)
@@ -89,7 +93,8 @@ def solved(
             settings, each, gram, start, goal, solver, before is None, progress, model
         )
         state = State(settings, rows, members, classes, each, gram, budget, reached, steps)
-        parts.append(opened(replace(state, scale=scale), None, beside=parts[0] if parts else None))
+        state = replace(state, scale=scale, frame=frame)
+        parts.append(opened(state, beside=parts[0] if parts else None))
     if not apart:
         return parts[0]
     return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
@@ -100,6 +105,7 @@ def _start(
     gram: Factor | Diagonal,
     before: State | None,
     classes: NDArray[np.int64],
+    frame: Frame | None = None,
 ) -> Array:
     """Return where to start: where another state stands, if that is known; else afresh.
 
@@ -108,10 +114,14 @@ def _start(
     """
     rows, loss = objective.rows, objective.loss
     if before is not None and len(before.reached.W) == rows.p:
+        W = before.reached.W
+        if before.frame is not frame:
+            W = W if before.frame is None else before.frame.released(W)
+            W = W if frame is None else frame.inside(W)
         if np.array_equal(classes, before.classes):
-            return before.reached.W
+            return W
         if loss.columns > 1 and np.isin(classes, before.classes).all():
-            W = before.reached.W[:, np.isin(before.classes, classes)]
+            W = W[:, np.isin(before.classes, classes)]
             return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
     W = np.zeros((rows.p, loss.columns))
     if loss.R == 0 or (rows.classed and loss.R <= 1):
@@ -196,10 +206,8 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
         raise unfactored(objective, error) from error
 
 
-def opened(
-    state: State, refreshed: Leverages | None, spent: int = 0, beside: State | None = None
-) -> State:
-    """Open the carryover of tier 1, which the next edit starts from.
+def opened(state: State, beside: State | None = None) -> State:
+    """Open the carryover, which the next edit starts from, after a fit or a refresh.
 
     ``beside`` is another column of the same rows, whose carryover is open.
     """
@@ -207,15 +215,12 @@ def opened(
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
         return replace(state, carryover=None)
-    known = None if beside is None else beside.carryover
-    if known is not None and known.origin.factor is state.reached.quadratic.factor:
-        return replace(state, carryover=known.of_column(state.reached))
-    carryover = Carryover.opened(
-        state.objective,
-        state.gram.geometry,
-        state.reached,
-        refreshed,
-        spent,
-        None if known is None else known.now.in_gram,
-    )
+    known, in_gram = None if beside is None else beside.carryover, None
+    if known is not None:
+        in_gram = known.now.in_gram
+        if known.origin.factor is state.reached.quadratic.factor:
+            m, W = state.reached.measurement, state.reached.measured
+            own = known.of_column(W, flat(m.gradient), flat(m.allowance), m.moved)
+            return replace(state, carryover=own)
+    carryover = Carryover.opened(state.objective, state.gram.geometry, state.reached, in_gram)
     return replace(state, carryover=carryover)

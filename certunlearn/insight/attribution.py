@@ -93,9 +93,13 @@ def influences_of(state: State, positions: Positions) -> LeftOut:
 
 def _inverse_hessian(state: State) -> Array | None:
     """Return the inverse Hessian of one column, or of all that are solved together, if known."""
-    quadratic = state.reached.quadratic
-    if state.carryover is not None:
-        return state.carryover.inverse
+    quadratic, carryover = state.reached.quadratic, state.carryover
+    if carryover is not None:
+        if carryover.present is not None:
+            return carryover.present.together().inverse
+        return np.asarray(
+            np.linalg.inv(state.objective.hessian(state.reached.W).matrix), np.float64
+        )
     if quadratic is None:
         return None
     inverse: Array = quadratic.factor.inverse.T @ quadratic.factor.inverse

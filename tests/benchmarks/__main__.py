@@ -3,6 +3,7 @@
 import argparse
 
 from . import (
+    biased,
     fit,
     folds,
     gpu,
@@ -22,6 +23,7 @@ MODULES = (
     removal,
     latency,
     sequence,
+    biased,
     views,
     folds,
     memory,

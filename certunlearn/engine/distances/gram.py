@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..._common.rounding import UNIT_ROUNDOFF
 from ...claims.budget import Caps
+from ...claims.frame import Frame
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError, NotCertifiedError
 from ...linalg.cholesky import Factor, downdated, factorise
@@ -101,7 +102,13 @@ def regrouped(
     return Downdated(left)
 
 
-def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downdated | None) -> Gram:
+def gram_of(
+    mechanism: str,
+    objective: Objective,
+    caps: Caps | None,
+    was: Downdated | None,
+    frame: Frame | None = None,
+) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
 
     Bounds on a downdated factor refer to the factor before, as long as its drift, so bounded, is
@@ -123,7 +130,7 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downda
     if was is not None:
         try:
             for factor in was.factors():
-                geometry = Geometry(mechanism, factor)
+                geometry = Geometry(mechanism, factor, frame)
                 drift = geometry.drift(objective.gram_error)
                 if math.isfinite(factor.spread) and drift <= most:
                     return Gram(was.curvature, geometry, False, drift)
@@ -131,7 +138,7 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downda
             pass
     alone = _alone(objective)
     fresh = alone.gram()
-    afresh = Geometry(mechanism, _factor(alone, fresh))
+    afresh = Geometry(mechanism, _factor(alone, fresh), frame)
     drift = afresh.drift(alone.gram_error)
     return Gram(fresh, afresh, not drift <= most, drift)
 
