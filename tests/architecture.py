@@ -56,6 +56,7 @@ FLOORS = {
         {"removal", "members"},
         {"state"},
         {"columns"},
+        {"worth"},
         {"training"},
         {"condensing", "editing", "refitting"},
         {"release"},

@@ -19,10 +19,9 @@ from ..claims.budget import Caps
 from ..numerics.losses.margins import Columnwise, Loss
 from ..numerics.objective.objective import Measurement, Objective
 from ..numerics.rows.stored import Rows
-from ..numerics.solvers.choice import chosen
 from .distances.reached import Reached
 from .settings import Settings
-from .state import State
+from .state import State, solver_of
 
 #: Beyond so many entries of Hessians "auto" holds none: the state of a model would not fit 2 GB.
 MOST_APART = 4 * 10**7
@@ -32,13 +31,13 @@ _TIERS = ("downdate", "chord", "refresh", "fit")
 
 def separable(settings: Settings, rows: Rows, loss: Loss) -> bool:
     """Whether the columns are solved one by one, each with a factored Hessian of its own."""
-    if loss.coupled or loss.columns == 1 or rows.sparse or settings.l1:
+    if not isinstance(loss, Columnwise) or loss.columns == 1 or rows.sparse or settings.l1:
         return False
     # Squares have one Hessian for all columns, other losses one each.
     numbers = rows.p**2 * (1 if loss.R == 0 else loss.columns)
     if settings.solver == "auto" and numbers > MOST_APART:
         return False
-    return chosen(settings.solver, rows.p) == "newton-cholesky"
+    return solver_of(settings, Columnwise(loss.each), rows) == "newton-cholesky"
 
 
 def column(objective: Objective, k: int) -> Objective:

@@ -12,12 +12,16 @@ from .._common.arrays import Array, Positions, Progress
 from ..claims.budget import Caps
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from ..linalg.diagonal import Diagonal
+from ..numerics.objective.curvature import Curvature
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.rows.weights import NO_ROWS, Weights
-from .columns import allotted, joined, together
-from .distances.carryover import MOST_REMOVED, Carryover
+from .columns import joined, together
+from .distances.carryover import MOST_REMOVED
 from .distances.gram import gram_of, regrouped
+from .distances.known import edited_measurement
+from .distances.matrix_free import without_pass
 from .distances.reached import Reached
 from .distances.ruler import Ruler
 from .members import Members
@@ -25,6 +29,7 @@ from .removal.carried import carried
 from .removal.chord import chord
 from .state import State, effective, goal_of, penalty_of, rescaled
 from .training import gauged, opened
+from .worth import refresh_price, shares_of, target_of
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
     target = math.nan if caps is None else caps.target
     if not len(edit.gone) and (caps is None or state.reached.distance <= target):
         return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
-    if any(part.carryover is None for part in state.columns):
+    if _nothing_to_step_with(state):
         crude = any(part.reached.quadratic is None for part in state.columns)
         return Foreseen("refresh" if crude else "chord", math.nan, target, None)
     after = _changed(state, edit, caps)[0] if len(edit.gone) else state
@@ -90,7 +95,7 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 
     ``since`` releases have been drawn since the oldest removal.
     """
-    if any(part.carryover is None for part in state.columns):
+    if _nothing_to_step_with(state):
         return 0
     for count in range(len(positions)):
         gone, reads = positions[count : count + 1], state.rows.reads
@@ -111,22 +116,32 @@ def worn(state: State, *, t: int) -> bool:
     """Whether a fresh Hessian would have paid for itself since the last."""
     caps = None if state.budget is None else state.budget.caps(t)
     priced = [
-        _refresh_price(s, s.carryover, _target(s, share)) for s, share in _shared(state, caps)
+        refresh_price(s, s.carryover, target_of(s, share)) for s, share in shares_of(state, caps)
     ]
     return sum(saved for _, saved in priced) >= sum(price for price, _ in priced)
 
 
+def _nothing_to_step_with(state: State) -> bool:
+    """Whether every removal passes over the retained rows."""
+    return any(part.carryover is None and part.known is None for part in state.columns)
+
+
 def _tried(state: State, caps: Caps | None) -> Foreseen:
     """Try the step without a pass from where the state's carryover stands, in every column."""
+    target = target_of(state, caps)
+    if state.carryover is None and not state.parts:
+        goal, W = goal_of(state.settings, caps), state.reached.W
+        distance, _ = without_pass(state.objective, state.gram, state.known, goal)
+        return Foreseen("downdate" if distance <= target else "refresh", distance, target, W)
     steps, distances, worth, trusted = [], [], True, True
-    for part, share in _shared(state, caps):
+    for part, share in shares_of(state, caps):
         assert part.carryover is not None
         W, distance = part.carryover.step(part.gram.geometry)
-        price, saved = _refresh_price(part, part.carryover, _target(part, share))
+        price, saved = refresh_price(part, part.carryover, target_of(part, share))
         steps.append(W)
         distances.append(distance)
         worth, trusted = worth and saved < price, trusted and part.carryover.removed < MOST_REMOVED
-    target, distance = _target(state, caps), together(distances)
+    distance = together(distances)
     tier = "downdate" if distance <= target else "chord" if worth else "refresh"
     return Foreseen(tier, distance, target, np.hstack(steps) if trusted else None)
 
@@ -183,7 +198,7 @@ def _changed_column(
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
     if beside is None and removed is not None and not isinstance(settings.class_weight, str):
-        was = regrouped(state.gram, removed, added, penalty)
+        was = regrouped(state.gram, objective.alpha, removed, added, penalty)
     model = None
     quadratic = state.reached.quadratic
     if carryover is None and quadratic is not None and penalty is None and not len(edit.new):
@@ -191,20 +206,29 @@ def _changed_column(
             model = quadratic.without(before, edit.gone)
         except np.linalg.LinAlgError:
             pass
+    known = state.known
+    if known is not None:
+        if removed is None or isinstance(settings.class_weight, str):
+            known = None
+        else:
+            known = edited_measurement(known, objective, W, removed, added, penalty)
     state = replace(
         state,
         members=edit.members,
         objective=objective,
         # The Gram matrix is that of every column.
-        gram=beside[1].gram if beside else gram_of(settings.mechanism, objective, caps, was, frame),
+        gram=beside[1].gram
+        if beside
+        else gram_of(settings.mechanism, objective, caps, was, frame, state.solver),
+        known=known,
         frame=frame,
         carryover=None,
     )
     if carryover is None or removed is None:
         return state, model
-    known = beside[1].carryover if beside else None
-    if beside and known and penalty is None and carryover.alike(beside[0].carryover):
-        return replace(state, carryover=carryover.beside(known, removed, added)), model
+    other = beside[1].carryover if beside else None
+    if beside and other and penalty is None and carryover.alike(beside[0].carryover):
+        return replace(state, carryover=carryover.beside(other, removed, added)), model
     return replace(state, carryover=carryover.edited(removed, added, penalty)), model
 
 
@@ -220,7 +244,9 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
         return state
     caps = state.budget.caps(t)
     if not (state.gram.drift <= caps.drift or state.gram.same_program):
-        gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame)
+        gram = gram_of(
+            state.settings.mechanism, state.objective, caps, None, state.frame, state.solver
+        )
         state = joined(state, [replace(s, gram=gram, carryover=None) for s in state.columns])
     elif state.reached.distance <= caps.target:
         return state
@@ -241,16 +267,22 @@ def rebased(state: State, *, t: int) -> State:
     if state.rows.sparse:
         # Nothing is ever downdated there.
         return state
-    c = state.gram.curvature
-    if np.array_equal(c.diagonal, np.diag(c.matrix)) and _fresh(state):
+    if isinstance(state.gram.known, Diagonal):
+        if not state.gram.edited and state.reached.tier != "downdate":
+            return state
+    elif _undowndated(state.gram.known) and _fresh(state):
         return state
     caps = None if state.budget is None else state.budget.caps(t)
-    gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame)
+    gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
     parts = [
-        _refreshed(replace(s, gram=gram), s.reached.W, share, None)
-        for s, share in _shared(state, caps)
+        _refreshed(replace(s, gram=gram, known=None), s.reached.W, share, None)
+        for s, share in shares_of(state, caps)
     ]
     return joined(state, parts)
+
+
+def _undowndated(c: Curvature) -> bool:
+    return np.array_equal(c.diagonal, np.diag(c.matrix))
 
 
 def _fresh(state: State) -> bool:
@@ -277,7 +309,7 @@ def _settled(
         return _settled_column(state, models[0], caps, progress)
     parts = _without_a_pass(state, caps)
     if not parts:
-        columns = zip(_shared(state, caps), models, strict=True)
+        columns = zip(shares_of(state, caps), models, strict=True)
         parts = [_settled_column(s, model, share, progress) for (s, share), model in columns]
     return joined(state, parts)
 
@@ -291,7 +323,7 @@ def _without_a_pass(state: State, caps: Caps | None) -> list[State]:
         W, distance = part.carryover.step(part.gram.geometry)
         reached = part.reached._replace(W=W, distance=distance, tier="downdate")
         parts.append(replace(part, reached=reached))
-    distance, target = together([part.reached.distance for part in parts]), _target(state, caps)
+    distance, target = together([part.reached.distance for part in parts]), target_of(state, caps)
     plan = f"without a pass {distance:.2g} against {target:.2g}"
     return [replace(part, plan=plan) for part in parts] if distance <= target else []
 
@@ -303,9 +335,13 @@ def _settled_column(
     gram, carryover, W = state.gram, state.carryover, state.reached.W
     if state.reached.quadratic is None:
         # Large problems and L1 penalties: every edit minimises afresh, from where it stands.
-        return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
-    target = _target(state, caps)
-    price, saved = _refresh_price(state, carryover, target)
+        plan = "no factor to step with"
+        if state.known is not None:
+            distance = _tried(state, caps).distance
+            plan = f"without a pass {distance:.2g} against {target_of(state, caps):.2g}; no factor"
+        return _refreshed(replace(state, plan=plan), W, caps, progress)
+    target = target_of(state, caps)
+    price, saved = refresh_price(state, carryover, target)
     plan = ""
     if carryover is not None:
         stepped, distance = carryover.step(gram.geometry)
@@ -334,36 +370,15 @@ def _settled_column(
     return _refreshed(state, W, caps, progress)
 
 
-def _shared(state: State, caps: Caps | None) -> list[tuple[State, Caps | None]]:
-    """Return the columns of a state and what each of them may use."""
-    columns = state.columns
-    return list(zip(columns, allotted(caps, len(columns), state.scale), strict=True))
-
-
-def _target(state: State, caps: Caps | None) -> float:
-    """Return the distance to reach from where the iterate stands."""
-    goal = goal_of(state.settings, caps)
-    return goal.distance * (state.gram.geometry.norm(state.reached.W) if goal.relative else 1.0)
-
-
-def _refresh_price(state: State, carryover: Carryover | None, target: float) -> tuple[int, float]:
-    """Return the passes that a fresh Hessian is worth and those that it would have saved by now.
-
-    Ski-rental rule: refresh once the passes spent since the last refresh cost as much as one. At
-    most twice the optimal number (Karlin, Manasse, Rudolph and Sleator 1988).
-    """
-    price = _passes_worth_a_refresh(state.objective)
-    if carryover is None:
-        return price, 0.0
-    return price, carryover.spent * (1.0 - 1.0 / max(carryover.capacity(target), 1.0))
-
-
 def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
     """Minimise afresh from W, the gauge renewed; from zero where that does not converge."""
     settings, goal = state.settings, goal_of(state.settings, caps)
 
     def found(W: Array) -> tuple[Objective, Reached, int]:
-        return gauged(settings, state.objective, state.gram, W, goal, state.solver, False, progress)
+        known = state.known if W is state.reached.W else None
+        return gauged(
+            settings, state.objective, state.gram, W, goal, state.solver, False, progress, known
+        )
 
     plan = state.plan
     try:
@@ -374,12 +389,3 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
         objective, reached, iterations = found(np.zeros_like(W))
     state = replace(state, objective=objective, reached=reached, iterations=iterations, plan=plan)
     return opened(state)
-
-
-def _passes_worth_a_refresh(objective: Objective) -> int:
-    """Gradient passes that cost as much arithmetic as one Hessian sweep and factorisation."""
-    p, K = objective.rows.p, objective.loss.columns
-    q, n = p * K, objective.rows.n
-    sweep = n * (p * p * K + (q * q if K > 1 else 0))
-    # A pass is memory-bound: about eight times slower an operation than a matrix product.
-    return int(np.clip((sweep + 4 * q**3) / (8 * 6 * n * q), 3, 30))

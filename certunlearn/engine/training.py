@@ -18,17 +18,17 @@ from ..numerics.losses.pointwise import Squared
 from ..numerics.objective.objective import Objective, flat, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
-from ..numerics.solvers.choice import chosen
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
 from .distances.carryover import Carryover
 from .distances.gram import Gram, gram_of
+from .distances.known import Known
 from .distances.reached import Goal, Reached
 from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
 from .settings import Settings, budget_of
-from .state import State, effective, goal_of, penalty_of, scale_of
+from .state import State, effective, goal_of, penalty_of, scale_of, solver_of
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5
@@ -67,7 +67,7 @@ def solved(
     loss = loss_of(settings, rows, len(classes))
     K, table = loss.columns, None
     apart = separable(settings, rows, loss)
-    solver = chosen(settings.solver, rows.p * (1 if apart else K), sparse=rows.sparse)
+    solver = "newton-cholesky" if apart else solver_of(settings, loss, rows)
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
@@ -78,7 +78,7 @@ def solved(
     scale = scale_of(settings, loss, members, rows.p, alpha)
     budget = budget_of(settings, rows.p * K, scale)
     caps = None if budget is None else budget.caps(t)
-    gram = gram_of(settings.mechanism, objective, caps, None, frame)
+    gram = gram_of(settings.mechanism, objective, caps, None, frame, solver)
     W = _start(objective, gram.geometry.known, before if warm else None, classes, frame)
     # Every column has a goal of its own, of which all together make the one.
     columns = [column(objective, k) for k in range(K)] if apart else [objective]
@@ -90,7 +90,7 @@ def solved(
         # The curvature of squares is the same in every column.
         model = parts[0].reached.quadratic if parts and loss.R == 0 else None
         each, reached, steps = gauged(
-            settings, each, gram, start, goal, solver, before is None, progress, model
+            settings, each, gram, start, goal, solver, before is None, progress, model=model
         )
         state = State(settings, rows, members, classes, each, gram, budget, reached, steps)
         state = replace(state, scale=scale, frame=frame)
@@ -131,7 +131,7 @@ def _start(
         squares = replace(objective, loss=squared)
         if isinstance(gram, Diagonal):
             # No factor solves this at once; a few steps get as near as a start needs.
-            return newton_cg(squares, W, gram, lambda *_: False, max_iter=_STEPS_TO_START).W
+            return newton_cg(squares, W, gram, lambda *_: math.inf, max_iter=_STEPS_TO_START).W
         # G counts every row kappa times.
         return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
     if rows.intercept:
@@ -161,16 +161,22 @@ def gauged(
     solver: str,
     fit: bool,
     progress: Progress,
+    known: Known | None = None,
     model: QuadraticModel | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 
-    ``model`` is one of the curvature to begin with, where there is one.
+    What is ``known`` at W holds for the gauge there is; ``model`` is one of the curvature to begin
+    with.
     """
     # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
     dense = solver == "newton-cholesky" and objective.l1 is None
     for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
-        gauge = gauge_weights(objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere)
+        gauge = objective.gauge
+        if known is None:
+            gauge = gauge_weights(
+                objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere
+            )
         gauged, start, near = replace(objective, gauge=gauge), model, W
         if dense and model is None and not W.any():
             start = _model_at_zero(gauged, gram, W)
@@ -186,6 +192,7 @@ def gauged(
                 max_iter=settings.max_iter,
                 fit=fit,
                 model=start,
+                known=known,
                 progress=progress,
             )
             break
@@ -211,16 +218,20 @@ def opened(state: State, beside: State | None = None) -> State:
 
     ``beside`` is another column of the same rows, whose carryover is open.
     """
-    if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
+    reached, known = state.reached, None
+    if reached.quadratic is None and state.objective.l1 is None:
+        known = Known(reached.measurement, reached.shift)
+    state = replace(state, known=known)
+    if isinstance(state.settings.class_weight, str) or reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
         return replace(state, carryover=None)
-    known, in_gram = None if beside is None else beside.carryover, None
-    if known is not None:
-        in_gram = known.now.in_gram
-        if known.origin.factor is state.reached.quadratic.factor:
-            m, W = state.reached.measurement, state.reached.measured
-            own = known.of_column(W, flat(m.gradient), flat(m.allowance), m.moved)
+    other, in_gram = None if beside is None else beside.carryover, None
+    if other is not None:
+        in_gram = other.now.in_gram
+        if other.origin.factor is reached.quadratic.factor:
+            m = reached.measurement
+            own = other.of_column(reached.measured, flat(m.gradient), flat(m.allowance), m.moved)
             return replace(state, carryover=own)
     carryover = Carryover.opened(state.objective, state.gram.geometry, state.reached, in_gram)
     return replace(state, carryover=carryover)
