@@ -7,6 +7,7 @@ from . import (
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
@@ -16,6 +17,7 @@ from . import (
     sparse,
     utility,
     views,
+    wide_removal,
 )
 
 MODULES = (
@@ -24,6 +26,7 @@ MODULES = (
     latency,
     sequence,
     biased,
+    guo,
     views,
     folds,
     memory,
@@ -32,6 +35,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    wide_removal,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
