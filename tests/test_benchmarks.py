@@ -10,6 +10,7 @@ from tests.benchmarks import (
     __main__,
     biased,
     data,
+    first_fit,
     fit,
     folds,
     gpu,
@@ -23,6 +24,7 @@ from tests.benchmarks import (
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
     wide_removal,
@@ -47,6 +49,18 @@ def test_fit(tmp_path):
     assert rows[0]["mean gradient, ours"] <= 1e-8 and rows[0]["theirs"] <= 1e-8
     ratios = rows[0]["ours over newton-cholesky"]
     assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
+
+
+def test_sums(tmp_path):
+    (rows,) = contents(sums, tmp_path).values()
+    assert [row["classes"] for row in rows] == [2, 3]
+    assert all(row["gram over syrk"]["min"] > 0 for row in rows)
+
+
+@pytest.mark.long
+def test_first_fit(tmp_path):
+    (rows,) = contents(first_fit, tmp_path).values()
+    assert rows[0]["JAX is imported"] == "no" and rows[0]["a further fit"] > 0
 
 
 def test_biased(tmp_path):

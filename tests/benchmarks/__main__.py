@@ -4,6 +4,7 @@ import argparse
 
 from . import (
     biased,
+    first_fit,
     fit,
     folds,
     gpu,
@@ -15,12 +16,15 @@ from . import (
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
     wide_removal,
 )
 
 MODULES = (
+    sums,
+    first_fit,
     fit,
     removal,
     latency,
