@@ -55,6 +55,8 @@ FLOORS = {
         {"distances", "settings", "request_count"},
         {"removal", "members"},
         {"state"},
+        {"columns"},
+        {"worth"},
         {"training"},
         {"condensing", "editing", "refitting"},
         {"release"},

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
+from scipy.special import expit, log_expit, logsumexp
 
 from .._common.arrays import AnyArray
 from ..numerics.losses.margins import Columnwise, Loss, Softmax
@@ -187,5 +187,8 @@ def standing(loss: Loss, Z: Array, y: AnyArray) -> Array:
     own = np.arange(Z.shape[1]) == y[:, None]
     if not has_odds(loss):
         return np.asarray(Z[own])
+    if not loss.coupled:
+        # One-vs-rest: probabilities are those of each class against the others, over their sum.
+        Z = log_expit(Z)
     rest: Array = Z[own] - logsumexp(np.where(own, -np.inf, Z), axis=1)
     return rest
