@@ -10,18 +10,22 @@ from tests.benchmarks import (
     __main__,
     biased,
     data,
+    first_fit,
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
     peers,
     removal,
     report,
+    scaled,
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
     wide_removal,
@@ -48,6 +52,26 @@ def test_fit(tmp_path):
     assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
 
 
+def test_sums(tmp_path):
+    (rows,) = contents(sums, tmp_path).values()
+    assert [row["classes"] for row in rows] == [2, 3]
+    assert all(row["gram over syrk"]["min"] > 0 for row in rows)
+
+
+@pytest.mark.long
+def test_first_fit(tmp_path):
+    (rows,) = contents(first_fit, tmp_path).values()
+    assert rows[0]["JAX is imported"] == "no" and rows[0]["a further fit"] > 0
+
+
+@pytest.mark.long
+def test_scaled(tmp_path):
+    (rows,) = contents(scaled, tmp_path).values()
+    assert [row["steps"] for row in rows] == list(scaled.STEPS)
+    for row in rows:
+        assert row["our fit over theirs"]["min"] > 0 and row["theirs over one row"]["min"] > 0
+
+
 def test_biased(tmp_path):
     singly, at_once = contents(biased, tmp_path).values()
     kinds = ["random", "cluster", "one site", "most influential"]
@@ -56,6 +80,16 @@ def test_biased(tmp_path):
         assert sum(r[t] for t in biased.TIERS) + r["refused"] == r["requests"] == 30
         assert r["bound over truth"]["min"] >= 1
     assert all(r["tier"] == "refused" or r["bound over truth"] >= 1 for r in at_once)
+
+
+def test_guo(tmp_path):
+    theirs, ours = contents(guo, tmp_path).values()
+    cell = {(r["lambda"], r["sigma"]): r for r in theirs}
+    # The directions of the paper's figure.
+    supported = {k: r["removals supported"] for k, r in cell.items()}
+    assert supported[1e-3, 1.0] < supported[1e-2, 1.0] < supported[1e-2, 10.0]
+    assert cell[1e-2, 1.0]["test accuracy"] >= cell[1e-2, 10.0]["test accuracy"] - 0.02
+    assert all(r["epsilon of the last"] == 1.0 and r["removals made"] == 5 for r in ours)
 
 
 def test_views(tmp_path):

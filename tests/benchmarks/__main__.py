@@ -4,27 +4,34 @@ import argparse
 
 from . import (
     biased,
+    first_fit,
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
     removal,
+    scaled,
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
     wide_removal,
 )
 
 MODULES = (
+    sums,
+    first_fit,
     fit,
     removal,
     latency,
     sequence,
     biased,
+    guo,
     views,
     folds,
     memory,
@@ -34,6 +41,7 @@ MODULES = (
     sparse,
     utility,
     wide_removal,
+    scaled,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..._common.arrays import Array
 from ..losses.namespace import Namespace, Values
 
+NUMPY = cast("Namespace[Array]", np)
 Sums = tuple[Array, ...]
 #: What a kernel is given beside a block.
 Argument = Array | NDArray[np.int64] | float | None
@@ -33,7 +34,9 @@ class Block(Protocol[Values]):
     def weight(self) -> Values: ...
 
     def labels(self, table: Values | None) -> Values:
-        """Labels (m,) or (m, K); where codes have a ``table``, the column each stands for."""
+        """Labels (m,) or (m, K): of codes what they stand for in ``table``; of targets the one that
+        it is the indicator of.  All as they are without one.
+        """
 
     def margins(self, W: Values) -> Values:
         """X W of W (p, K), shape (m, K)."""
@@ -62,7 +65,20 @@ class Kernel(Protocol):
 
     It is hashed where it is compiled: what it holds is what its code depends on.  Arrays come as
     arguments.
+
+    Attributes
+    ----------
+    columns : int
+        Columns of the margins it works on.
+    quadratic : bool
+        Whether it multiplies rows with rows, and costs n p^2.
     """
+
+    @property
+    def columns(self) -> int: ...
+
+    @property
+    def quadratic(self) -> bool: ...
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         """The sum over no rows of p coordinates."""
@@ -83,6 +99,12 @@ class Added:
     """How most sums join: by addition, the last ``maxima`` of them by the larger one."""
 
     maxima = 0
+    quadratic = False
+
+    @property
+    def columns(self) -> int:
+        """Columns of the margins it works on."""
+        return 1
 
     def join(
         self, xp: Namespace[Values], a: tuple[Values, ...], b: tuple[Values, ...], /
@@ -120,7 +142,10 @@ class DenseBlock(Generic[Values]):
         return type(self)(self.xp, X, self.y, self.weight)
 
     def labels(self, table: Values | None) -> Values:
-        return self.y if table is None else self.xp.take(table, self.y)
+        if table is None:
+            return self.y
+        # Of finite targets only the one that is multiplied by 1 counts.
+        return self.y @ table if self.y.ndim == 2 else self.xp.take(table, self.y)
 
     def margins(self, W: Values) -> Values:
         # One column as dot products of rows, which are twice as fast.
@@ -162,9 +187,8 @@ def folded(
     kernel: Kernel, blocks: Iterable[Block[Array]], p: int, args: tuple[Argument, ...]
 ) -> Sums:
     """Fold a kernel over blocks on the host, one after the other."""
-    xp = cast("Namespace[Array]", np)
-    out: Sums = kernel.start(xp, p)
+    out: Sums = kernel.start(NUMPY, p)
     with np.errstate(all="ignore"):
         for block in blocks:
-            out = kernel.join(xp, out, kernel(xp, block, *args))
+            out = kernel.join(NUMPY, out, kernel(NUMPY, block, *args))
     return tuple(np.asarray(a) for a in out)
