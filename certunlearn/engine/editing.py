@@ -11,6 +11,7 @@ import numpy as np
 from .._common.arrays import Array, Positions, Progress
 from .._common.rounding import UNIT_ROUNDOFF
 from ..claims.budget import Caps
+from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..numerics.objective.contribution import Contribution
 from ..numerics.objective.curvature import within, without
@@ -24,7 +25,7 @@ from .distances.ruler import Ruler
 from .members import Members
 from .removal.carried import carried
 from .removal.chord import chord
-from .state import State, effective, goal_of, rescaled
+from .state import State, effective, goal_of, penalty_of, rescaled
 from .training import gauged, opened
 
 
@@ -40,11 +41,14 @@ class Edit:
         Positions of rows that go; all have positive weight before.
     new : ndarray of int
         Positions of rows that come; all have positive weight afterwards.
+    frame : Frame, optional
+        In which the rows are held, for the training set afterwards; by default as it was.
     """
 
     members: Members
     gone: Positions
     new: Positions
+    frame: Frame | None = None
 
 
 class Foreseen(NamedTuple):
@@ -147,10 +151,11 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
 def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, QuadraticModel | None]:
     """Change the training set and all sums over it, and leave the iterate where it is."""
     settings, before, carryover = state.settings, state.objective, state.carryover
-    alpha = settings.penalty(state.rows.p, edit.members.mass)
+    frame = state.frame if edit.frame is None else edit.frame
+    alpha = penalty_of(settings, frame, state.rows.p, edit.members.mass)
     l1 = settings.lasso(state.rows.p, edit.members.mass)
     objective = replace(before, weights=_weights(state, edit), alpha=alpha, l1=l1)
-    penalty = alpha - before.alpha if settings.per_weight else None
+    penalty = alpha - before.alpha if settings.per_weight or frame is not state.frame else None
     W = state.reached.W
     at, ref = (W, W) if carryover is None else (carryover.base, carryover.origin.W)
     removed = added = was = None
@@ -171,7 +176,8 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         state,
         members=edit.members,
         objective=objective,
-        gram=gram_of(settings.mechanism, objective, caps, was),
+        gram=gram_of(settings.mechanism, objective, caps, was, frame),
+        frame=frame,
         carryover=None
         if carryover is None or removed is None
         else carryover.edited(removed, added, penalty),
@@ -191,7 +197,7 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
         return state
     caps = state.budget.caps(t)
     if not (state.gram.drift <= caps.drift or state.gram.same_program):
-        gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+        gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame)
         state = replace(state, gram=gram, carryover=None)
     elif state.reached.distance <= caps.target:
         return state
@@ -216,7 +222,7 @@ def rebased(state: State, *, t: int) -> State:
     if np.array_equal(c.diagonal, np.diag(c.matrix)) and _fresh(state):
         return state
     caps = None if state.budget is None else state.budget.caps(t)
-    gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+    gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame)
     return _refreshed(replace(state, gram=gram), state.reached.W, caps, None)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array
 from ..claims.budget import Budget, Caps
+from ..claims.frame import Frame
 from ..exceptions import AssumptionError
 from ..numerics.losses.margins import Loss
 from ..numerics.objective.objective import Objective
@@ -54,6 +56,8 @@ class State:
         Why the tier that reached the iterate was chosen.
     scale : tuple of float
         Unit of the noise of each column, or of all; sigma of the budget is that of the smallest.
+    frame : Frame or None
+        In which the rows are held; None where that is the model's own.
     """
 
     settings: Settings
@@ -68,6 +72,7 @@ class State:
     carryover: Carryover | None = None
     plan: str = "trained afresh"
     scale: tuple[float, ...] = (1.0,)
+    frame: Frame | None = None
 
     @property
     def solver(self) -> str:
@@ -79,6 +84,12 @@ class State:
     def sample_weight(self) -> Array:
         """Sample weights of all rows in the store, shape (n,)."""
         return self.members.weights.array
+
+
+def penalty_of(settings: Settings, frame: Frame | None, p: int, mass: Fraction | None) -> Array:
+    """Return the L2 penalty of each coordinate of the rows as they are held, (p,)."""
+    alpha = settings.penalty(p, mass)
+    return alpha if frame is None else frame.penalty(alpha)
 
 
 def effective(settings: Settings, rows: Rows, members: Members) -> Weights:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array, Progress
+from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
@@ -26,7 +27,7 @@ from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
 from .settings import Settings, budget_of
-from .state import State, effective, goal_of, scale_of
+from .state import State, effective, goal_of, penalty_of, scale_of
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5
@@ -40,6 +41,7 @@ def solved(
     before: State | None = None,
     warm: bool = True,
     t: int = 1,
+    frame: Frame | None = None,
     progress: Progress = None,
 ) -> State:
     """Solve for the training set: a fit, or a refresh after a class has come or gone.
@@ -52,6 +54,8 @@ def solved(
         Whether to start from where that stands.
     t : int
         Which release since the oldest removal this is for.
+    frame : Frame, optional
+        In which the rows are held.
 
     Raises
     ------
@@ -65,21 +69,21 @@ def solved(
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
-    alpha = settings.penalty(rows.p, members.mass)
+    alpha = penalty_of(settings, frame, rows.p, members.mass)
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
     scale = scale_of(settings, loss, members, rows.p, alpha)
     budget = budget_of(settings, rows.p * K, scale)
     caps = None if budget is None else budget.caps(t)
-    gram = gram_of(settings.mechanism, objective, caps, None)
-    W = _start(objective, gram.geometry.known, before if warm else None, classes)
+    gram = gram_of(settings.mechanism, objective, caps, None, frame)
+    W = _start(objective, gram.geometry.known, before if warm else None, classes, frame)
     goal = goal_of(settings, caps, fit=before is None)
     objective, reached, iterations = gauged(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
-    return opened(replace(state, scale=scale))
+    return opened(replace(state, scale=scale, frame=frame))
 
 
 def _start(
@@ -87,6 +91,7 @@ def _start(
     gram: Factor | Diagonal,
     before: State | None,
     classes: NDArray[np.int64],
+    frame: Frame | None = None,
 ) -> Array:
     """Return where to start: where another state stands, if that is known; else afresh.
 
@@ -95,10 +100,14 @@ def _start(
     """
     rows, loss = objective.rows, objective.loss
     if before is not None and len(before.reached.W) == rows.p:
+        W = before.reached.W
+        if before.frame is not frame:
+            W = W if before.frame is None else before.frame.released(W)
+            W = W if frame is None else frame.inside(W)
         if np.array_equal(classes, before.classes):
-            return before.reached.W
+            return W
         if loss.columns > 1 and np.isin(classes, before.classes).all():
-            W = before.reached.W[:, np.isin(before.classes, classes)]
+            W = W[:, np.isin(before.classes, classes)]
             return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
     W = np.zeros((rows.p, loss.columns))
     if loss.R == 0 or (rows.classed and loss.R <= 1):

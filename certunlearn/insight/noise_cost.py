@@ -90,12 +90,13 @@ def measured(
     """
     # Minimum norm knows isotropic noise alone.
     colour = model.gram.geometry.noise if hasattr(model, "gram") else _as_it_is
-    parts = model.settings, model.scale, colour
-    released = [drawn(model.W, *parts, _APART - k) for k in range(draws)]
-    scores, known = [score(W) for W in released], margins(model.W)
+    parts, frame = (model.settings, model.scale, colour), getattr(model, "frame", None)
+    released = [drawn(model.W, *parts, _APART - k, frame) for k in range(draws)]
+    exact = model.W if frame is None else frame.released(model.W)
+    scores, known = [score(W) for W in released], margins(exact)
     moved = [float(np.mean((margins(W) - known) ** 2)) for W in released]
     return NoiseCost(
-        score(model.W),
+        score(exact),
         float(np.mean(scores)),
         float(np.std(scores)),
         math.sqrt(np.mean(moved)),
@@ -141,6 +142,8 @@ def _share(model: Model) -> float:
 def _summed(model: Model) -> tuple[float, float]:
     """Return the sums over rows of unit noise's variance and of released margins about the mean."""
     R, geometry, alpha = model.released, model.gram.geometry, model.objective.alpha
+    if model.frame is not None:
+        R = model.frame.inside(R)
     # kappa sum s x x', from which a common factor cancels.
     data = model.gram.curvature.matrix - np.diag(alpha)
     margins = data @ R

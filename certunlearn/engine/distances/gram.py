@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...claims.budget import Caps
+from ...claims.frame import Frame
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError, NotCertifiedError
 from ...linalg.cholesky import Factor, downdated, factorise
@@ -83,7 +84,13 @@ class Downdated(NamedTuple):
         yield factorise(c.matrix, c.diagonal, c.error)
 
 
-def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downdated | None) -> Gram:
+def gram_of(
+    mechanism: str,
+    objective: Objective,
+    caps: Caps | None,
+    was: Downdated | None,
+    frame: Frame | None = None,
+) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
 
     Bounds on a downdated factor refer to the factor before, as long as its drift, so bounded, is
@@ -105,7 +112,7 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downda
     if was is not None:
         try:
             for factor in was.factors():
-                geometry = Geometry(mechanism, factor)
+                geometry = Geometry(mechanism, factor, frame)
                 drift = geometry.drift(objective.gram_error)
                 if math.isfinite(factor.spread) and drift <= most:
                     return Gram(was.curvature, geometry, False, drift)
@@ -113,7 +120,7 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downda
             pass
     alone = _alone(objective)
     fresh = alone.gram()
-    afresh = Geometry(mechanism, _factor(alone, fresh))
+    afresh = Geometry(mechanism, _factor(alone, fresh), frame)
     drift = afresh.drift(alone.gram_error)
     return Gram(fresh, afresh, not drift <= most, drift)
 
