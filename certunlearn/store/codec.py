@@ -6,6 +6,7 @@ from typing import Any
 
 from ..estimators.base.verbs import UnlearningEstimator
 from ..pipeline import ForgettingPipeline
+from ..requests.asked import Asked
 from ..requests.row_names import RowNames
 from . import objects
 from .log import Json
@@ -37,6 +38,19 @@ def rows_of(model: Model) -> int:
     return _names(model).n
 
 
+def still_there(model: Model, named: dict[str, Any]) -> int:
+    """Return how many rows of those named are in the training set.
+
+    Raises
+    ------
+    RowError, UnknownRowError, AmbiguousRowError
+        If names mean nothing to the model.
+    """
+    head, names = _head(model), _names(model)
+    positions = names.known(Asked(**named))
+    return int((~head._model.forgotten[names.store(positions)]).sum())
+
+
 def relearned(model: Model, X: Any, row_ids: Any) -> int:
     """Return how many of new rows have identifiers of forgotten ones."""
     labels = _names(model).labels
@@ -46,6 +60,9 @@ def relearned(model: Model, X: Any, row_ids: Any) -> int:
     return sum(bool(labels.gone(label)) for label in ids)
 
 
+def _head(model: Model) -> UnlearningEstimator:
+    return model.head if isinstance(model, ForgettingPipeline) else model
+
+
 def _names(model: Model) -> RowNames:
-    head = model.head if isinstance(model, ForgettingPipeline) else model
-    return head._names
+    return _head(model)._names

@@ -3,6 +3,7 @@
 import argparse
 
 from . import (
+    durable,
     fit,
     folds,
     gpu,
@@ -30,6 +31,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    durable,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
