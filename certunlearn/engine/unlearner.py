@@ -349,7 +349,10 @@ def rebased(model: Model) -> Model:
         If the distance cannot be shown; wait for a request that makes a pass.
     """
     with numerics(model.W.size):
+        model.rows.forget_maxima()
         state = rebased_state(model.state, t=model.requests.since_removal)
+        # A pickle does not hold them: whoever goes on from here measures as its reader does.
+        model.rows.forget_maxima()
     return replace(model, **_values(state))
 
 

@@ -28,12 +28,13 @@ from ._framed import recognised
 from ._plan import Kept
 from ._predict import DensePredictions
 from ._verbs import Verbs
+from ._written import Written
 from .steps import Declared, Verdict, fitted_through, is_nothing, surveyed
 
 _ELSE = "whatever else was fitted on the removed rows"
 
 
-class ForgettingPipeline(Verbs, DensePredictions):
+class ForgettingPipeline(Verbs, Written, DensePredictions):
     """A scikit-learn Pipeline whose steps forget together with the model at its end.
 
     A scaler, an encoder or a vocabulary remembers the rows it was fitted on as well as any model
