@@ -144,7 +144,8 @@ def fit(
     with numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
         weight = np.array(sample_weight, dtype=np.float64)
-        settings = replace(settings, mechanism=mechanism_for(settings.mechanism, rows))
+        mechanism = mechanism_for(settings.mechanism, rows, framed=frame is not None)
+        settings = replace(settings, mechanism=mechanism)
         members = Members.of(settings, rows, weight)
         state = solved(settings, rows, members, frame=frame, progress=progress)
         return _released(state, RequestCount(), clock, 0)
