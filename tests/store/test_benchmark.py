@@ -8,6 +8,7 @@ from certunlearn.store import ModelStore, shards
 from tests.benchmarks import durable, kills
 
 
+@pytest.mark.long
 def test_durable(tmp_path):
     durable.main(small=True, out=tmp_path)
     tables = json.loads((tmp_path / "durable.json").read_text())["tables"]
