@@ -5,9 +5,11 @@ import argparse
 from . import (
     biased,
     durable,
+    first_fit,
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
@@ -15,16 +17,21 @@ from . import (
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
+    wide_removal,
 )
 
 MODULES = (
+    sums,
+    first_fit,
     fit,
     removal,
     latency,
     sequence,
     biased,
+    guo,
     views,
     folds,
     memory,
@@ -33,6 +40,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    wide_removal,
     durable,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
