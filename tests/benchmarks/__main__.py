@@ -14,6 +14,7 @@ from . import (
     matrix_free,
     memory,
     removal,
+    scaled,
     sequence,
     softmax,
     sparse,
@@ -41,6 +42,7 @@ MODULES = (
     sparse,
     utility,
     wide_removal,
+    scaled,
     durable,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
