@@ -124,6 +124,7 @@ def _proofs(commands: Any) -> None:
     verify.add_argument("--head", type=Path, metavar="NOTE", help="a head that you have kept")
     verify.add_argument("--bundle", type=Path, help="a predictor that you were given")
     verify.add_argument("--store", type=Path, metavar="DIR", help="as the owner: with the ledger")
+    verify.add_argument("--id", action="append", metavar="X", help="must be gone from the store")
     _answering(verify, durable.verify)
     keys = commands.add_parser("keys", help="keys that sign")
     new = keys.add_subparsers(dest="part", required=True).add_parser(

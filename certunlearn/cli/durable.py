@@ -267,7 +267,9 @@ def verify(given: argparse.Namespace) -> Said:
     seen = verify_receipt(envelope, given.key, head=older, bundle=given.bundle)
     if given.store is not None:
         with ModelStore.open(given.store) as store:
-            store.verify(envelope, given.key)
+            store.verify(envelope, given.key, **({"row_ids": given.id} if given.id else {}))
+    elif given.id:
+        raise ValueError("whether a row is gone only the owner can see: give --store too")
     values = {
         "verified": True,
         "reference": seen.reference,

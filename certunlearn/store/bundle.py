@@ -22,7 +22,7 @@ from .._version import __version__
 from ..claims.certificate import Certificate
 from ..claims.fingerprint import fingerprint, weights_of
 from ..exceptions import StoreDamagedError, StoreError, VerificationError
-from . import objects
+from .codec import put_together, taken_apart
 from .envelope import opened, sealed, statement
 from .files import synced
 from .keys import P256, Signer, Verifier, needed
@@ -59,7 +59,7 @@ def write_bundle(
         If there is something at ``to``, the predictor holds something that cannot be written, or
         the key is of another kind.
     """
-    to, arrays = Path(to), objects.Arrays()
+    to, state = Path(to), taken_apart(predictor)
     if to.exists():
         raise StoreError(f"{to} is there already: export to a new place")
     signer = None if key is None else Signer.of(key)
@@ -73,12 +73,12 @@ def write_bundle(
         "version": VERSION,
         "library": f"certunlearn {__version__}",
         "certificate": None if certificate is None else json.loads(certificate.public().to_json()),
-        "predictor": objects.written(predictor, arrays, "predictor"),
+        "predictor": state.values,
     }
     draft = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         draft.mkdir(parents=True)
-        needed("safetensors.numpy").save_file(arrays, draft / ARRAYS)
+        needed("safetensors.numpy").save_file(state.arrays, draft / ARRAYS)
         (draft / REST).write_text(json.dumps(said, indent=1, allow_nan=False) + "\n")
         if signer is not None:
             signed = json.dumps(_signed(draft, to.name, signer), indent=1)
@@ -131,7 +131,7 @@ def load_predictor(path: str | Path, *, key: Verifier | str | Path | bytes | Non
         raise StoreError(f"{path} is no bundle of a predictor: {error}") from error
     except needed("safetensors").SafetensorError as error:
         raise StoreDamagedError(f"{path / ARRAYS} is not as it was written: {error}") from error
-    predictor = objects.read(said.get("predictor"), arrays)
+    predictor = put_together(arrays, said.get("predictor"))
     values = said.get("certificate")
     try:
         certificate = None if values is None else Certificate.from_json(json.dumps(values))
@@ -148,7 +148,7 @@ def load_predictor(path: str | Path, *, key: Verifier | str | Path | bytes | Non
 def weights_digest(path: str | Path) -> str:
     """Return the SHA-256 of a bundle's weights, whatever its certificate says."""
     said, arrays = _rest(Path(path)), needed("safetensors.numpy").load_file(Path(path) / ARRAYS)
-    return fingerprint(weights_of(objects.read(said.get("predictor"), arrays)))
+    return fingerprint(weights_of(put_together(arrays, said.get("predictor"))))
 
 
 def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:

@@ -4,37 +4,80 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._common.arrays import Positions
+from .._common.plain import FittedState, read, written
 from ..estimators.base.verbs import UnlearningEstimator
+from ..exceptions import StateError, StoreDamagedError, StoreError
 from ..pipeline import ForgettingPipeline
+from ..requests.asked import Asked
 from ..requests.row_names import RowNames
-from . import objects
-from .log import Json
-from .objects import Arrays
+from .shards import Arrays
 
 Model = UnlearningEstimator | ForgettingPipeline
+_WAY_OUT = (
+    "leave the step out, use one of scikit-learn's own without functions in it, or apply it before "
+    "fit"
+)
 
 
-def state_of(model: Model) -> tuple[Arrays, Json]:
-    """Return a model as arrays and plain values.
+def state_of(model: Model) -> FittedState:
+    """Return a model as plain arrays and values.
 
     Raises
     ------
     StoreError
-        If a step cannot be written; the message names it.
+        If a step or a parameter cannot be written; the message names it.
     """
-    arrays: Arrays = {}
-    return arrays, {"model": objects.written(model, arrays)}
+    try:
+        return model.to_state()
+    except StateError as error:
+        raise StoreError(f"{error}: {_WAY_OUT}") from error
 
 
-def model_of(arrays: Arrays, values: Json) -> Model:
-    """Return the model that `state_of` took apart."""
-    model: Model = objects.read(values["model"], arrays, ours=True)
-    return model
+def taken_apart(predictor: object) -> FittedState:
+    """Return a predictor of scikit-learn as plain arrays and values.
+
+    Raises
+    ------
+    StoreError
+        As `state_of`.
+    """
+    try:
+        return written(predictor)
+    except StateError as error:
+        raise StoreError(f"{error}: {_WAY_OUT}") from error
+
+
+def put_together(arrays: Arrays, values: Any) -> Any:
+    """Return the model or predictor that was taken apart; nothing of it is run.
+
+    Raises
+    ------
+    StoreDamagedError
+        If it is nothing of the kind, or another version has written it.
+    """
+    try:
+        return read(FittedState(arrays, values))
+    except StateError as error:
+        raise StoreDamagedError(f"not as it was written: {error}") from error
 
 
 def rows_of(model: Model) -> int:
     """Return how many rows there are or have been: their numbers are smaller."""
     return _names(model).n
+
+
+def still_there(model: Model, named: dict[str, Any]) -> int:
+    """Return how many rows of those named are in the training set.
+
+    Raises
+    ------
+    RowError, UnknownRowError, AmbiguousRowError
+        If names mean nothing to the model.
+    """
+    names = _names(model)
+    positions: Positions = names.known(Asked(**named))
+    return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
 
 
 def relearned(model: Model, X: Any, row_ids: Any) -> int:
@@ -46,6 +89,9 @@ def relearned(model: Model, X: Any, row_ids: Any) -> int:
     return sum(bool(labels.gone(label)) for label in ids)
 
 
+def _head(model: Model) -> UnlearningEstimator:
+    return model.head if isinstance(model, ForgettingPipeline) else model
+
+
 def _names(model: Model) -> RowNames:
-    head = model.head if isinstance(model, ForgettingPipeline) else model
-    return head._names
+    return _head(model)._names

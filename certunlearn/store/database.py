@@ -99,11 +99,13 @@ class Database:
         path = Path(path)
         if not path.exists():
             raise StoreError(f"there is no ledger at {path}")
-        _unchanged(path)
+        known = _unchanged(path)
         ledger = cls(path, _connected(path, writes=mode == "w"), clock)
         try:
             with _told(path):
-                ledger._check(path)
+                ledger._check_schema()
+                if not known:
+                    ledger.check()
                 if mode == "w":
                     # What follows changes the file: its digest is written again on closing.
                     _digest_path(path).unlink(missing_ok=True)
@@ -113,17 +115,29 @@ class Database:
             raise
         return ledger
 
-    def _check(self, path: Path) -> None:
+    def _check_schema(self) -> None:
         version = int(self.fact("schema"))
         if version > VERSION:
             raise StoreError(
-                f"{path} has schema {version}, this version of certunlearn knows {VERSION}: "
+                f"{self.path} has schema {version}, this version of certunlearn knows {VERSION}: "
                 "upgrade certunlearn; nothing was changed"
             )
-        said = self._database.execute("PRAGMA integrity_check").fetchone()[0]
-        fault = self.log.faults() if said == "ok" else said
+
+    def check(self) -> None:
+        """Read all of the file: its pages, every commitment, and the tree over the entries.
+
+        Opening does so where the process before did not close the file in good order.
+
+        Raises
+        ------
+        StoreDamagedError
+            If something is not as it was written.
+        """
+        with _told(self.path):
+            said = self._database.execute("PRAGMA integrity_check").fetchone()[0]
+            fault = self.log.faults() if said == "ok" else said
         if fault is not None:
-            raise StoreDamagedError(f"{path}: {fault}; restore it from a backup")
+            raise StoreDamagedError(f"{self.path}: {fault}; restore it from a backup")
 
     def fact(self, name: str) -> str:
         """Return a fact of the model, such as its origin."""
@@ -238,20 +252,30 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _unchanged(path: Path) -> None:
-    """Compare a ledger that was closed in good order with the digest beside it."""
+def _unchanged(path: Path) -> bool:
+    """Whether a ledger is as it was closed; False where that was not done in good order.
+
+    Raises
+    ------
+    StoreDamagedError
+        If the digest beside it is that of another file.
+    """
     try:
         said = _digest_path(path).read_text()
     except FileNotFoundError:
-        return
+        return False
     except UnicodeDecodeError:
         said = ""
+    wal = Path(f"{path}-wal")
+    # What readers leave of a log is empty.
+    same = said == _digest(path) and not (wal.exists() and wal.stat().st_size)
     # A writer that has opened it meanwhile takes the digest away first.
-    if said != _digest(path) and _digest_path(path).exists():
+    if not same and _digest_path(path).exists():
         raise StoreDamagedError(
             f"{path} is not as it was when it was closed: somebody has changed it, or the disk "
             "has; restore it from a backup"
         )
+    return same
 
 
 @contextlib.contextmanager

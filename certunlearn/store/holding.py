@@ -23,8 +23,7 @@ from typing import Any, Self
 
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
-from . import objects
-from .codec import Model, model_of, rows_of, state_of
+from .codec import Model, put_together, rows_of, state_of, taken_apart
 from .files import local, one_writer, shredded, synced
 from .ledger import Generation, Ledger, Went
 from .log import Json
@@ -150,18 +149,19 @@ class Holding:
     def model(self) -> Model:
         """The model, read when first asked for.  Changes that are made to it are not kept."""
         if self._model is None:
-            self._model = self._read(lambda m: model_of(self._shards.arrays(m), m["values"]))
+            self._model = self._read(lambda m: self._part(m, _MODEL))
         return self._model
 
     @property
     def predictor(self) -> Any:
         """What `export_predictor` of the model returns; no row is read for it."""
-        return self._read(
-            lambda m: objects.read(
-                m["values"]["predictor"],
-                self._shards.arrays(m, lambda name: name.startswith(_PREDICTOR)),
-            )
-        )
+        return self._read(lambda m: self._part(m, _PREDICTOR))
+
+    def _part(self, manifest: Any, part: str) -> Any:
+        """Read one of the two things that a state holds, and no file of the other."""
+        arrays = self._shards.arrays(manifest, lambda name: name.startswith(part))
+        inner = {name.removeprefix(part): array for name, array in arrays.items()}
+        return put_together(inner, manifest["values"][part])
 
     @property
     def certificate(self) -> Certificate:
@@ -232,7 +232,8 @@ class Holding:
         self.close()
 
 
-_PREDICTOR = "predictor"
+#: What a state holds: the model, and what `export_predictor` returns of it.
+_MODEL, _PREDICTOR = "model/", "predictor/"
 
 
 def _committed(
@@ -246,10 +247,9 @@ def _committed(
     public: Json | None = None,
 ) -> Generation:
     """Write a model's state and commit the action that led to it."""
-    arrays, values = state_of(model)
-    values = values | {
-        _PREDICTOR: objects.written(model.export_predictor(), arrays, _PREDICTOR),
-    }
+    states = {_MODEL: state_of(model), _PREDICTOR: taken_apart(model.export_predictor())}
+    arrays = {part + k: a for part, state in states.items() for k, a in state.arrays.items()}
+    values: Json = {part: state.values for part, state in states.items()}
     now = ledger.generation
     before = None if now is None else shards.manifest(ledger.fact("state"))
     state = shards.write(arrays, values, before)

@@ -21,7 +21,7 @@ from .answering import Answering, _why
 from .answers import Answer
 from .bundle import write_bundle
 from .cases import DONE, PENDING
-from .codec import relearned
+from .codec import relearned, still_there
 from .exports import Export
 from .keys import Signer, Verifier
 from .log import Json
@@ -234,13 +234,22 @@ class ModelStore(Answering):
         signer = None if key is None else Signer.of(key)
         return written(self.ledger.fact("origin"), self.ledger.log.head(), signer)
 
-    def verify(self, envelope: object, key: Verifier | str | Path | bytes) -> Verified:
+    def verify(self, envelope: object, key: Verifier | str | Path | bytes, **gone: Any) -> Verified:
         """Check a receipt against this store too, as its owner can.
+
+        Parameters
+        ----------
+        envelope, key
+            As in `verify_receipt`.
+        **gone
+            ``rows``, ``row_ids``, ``groups`` or ``where``: rows that must not be in the training
+            set any more.
 
         Raises
         ------
         VerificationError
-            As `verify_receipt`; or if it is of another log, or this log has another entry there.
+            As `verify_receipt`; or if it is of another log, this log has another entry there, or a
+            row is still in the training set.
         """
         seen = verify_receipt(envelope, key)
         if seen.origin != self.ledger.fact("origin"):
@@ -253,6 +262,11 @@ class ModelStore(Answering):
             raise VerificationError(
                 f"the ledger does not say that {seen.reference!r} was done as the receipt has it",
                 check="store",
+            )
+        left = still_there(self.model, gone) if gone else 0
+        if left:
+            raise VerificationError(
+                f"{left} of the rows are still in the training set", check="row"
             )
         return seen
 

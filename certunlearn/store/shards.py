@@ -24,8 +24,8 @@ from ..exceptions import StoreDamagedError
 from .files import shredded, synced
 from .keys import needed
 from .log import Json
-from .objects import Arrays
 
+Arrays = dict[str, NDArray[Any]]
 #: Bytes of a part, and of an array that is not worth files of its own.
 PART, SMALL = 8 << 20, 64 << 10
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from ..claims.certificate import Certificate
-from ..exceptions import VerificationError
+from ..exceptions import StoreDamagedError, VerificationError
 from . import merkle, note
 from .bundle import weights_digest
 from .envelope import opened
@@ -124,7 +124,11 @@ def verify_receipt(
         _begins_with(log, head, origin, key)
         checks.append("consistency")
     if bundle is not None:
-        if weights_digest(bundle) != weights:
+        try:
+            same = weights_digest(bundle) == weights
+        except StoreDamagedError as error:
+            raise VerificationError(f"{bundle}: {error}", check="bundle") from error
+        if not same:
             _fail(
                 "bundle",
                 f"the weights in {bundle} are not those that the receipt is about: they were "

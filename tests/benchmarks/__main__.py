@@ -4,6 +4,7 @@ import argparse
 
 from . import (
     biased,
+    durable,
     first_fit,
     fit,
     folds,
@@ -42,6 +43,7 @@ MODULES = (
     utility,
     wide_removal,
     scaled,
+    durable,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 

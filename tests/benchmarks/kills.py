@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Child:
 
     def __init__(self, path, log, seed):
         self.path, self.random = path, random.Random(seed)
+        self.file = log
         self.log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.next = 1000 * (seed + 1)
 
@@ -75,8 +77,9 @@ class Child:
                     self.step(store)
 
     def alive(self, store):
-        labels = store.model._names.labels
-        return [v for v in labels.values.tolist() if isinstance(v, str)]
+        labels, learnt = store.model._names.labels, Inspection(self.path, self.file).of("learnt")
+        known = [name(i) for i in range(N)] + [said["who"] for said in learnt]
+        return [who for who in known if labels.live(who)]
 
     def step(self, store):
         waiting = {n for case in store.ledger.cases.pending() for n in case.named}
@@ -122,8 +125,7 @@ class Inspection:
     def __init__(self, path, log):
         self.path = path
         lines = log.read_bytes().splitlines() if log.exists() else []
-        # The last line may have been cut off.
-        self.said = [json.loads(line) for line in lines if line.endswith(b"}")]
+        self.said = [json.loads(line) for line in lines]
         self.faults, self.kinds = [], Counter()
 
     def refused(self, check, message):
@@ -200,6 +202,8 @@ def forked(work):
         os.close(reading)
         work(writing)
         code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -208,8 +212,6 @@ def killed(path, log, seed, delay):
     """Let a child work on a store until it is killed, ``delay`` seconds after it has begun."""
 
     def work(ready):
-        model = fitted()
-        model.forget(rows=[0])
         model = fitted()
         os.write(ready, b"!")
         Child(path, log, seed).work(model)
@@ -263,6 +265,7 @@ def main(kills, seed, each=12):
                 interrupted.update(kinds)
             if i % each == each - 1:
                 shutil.rmtree(here)
+                print(f"{i + 1} kills, {len(faults)} faults", file=sys.stderr, flush=True)
     seconds = time.perf_counter() - started
     counts = ", ".join(f"{verb} {n}" for verb, n in sorted(interrupted.items()))
     print(f"{kills} kills in {seconds:.0f} s; found begun and not committed: {counts or 'none'}")

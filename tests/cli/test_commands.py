@@ -152,6 +152,10 @@ def test_a_receipt_that_was_changed(model, tmp_path, answer, keys):
     public = keys / "ed25519.pub"
     seen = answer("verify", path, "--key", public, "--store", model)
     assert seen["verified"] and "store" in seen["checks"]
+    owner = "verify", path, "--key", public, "--store", model
+    assert answer(*owner, "--id", "p001")["verified"]
+    assert "still in" in answer(*owner, "--id", "p002", status=told.UNVERIFIED)["error"]
+    answer("verify", path, "--key", public, "--id", "p001", status=told.MISTAKEN)
     path.write_text(json.dumps(envelope | {"payload": "AAAA"}))
     assert answer("verify", path, "--key", public, status=told.UNVERIFIED)["status"] == 7
     answer("verify", path, "--key", keys / "none", status=told.MISTAKEN)

@@ -231,13 +231,20 @@ def test_every_flipped_bit_is_seen(ledger, tmp_path):
 def test_an_edited_log_is_not_opened(ledger, tmp_path, change, said):
     for i in range(4):
         ledger.add(case(f"case {i}"))
-    with ledger._transaction():
-        ledger._database.execute("UPDATE entries SET data = CAST(data AS TEXT)")
-        ledger._database.execute(change)
-        ledger._database.execute("UPDATE entries SET data = CAST(data AS BLOB)")
     ledger.close()
+    path = tmp_path / "ledger.sqlite"
+    editor = sqlite3.connect(path)
+    editor.execute("UPDATE entries SET data = CAST(data AS TEXT)")
+    editor.execute(change)
+    editor.execute("UPDATE entries SET data = CAST(data AS BLOB)")
+    editor.commit()
+    editor.close()
+    with pytest.raises(StoreDamagedError, match="not as it was when it was closed"):
+        Ledger.open(path)
+    # As after a crash, when there is no digest.
+    (tmp_path / "ledger.sqlite.sha256").unlink()
     with pytest.raises(StoreDamagedError, match=said):
-        Ledger.open(tmp_path / "ledger.sqlite")
+        Ledger.open(path)
 
 
 def test_a_directory_that_cannot_be_written(ledger, tmp_path, monkeypatch):

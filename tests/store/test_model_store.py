@@ -190,7 +190,10 @@ def test_receipts_of_another_store_are_not_its_own(store, fitted, tmp_path, keys
     with ModelStore.create(tmp_path / "other", fitted) as other:
         other.forget(rows=[3], reference="case 1")
         envelope = other.receipt("case 1", keys / "ed25519")
-        assert other.verify(envelope, keys / "ed25519.pub").reference == "case 1"
+        assert other.verify(envelope, keys / "ed25519.pub", rows=[3]).reference == "case 1"
+        with pytest.raises(VerificationError, match="1 of the rows are still") as caught:
+            other.verify(envelope, keys / "ed25519.pub", rows=[3, 4])
+        assert caught.value.check == "row"
     with pytest.raises(VerificationError, match="of another model"):
         store.verify(envelope, keys / "ed25519.pub")
     origin = json.loads(store.head().join(['"', '"']).replace("\n", "|")).split("|")[0]

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import pickle
+import shutil
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -220,6 +221,12 @@ def test_receipts_are_not_exchanged_between_models(made, bundle, keys):
     assert verify_receipt(elsewhere, public).reference == "case 2"
     with pytest.raises(VerificationError, match="of another release") as caught:
         verify_receipt(elsewhere, public, bundle=bundle)
+    assert caught.value.check == "bundle"
+    edited = shutil.copytree(bundle, bundle.with_name("edited"))
+    arrays = (edited / "model.safetensors").read_bytes()
+    (edited / "model.safetensors").write_bytes(arrays[:-3] + b"xyz")
+    with pytest.raises(VerificationError, match="not as it was written") as caught:
+        verify_receipt(made[2], public, bundle=edited)
     assert caught.value.check == "bundle"
     with pytest.raises(VerificationError, match="older head is that of another log"):
         verify_receipt(elsewhere, public, head=old)
