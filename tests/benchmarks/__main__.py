@@ -15,6 +15,7 @@ from . import (
     sparse,
     utility,
     views,
+    window,
 )
 
 MODULES = (
@@ -25,6 +26,7 @@ MODULES = (
     views,
     folds,
     memory,
+    window,
     gpu,
     matrix_free,
     softmax,

@@ -86,15 +86,18 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         return self._labels.names
 
     def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
-        lost = np.unique(self._model.rows.labels[change.gone])
-        lost = np.setdiff1d(lost, np.flatnonzero(after.members.counts))
-        if len(lost):
-            # Rows of weight zero carry labels as well.
-            live = ~after.forgotten
-            lost = np.setdiff1d(lost, after.rows.labels[: len(live)][live])
+        gone = self._model.rows.labels[change.gone]
+        lost = gone[after.members.counts[gone] == 0]
+        if not len(lost):
+            return {}
+        # Rows of weight zero carry labels as well.
+        live = ~after.forgotten
+        lost = np.setdiff1d(lost, after.rows.labels[: len(live)][live])
         return {"_labels": self._labels.without(lost)}
 
     def _notice(self, before: Model, after: Model) -> None:
+        if np.array_equal(before.classes, after.classes):
+            return
         lost = self._labels.named(np.setdiff1d(before.classes, after.classes))
         if len(lost):
             warnings.warn(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import numerics
-from .blocks import block_shape, power_above, to_power_of_two
+from .blocks import accelerated, block_shape, power_above, to_power_of_two
 
 Array = NDArray[np.float64]
 
@@ -122,9 +122,7 @@ class DenseRows(Store):
 
     @property
     def _shape(self) -> tuple[int, int]:
-        import jax
-
-        return block_shape(self.n, accelerator=jax.default_backend() != "cpu")
+        return block_shape(self.n, accelerator=accelerated())
 
     @property
     def as_fitted(self) -> bool:
