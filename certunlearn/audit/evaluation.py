@@ -205,7 +205,7 @@ def evaluate(
         Rows that stay, and rows that were removed.
     oracles : sequence of fitted estimators, or int
         Models retrained without the forgotten rows; a number fits so many clones of ``model`` on
-        the retained rows.  At least 3.
+        the retained rows.  At least 4.
     seconds : float, optional
         What the removal took.
     ensemble : sequence of fitted estimators, optional
@@ -231,14 +231,14 @@ def evaluate(
     real("level", level, low=0, high=1)
     efficiency: dict[str, float] = {} if seconds is None else {"seconds_of_removal": seconds}
     if isinstance(oracles, int):
-        count("oracles", oracles, low=3)
+        count("oracles", oracles, low=4)
         clock = time.perf_counter()
         oracles = [_retrained(model, retained) for _ in range(oracles)]
         efficiency["seconds_of_refit"] = (time.perf_counter() - clock) / len(oracles)
         if seconds is not None:
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
-    if len(oracles) < 3:
-        raise ValueError("at least 3 oracles are needed to see how they differ among themselves")
+    if len(oracles) < 4:
+        raise ValueError("at least 4 oracles are needed to see how they differ among themselves")
     test = (np.asarray(X_test), np.asarray(y_test))
     found = figures([model, *oracles], test, groups, retained, forgotten)
     axes = tuple(_axis(*f, level / len(found), tolerance) for f in found)

@@ -18,12 +18,13 @@ SCHEMA = """
 CREATE TABLE requests (
     reference TEXT PRIMARY KEY, kind TEXT NOT NULL, named TEXT, received TEXT NOT NULL,
     deadline TEXT, extension TEXT, state TEXT NOT NULL, attempts INTEGER NOT NULL, closed TEXT,
-    reason TEXT, rows INTEGER, generation INTEGER, entry INTEGER, due REAL);
+    reason TEXT, rows INTEGER, generation INTEGER, since INTEGER, entry INTEGER,
+    due REAL);
 CREATE INDEX waiting ON requests (state, due);
 """
 _FIELDS = (
     *("reference", "kind", "named", "received", "deadline", "extension", "state", "attempts"),
-    *("closed", "reason", "rows", "generation", "entry", "due"),
+    *("closed", "reason", "rows", "generation", "since", "entry", "due"),
 )
 
 
@@ -56,6 +57,8 @@ class Case:
         How many rows it removed.
     generation : int or None
         State of the model from which on it holds.
+    since : int or None
+        State of the model in which the first of its rows came.
     entry : int or None
         Its last place in the log.
     """
@@ -72,6 +75,7 @@ class Case:
     reason: str | None = None
     rows: int | None = None
     generation: int | None = None
+    since: int | None = None
     entry: int | None = None
 
     def __post_init__(self) -> None:
@@ -145,7 +149,7 @@ class Case:
         return (
             *(self.reference, self.kind, named, self.received.isoformat(), _iso(self.deadline)),
             *(extension, self.state, self.attempts, _iso(self.closed), self.reason),
-            *(self.rows, self.generation, self.entry),
+            *(self.rows, self.generation, self.since, self.entry),
             # Texts with offsets do not sort by time.
             None if self.deadline is None else self.deadline.timestamp(),
         )
@@ -181,11 +185,16 @@ class Cases:
         Raises
         ------
         RowError
-            If there is one of this reference already, closed or not: each is answered once.
+            If there is one of this reference that waits or is done: each is answered once.  One
+            that was refused or withdrawn may be asked again.
         """
         known = self.find(case.reference)
         if known is not None:
-            raise RowError(f"a request with reference {case.reference!r} is {known.state} already")
+            if known.state in (PENDING, DONE):
+                raise RowError(
+                    f"a request with reference {case.reference!r} is {known.state} already"
+                )
+            self._database.execute("DELETE FROM requests WHERE reference = ?", (case.reference,))
         marks = ", ".join("?" * len(_FIELDS))
         self._database.execute(f"INSERT INTO requests VALUES ({marks})", case._row())
 
@@ -213,6 +222,18 @@ class Cases:
 
     def __iter__(self) -> Iterator[Case]:
         return map(Case._of_row, self._database.execute("SELECT * FROM requests ORDER BY rowid"))
+
+    def listed(self, limit: int) -> list[Case]:
+        """Return those that wait, the most urgent first, then those closed last."""
+        waiting = self._database.execute(
+            "SELECT * FROM requests WHERE state = ? ORDER BY due IS NULL, due LIMIT ?",
+            (PENDING, limit),
+        ).fetchall()
+        closed = self._database.execute(
+            "SELECT * FROM requests WHERE state <> ? ORDER BY rowid DESC LIMIT ?",
+            (PENDING, limit - len(waiting)),
+        ).fetchall()
+        return [Case._of_row(row) for row in waiting + closed]
 
     def pending(self) -> list[Case]:
         """Return the requests that wait, in the order they came in."""

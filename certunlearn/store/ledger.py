@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from ..exceptions import RowError, StoreError
 from ..requests.deadline import zoned
@@ -41,6 +42,13 @@ class Generation:
     #: The public part, as JSON.
     certificate: str
     entry: int
+
+
+class Went(NamedTuple):
+    """What went for a request: how many rows, and the smallest of their numbers."""
+
+    rows: int
+    first: int
 
 
 def certificate_digest(values: Json) -> str:
@@ -166,7 +174,7 @@ class Ledger(Database):
         rows: int,
         weights: str,
         certificate: str,
-        answered: dict[str, int] | None = None,
+        answered: dict[str, Went] | None = None,
         facts: dict[str, str] | None = None,
         public: Json | None = None,
     ) -> Generation:
@@ -183,7 +191,7 @@ class Ledger(Database):
         weights, certificate : str
             SHA-256 of the released weights; the public part of the certificate.
         answered : dict, optional
-            Requests that are done now, and how many rows went for each.
+            Requests that are done now, and what went for each.
         facts : dict, optional
             Facts that change with it, such as where the state lies.
         public : dict, optional
@@ -197,14 +205,15 @@ class Ledger(Database):
             said: Json = {"generation": n, "weights": weights, "certificate": digest}
             said |= {"before": None if before is None else before.weights, **(public or {})}
             first = len(self.log)
-            for reference, count in answered.items():
+            for reference, went in answered.items():
                 case = self.cases[reference]
                 if case.state != cases.PENDING:
                     raise RowError(f"request {reference!r} is {case.state} already")
-                done = case.times | {"done": time.isoformat(), "rows": count}
+                done = case.times | {"done": time.isoformat(), "rows": went.rows}
                 entry = self._logged(verb, time, said, done)
-                case = replace(case, state=DONE, closed=time, rows=count, generation=n)
-                self.cases.change(replace(case, entry=entry.n))
+                case = replace(case, state=DONE, closed=time, rows=went.rows, generation=n)
+                since = self.came(went.first)
+                self.cases.change(replace(case, entry=entry.n, since=since))
             if not answered:
                 self._logged(verb, time, said, {})
             row = n, verb, time.isoformat(), rows, weights, certificate, first
@@ -259,18 +268,19 @@ class Ledger(Database):
                 export = self.exports.withdraw(n, time)
         return export
 
-    def recall(self, row: int, generation: int) -> list[Export]:
-        """Return what was handed out, is not withdrawn, and was trained with a row.
-
-        The row, by its number, was there from the first state that counts more rows than that; it
-        went with the state ``generation``.
-        """
+    def came(self, row: int) -> int:
+        """Return the state in which a row came, by its number: the first that counts it."""
         found = self._database.execute(
             "SELECT min(n) FROM generations WHERE rows > ?", (row,)
-        ).fetchone()
-        since = 0 if found[0] is None else int(found[0])
+        ).fetchone()[0]
+        return 0 if found is None else int(found)
+
+    def recall(self, case: Case) -> list[Export]:
+        """Return what was handed out, is not withdrawn, and was trained with rows of a request."""
+        if case.generation is None or case.since is None:
+            return []
         return [
             export
             for export in self.exports
-            if export.withdrawn is None and since <= export.generation < generation
+            if export.withdrawn is None and case.since <= export.generation < case.generation
         ]

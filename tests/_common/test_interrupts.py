@@ -37,7 +37,8 @@ from certunlearn._common import interrupts as _interrupts
 from certunlearn._common.interrupts import checkpoint, deferred
 from certunlearn.engine import condensing
 from certunlearn.exceptions import SecretStateWarning
-from certunlearn.numerics.objective import kernels as sweeps
+from certunlearn.numerics.rows import device
+from certunlearn.numerics.rows.dense import DenseRows
 
 from .. import reference
 
@@ -437,14 +438,14 @@ def test_a_signal_between_a_donated_call_and_its_assignment(verb, monkeypatch):
         "correct": lambda: model.correct([5], X=X[:1], y=y[:1]),
         "forget": lambda: model.forget([5]),
     }[verb]
-    real = sweeps.overwrite
+    real = device.overwrite
 
     def hit(*args):
         out = real(*args)
         signal.raise_signal(signal.SIGINT)
         return out
 
-    monkeypatch.setattr(sweeps, "overwrite", hit)
+    monkeypatch.setattr(device, "overwrite", hit)
     with pytest.raises(KeyboardInterrupt):
         act()
     monkeypatch.undo()
@@ -456,20 +457,20 @@ def test_a_signal_between_a_donated_call_and_its_assignment(verb, monkeypatch):
 
 def test_a_long_verb_stops_at_the_next_pass(monkeypatch):
     world = World("dense", 0)
-    before, real, passes = world.state(world.model), sweeps.measure, []
+    before, real, passes = world.state(world.model), DenseRows.fold, []
 
-    def hit(*args):
+    def hit(rows, *args):
         passes.append(1)
         if len(passes) == 2:
             signal.raise_signal(signal.SIGINT)
-        return real(*args)
+        return real(rows, *args)
 
-    monkeypatch.setattr(sweeps, "measure", hit)
+    monkeypatch.setattr(DenseRows, "fold", hit)
     with pytest.raises(KeyboardInterrupt):
         world.model.fit(world.X * 3.0, world.y)
     assert len(passes) == 2 and world.state(world.model) == before
     passes.clear()
-    monkeypatch.setattr(sweeps, "measure", real)
+    monkeypatch.setattr(DenseRows, "fold", real)
     world.model.fit(world.X * 3.0, world.y)
 
 

@@ -62,7 +62,7 @@ def test_the_null_of_canaries_is_standard_normal():
 
 def test_canaries_of_a_certified_removal_and_of_numbers():
     X, y, c = planted(1)
-    model = CertifiedLogReg(noise=0.01).fit(np.vstack([X, c.X]), np.append(y, c.y))
+    model = CertifiedLogReg(noise=0.01, random_state=0).fit(np.vstack([X, c.X]), np.append(y, c.y))
     before = model.export_predictor()
     model.forget(np.arange(60, 100), confirm=True)
     assert c.score(model, before, level=0.01).passed
@@ -132,7 +132,7 @@ def test_only_noise_is_left_where_only_forgotten_rows_were():
 
 def test_the_shortest_interpolant_forgets_there_too():
     X, y = wide()
-    model = CertifiedMinNorm(noise=0.1).fit(X, y)
+    model = CertifiedMinNorm(noise=0.1, random_state=0).fit(X, y)
     before = model.coef_.copy()
     model.forget([0, 1, 2], confirm=True)
     c = model.certificate_

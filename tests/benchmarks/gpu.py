@@ -34,14 +34,15 @@ def bandwidth(model):
     """A gradient pass and a certified pass, as shares of a device copy's bandwidth."""
     inner = model._model
     objective, W = inner.objective, inner.W
-    from certunlearn.numerics.objective import kernels as sweeps
+    from certunlearn.numerics.objective.kernels import Risk
+    from certunlearn.numerics.rows.device import scan
 
     with jax.enable_x64(True):
         X, y = objective.rows.sweep()
         # A copy reads and writes; a pass only reads.
         moved = 2 / np.median(seconds(copying(X)))
-        data = objective.loss, X, y, objective.table, objective.blocked
-        plain = seconds(lambda: sweeps.risk(*data, W)[1].block_until_ready())
+        data = Risk(objective.loss), X, y, objective.blocked, (objective.table, W)
+        plain = seconds(lambda: scan(*data)[1].block_until_ready())
         certified = seconds(lambda: objective.measure(W, W))
     return [float(1 / np.median(t) / moved) for t in (plain, certified)]
 

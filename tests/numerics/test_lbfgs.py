@@ -10,7 +10,7 @@ from certunlearn import CertifiedLogReg
 from certunlearn.engine.distances.gram import gram_of
 from certunlearn.exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from certunlearn.numerics.losses.margins import Logistic, Softmax
-from certunlearn.numerics.objective.kernels import risk
+from certunlearn.numerics.objective.kernels import Risk
 from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
@@ -72,7 +72,7 @@ def test_the_start_is_near_and_every_evaluation_is_counted(K, monkeypatch):
     X = rng.normal(size=(400, 5)) * 10.0 ** np.arange(-4, 6, 2)
     y, ones = rng.integers(0, max(2, K), 400), np.ones(400)
     seen, alpha = [], np.r_[np.ones(5), 0.0]
-    monkeypatch.setattr("certunlearn.numerics.objective.kernels.risk", counting(seen))
+    monkeypatch.setattr(Risk, "start", counting(seen))
     with jax.enable_x64(True):
         rows, loss = DenseRows(X, y, intercept=True), Logistic() if K == 1 else Softmax(K)
         gauge = np.r_[np.zeros(5), float(K > 1)]
@@ -87,11 +87,12 @@ def test_the_start_is_near_and_every_evaluation_is_counted(K, monkeypatch):
 
 
 def counting(seen):
-    """The sweep, noting every time it runs on the device."""
+    """The start of the sweep, noting every time it runs on the device."""
+    start = Risk.start
 
-    def counted(loss, X, y, table, s, W):
+    def counted(kernel, xp, p):
         jax.debug.callback(lambda: seen.append(1))
-        return risk(loss, X, y, table, s, W)
+        return start(kernel, xp, p)
 
     return counted
 

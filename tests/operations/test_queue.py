@@ -23,7 +23,7 @@ from certunlearn.exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
-from certunlearn.numerics.objective import kernels as sweeps
+from certunlearn.numerics.rows import device
 from certunlearn.operations.receipt import Receipt
 
 N, D = 240, 4
@@ -278,7 +278,7 @@ def test_an_error_after_the_removal_loses_no_request(monkeypatch):
     def stop(*args):
         raise MemoryError
 
-    monkeypatch.setattr(sweeps, "overwrite", stop)
+    monkeypatch.setattr(device, "overwrite", stop)
     with pytest.raises(MemoryError):
         queue.run()
     monkeypatch.undo()

@@ -27,7 +27,9 @@ from certunlearn.exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
-from certunlearn.numerics.objective import kernels as sweeps
+from certunlearn.numerics.objective.kernels import Gram, Hessian, Leverage, Measure
+from certunlearn.numerics.rows import device
+from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.requests.asked import Asked
 from certunlearn.requests.row_names import RowNames
 
@@ -396,19 +398,19 @@ def test_forget_that_cannot_be_certified_changes_nothing(fitted):
 
 INTERRUPTED = {
     # name: parameters, rows to forget, sweeps that the operation runs
-    "chord": (dict(noise=0), [5], {"measure"}),
-    "refresh": (dict(noise=0), list(range(10, 45)), {"measure", "hessian"}),
-    "balanced": (dict(class_weight="balanced"), list(range(10, 30)), {"measure", "gram"}),
-    "fit": ({}, None, {"measure", "gram"}),
+    "chord": (dict(noise=0), [5], {Measure}),
+    "refresh": (dict(noise=0), list(range(10, 45)), {Measure, Hessian}),
+    "balanced": (dict(class_weight="balanced"), list(range(10, 30)), {Measure, Gram}),
+    "fit": ({}, None, {Measure, Gram}),
 }
 
 
 @pytest.mark.parametrize("name", INTERRUPTED)
-@pytest.mark.parametrize("sweep", ["measure", "hessian", "gram", "leverage"])
+@pytest.mark.parametrize("sweep", [Measure, Hessian, Gram, Leverage])
 def test_interrupt_at_every_sweep_changes_nothing(monkeypatch, name, sweep):
     params, gone, required = INTERRUPTED[name]
     model, twin = plain(**params), plain(**params)
-    original, calls = getattr(sweeps, sweep), 0
+    original, calls = DenseRows.fold, 0
 
     def act(m):
         return m.forget(gone, confirm=True) if gone else m.fit(X * 1.5, Y)
@@ -416,18 +418,18 @@ def test_interrupt_at_every_sweep_changes_nothing(monkeypatch, name, sweep):
     def interrupting(limit):
         count = 0
 
-        def run(*args):
+        def run(rows, kernel, *args):
             nonlocal count
-            count += 1
+            count += isinstance(kernel, sweep)
             if count == limit:
                 raise KeyboardInterrupt
-            return original(*args)
+            return original(rows, kernel, *args)
 
         return run
 
     before = snapshot(model)
     while True:
-        monkeypatch.setattr(sweeps, sweep, interrupting(calls + 1))
+        monkeypatch.setattr(DenseRows, "fold", interrupting(calls + 1))
         try:
             act(model)
             break
@@ -452,7 +454,7 @@ def test_interrupted_release_in_the_transcript_view_changes_nothing(monkeypatch)
 
     interrupted = False
     for _ in range(40):
-        monkeypatch.setattr(sweeps, "measure", stop)
+        monkeypatch.setattr(DenseRows, "fold", stop)
         try:
             model.release()
         except KeyboardInterrupt:
@@ -475,7 +477,7 @@ def test_interrupt_while_scrubbing_is_made_good_later(monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeps, "overwrite", stop)
+    monkeypatch.setattr(device, "overwrite", stop)
     with pytest.raises(KeyboardInterrupt):
         model.forget([3])
     monkeypatch.undo()

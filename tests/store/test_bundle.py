@@ -132,9 +132,11 @@ def test_changed_bundles_are_refused(bundle, model, tmp_path, keys):
 @pytest.mark.parametrize(
     "value, said",
     [
-        ({"estimator": "os:system", "params": {}, "fitted": {}}, "not one of scikit-learn"),
-        ({"estimator": "sklearn.base:clone", "params": {}, "fitted": {}}, "no estimator"),
-        ({"estimator": "sklearn.utils:_tags.Tags", "params": {}, "fitted": {}}, "not one of"),
+        ({"estimator": "os:system", "params": {}, "fitted": {}}, "not one of sklearn"),
+        ({"estimator": "sklearn.base:clone", "params": {}, "fitted": {}}, "no class"),
+        ({"estimator": "sklearn.utils._tags:Tags", "params": {}, "fitted": {}}, "no estimator"),
+        ({"object": "certunlearn.estimators.ridge:CertifiedRidge", "state": {}}, "not one of"),
+        ({"constant": "certunlearn.requests.labels:_FORGOTTEN"}, "not one of"),
         ({"array": "none", "shape": [1]}, "none"),
         ({"odd": 1}, "no such kind"),
         ([1], "not an object"),

@@ -15,7 +15,7 @@ from certunlearn.exceptions import (
     UnknownRowError,
 )
 from certunlearn.store.cases import Case
-from certunlearn.store.ledger import Ledger
+from certunlearn.store.ledger import Ledger, Went
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -45,9 +45,9 @@ def case(reference, named=("planted-name",), days=30, **more):
     return Case(reference, "row_ids", named, NOW, NOW + timedelta(days=days), **more)
 
 
-def done(ledger, *references, rows=1, weights="bb"):
+def done(ledger, *references, rows=1, first=0, weights="bb"):
     action = ledger.begin("removal", references)
-    answered = dict.fromkeys(references, rows)
+    answered = dict.fromkeys(references, Went(rows, first))
     return ledger.commit(
         action, "removal", rows=10, weights=weights, certificate="{}", answered=answered
     )
@@ -101,7 +101,7 @@ def test_what_was_begun_and_not_committed_has_not_happened(ledger, tmp_path, clo
 def test_a_commit_that_fails_leaves_everything(ledger):
     ledger.add(case("case 1"))
     action, size = ledger.begin("removal", ("case 1",)), len(ledger.log)
-    answered = {"case 1": 1, "case 2": 1}
+    answered = {"case 1": Went(1, 0), "case 2": Went(1, 0)}
     with pytest.raises(UnknownRowError):
         ledger.commit(action, "removal", rows=10, weights="bb", certificate="{}", answered=answered)
     assert len(ledger.log) == size and ledger.generation.n == 0
@@ -146,11 +146,14 @@ def test_recall(ledger):
     third = ledger.export("export", "shop C")
     assert ledger.acknowledge(third.n).withdrawn == NOW
     assert ledger.acknowledge(third.n).withdrawn == NOW
-    gone = done(ledger, weights="cc").n
-    ledger.export("export", "shop D")
     # Row 3 was there from the start, row 11 came with the addition.
-    assert [e.receiver for e in ledger.recall(3, gone)] == [first.receiver, second.receiver]
-    assert [e.receiver for e in ledger.recall(11, gone)] == [second.receiver]
+    for reference, row in ("old", 3), ("new", 11):
+        ledger.add(case(reference))
+        assert ledger.recall(ledger.cases[reference]) == []
+        done(ledger, reference, first=row, weights="cc")
+    ledger.export("export", "shop D")
+    assert ledger.recall(ledger.cases["old"]) == [first, second]
+    assert ledger.recall(ledger.cases["new"]) == [second]
     with pytest.raises(UnknownRowError, match="no export 9"):
         ledger.acknowledge(9)
     with pytest.raises(ValueError, match="receiver"):
@@ -247,3 +250,19 @@ def test_a_directory_that_cannot_be_written(ledger, tmp_path, monkeypatch):
     kept = len(list(ledger.cases))
     assert ledger.log.faults() is None and kept == len(ledger.log) - 1
     assert json.loads(ledger.log.entry(kept).data)["n"] == kept
+
+
+def test_what_was_refused_may_be_asked_again(ledger):
+    ledger.add(case("case 1"))
+    ledger.refuse("case 1", "it takes half of the rows")
+    ledger.add(case("case 1"))
+    done(ledger, "case 1")
+    assert [c.state for c in ledger.cases.listed(9)] == ["done"]
+
+
+def test_the_most_urgent_are_listed_first(ledger):
+    for i, days in enumerate((30, 10, 20)):
+        ledger.add(case(f"case {i}", days=days))
+    ledger.withdraw("case 2")
+    assert [c.reference for c in ledger.cases.listed(9)] == ["case 1", "case 0", "case 2"]
+    assert [c.reference for c in ledger.cases.listed(2)] == ["case 1", "case 0"]

@@ -24,7 +24,7 @@ from certunlearn.store.bundle import write_bundle
 from certunlearn.store.cases import Case
 from certunlearn.store.envelope import encoded, opened, sealed, statement
 from certunlearn.store.keys import P256, VARIABLE, Signer, Verifier, new_key
-from certunlearn.store.ledger import Ledger
+from certunlearn.store.ledger import Ledger, Went
 from certunlearn.store.receipts import PREDICATE, signed_receipt
 from certunlearn.store.verify import CHECKS, verify_receipt
 
@@ -34,7 +34,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def committed(ledger, verb, model, *references):
     action = ledger.begin(verb, references)
     c = model.certificate_.public()
-    answered = dict.fromkeys(references, 1)
+    answered = dict.fromkeys(references, Went(1, 0))
     return ledger.commit(
         action, verb, rows=569, weights=c.weights, certificate=c.to_json(), answered=answered
     )

@@ -9,6 +9,7 @@ import numpy as np
 from ..._common.rounding import gamma, up
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
+from .kernels import GramDiagonal, Magnified
 from .objective import Objective
 
 _TINY = 1e-290
@@ -27,8 +28,8 @@ def diagonal_of(objective: Objective) -> Diagonal:
         If it overflows.
     """
     rows, alpha = objective.rows, objective.alpha
-    X, _ = rows.sweep()
-    squares = objective.loss.kappa * rows.sweeps.gram_diagonal(X, objective.blocked)
+    (sums,) = rows.fold(GramDiagonal(), objective.blocked)
+    squares = objective.loss.kappa * sums[:, 0]
     diagonal = np.maximum(squares + alpha, _TINY)
     if not np.isfinite(diagonal).all():
         raise AssumptionError("the Gram matrix overflows float64: rescale the features")
@@ -57,10 +58,11 @@ def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
         return 0.0
     root, v, best = np.sqrt(objective.alpha[:d]), np.ones(d), math.inf
     for _ in range(steps):
-        X, _ = rows.sweep()
         with np.errstate(over="ignore", invalid="ignore"):
-            u = v / root + _TINY
-            moved = kappa * rows.sweeps.magnified(X, objective.blocked, u) + _TINY
+            u = np.zeros((rows.p, 1))
+            u[:d, 0] = v / root + _TINY
+            (sums,) = rows.fold(Magnified(), objective.blocked, u)
+            moved = kappa * (sums[:d, 0] + _TINY) + _TINY
             moved = moved / root + _TINY
             top = float(np.max(moved / v))
         if not top < math.inf:

@@ -1,208 +1,227 @@
-"""Jitted sweeps over blocks of rows: one read of every row, whatever is summed.
+"""The sums over rows, each written once: see `certunlearn.numerics.rows.fold`.
 
-Arrays come blocked: X (blocks, block, p), y and s (blocks, block); real targets of several columns
-are (blocks, block, K).  Padding rows have s = 0.  ``table`` maps a row's original class to its
-column (0 for classes no longer there, whose rows weigh nothing); it is None for real targets.
-X may be float32; all arithmetic is in float64.
+``table`` maps a row's original class to its column (0 for classes no longer there, whose rows
+weigh nothing); it is None for real targets.  W and V have shape (p, K).  Rows outside the training
+set have s = 0.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
-from ..losses.margins import Loss, Softmax
+from ..losses.margins import TINY, Loss, Softmax
+from ..losses.namespace import Namespace, Values
 from ..losses.slopes import counted, slopes
+from ..rows.fold import Added, Block
 
 
-def _wide(block: Any) -> Any:
-    """Return a block with its rows as float64, which is exact."""
-    return block[0].astype(jnp.float64), *block[1:]
-
-
-def _label(table: Any, y: Any) -> Any:
-    """Return what the loss takes as labels."""
-    return y if table is None else jnp.take(table, y)
-
-
-def _margins(X: Any, W: Any) -> Any:
-    """Return X W, (n, K); for one column as dot products of rows, which are twice as fast."""
-    return (W[:, 0] @ X.T)[:, None] if W.shape[1] == 1 else X @ W
-
-
-def _combined(X: Any, c: Any) -> Any:
-    """Return X' c, (p, K), with the same care."""
-    return (c[:, 0] @ X)[:, None] if c.shape[1] == 1 else X.T @ c
-
-
-@partial(jax.jit, static_argnums=0)
-def measure(
-    loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, step: Any, units: tuple[Any, Any]
-) -> Any:
+@dataclass(frozen=True)
+class Measure(Added):
     """Value, gradient, its errors, largest range of X step and of margin error.
 
-    ``units`` are the relative errors of a margin and of a sum over rows.  The errors are (p, 2K):
-    those of the sum, and of the margins pushed through the slope; and a bound on the latter in the
-    norm of the inverse Hessian.
+    ``unit`` and ``total`` are the relative errors of a margin and of a sum over rows.  The errors
+    are (p, 2K): those of the sum, and of the margins pushed through the slope; and a bound on the
+    latter in the norm of the inverse Hessian.
     """
-    K = W.shape[1]
 
-    def body(carry: Any, block: Any) -> Any:
-        value, grad, wrong, shaken, moved, worst = carry
-        Xb, yb, sb = _wide(block)
-        code, absX = _label(table, yb), jnp.abs(Xb)
-        Z = counted(loss, _margins(Xb, W), sb)
-        found = slopes(loss, Z, code, units[0] * _margins(absX, jnp.abs(W)), units[1])
-        both = jnp.concatenate([found.evaluated, found.pushed], axis=1)
-        s1, alive = sb[:, None], (sb > 0).astype(W.dtype)
-        value = value + jnp.sum(sb * loss.value(Z, code))
-        grad = grad + _combined(Xb, s1 * found.slope)
-        wrong = wrong + absX.T @ (s1 * both)
-        shaken = shaken + jnp.sum(found.along(loss, sb))
-        moved = jnp.maximum(moved, jnp.max(alive * loss.margin_range(_margins(Xb, step))))
-        worst = jnp.maximum(worst, jnp.max(alive * found.margin_range))
-        return (value, grad, wrong, shaken, moved, worst), None
+    loss: Loss
+    maxima = 2
 
-    zero = jnp.zeros((), W.dtype)
-    start = (zero, jnp.zeros_like(W), jnp.zeros((W.shape[0], 2 * K), W.dtype), zero, zero, zero)
-    return jax.lax.scan(body, start, (X, y, s))[0]
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        zero, K = xp.zeros(()), self.loss.columns
+        return zero, xp.zeros((p, K)), xp.zeros((p, 2 * K)), zero, zero, zero
+
+    def __call__(
+        self,
+        xp: Namespace[Values],
+        block: Block[Values],
+        table: Values | None,
+        W: Values,
+        step: Values,
+        unit: float,
+        total: float,
+    ) -> tuple[Values, ...]:
+        loss, s, y, size = self.loss, block.weight, block.labels(table), block.size()
+        Z = counted(loss, block.margins(W), s)
+        found = slopes(loss, Z, y, unit * size.margins(xp.abs(W)), total)
+        both = xp.concatenate([found.evaluated, found.pushed], axis=1)
+        return (
+            xp.sum(s * loss.value(Z, y)),
+            block.combined(s[:, None] * found.slope),
+            size.combined(s[:, None] * both),
+            xp.sum(found.along(loss, s)),
+            xp.max(xp.where(s > 0, loss.margin_range(block.margins(step)), 0.0)),
+            xp.max(xp.where(s > 0, found.margin_range, 0.0)),
+        )
 
 
-@partial(jax.jit, static_argnums=0)
-def risk(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
+@dataclass(frozen=True)
+class Risk(Added):
     """Value and gradient of the data term, without their errors."""
 
-    def body(carry: Any, block: Any) -> Any:
-        Xb, yb, sb = _wide(block)
-        code, Z = _label(table, yb), counted(loss, _margins(Xb, W), sb)
-        value = carry[0] + jnp.sum(sb * loss.value(Z, code))
-        return (value, carry[1] + _combined(Xb, sb[:, None] * loss.slope(Z, code))), None
+    loss: Loss
 
-    start = jnp.zeros((), W.dtype), jnp.zeros_like(W)
-    return jax.lax.scan(body, start, (X, y, s))[0]
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return xp.zeros(()), xp.zeros((p, self.loss.columns))
 
-
-@partial(jax.jit, static_argnums=0)
-def hessian(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
-    """Curvature sums: diagonal blocks (K, p, p), and p_k p_l x x' for all pairs of classes."""
-    K, p = loss.columns, W.shape[0]
-
-    def body(carry: Any, block: Any) -> Any:
-        first, cross = carry
-        Xb, yb, sb = _wide(block)
-        Z = counted(loss, _margins(Xb, W), sb)
-        c = loss.diagonal(Z, _label(table, yb)) * sb[:, None]
-        first = first + jnp.stack([(Xb * c[:, k : k + 1]).T @ Xb for k in range(K)])
-        if not isinstance(loss, Softmax):
-            return (first, cross), None
-        P = loss.probability(Z)
-        A = (P[:, :, None] * Xb[:, None, :]).reshape(Xb.shape[0], K * p)
-        return (first, cross + (A * sb[:, None]).T @ A), None
-
-    q = K * p if loss.coupled else 1
-    start = jnp.zeros((K, p, p), W.dtype), jnp.zeros((q, q), W.dtype)
-    return jax.lax.scan(body, start, (X, y, s))[0]
+    def __call__(
+        self, xp: Namespace[Values], block: Block[Values], table: Values | None, W: Values
+    ) -> tuple[Values, ...]:
+        loss, s, y = self.loss, block.weight, block.labels(table)
+        Z = counted(loss, block.margins(W), s)
+        return xp.sum(s * loss.value(Z, y)), block.combined(s[:, None] * loss.slope(Z, y))
 
 
-@partial(jax.jit, static_argnums=0)
-def hvp(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any, V: Any) -> Any:
-    """Hessian-vector product of the data term, shape of V."""
-
-    def body(carry: Any, block: Any) -> Any:
-        Xb, yb, sb = _wide(block)
-        U = loss.curve(counted(loss, _margins(Xb, W), sb), _label(table, yb), _margins(Xb, V))
-        return carry + _combined(Xb, sb[:, None] * U), None
-
-    return jax.lax.scan(body, jnp.zeros_like(V), (X, y, s))[0]
+def coupled_pairs(loss: Loss) -> list[tuple[int, int]]:
+    """Return the pairs of columns k < l that share a curvature: of softmax all of them."""
+    columns = range(loss.columns if loss.coupled else 0)
+    return [(k, m) for k in columns for m in columns if k < m]
 
 
-@partial(jax.jit, static_argnums=0)
-def couplings(loss: Loss, X: Any, y: Any, table: Any, s: Any, W: Any) -> Any:
-    """Sum of s p p', (K, K), p the probabilities at W, and 1/2; or else of s times the curvature
-    of each column, as a diagonal, and the largest curvature of a row."""
-    K = loss.columns
+@dataclass(frozen=True)
+class Hessian(Added):
+    """Curvature sums: diagonal blocks, and p_k p_l x x' for all pairs of classes k < l.
 
-    def body(carry: Any, block: Any) -> Any:
-        total, largest = carry
-        Xb, yb, sb = _wide(block)
-        Z = counted(loss, _margins(Xb, W), sb)
+    One after the other, (K + pairs, p, p), the pairs as in `coupled_pairs`.
+    """
+
+    loss: Loss
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return (xp.zeros((self.loss.columns + len(coupled_pairs(self.loss)), p, p)),)
+
+    def __call__(
+        self, xp: Namespace[Values], block: Block[Values], table: Values | None, W: Values
+    ) -> tuple[Values, ...]:
+        loss, s = self.loss, block.weight
+        Z = counted(loss, block.margins(W), s)
+        curvatures = [loss.diagonal(Z, block.labels(table)) * s[:, None]]
         if isinstance(loss, Softmax):
             P = loss.probability(Z)
-            return (total + (P * sb[:, None]).T @ P, largest), None
-        c = loss.diagonal(Z, _label(table, yb))
-        largest = jnp.maximum(largest, jnp.max(jnp.where(sb[:, None] > 0, c, 0.0)))
-        return (total + jnp.diag(jnp.sum(sb[:, None] * c, axis=0)), largest), None
-
-    first = jnp.full((), loss.kappa if loss.coupled else 0.0, W.dtype)
-    return jax.lax.scan(body, (jnp.zeros((K, K), W.dtype), first), (X, y, s))[0]
+            for k, m in coupled_pairs(loss):
+                curvatures.append((P[:, k] * P[:, m] * s)[:, None])
+        return (block.grams(xp.concatenate(curvatures, axis=1)),)
 
 
-@jax.jit
-def gram(X: Any, s: Any) -> Any:
-    """Sum of s x x', shape (p, p)."""
+@dataclass(frozen=True)
+class HessianProduct(Added):
+    """Hessian-vector product of the data term, shape of V."""
 
-    def body(carry: Any, block: Any) -> Any:
-        Xb, sb = _wide(block)
-        return carry + (Xb * sb[:, None]).T @ Xb, None
+    loss: Loss
 
-    p = X.shape[2]
-    return jax.lax.scan(body, jnp.zeros((p, p), s.dtype), (X, s))[0]
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return (xp.zeros((p, self.loss.columns)),)
+
+    def __call__(
+        self,
+        xp: Namespace[Values],
+        block: Block[Values],
+        table: Values | None,
+        W: Values,
+        V: Values,
+    ) -> tuple[Values, ...]:
+        loss, s = self.loss, block.weight
+        Z = counted(loss, block.margins(W), s)
+        U = loss.curve(Z, block.labels(table), block.margins(V))
+        return (block.combined(s[:, None] * U),)
 
 
-@partial(jax.jit, static_argnums=0)
-def leverage(pairs: int, X: Any, s: Any, inverses: Any) -> Any:
+@dataclass(frozen=True)
+class Couplings(Added):
+    """Sum of s p p', (K, K), p the probabilities at W, and kappa; or else of s times the curvature
+    of each column, as a diagonal, and the largest curvature of a row."""
+
+    loss: Loss
+    maxima = 1
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        K, loss = self.loss.columns, self.loss
+        return xp.zeros((K, K)), xp.zeros(()) + (loss.kappa if loss.coupled else 0.0)
+
+    def __call__(
+        self, xp: Namespace[Values], block: Block[Values], table: Values | None, W: Values
+    ) -> tuple[Values, ...]:
+        loss, s = self.loss, block.weight
+        Z = counted(loss, block.margins(W), s)
+        if isinstance(loss, Softmax):
+            P = loss.probability(Z)
+            return (P * s[:, None]).T @ P, xp.zeros(())
+        c = loss.diagonal(Z, block.labels(table))
+        largest = xp.max(xp.where(s[:, None] > 0, c, 0.0))
+        return xp.diag(xp.sum(s[:, None] * c, axis=0)), largest
+
+
+@dataclass(frozen=True)
+class Gram(Added):
+    """Sum of s x x', shape (1, p, p)."""
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return (xp.zeros((1, p, p)),)
+
+    def __call__(self, xp: Namespace[Values], block: Block[Values]) -> tuple[Values, ...]:
+        return (block.grams(block.weight[:, None]),)
+
+
+@dataclass(frozen=True)
+class GramDiagonal(Added):
+    """Sum of s x_j^2, shape (p, 1)."""
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return (xp.zeros((p, 1)),)
+
+    def __call__(self, xp: Namespace[Values], block: Block[Values]) -> tuple[Values, ...]:
+        return (block.squared().combined(block.weight[:, None]),)
+
+
+@dataclass(frozen=True)
+class Magnified(Added):
+    """At least ``sum_i s_i |x_ij| (sum_k |x_ik| u_k)`` but for relative rounding, u >= 0, (p, 1).
+
+    Underflow is paid for upwards at every product.
+    """
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return (xp.zeros((p, 1)),)
+
+    def __call__(
+        self, xp: Namespace[Values], block: Block[Values], u: Values
+    ) -> tuple[Values, ...]:
+        size = block.size()
+        return (size.combined(block.weight[:, None] * (size.margins(u) + TINY) + TINY),)
+
+
+@dataclass(frozen=True)
+class Leverage(Added):
     """Largest sum over rows of the ``pairs`` largest ||inverses[k] x||^2."""
 
-    def body(carry: Any, block: Any) -> Any:
-        Xb, sb = _wide(block)
-        alive = (sb > 0).astype(Xb.dtype)
-        squares = [alive * jnp.sum((Xb @ inverses[k].T) ** 2, axis=1) for k in range(len(inverses))]
-        top = jnp.sort(jnp.stack(squares), axis=0)[-pairs:]
-        return jnp.maximum(carry, jnp.max(jnp.sum(top, axis=0))), None
+    pairs: int
+    maxima = 1
 
-    return jax.lax.scan(body, jnp.zeros((), s.dtype), (X, s))[0]
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return (xp.zeros(()),)
+
+    def __call__(
+        self, xp: Namespace[Values], block: Block[Values], inverses: Values
+    ) -> tuple[Values, ...]:
+        squares = [
+            xp.where(block.weight > 0, xp.sum(block.margins(inverse.T) ** 2, axis=1), 0.0)
+            for inverse in inverses
+        ]
+        top = xp.sort(xp.stack(squares), axis=0)[-self.pairs :]
+        return (xp.max(xp.sum(top, axis=0)),)
 
 
-@jax.jit
-def length(X: Any, s: Any, root: Any) -> Any:
+@dataclass(frozen=True)
+class Length(Added):
     """Largest sum of (x_j root_j)^2 of a row of positive weight."""
 
-    def body(carry: Any, block: Any) -> Any:
-        Xb, sb = _wide(block)
-        squares = jnp.sum((Xb * root) ** 2, axis=1)
-        return jnp.maximum(carry, jnp.max(jnp.where(sb > 0, squares, 0.0))), None
+    maxima = 1
 
-    return jax.lax.scan(body, jnp.zeros((), s.dtype), (X, s))[0]
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        return (xp.zeros(()),)
 
-
-@jax.jit
-def column_max(X: Any) -> Any:
-    """Largest |x_ij| of each column, shape (p,)."""
-    return jnp.max(jnp.abs(X), axis=(0, 1))
-
-
-@partial(jax.jit, donate_argnums=0)
-def put(X: Any, part: Any, first: Any) -> Any:
-    """Write blocks from ``first`` on, in place where the backend allows."""
-    return jax.lax.dynamic_update_slice_in_dim(X, part, first, axis=0)
-
-
-@jax.jit
-def gather(X: Any, where: Any) -> Any:
-    """Rows at flat positions ``where``, shape (m, p)."""
-    block = X.shape[1]
-    return X[where // block, where % block]
-
-
-def write(X: Any, y: Any, where: Any, rows: Any, labels: Any) -> Any:
-    """Return X and y with rows (m, p) and labels at flat positions ``where``."""
-    at = where // X.shape[1], where % X.shape[1]
-    return X.at[at].set(rows), y.at[at].set(labels)
-
-
-#: The same in place, where the backend allows: X and y are destroyed, so that nothing may come
-#: between the call and the assignment of what it returns.
-overwrite = jax.jit(write, donate_argnums=(0, 1))
+    def __call__(
+        self, xp: Namespace[Values], block: Block[Values], root: Values
+    ) -> tuple[Values, ...]:
+        squares = block.scaled(root).squared().margins(xp.ones_like(root)[:, None])[:, 0]
+        return (xp.max(xp.where(block.weight > 0, squares, 0.0)),)

@@ -29,6 +29,16 @@ from ..rows.stored import Rows
 from ..rows.weights import Weights
 from .contribution import Contribution
 from .curvature import Curvature
+from .kernels import (
+    Couplings,
+    Gram,
+    Hessian,
+    HessianProduct,
+    Length,
+    Leverage,
+    Measure,
+    coupled_pairs,
+)
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
@@ -124,13 +134,11 @@ class Objective:
         Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
         Proof: proofs/measure.md
         """
-        X, y = self.rows.sweep()
         step, unit = W - W_ref, gamma(self.rows.p + 4)
-        units = unit, gamma(self.sum_length + W.shape[1] + 8)
-        out = self.rows.sweeps.measure(self.loss, X, y, self.table, self.blocked, W, step, units)
-        if any(a.dtype != np.float64 for a in out):
-            raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
-        value, grad, wrong, shaken, moved, worst = (np.asarray(a) for a in out)
+        chain = gamma(self.sum_length + W.shape[1] + 8)
+        value, grad, wrong, shaken, moved, worst = self.rows.fold(
+            Measure(self.loss), self.blocked, self.table, W, step, unit, chain
+        )
         if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
             raise AssumptionError(f"the gradient {_OVERFLOW}")
         ridge = self.alpha[:, None] * W
@@ -165,10 +173,8 @@ class Objective:
         -----
         Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
         """
-        X, _ = self.rows.sweep()
-        G = self.loss.kappa * np.asarray(self.rows.sweeps.gram(X, self.blocked)) + np.diag(
-            self.alpha
-        )
+        (sums,) = self.rows.fold(Gram(), self.blocked)
+        G = self.loss.kappa * sums[0] + np.diag(self.alpha)
         if not np.isfinite(G).all():
             raise AssumptionError(f"the Gram matrix {_OVERFLOW}")
         return Curvature(0.5 * (G + G.T), np.diag(G).copy(), self.gram_error)
@@ -185,10 +191,8 @@ class Objective:
         -----
         Guarantee: the error bound of `Curvature`.  Proof: proofs/gram.md
         """
-        X, y = self.rows.sweep()
-        out = self.rows.sweeps.hessian(self.loss, X, y, self.table, self.blocked, W)
-        first, cross = (np.asarray(a) for a in out)
-        return self._assembled(first, cross, gamma(self.sum_length + 8) + self._ulps)
+        (blocks,) = self.rows.fold(Hessian(self.loss), self.blocked, self.table, W)
+        return self._assembled(blocks, gamma(self.sum_length + 8) + self._ulps)
 
     @property
     def _ulps(self) -> float:
@@ -220,16 +224,23 @@ class Objective:
         raw = (gram.matrix - np.diag(self.alpha)) / self.loss.kappa
         # At W = 0 the curvature is at most kappa, so the entries' errors are at most the Gram's.
         error = gram.error + (16 + self.loss.ulps) * UNIT_ROUNDOFF
-        cross = np.tile(raw / K**2, (K, K)) if self.loss.coupled else np.zeros((1, 1))
-        return self._assembled(np.stack([raw * at_zero] * K), cross, error)
+        pairs = len(coupled_pairs(self.loss))
+        blocks = [raw * at_zero] * K + [raw / K**2] * pairs
+        return self._assembled(np.stack(blocks), error)
 
-    def _assembled(self, first: Array, cross: Array, error: float) -> Curvature:
-        """Put the blocks together; diagonal ones hold p (1 - p), so that nothing cancels."""
+    def _assembled(self, blocks: Array, error: float) -> Curvature:
+        """Put the blocks together; diagonal ones hold p (1 - p), so that nothing cancels.
+
+        ``blocks`` are those of the columns, followed by those of `coupled_pairs`.
+        """
         K, p = self.loss.columns, self.rows.p
-        H = -cross if self.loss.coupled else np.zeros((K * p, K * p))
+        H = np.zeros((K * p, K * p))
+        classes = H.reshape(K, p, K, p)
         for k in range(K):
-            H[k * p : (k + 1) * p, k * p : (k + 1) * p] = first[k]
-        diagonal = np.concatenate([np.diag(f) for f in first])
+            classes[k, :, k] = blocks[k]
+        for block, (k, m) in zip(blocks[K:], coupled_pairs(self.loss), strict=True):
+            classes[k, :, m], classes[m, :, k] = -block, -block.T
+        diagonal = np.concatenate([np.diag(f) for f in blocks[:K]])
         diagonal = diagonal + np.tile(self.alpha + self.gauge, K)
         H[np.diag_indices(K * p)] += np.tile(self.alpha, K)
         for j in np.flatnonzero(self.gauge):
@@ -241,8 +252,7 @@ class Objective:
 
     def hvp(self, W: Array, V: Array) -> Array:
         """Return the Hessian at W applied to V, shape (p, K), without forming it."""
-        X, y = self.rows.sweep()
-        out = np.asarray(self.rows.sweeps.hvp(self.loss, X, y, self.table, self.blocked, W, V))
+        (out,) = self.rows.fold(HessianProduct(self.loss), self.blocked, self.table, W, V)
         total: Array = out + self.alpha[:, None] * V + (self.gauge * V.sum(axis=1))[:, None]
         return total
 
@@ -265,10 +275,9 @@ class Objective:
         -----
         Guarantee: as stated.  Proof: proofs/intercept_curvature.md
         """
-        X, y = self.rows.sweep()
-        out = self.rows.sweeps.couplings(self.loss, X, y, self.table, self.blocked, W)
+        edges, largest = self.rows.fold(Couplings(self.loss), self.blocked, self.table, W)
         error = gamma(self.sum_length + 2 * self.loss.columns + int(self.loss.ulps) + 4096)
-        return np.asarray(out[0]), error, float(out[1])
+        return edges, error, float(largest)
 
     @property
     def _pairs(self) -> int:
@@ -310,12 +319,11 @@ class Objective:
         -----
         Guarantee: as `box_leverage`.  Proof: proofs/leverage.md
         """
-        X, _ = self.rows.sweep()
         p, pairs = self.rows.p, self._pairs
         pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
-        found = float(self.rows.sweeps.leverage(pairs, X, self.blocked, pieces)) + _TINY
-        top = float(np.sqrt(pairs * found))
+        (found,) = self.rows.fold(Leverage(pairs), self.blocked, pieces)
+        top = float(np.sqrt(pairs * (float(found) + _TINY)))
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
     def longest(self, root: Array) -> float:
@@ -327,8 +335,8 @@ class Objective:
         -----
         Guarantee: as stated, of roots right to eight units.  Proof: proofs/leverage.md
         """
-        X, _ = self.rows.sweep()
-        square = float(self.rows.sweeps.length(X, self.blocked, root)) + _TINY
+        (found,) = self.rows.fold(Length(), self.blocked, root)
+        square = float(found) + _TINY
         return (
             self.loss.R
             * math.sqrt(self._pairs * square * (1 + gamma(self.rows.p + 40)))

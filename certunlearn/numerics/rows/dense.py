@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,54 +13,13 @@ from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import numerics
 from .blocks import accelerated, block_shape, power_above, to_power_of_two
+from .fold import Argument, ColumnMax, Kernel, Sums
+from .store import Store
 
 Array = NDArray[np.float64]
 
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
-
-
-class Store:
-    """What every store of rows knows alike.
-
-    Attributes
-    ----------
-    n : int
-        Rows held, overwritten ones included.
-    reads : int
-        Rows read so far, by sweeps and by position.
-    """
-
-    n: int
-    reads: int
-    _labels: NDArray[Any]
-    _scrubbed: NDArray[np.bool_]
-
-    @property
-    def labels(self) -> NDArray[Any]:
-        """Class codes or targets, shape (n,) or (n, K)."""
-        return self._labels[: self.n]
-
-    @property
-    def classed(self) -> bool:
-        """Whether the labels are class codes."""
-        return self._labels.dtype == np.int64
-
-    @property
-    def scrubbed(self) -> NDArray[np.bool_]:
-        """Rows that have been overwritten, shape (n,)."""
-        return self._scrubbed[: self.n]
-
-    def passes_since(self, reads: int) -> int:
-        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
-        return int(round((self.reads - reads) / self.n))
-
-    def view(self) -> Self:
-        """Return the same rows with a count of reads of their own; for reading only."""
-        out = object.__new__(type(self))
-        out.__dict__.update(self.__dict__)
-        out.reads = 0
-        return out
 
 
 class DenseRows(Store):
@@ -114,13 +73,6 @@ class DenseRows(Store):
         return out
 
     @property
-    def sweeps(self) -> Any:
-        """The sums over these rows, as functions."""
-        from ..objective import kernels as sweeps
-
-        return sweeps
-
-    @property
     def _shape(self) -> tuple[int, int]:
         return block_shape(self.n, accelerator=accelerated())
 
@@ -142,7 +94,7 @@ class DenseRows(Store):
         refuse_forked()
         import jax.numpy as jnp
 
-        from ..objective import kernels as sweeps
+        from . import device
 
         shape = self.blocks, self.block, *self._labels.shape[1:]
         self._y: Any = jnp.array(self._labels.reshape(shape), copy=True)
@@ -159,7 +111,7 @@ class DenseRows(Store):
             else:
                 if store is None:
                     store = jnp.zeros((self.blocks, *part.shape[1:]), self.dtype)
-                store = sweeps.put(store, part, first)
+                store = device.put(store, part, first)
         self._X: Any = store
         if self._X.dtype != self.dtype or jnp.zeros(1).dtype != np.float64:
             raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
@@ -184,16 +136,40 @@ class DenseRows(Store):
         self.reads += times * self.n
         return self._X, self._y
 
+    def fold(self, kernel: Kernel, weights: Array, *args: Argument) -> Sums:
+        """Return a sum over all rows, each read once.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            The sum.
+        weights : ndarray of shape (blocks, block)
+            Of the rows, as `blocked` lays them out.
+        *args : ndarray, float or None
+            What the kernel is given after the block.
+
+        Raises
+        ------
+        RuntimeError
+            Outside ``jax.enable_x64(True)``.
+        """
+        from . import device
+
+        out = device.scan(kernel, *self.sweep(), weights, args)
+        if any(a.dtype != np.float64 for a in out):
+            raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
+        return tuple(np.asarray(a) for a in out)
+
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions`` on the host, shape (m, p)."""
-        from ..objective import kernels as sweeps
+        from . import device
 
         self.reads += len(positions)
         if not len(positions):
             return np.zeros((0, self.p))
         if forked():
             return np.asarray(self._X).reshape(-1, self.p)[positions].astype(np.float64)
-        found = sweeps.gather(self._X, to_power_of_two(positions))
+        found = device.gather(self._X, to_power_of_two(positions))
         return np.asarray(found).astype(np.float64)[: len(positions)]
 
     def features(self, positions: NDArray[np.int64]) -> Array:
@@ -230,12 +206,8 @@ class DenseRows(Store):
         A maximum itself would be a copy of a value, which the row that had it may want forgotten.
         """
         if self._column_max is None:
-            from ..objective import kernels as sweeps
-
-            refuse_forked()
-            self.reads += self.n
-            largest = np.asarray(sweeps.column_max(self._X)).astype(np.float64)
-            self._column_max = power_above(largest)
+            weightless = np.zeros((self.blocks, self.block))
+            self._column_max = power_above(self.fold(ColumnMax(), weightless)[0])
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
@@ -323,7 +295,7 @@ class DenseRows(Store):
 
     def _write(self, positions: NDArray[np.int64], rows: Any, labels: Any) -> None:
         """Put rows (m, p), or one number for all of them, at ``positions``; and labels."""
-        from ..objective import kernels as sweeps
+        from . import device
 
         if forked():
             # By numpy, in arrays of its own: JAX's threads do not exist here.
@@ -338,7 +310,7 @@ class DenseRows(Store):
         # The one place where a signal between call and assignment would lose the rows, and numbers
         # of half the length round them.
         with numerics():
-            self._X, self._y = sweeps.overwrite(self._X, self._y, where, rows, labels)
+            self._X, self._y = device.overwrite(self._X, self._y, where, rows, labels)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

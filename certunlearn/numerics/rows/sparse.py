@@ -13,7 +13,10 @@ from scipy.sparse import csr_array, issparse
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
 from .blocks import power_above
-from .dense import CHUNK, Store
+from .dense import CHUNK
+from .fold import Argument, ColumnMax, Kernel, Sums, folded
+from .sparse_block import SparseBlock
+from .store import Store
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -77,13 +80,6 @@ class SparseRows(Store):
         self.reads = 0
 
     @property
-    def sweeps(self) -> Any:
-        """The sums over these rows, as functions."""
-        from ..objective import host_kernels as host_sweeps
-
-        return host_sweeps
-
-    @property
     def blocks(self) -> int:
         """Length of what `blocked` returns."""
         return self.n
@@ -103,10 +99,25 @@ class SparseRows(Store):
         return np.concatenate([weight, np.zeros(self.n - len(weight))])
 
     def sweep(self, times: int = 1) -> tuple[Any, Any]:
-        """Return (these rows, labels) for `sweeps`, counting so many reads of every row."""
+        """Return (these rows, labels), counting so many reads of every row."""
         checkpoint()
         self.reads += times * self.n
         return self, self._labels
+
+    def fold(self, kernel: Kernel, weights: Array, *args: Argument) -> Sums:
+        """Return a sum over all rows, each read once: as `DenseRows.fold`.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n,)
+            Of the rows, as `blocked` lays them out.
+        """
+        self.sweep()
+        blocks = (
+            SparseBlock(part, self.intercept, self._labels[here], weights[here])
+            for here, part in self.parts()
+        )
+        return folded(kernel, blocks, self.p, args)
 
     def parts(self) -> Iterator[tuple[slice, Any]]:
         """Yield consecutive rows as CSR arrays that share this store's memory."""
@@ -139,10 +150,7 @@ class SparseRows(Store):
     def column_max(self) -> Array:
         """At least the largest |x_ij| of each column, a power of two at most twice it, (p,)."""
         if self._column_max is None:
-            self.reads += self.n
-            out = np.ones(self.p)
-            out[: self.d] = power_above(self.sweeps.column_max(self))
-            self._column_max = out
+            self._column_max = power_above(self.fold(ColumnMax(), np.zeros(self.n))[0])
         return self._column_max
 
     def compact(self, keep: NDArray[np.bool_]) -> SparseRows:

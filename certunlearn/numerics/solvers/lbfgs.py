@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ...linalg.cholesky import Factor
 from ...linalg.norms import norm
 from ..losses.margins import Loss
-from ..objective import kernels as sweeps
+from ..objective.kernels import Risk
 from ..objective.objective import Objective
+from ..rows.device import scan
 
 Array = NDArray[np.float64]
 _METHOD = optax.lbfgs(memory_size=20)
@@ -85,7 +86,7 @@ def _advanced(loss: Loss, data: Any, U: Any, state: Any) -> Any:
 
     def both(U: Any) -> Any:
         W = inverse.T @ U
-        value, gradient = sweeps.risk(loss, X, y, table, s, W)
+        value, gradient = scan(Risk(loss), X, y, s, (table, W))
         total = W.sum(axis=1)
         value = value + 0.5 * ((alpha[:, None] * W**2).sum() + (gauge * total**2).sum())
         return value, inverse @ (gradient + alpha[:, None] * W + (gauge * total)[:, None])

@@ -1,0 +1,72 @@
+"""What JAX does with rows on a device: fold a kernel over them, read and overwrite some."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+
+from ..losses.namespace import Namespace
+from .fold import DenseBlock, Kernel
+
+
+class DeviceBlock(DenseBlock[jax.Array]):
+    """Rows on a device."""
+
+    def grams(self, c: jax.Array) -> jax.Array:
+        # One product is compiled, however many columns there are.
+        out: jax.Array = jax.lax.map(lambda s: (self.X * s[:, None]).T @ self.X, c.T)
+        return out
+
+
+@partial(jax.jit, static_argnums=0)
+def scan(
+    kernel: Kernel, X: jax.Array, y: jax.Array, s: jax.Array, args: tuple[jax.Array, ...]
+) -> tuple[jax.Array, ...]:
+    """Fold a kernel over blocks of rows, each read once.
+
+    Parameters
+    ----------
+    X, y, s : array of shape (blocks, block, ...)
+        Rows, labels, weights; rows of padding weigh nothing.  X may be float32: it is widened
+        block by block, which is exact.
+    """
+
+    xp = cast("Namespace[jax.Array]", jnp)
+
+    def body(
+        carry: tuple[jax.Array, ...], part: tuple[jax.Array, ...]
+    ) -> tuple[tuple[jax.Array, ...], None]:
+        block = DeviceBlock(xp, part[0].astype(jnp.float64), *part[1:])
+        return kernel.join(xp, carry, kernel(xp, block, *args)), None
+
+    start: tuple[jax.Array, ...] = kernel.start(xp, X.shape[2])
+    return jax.lax.scan(body, start, (X, y, s))[0]
+
+
+@partial(jax.jit, donate_argnums=0)
+def put(X: jax.Array, part: jax.Array, first: int) -> jax.Array:
+    """Write blocks from ``first`` on, in place where the backend allows."""
+    return jax.lax.dynamic_update_slice_in_dim(X, part, first, axis=0)
+
+
+@jax.jit
+def gather(X: jax.Array, where: jax.Array) -> jax.Array:
+    """Rows at flat positions ``where``, shape (m, p)."""
+    block = X.shape[1]
+    return X[where // block, where % block]
+
+
+def write(
+    X: jax.Array, y: jax.Array, where: jax.Array, rows: jax.Array, labels: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return X and y with rows (m, p) and labels at flat positions ``where``."""
+    at = where // X.shape[1], where % X.shape[1]
+    return X.at[at].set(rows), y.at[at].set(labels)
+
+
+#: The same in place, where the backend allows: X and y are destroyed, so that nothing may come
+#: between the call and the assignment of what it returns.
+overwrite = jax.jit(write, donate_argnums=(0, 1))

@@ -1,0 +1,83 @@
+"""Sparse rows in a sum: products of CSR blocks on the host.
+
+Proof of the errors: proofs/sparse_sums.md
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
+
+from ..._common.arrays import Array
+
+Labels = NDArray[np.int64] | Array
+
+
+class SparseBlock:
+    """A `Block` of CSR rows; the column of ones is not stored.
+
+    Parameters
+    ----------
+    part : csr_array of shape (m, d)
+        Features.
+    intercept : bool
+        Whether every row is followed by a one.
+    y : ndarray of shape (m,) or (m, K)
+        Class codes or targets.
+    weight : ndarray of shape (m,)
+        Effective weights.
+    one : float
+        What stands in the column of ones: a scaled row has another number there.
+    """
+
+    def __init__(
+        self, part: csr_array, intercept: bool, y: Labels, weight: Array, one: float = 1.0
+    ) -> None:
+        self.part, self.intercept, self.y, self.weight = part, intercept, y, weight
+        self.one = one
+
+    def _of(self, data: Array, one: float) -> SparseBlock:
+        part = csr_array((data, self.part.indices, self.part.indptr), shape=self.part.shape)
+        return SparseBlock(part, self.intercept, self.y, self.weight, one)
+
+    def labels(self, table: Array | None) -> Array:
+        out: Array = np.asarray(self.y if table is None else table[self.y.astype(np.int64)])
+        return out
+
+    def margins(self, W: Array) -> Array:
+        if not W.any():
+            # Nobody has moved: no product is needed to say so.
+            return np.zeros((self.part.shape[0], W.shape[1]))
+        Z: Array = self.part @ W[: self.part.shape[1]]
+        return Z + self.one * W[-1] if self.intercept else Z
+
+    def combined(self, c: Array) -> Array:
+        out: Array = self.part.T @ c
+        return np.vstack([out, self.one * c.sum(axis=0)]) if self.intercept else out
+
+    def grams(self, c: Array) -> Array:
+        return np.stack([self._gram(c[:, k : k + 1]) for k in range(c.shape[1])])
+
+    def _gram(self, c: Array) -> Array:
+        X = self.part
+        if self.intercept:
+            X = csr_array(hstack([X, np.full((X.shape[0], 1), self.one)]))
+        out: Array = (X.multiply(c).tocsr().T @ X).toarray()
+        return out
+
+    def size(self) -> SparseBlock:
+        return self._of(np.abs(self.part.data), abs(self.one))
+
+    def squared(self) -> SparseBlock:
+        return self._of(self.part.data**2, self.one**2)
+
+    def scaled(self, root: Array) -> SparseBlock:
+        return self._of(self.part.data * root[self.part.indices], self.one * float(root[-1]))
+
+    def largest(self) -> Array:
+        out = np.zeros(self.part.shape[1] + int(self.intercept))
+        if self.intercept:
+            out[-1] = abs(self.one)
+        np.maximum.at(out, self.part.indices, np.abs(self.part.data))
+        return out

@@ -1,0 +1,51 @@
+"""What every store of rows knows alike."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Store:
+    """What every store of rows knows alike.
+
+    Attributes
+    ----------
+    n : int
+        Rows held, overwritten ones included.
+    reads : int
+        Rows read so far, by sweeps and by position.
+    """
+
+    n: int
+    reads: int
+    _labels: NDArray[Any]
+    _scrubbed: NDArray[np.bool_]
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Class codes or targets, shape (n,) or (n, K)."""
+        return self._labels[: self.n]
+
+    @property
+    def classed(self) -> bool:
+        """Whether the labels are class codes."""
+        return self._labels.dtype == np.int64
+
+    @property
+    def scrubbed(self) -> NDArray[np.bool_]:
+        """Rows that have been overwritten, shape (n,)."""
+        return self._scrubbed[: self.n]
+
+    def passes_since(self, reads: int) -> int:
+        """Return how many times all rows have been read since ``reads`` were counted, rounded."""
+        return int(round((self.reads - reads) / self.n))
+
+    def view(self) -> Self:
+        """Return the same rows with a count of reads of their own; for reading only."""
+        out = object.__new__(type(self))
+        out.__dict__.update(self.__dict__)
+        out.reads = 0
+        return out

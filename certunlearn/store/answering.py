@@ -1,0 +1,165 @@
+"""Requests to a model in a directory: kept until they are answered, then carried out together."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..claims.certificate import Certificate
+from ..exceptions import BatchRefusedError
+from ..operations.queue import ForgetQueue
+from ..operations.receipt import Receipt
+from ..operations.request import Request
+from ..requests.deadline import MONTH
+from .answers import Answer
+from .cases import Case
+from .codec import Model
+from .holding import Holding
+from .ledger import Went
+from .log import canonical
+
+
+class Answering(Holding):
+    """Takes requests in, and answers each once."""
+
+    def add(
+        self,
+        which: Any = None,
+        /,
+        *,
+        reference: str,
+        rows: Any = None,
+        row_ids: Any = None,
+        groups: Any = None,
+        where: str | None = None,
+        received: datetime | None = None,
+        within: timedelta | str | None = MONTH,
+    ) -> Answer:
+        """Take a request in; it is carried out by `run`.  Durable when it returns.
+
+        Parameters
+        ----------
+        which, rows, row_ids, groups, where, reference, received, within
+            As in `ForgetQueue.add`.
+
+        Raises
+        ------
+        UnknownRowError, AlreadyForgottenError, AmbiguousRowError, RowError
+            If it does not name rows properly, by names that JSON does not give back as they were,
+            or there is a request of this reference that waits or is done.
+        """
+        queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
+        named = {"rows": rows, "row_ids": row_ids, "groups": groups, "where": where}
+        request = queue.add(which, reference=reference, received=received, **named)
+        return self._answer(self.ledger.add(_case(request)))
+
+    def withdraw(self, reference: str) -> Answer:
+        """Take back a request that waits; see `Ledger.withdraw`."""
+        return self._answer(self.ledger.withdraw(reference))
+
+    def extend(
+        self,
+        reference: str,
+        *,
+        reason: str,
+        until: datetime | None = None,
+        notified: datetime | None = None,
+    ) -> Answer:
+        """Put a deadline off once, as art. 12(3) GDPR allows: see `Waiting.extend`."""
+        more = {"reason": reason, "until": until, "notified": notified}
+        return self._answer(self.ledger.extend(reference, **more))  # type: ignore[arg-type]
+
+    def run(
+        self, *, confirm: bool = False, expand: str | None = None, progress: Any = None
+    ) -> tuple[Answer, ...]:
+        """Carry out all requests that wait as one: one removal, one release, one certificate.
+
+        Parameters
+        ----------
+        confirm, expand, progress
+            As in `ForgetQueue.run`.
+
+        Returns
+        -------
+        tuple of Answer
+            One a request.  Those that cannot be carried out with the others are refused, and say
+            why.
+
+        Raises
+        ------
+        ConfirmationNeededError
+            If together they take so much that ``confirm=True`` is needed: all of them wait.
+        BatchRefusedError
+            If they cannot be carried out, no one request for it: all of them wait.
+        """
+        waiting = self.ledger.cases.pending()
+        references = [case.reference for case in waiting]
+        refused: set[str] = set()
+        while set(references) - refused:
+            left = [case for case in waiting if case.reference not in refused]
+            try:
+                self._forgotten(left, confirm=confirm, expand=expand, progress=progress)
+                break
+            except BatchRefusedError as error:
+                if error.reference is None:
+                    raise
+                refused.add(error.reference)
+                self.ledger.refuse(error.reference, _why(error))
+        return tuple(self.answer(reference) for reference in references)
+
+    def answer(self, reference: str) -> Answer:
+        """Return what became of a request.
+
+        Raises
+        ------
+        UnknownRowError
+            If there is none of this reference.
+        """
+        return self._answer(self.ledger.cases[reference])
+
+    def _answer(self, case: Case, *, certified: bool = True) -> Answer:
+        made = None if case.generation is None else self.ledger.at(case.generation).certificate
+        certificate = None if made is None or not certified else Certificate.from_json(made)
+        return Answer.of(case, self.ledger.now(), certificate, self.ledger.recall(case))
+
+    def _asked(
+        self,
+        which: Any,
+        reference: str,
+        received: datetime | None,
+        within: timedelta | str | None,
+        named: dict[str, Any],
+    ) -> Case:
+        """Look a request up in the model; nothing is written."""
+        queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
+        request = queue.add(which, reference=reference, received=received, **named)
+        return _case(request)
+
+    def _forgotten(self, cases: list[Case], **how: Any) -> None:
+        """Carry requests out together: the rules are those of `ForgetQueue.run`."""
+        values = [case.values for case in cases]
+        text = canonical({"version": 1, "fit": "", "requests": values}).decode()
+
+        def change(model: Model) -> dict[str, Went]:
+            # The ledger's positions are those of the model it lies beside.
+            queue = ForgetQueue.from_json(text, model, same_rows=True, now=self.ledger.now)
+            return {receipt.reference: _went(receipt) for receipt in queue.run(**how)}
+
+        self._carry_out("removal", change, references=tuple(case.reference for case in cases))
+
+
+def _case(request: Request) -> Case:
+    values = request.values
+    named = values[request.kind]
+    times = request.received, request.deadline
+    return Case(request.reference, request.kind, named, *times, request.extension)
+
+
+def _went(receipt: Receipt) -> Went:
+    # Rows that had gone before went for another request, and are called back for that one.
+    return Went(len(receipt.rows), min(receipt.rows, default=1 << 62))
+
+
+def _why(error: BaseException) -> str:
+    """Say why in one line."""
+    return str(error.__cause__ or error).split("\n")[0]

@@ -1,0 +1,314 @@
+"""A model in a directory: how its state is read, and replaced as a whole.
+
+What a directory holds is what its ledger says.  A change is begun in the ledger, the new state is
+written into new files beside the old ones, and one transaction of the ledger makes it the state
+there is.  Files that this state does not name are overwritten and taken away: after every change,
+and when the directory is opened for writing.
+
+Guarantee: whenever the process or the machine stops, the directory opens as it was before a change
+or as it is after it; a request that was accepted is in the ledger; one that is done is not done
+again.  Once a verb has returned, no file of the directory holds the rows it removed.
+
+Assumes: what fsync has returned for is kept, and a file is overwritten where it lies (`shredded`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from ..claims.certificate import Certificate
+from ..exceptions import StoreDamagedError, StoreError
+from . import objects
+from .codec import Model, model_of, rows_of, state_of
+from .files import local, one_writer, shredded, synced
+from .ledger import Generation, Ledger, Went
+from .log import Json
+from .shards import Shards
+
+FORMAT, VERSION = "certunlearn store", 1
+LEDGER, LOCK, MARK, STATES = "ledger.sqlite", "lock", "store.json", "state"
+#: How often a reader looks again when a writer has replaced what it was reading.
+_AGAIN = 5
+
+
+class Holding:
+    """A directory that holds a model; `ModelStore` has its verbs."""
+
+    def __init__(self, path: Path, ledger: Ledger, release: contextlib.ExitStack) -> None:
+        self.path, self.ledger = path, ledger
+        self._shards = Shards(path / STATES)
+        self._release = release
+        self._model: Model | None = None
+        #: Actions that an earlier process had begun and not finished: verb, and when.
+        self.interrupted: list[tuple[str, str]] = []
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        model: Model,
+        *,
+        origin: str | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> Self:
+        """Write a fitted model into a new directory, and open it for writing.
+
+        Parameters
+        ----------
+        path : str or Path
+            Not there yet.
+        model : estimator of this package or ForgettingPipeline
+            Fitted.  It is copied: what becomes of it afterwards does not matter.
+        origin : str, optional
+            Name of the log, in the form of a URL without a scheme, unlike that of any other model;
+            by default made of the directory's name and a random number.
+        clock : callable, optional
+            Returns the time, with a zone.
+
+        Raises
+        ------
+        StoreError
+            If there is something at ``path``, it cannot be written, is on the network, or a step of
+            the model cannot be written.
+        """
+        path = Path(path)
+        local(path)
+        if path.exists():
+            raise StoreError(f"{path} is there already: open it, or choose another place")
+        # Built beside and moved: nobody ever finds half of it.
+        draft = path.with_name(f".{path.name}.creating")
+        with _writing(path), contextlib.ExitStack() as stack:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(one_writer(path.with_name(f".{path.name}.lock")))
+            if draft.exists():
+                shredded(draft)
+            try:
+                (draft / STATES).mkdir(parents=True)
+                _filled(draft, model, origin or _named(path), clock)
+                synced(draft)
+                draft.rename(path)
+            except BaseException:
+                shredded(draft)
+                raise
+            synced(path.parent, deep=False)
+        path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
+        return cls.open(path, "w", clock=clock)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        mode: str = "r",
+        *,
+        clock: Callable[[], datetime] | None = None,
+    ) -> Self:
+        """Open a directory; no row is read before it is needed.
+
+        Parameters
+        ----------
+        path : str or Path
+        mode : {"r", "w"}
+            To write there is one at a time, to read there may be many.
+        clock : callable, optional
+            Returns the time, with a zone.
+
+        Raises
+        ------
+        StoreError
+            If there is no model, or a newer version of this package has written it.
+        StoreLockedError
+            If somebody else is writing.
+        StoreDamagedError
+            If a file is not as it was written.
+        """
+        if mode not in ("r", "w"):
+            raise ValueError(f"mode must be 'r' or 'w', got {mode!r}")
+        path = Path(path)
+        _marked(path)
+        local(path)
+        with _writing(path), contextlib.ExitStack() as stack:
+            if mode == "w":
+                stack.enter_context(one_writer(path / LOCK))
+            store = cls(
+                path,
+                stack.enter_context(Ledger.open(path / LEDGER, mode, clock=clock)),
+                stack,
+            )
+            store._shards.manifest(store.ledger.fact("state"))
+            if mode == "w":
+                store.interrupted = store.ledger.interrupted()
+                store._tidy()
+            store._release = stack.pop_all()
+        return store
+
+    @property
+    def model(self) -> Model:
+        """The model, read when first asked for.  Changes that are made to it are not kept."""
+        if self._model is None:
+            self._model = self._read(lambda m: model_of(self._shards.arrays(m), m["values"]))
+        return self._model
+
+    @property
+    def predictor(self) -> Any:
+        """What `export_predictor` of the model returns; no row is read for it."""
+        return self._read(
+            lambda m: objects.read(
+                m["values"]["predictor"],
+                self._shards.arrays(m, lambda name: name.startswith(_PREDICTOR)),
+            )
+        )
+
+    @property
+    def certificate(self) -> Certificate:
+        """The public part of the certificate of the present release."""
+        return Certificate.from_json(self._now.certificate)
+
+    @property
+    def _now(self) -> Generation:
+        now = self.ledger.generation
+        assert now is not None
+        return now
+
+    def _read(self, reading: Callable[[Any], Any]) -> Any:
+        """Read from the present state; again where a writer has replaced it meanwhile."""
+        for _ in range(_AGAIN):
+            state = self.ledger.fact("state")
+            try:
+                return reading(self._shards.manifest(state))
+            except StoreDamagedError:
+                if state == self.ledger.fact("state"):
+                    raise
+        raise StoreError(f"{self.path} is changed faster than it can be read: try again")
+
+    def _carry_out(
+        self,
+        verb: str,
+        change: Callable[[Model], dict[str, Went]],
+        *,
+        references: tuple[str, ...] = (),
+        public: Json | None = None,
+    ) -> Generation:
+        """Change the model: all of it durable when this returns, or nothing of it done.
+
+        ``change`` does it in memory, and returns what went for each of ``references``.
+        """
+        with _writing(self.path):
+            model = self.model
+            action = self.ledger.begin(verb, references)
+            try:
+                answered = change(model)
+                made = _committed(
+                    self.ledger, self._shards, action, verb, model, answered=answered, public=public
+                )
+            except BaseException:
+                # Memory may be ahead of the directory, which is what counts.
+                self._model = None
+                with contextlib.suppress(StoreError, OSError):
+                    self.ledger.drop(action)
+                    self._tidy()
+                raise
+            self._tidy()
+        return made
+
+    def _tidy(self) -> None:
+        """Overwrite and take away what is no part of the present state."""
+        self._shards.sweep(self.ledger.fact("state"))
+        self.ledger.erase_pages()
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._model = None
+        self._release.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+_PREDICTOR = "predictor"
+
+
+def _committed(
+    ledger: Ledger,
+    shards: Shards,
+    action: int,
+    verb: str,
+    model: Model,
+    *,
+    answered: dict[str, Went] | None = None,
+    public: Json | None = None,
+) -> Generation:
+    """Write a model's state and commit the action that led to it."""
+    arrays, values = state_of(model)
+    values = values | {
+        _PREDICTOR: objects.written(model.export_predictor(), arrays, _PREDICTOR),
+    }
+    now = ledger.generation
+    before = None if now is None else shards.manifest(ledger.fact("state"))
+    state = shards.write(arrays, values, before)
+    certificate = model.certificate_.public()
+    return ledger.commit(
+        action,
+        verb,
+        rows=rows_of(model),
+        weights=str(certificate.weights),
+        certificate=certificate.to_json(),
+        answered=answered,
+        facts={
+            "state": state,
+            "forgotten": str(model.n_forgotten_),
+            "estimator": type(model).__name__,
+        },
+        public=public,
+    )
+
+
+def _filled(draft: Path, model: Model, origin: str, clock: Callable[[], datetime] | None) -> None:
+    with Ledger.create(draft / LEDGER, origin=origin, clock=clock) as ledger:
+        action = ledger.begin("fit")
+        _committed(ledger, Shards(draft / STATES), action, "fit", model)
+    (draft / MARK).write_text(json.dumps({"format": FORMAT, "schema": VERSION}))
+
+
+def _named(path: Path) -> str:
+    import re
+    import secrets
+
+    return f"{re.sub('[^a-zA-Z0-9.-]+', '-', path.absolute().name)}/{secrets.token_hex(8)}"
+
+
+def _marked(path: Path) -> None:
+    """Check what a directory says that it is."""
+    try:
+        said = json.loads((path / MARK).read_text())
+        if said["format"] != FORMAT:
+            raise ValueError
+        schema = int(said["schema"])
+    except OSError as error:
+        raise StoreError(f"no model at {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError):
+        raise StoreDamagedError(f"{path / MARK} is not as it was written") from None
+    if schema > VERSION:
+        raise StoreError(
+            f"{path} has schema {schema}, this version of certunlearn knows {VERSION}: upgrade "
+            "certunlearn; nothing was changed"
+        )
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what the system raises into errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror or error}. What was committed before is "
+            "kept: make room or give the right to write, then try again"
+        ) from error

@@ -1,0 +1,196 @@
+"""Arrays in files that are written once: a new state shares with the old one what has not changed.
+
+An array is cut along its first axis into parts of about eight megabytes, a ``.npy`` file each, so
+that row i lies in a part that can be told and memory-mapped.  A state is a manifest that names its
+parts with their SHA-256; small arrays lie together in a safetensors file.  Nothing that a manifest
+names is ever changed: a row that goes is in no part of the new state, and once that is the state
+there is, the part that held it is overwritten in place and taken away by `sweep`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import StoreDamagedError
+from .files import shredded, synced
+from .keys import needed
+from .log import Json
+from .objects import Arrays
+
+#: Bytes of a part, and of an array that is not worth files of its own.
+PART, SMALL = 8 << 20, 64 << 10
+
+
+class Shards:
+    """The directory of the files of a state.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, arrays: Arrays, values: Json, before: Json | None = None) -> str:
+        """Write a state and flush it; return what names it: a file and its SHA-256.
+
+        Parameters
+        ----------
+        arrays : dict of ndarray
+        values : dict
+            What else there is, as JSON takes it.
+        before : dict, optional
+            Manifest of the state whose parts may be shared.
+        """
+        earlier: Any = {} if before is None else before["arrays"]
+        large = {name: a for name, a in arrays.items() if a.nbytes > SMALL and a.ndim}
+        few = {name: np.ascontiguousarray(a) for name, a in arrays.items() if name not in large}
+        save = needed("safetensors.numpy").save
+        manifest: Json = {
+            "arrays": {k: self._cut(a, earlier.get(k)) for k, a in large.items()},
+            "small": self._kept(save(few), "safetensors"),
+            "values": values,
+        }
+        text = json.dumps(manifest, allow_nan=False).encode()
+        kept = self._kept(text, "json")
+        synced(self.folder, deep=False)
+        return f"{kept['file']} {kept['sha256']}"
+
+    def manifest(self, state: str) -> Any:
+        """Return the manifest of a state by its name, reading no rows.
+
+        Raises
+        ------
+        StoreDamagedError
+            If it is not as it was written.
+        """
+        file, digest = state.split()
+        return json.loads(self._checked({"file": file, "sha256": digest}))
+
+    def arrays(self, manifest: Any, names: Callable[[str], bool] | None = None) -> Arrays:
+        """Return the arrays of a state, all or some of them by name, in memory.
+
+        Raises
+        ------
+        StoreDamagedError
+            If a file is not as it was written.
+        """
+        few = needed("safetensors.numpy").load(self._checked(manifest["small"]))
+        out = {k: a for k, a in few.items() if names is None or names(k)}
+        for name, said in manifest["arrays"].items():
+            if names is None or names(name):
+                whole = np.empty(said["shape"], dtype=said["dtype"])
+                for first, part in self._parts(said):
+                    # A copy: what a file held may be overwritten while somebody still looks at it.
+                    whole[first : first + len(part)] = part
+                out[name] = whole
+        return out
+
+    def sweep(self, state: str) -> int:
+        """Overwrite and take away every file that a state does not name; return how many."""
+        manifest = self.manifest(state)
+        named = {state.split()[0], manifest["small"]["file"]}
+        named |= {p["file"] for a in manifest["arrays"].values() for p in a["parts"]}
+        stale = [path for path in self.folder.iterdir() if path.name not in named]
+        for path in stale:
+            shredded(path)
+        if stale:
+            synced(self.folder, deep=False)
+        return len(stale)
+
+    def _cut(self, array: NDArray[Any], earlier: Any) -> Json:
+        """Write the parts of an array that are not there already."""
+        each = max(1, PART // (array[:1].nbytes or 1))
+        alike = earlier is not None and (
+            earlier["dtype"] == array.dtype.str
+            and earlier["shape"][1:] == list(array.shape[1:])
+            and earlier["each"] == each
+        )
+        known = earlier["parts"] if alike else []
+        parts = []
+        for i, first in enumerate(range(0, len(array), each)):
+            part = np.ascontiguousarray(array[first : first + each])
+            shared = i < len(known) and self._holds(known[i], part)
+            parts.append(known[i] if shared else self._part(part))
+        shape = list(array.shape)
+        return {"dtype": array.dtype.str, "shape": shape, "each": each, "parts": parts}
+
+    def _holds(self, said: Json, part: NDArray[Any]) -> bool:
+        """Whether a file holds a part, bit for bit."""
+        try:
+            old = np.load(self.folder / str(said["file"]), mmap_mode="r")
+        except (OSError, ValueError):
+            return False
+        if old.shape != part.shape:
+            return False
+        same: bool = np.array_equal(old.view(np.uint8), part.view(np.uint8))
+        return same
+
+    def _part(self, part: NDArray[Any]) -> Json:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(part.dtype),
+            "fortran_order": False,
+            "shape": part.shape,
+        }
+        out = io.BytesIO()
+        np.lib.format.write_array_header_1_0(out, header)
+        return self._kept(out.getvalue() + part.tobytes(), "npy")
+
+    def _kept(self, data: bytes, ending: str) -> Json:
+        """Write a file that was not there, and flush it."""
+        # No name that tells the content: it would let a guess at a row be tested.
+        path = self.folder / f"{os.urandom(12).hex()}.{ending}"
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return {"file": path.name, "sha256": hashlib.sha256(data).hexdigest()}
+
+    def _parts(self, said: Any) -> Any:
+        first = 0
+        for part in said["parts"]:
+            path = self.folder / part["file"]
+            self._compare(path, part["sha256"])
+            array = np.load(path, mmap_mode="r")
+            yield first, array
+            first += len(array)
+
+    def _checked(self, said: Any) -> bytes:
+        path: Path = self.folder / said["file"]
+        try:
+            data: bytes = path.read_bytes()
+        except OSError as error:
+            raise StoreDamagedError(
+                f"{path} cannot be read ({error.strerror}): restore the store from a backup"
+            ) from error
+        if hashlib.sha256(data).hexdigest() != said["sha256"]:
+            raise _changed(path)
+        return data
+
+    def _compare(self, path: Path, digest: str) -> None:
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise StoreDamagedError(
+                f"{path} cannot be read ({error.strerror}): restore the store from a backup"
+            ) from error
+        if found != digest:
+            raise _changed(path)
+
+
+def _changed(path: Path) -> StoreDamagedError:
+    return StoreDamagedError(
+        f"{path} is not as it was written: somebody has changed it, or the disk has; restore the "
+        "store from a backup"
+    )
