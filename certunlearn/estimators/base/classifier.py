@@ -87,7 +87,9 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
 
     def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
         gone = self._model.rows.labels[change.gone]
-        lost = gone[after.members.counts[gone] == 0]
+        # Codes that no row of the training set ever had are not counted.
+        counts = after.members.counts
+        lost = gone[(gone >= len(counts)) | (counts.take(gone, mode="clip") == 0)]
         if not len(lost):
             return {}
         # Rows of weight zero carry labels as well.
