@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from ._version import __version__
 from .claims.certificate import Certificate
-from .displays import CertificateDisplay, ForgettingCurveDisplay, InfluenceDisplay
+from .displays import (
+    AuditDisplay,
+    CertificateDisplay,
+    ForgettingCurveDisplay,
+    InfluenceDisplay,
+)
 from .estimators.elastic import CertifiedElasticNet
 from .estimators.glm import CertifiedGammaRegressor, CertifiedPoissonRegressor
 from .estimators.huber import CertifiedHuberRegressor
@@ -47,6 +52,7 @@ __all__ = [
     "AlreadyForgottenError",
     "AmbiguousRowError",
     "AssumptionError",
+    "AuditDisplay",
     "BatchRefusedError",
     "Certificate",
     "CertificateDisplay",

@@ -21,7 +21,7 @@ MAY = {
     "requests": {"_common", "numerics", "engine"},
     "insight": {"_common", "linalg", "numerics", "engine", "requests"},
     "estimators": {"_common", "claims", "numerics", "engine", "requests", "insight"},
-    "displays": {"_common", "claims", "requests"},
+    "displays": {"_common", "claims", "requests", "audit"},
     "pipeline": {"_common", "claims", "numerics", "engine", "requests", "insight", "estimators"},
     "operations": {
         "_common",
@@ -34,7 +34,17 @@ MAY = {
     },
     "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations"},
     "audit": {"_common"},
-    "cli": {"_common", "claims", "estimators", "operations", "audit"},
+    "cli": {
+        "_common",
+        "claims",
+        "requests",
+        "estimators",
+        "pipeline",
+        "operations",
+        "store",
+        "audit",
+        "displays",
+    },
 }
 OPEN = {"exceptions", "_version"}
 EDGES = OPEN | {"__init__", "__main__"}

@@ -56,11 +56,25 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A picture that this package has drawn, as SVG, and what it shows.
+
+    Only ``said`` is escaped: never what came from outside.
+    """
+
+    svg: str
+    said: str
+
+
+Block = Text | Items | Facts | Table | Curve | Drawing
+
+
+@dataclass(frozen=True)
 class Part:
     """A section; ``tone`` is "holds", "not" or nothing."""
 
     heading: str
-    blocks: list[Text | Items | Facts | Table | Curve]
+    blocks: list[Block]
     tone: str = ""
 
 
@@ -123,7 +137,7 @@ def _safe(text: str) -> str:
     return html.escape(_plain(text), quote=True)
 
 
-def _html_block(block: Text | Items | Facts | Table | Curve) -> str:
+def _html_block(block: Block) -> str:
     if isinstance(block, Text):
         if block.code:
             return f"<pre>{html.escape(block.text)}</pre>"
@@ -134,6 +148,9 @@ def _html_block(block: Text | Items | Facts | Table | Curve) -> str:
         return _html_facts(block.pairs)
     if isinstance(block, Curve):
         return f"<figure>{_svg(block)}</figure>"
+    if isinstance(block, Drawing):
+        said = f'role="img" aria-label="{_safe(block.said)}"'
+        return f'<figure class="drawing" {said}>{block.svg}</figure>'
     return _html_table(block)
 
 
@@ -273,7 +290,7 @@ def _row(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(_marked(c) for c in cells) + " |"
 
 
-def _markdown_block(block: Text | Items | Facts | Table | Curve) -> str:
+def _markdown_block(block: Block) -> str:
     if isinstance(block, Text):
         if not block.code:
             return _marked(block.text)

@@ -67,6 +67,7 @@ dd { margin: 0; min-width: 0; }
 .drawn { display: grid; grid-template-columns: 24rem 1fr; column-gap: 2rem; }
 .drawn h2 { grid-column: 1 / -1; }
 figure { margin: 0; }
+.drawing svg { max-width: 100%; background: #fff; border-radius: 6px; }
 svg { display: block; width: 100%; max-width: 24rem; height: auto; }
 svg text { fill: var(--muted); font-size: 12.5px; }
 svg .grid { stroke: var(--line); stroke-width: 1; fill: none; }

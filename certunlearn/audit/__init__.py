@@ -9,9 +9,11 @@ from .canaries import Canaries, CanaryScore, plant
 from .ensembles import forgetting_quality, klom
 from .epsilon import EpsilonBound, effective_epsilon
 from .evaluation import Axis, Evaluation, evaluate
+from .files import Predictions, evaluate_files
 from .finding import Finding, Measured
 from .law import Law, ReleaseLaw, release_law
 from .lira import Lira, lira_forget
+from .methods import METHODS, NEEDS, Method, Task, methods_table, register
 from .one_run import one_run_epsilon
 from .replay import Replay, replay, same_noise, visible
 from .representation import Representation, linear_cka, representation
@@ -36,25 +38,33 @@ __all__ = [
     "Finding",
     "Law",
     "Lira",
+    "METHODS",
     "Measured",
+    "Method",
+    "NEEDS",
     "NullSpace",
+    "Predictions",
     "ReleaseLaw",
     "Replay",
     "Representation",
     "Residue",
+    "Task",
     "confidence",
     "difference_attack",
     "effective_epsilon",
     "evaluate",
+    "evaluate_files",
     "forgetting_quality",
     "influence_residue",
     "klom",
     "linear_cka",
     "lira_forget",
     "logistic_heads",
+    "methods_table",
     "null_space",
     "one_run_epsilon",
     "plant",
+    "register",
     "release_law",
     "replay",
     "representation",

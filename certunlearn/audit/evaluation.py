@@ -18,7 +18,7 @@ from scipy.stats import t as student
 from sklearn.base import BaseEstimator, clone
 
 from .._common.arrays import Array
-from .._common.html import FORMATS, Facts, Page, Part, Table, Text, fragment
+from .._common.html import FORMATS, Drawing, Facts, Page, Part, Table, Text, fragment
 from .._common.validate import count, real
 from .ensembles import forgetting_quality, klom
 from .figures import Labelled, Rows, figures
@@ -153,9 +153,13 @@ class Evaluation:
     def _repr_html_(self) -> str:
         return fragment(Table(self._head, tuple(self.table()), words=True), self.verdict)
 
-    def page(self, title: str = "An unlearned model beside retrained ones") -> str:
-        """Return a page of HTML that stands alone."""
+    def page(
+        self, title: str = "An unlearned model beside retrained ones", picture: str | None = None
+    ) -> str:
+        """Return a page of HTML that stands alone, with a picture (SVG) if there is one."""
+        drawn = [] if picture is None else [Part("Gaps", [Drawing(picture, self.verdict)])]
         parts = [
+            *drawn,
             Part("Every axis", [Table(self._head, tuple(self.table()), words=True)]),
             *(Part(f.audit.capitalize(), [Facts(tuple(f.lines()))]) for f in self.findings),
         ]

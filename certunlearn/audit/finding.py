@@ -97,7 +97,8 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple):
-        return " to ".join(map(_shown, value)) if len(value) == 2 else ", ".join(map(_shown, value))
+        numbers = all(isinstance(v, float) for v in value)
+        return (" to " if numbers and len(value) == 2 else ", ").join(map(_shown, value))
     if isinstance(value, np.ndarray):
         shape = " x ".join(map(str, value.shape))
         return f"{shape} numbers, {value.min():.4g} to {value.max():.4g}" if value.size else "none"

@@ -44,7 +44,7 @@ def one_run_bound(m: int, r: int, v: int, *, delta: float, outside: float) -> fl
     low, high = 0.0, 1.0
     while high < 700.0 and one_run_p_value(m, r, v, high, delta) <= outside:
         low, high = high, 2 * high
-    for _ in range(50):
+    while high - low > 1e-6:
         middle = 0.5 * (low + high)
         if one_run_p_value(m, r, v, middle, delta) <= outside:
             low = middle

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from .._common.rounding import up
+from .._common.rounding import down, up
 
 _GUARD = 1.0 + 1e-13
 
@@ -132,6 +132,38 @@ def distance_remainder(
         t = min(t, up(L_G * up(size + up(c_G * q))))
         q = up((stale + gsc_remainder(t)) * r)
     return q, r
+
+
+def inverse_range(lower: float, upper: float, T: float, t: float) -> tuple[float, float]:
+    """Bound the inverse of the mean Hessian on the way to the optimum by that of a fixed matrix.
+
+    Parameters
+    ----------
+    lower, upper : float
+        ``lower B <= M <= upper B``, with ``exp(-T) M <= H(w) <= exp(T) M``.
+    T : float
+        As above.
+    t : float
+        At least R max_i |x_i . d|.
+
+    Returns
+    -------
+    low, high : float
+        ``low B^{-1} <= (int_0^1 H(w + s d) ds)^{-1} <= high B^{-1}``.  As the mean Hessian takes d
+        to -g, the step ``-omega B^{-1} g`` ends within ``max(high - omega, omega - low)
+        ||g||_{B^{-1}}`` of the optimum, in the norm of B, for every omega.
+
+    Notes
+    -----
+    Guarantee: as stated.  Proof: proofs/inverse_range.md
+    """
+    if not (upper >= lower > 0 and T >= 0 and t >= 0):
+        raise ValueError(f"bad ranges {(lower, upper, T, t)!r}")
+    # (1 - e^{-t}) / t H <= mean <= (e^t - 1) / t H, and t / (1 - e^{-t}) = t + t / (e^t - 1).
+    b = 1.0 if t == 0 else t / math.expm1(min(t, 700.0))
+    high = (t + b) * math.exp(min(T, 700.0)) / lower * _GUARD
+    low = b * math.exp(-T) / upper / _GUARD
+    return down(low), up(high)
 
 
 def distance_measured(

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
+from . import audit
+from .commands import add as add_durable
+from .told import STATUSES_SAID, carried_out
 
 _SAID = {
     "title": "heading of the page",
@@ -24,27 +27,58 @@ _SAID = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv`` and run the command it names; return the exit status."""
-    parser = argparse.ArgumentParser(prog="certunlearn", description="Certified unlearning.")
+    parser = argparse.ArgumentParser(
+        prog="certunlearn", description="Certified unlearning.", epilog=STATUSES_SAID
+    )
     parser.add_argument("--version", action="version", version=f"certunlearn {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser(
         "demo", help="fit, forget and compare with refits on three data sets"
     )
     demo.add_argument("--seed", type=int, help="reproducible (not private) noise")
-    report = commands.add_parser("report", help="set a certificate or a receipt as a page to file")
+    report = commands.add_parser(
+        "report", help="set a certificate, a receipt or a model's requests as a page to file"
+    )
     report.add_argument(
-        "certificate", type=Path, help="what to_json wrote of a Certificate or a Receipt"
+        "certificate",
+        type=Path,
+        help="what to_json wrote of a Certificate or a Receipt; or the directory of a model",
     )
     report.add_argument("-o", "--output", type=Path, help="file to write; standard output if none")
     report.add_argument("--format", choices=("html", "markdown"), default="html")
     for name, text in _SAID.items():
         report.add_argument(f"--{name}", help=text)
+    audit.add(commands)
+    add_durable(commands)
     arguments = parser.parse_args(argv)
     if arguments.command == "report":
-        return _report(arguments)
-    from . import demo as story
+        kept = arguments.certificate.is_dir()
+        return _report_of_directory(arguments) if kept else _report(arguments)
+    if arguments.command == "audit":
+        return audit.run(arguments)
+    if arguments.command == "demo":
+        from . import demo as story
 
-    return story.main(arguments.seed)
+        return story.main(arguments.seed)
+    part = getattr(arguments, "part", None)
+    name = arguments.command if part is None else f"{arguments.command} {part}"
+    return carried_out(name, lambda: arguments.action(arguments), arguments.json)
+
+
+def _report_of_directory(arguments: argparse.Namespace) -> int:
+    """Write the page of a model in a directory."""
+    from ..store import ModelStore
+    from .page import written
+
+    def action() -> tuple[dict[str, str], str]:
+        with ModelStore.open(arguments.certificate) as store:
+            page = written(store, arguments.title, arguments.who, arguments.format)
+        if arguments.output is None:
+            return {}, page
+        arguments.output.write_text(page, "utf-8")
+        return {}, f"{arguments.output}: the page to file"
+
+    return carried_out("report", action, False)
 
 
 def _day(text: str | None) -> Any:

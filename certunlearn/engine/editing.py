@@ -22,6 +22,7 @@ from .distances.gram import Downdated, Gram, gram_of
 from .distances.reached import Reached
 from .distances.ruler import Ruler
 from .members import Members
+from .removal.carried import carried
 from .removal.chord import chord
 from .state import State, effective, goal_of, rescaled
 from .training import gauged, opened
@@ -261,7 +262,7 @@ def _settled(
         return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
     target = _target(state, caps)
     price, saved = _refresh_price(state, carryover, target)
-    spent, plan = 0, ""
+    plan = ""
     if carryover is not None:
         stepped, distance = carryover.step(gram.geometry)
         plan = f"without a pass {distance:.2g} against {target:.2g}"
@@ -270,16 +271,20 @@ def _settled(
             return replace(state, reached=reached, plan=plan)
         # Where the step may be trusted it is a better start, even if no bound follows for it.
         W = stepped if carryover.removed < MOST_REMOVED else W
-        spent = carryover.spent
-        plan += f"; of {spent} passes a fresh Hessian, worth {price}, would have saved {saved:.1f}"
+        plan += f"; of {carryover.spent} passes a fresh Hessian, worth {price}, "
+        plan += f"would have saved {saved:.1f}"
     state = replace(state, plan=plan)
     if saved < price:
-        before = state.rows.reads
-        out = _chorded(state, model, W, target, price)
+        if carryover is not None:
+            carryover, out = carried(carryover, state.objective, gram.geometry, target, most=price)
+        else:
+            out = (
+                W
+                if model is None
+                else chord(Ruler.of(state.objective, gram.geometry, model), W, target, most=price)
+            )
         if isinstance(out, Reached):
-            refreshed = None if carryover is None else carryover.refreshed
-            spent += max(1, state.rows.passes_since(before))
-            return opened(replace(state, reached=out), refreshed, spent)
+            return replace(state, reached=out, carryover=carryover)
         W = out
         state = replace(state, plan=f"{plan}; chord steps did not get there")
     return _refreshed(state, W, caps, progress)
@@ -318,26 +323,7 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
         plan += "; no convergence from there, so from zero"
         objective, reached, iterations = found(np.zeros_like(W))
     state = replace(state, objective=objective, reached=reached, iterations=iterations, plan=plan)
-    return opened(state, None)
-
-
-def _chorded(
-    state: State, model: QuadraticModel | None, W: Array, target: float, most: int
-) -> Reached | Array:
-    """Take chord steps from W on the downdated model; return W where they do not suffice."""
-    objective, geometry, carryover = state.objective, state.gram.geometry, state.carryover
-    leverages = math.inf, math.inf
-    if carryover is not None:
-        try:
-            model = carryover.model(objective)
-        except np.linalg.LinAlgError:
-            return W
-        known = carryover.refreshed.towards(objective, model.factor, geometry.gram)
-        leverages = known.in_hessian, known.in_gram
-    if model is None:
-        return W
-    ruler = Ruler.of(objective, geometry, model, leverages=leverages)
-    return chord(ruler, W, target, most=most)
+    return opened(state)
 
 
 def _passes_worth_a_refresh(objective: Objective) -> int:

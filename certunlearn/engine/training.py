@@ -19,7 +19,7 @@ from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import chosen
 from ..numerics.solvers.newton_cg import newton_cg
-from .distances.carryover import Carryover, Leverages
+from .distances.carryover import Carryover
 from .distances.gram import Gram, gram_of
 from .distances.reached import Goal, Reached
 from .members import Members
@@ -79,7 +79,7 @@ def solved(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
-    return opened(replace(state, scale=scale), None)
+    return opened(replace(state, scale=scale))
 
 
 def _start(
@@ -179,13 +179,11 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
         raise unfactored(objective, error) from error
 
 
-def opened(state: State, refreshed: Leverages | None, spent: int = 0) -> State:
-    """Open the carryover of tier 1, which the next edit starts from."""
+def opened(state: State) -> State:
+    """Open the carryover, which the next edit starts from, after a fit or a refresh."""
     if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
         return replace(state, carryover=None)
-    carryover = Carryover.opened(
-        state.objective, state.gram.geometry, state.reached, refreshed, spent
-    )
+    carryover = Carryover.opened(state.objective, state.gram.geometry, state.reached)
     return replace(state, carryover=carryover)

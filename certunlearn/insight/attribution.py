@@ -78,7 +78,11 @@ def influences_of(state: State, positions: Positions) -> LeftOut:
         )
     y, Z = objective.labels(positions), margins(state, positions, W)
     if state.carryover is not None:
-        inverse = state.carryover.inverse
+        present = state.carryover.present
+        if present is None:
+            inverse = np.asarray(np.linalg.inv(objective.hessian(W).matrix), np.float64)
+        else:
+            inverse = present.together().inverse
     elif quadratic is not None:
         inverse = quadratic.factor.inverse.T @ quadratic.factor.inverse
     else:

@@ -89,7 +89,7 @@ class Factor:
         return out
 
     @cached_property
-    def _reach(self) -> Array:
+    def reach(self) -> Array:
         """Lengths of the columns of X, shape (q,)."""
         out: Array = np.sqrt(np.einsum("ij,ij->j", self.inverse, self.inverse)) * _GUARD
         return out
@@ -104,8 +104,13 @@ class Factor:
         out: Array = np.abs(self.inverse) @ V
         return out
 
-    def whitened(self, v: Array, allowance: Array | float = 0.0) -> float:
+    def whitened(self, v: Array, allowance: Array | float = 0.0, against: float = 0.0) -> float:
         """Upper bound on ``||L^{-1} u||_2`` over all u with ``|u - v| <= allowance``.
+
+        Parameters
+        ----------
+        against : float
+            A length of which a ten-thousandth does not matter to the caller.
 
         Notes
         -----
@@ -113,8 +118,8 @@ class Factor:
         """
         size, allowance = norm(self.inverse @ v), allowance + gamma(len(v) + 2) * np.abs(v)
         # || |X| a || <= sum_j a_j ||X e_j||: no matrix is read, unless it would matter.
-        tail = float(self._reach @ allowance) * _GUARD
-        if not tail <= _SLIGHT * size:
+        tail = float(self.reach @ allowance) * _GUARD
+        if not tail <= _SLIGHT * max(size, against):
             tail = norm(np.abs(self.inverse) @ allowance)
         return up((size + tail) / (1.0 - self.slack) * _GUARD)
 
@@ -200,8 +205,7 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
     if not math.isfinite(old.spread) or m > q // 4:
         return factorise(matrix, diagonal, error)
     g = float(np.max(new.diagonal_root / old.diagonal_root)) * _GUARD
-    # The transpose of a row-major triangle is LAPACK's own order: nothing is copied.
-    V, _ = lapack.dtrtrs(old.lower.T, gone, lower=0, trans=1)
+    V, _ = lapack.dtrtrs(old.lower, gone, lower=1)
     wrong = old.spread * (gamma(q + 4) * math.sqrt(q) * norm(V) + 4 * gamma(1) * math.sqrt(m))
     share = (spectral_norm(V) + wrong * _GUARD) ** 2
     left = 1.0 - share - (old.error + new.error * g * g) * old.spread**2
@@ -209,7 +213,7 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
         return factorise(matrix, diagonal, error)
     new = new._spread_by(up(g * old.spread / math.sqrt(left) * _GUARD))
     if "variance" in old.__dict__:
-        U, _ = lapack.dtrtrs(old.lower.T, V, lower=0, trans=0)
+        U, _ = lapack.dtrtrs(old.lower, V, lower=1, trans=1)
         inner = np.linalg.solve(np.eye(m) - V.T @ V, U.T)
         new.__dict__["variance"] = old.variance + np.sum(U * inner.T, axis=1)
     return new
@@ -285,7 +289,7 @@ def _inverted(lower: Array) -> tuple[Array, float]:
     if not rounding < _NEGLIGIBLE:
         # ... unless it would matter.
         rounding = gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))
-    return inverse, slack + rounding
+    return np.ascontiguousarray(inverse), slack + rounding
 
 
 def whitened_norm(factor: Factor, A: Array, spare: int = 4, first: int = 0) -> float:
@@ -298,24 +302,10 @@ def whitened_norm(factor: Factor, A: Array, spare: int = 4, first: int = 0) -> f
     Guarantee: as stated.  Proof: proofs/largest_eigenvalue.md
     """
     X, wrong = factor.inverse[:, first : first + len(A)], gamma(len(A) + spare)
-    N, reach = X @ A, factor._reach[first : first + len(A)]
+    N, reach = X @ A, factor.reach[first : first + len(A)]
     largest = norm(N) if min(N.shape) <= 1 else spectral_norm(N)
     # Column by column of A as in `whitened`, before |X||A| is formed.
     rounding = wrong * norm(reach @ np.abs(A))
     if not rounding <= _SLIGHT * largest:
         rounding = wrong * norm(np.abs(X) @ np.abs(A))
     return up((largest + rounding) / (1.0 - factor.slack) * (1 + 1e-9))
-
-
-def growth(old: Factor, new: Factor) -> float:
-    """Upper bound on ``max ||u||_{new^{-1}} / ||u||_{old^{-1}}``, both as their L L'.
-
-    Notes
-    -----
-    Guarantee: as stated.  Proof: proofs/growth.md
-    """
-    if not new.slack < 0.5:
-        return math.inf
-    N = new.inverse @ old.lower
-    wrong = gamma(len(N) + 2) * norm(np.abs(new.inverse) @ np.abs(old.lower))
-    return up((spectral_norm(N) + wrong) / (1.0 - new.slack) * (1 + 1e-9))

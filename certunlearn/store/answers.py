@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from .._common.html import percent
 from ..claims.certificate import Certificate
 from ..requests.deadline import Extension, counted, day
 from .cases import Case
@@ -119,10 +120,12 @@ class Answer:
         ]
         c = self.certificate
         if c is not None and c.kind == "gaussian":
-            even = 100 * c.promise.even_odds
+            # All releases since: somebody may have kept more than one.
+            even = percent(c.joint_promise.even_odds)
             lines.append(
-                "Whoever looks at the model now can hardly tell whether your data had ever been in "
-                f"it: at even odds a guess is right in at most {even:.1f}% of cases, not in 50%."
+                "Whoever looks at the model from then on and guesses whether your data had ever "
+                f"been in it is right in at most {even} of cases, where tossing a coin is right in "
+                "50%."
             )
         return [*lines, "", "What remains:", *self._left()]
 

@@ -229,11 +229,11 @@ Definition Carryover_step_inner (left : R) : R :=
 Definition Carryover_step_T (moved : R) (origin_margin_error : R) : R :=
   ((moved + origin_margin_error) * (1 + (1 / 1000000000000))).
 
-Definition Carryover_step_size (c_gram : R) (geometry_gram_norm : R) (unsolved : R) : R :=
-  (up o (geometry_gram_norm + (up o (c_gram * unsolved) 4)) 4).
+Definition Carryover_step_size (c_gram : R) (geometry_gram_norm : R) (short : R) (unsolved : R) : R :=
+  (up o (geometry_gram_norm + (up o (c_gram * (up o (short + unsolved) 4)) 4)) 4).
 
-Definition Carryover_step_return (after : R) (c : R) (unsolved : R) : R :=
-  (up o (after + (up o (c * unsolved) 4)) 8).
+Definition Carryover_step_return (c : R) (short : R) (unsolved : R) : R :=
+  (up o (c * (up o (short + unsolved) 4)) 8).
 
 Definition Carryover_in_gram_left (gram_removed : R) (now_gram_error : R) (now_gram_spread : R) : R :=
   ((1 - gram_removed) - ((2 * now_gram_error) * (now_gram_spread ^ 2))).

@@ -1,8 +1,7 @@
-(* Removal without a retained row: bounds kept in the norm of B_0, the factor of the last pass. *)
+(* Removal without a retained row: bounds kept in the norm of B_0, the factor of the last refresh. *)
 From Coq Require Import Reals Lra.
 From Coquelicot Require Import Coquelicot.
-From Formal Require Import Analysis Forms Rounded Code gsc_remainder Objective distance_from_decrement
-  distance_remainder.
+From Formal Require Import Analysis Forms Rounded Code gsc_remainder Objective.
 Local Open Scope R_scope.
 
 Section Edited.
@@ -58,39 +57,6 @@ Proof.
   { unfold less. rewrite <- plus_assoc. f_equal. rewrite plus_assoc, plus_opp_l, plus_zero_l. reflexivity. }
   rewrite S. apply Rle_trans with (1 := carry _). apply Rmult_le_compat_l; [exact cp|].
   apply Rle_trans with (1 := norm_triangle M _ _ MP). lra.
-Qed.
-
-(** All of it together: base + d is the optimum of the present objective F, T = moved + margin_error,
-    the model is M itself, nu and L come from B_0. *)
-Theorem edited d t (F : piece d t) A M B_0 T left c n v nu L rho :
-  nonneg A -> nonneg M -> nonneg B_0 -> 0 < left -> 0 <= c -> 0 <= rho -> 0 <= T -> 0 <= t ->
-  0 <= nu -> 0 <= L -> below B_0 (/ left) M -> near T M (hess F 0) ->
-  within B_0 (grad F 0) nu -> t <= L * norm B_0 d ->
-  (forall u, norm A u <= c * norm M u) ->
-  (forall u, M n u = - grad F 0 u) -> (forall u, grad F 1 u = 0) ->
-  within B_0 (fun u => M v u + grad F 0 u) rho ->
-  let inner := / sqrt left in
-  let half := exp (T / 2) in
-  L * inner * half * (nu * inner * half) < 1 ->
-  let r := half * distance (nu * inner * half) (L * inner * half) in
-  let range := - ln (1 - L * inner * half * (nu * inner * half)) in
-  norm A (less d v) <= c * (((exp T - 1) + phi range) * r + rho * inner).
-Proof.
-  intros AP MP BP lp cp rp Tp tp np Lp H model W tL carry step opt res inner half small r range.
-  assert (ip : 0 < inner) by (apply Rinv_0_lt_compat; now apply sqrt_lt_R0).
-  assert (hp : 0 < half) by apply exp_pos.
-  assert (W' : within M (grad F 0) (nu * inner)) by now apply (inner_dual M B_0).
-  assert (N : norm B_0 d <= inner * norm M d).
-  { unfold inner. rewrite inv_sqrt_depr by exact lp. apply below_norm; trivial.
-    left. now apply Rinv_0_lt_compat. }
-  assert (tL' : t <= L * inner * norm M d).
-  { apply Rle_trans with (1 := tL). rewrite Rmult_assoc. now apply Rmult_le_compat_l. }
-  assert (np' : 0 <= nu * inner) by (apply Rmult_le_pos; lra).
-  assert (Lp' : 0 <= L * inner) by (apply Rmult_le_pos; lra).
-  destruct (distance_r F M T (nu * inner) (L * inner) MP tp np' Lp' model W' tL' opt small) as [x [y z]].
-  apply (edited_distance A M B_0 left c d n v _ rho (grad F 0)); trivial.
-  apply (distance_q F M n T MP Tp tp model step opt range r y z).
-  apply Rmult_le_compat_l; [left; exact hp | exact x].
 Qed.
 
 (** Second way to the margins: ||M^{-1} g||_G <= ||v||_G + c_gram inner rho *)
@@ -150,89 +116,28 @@ Qed.
 Lemma code_left theta removed : Carryover_step_left theta removed <= exp (- theta) - removed.
 Proof. unfold Carryover_step_left. assert (P := exp_pos (- theta)). lra. Qed.
 
-(** `Carryover.step`: base + d is the optimum, v the step made, g the gradient at the base, and what is
-    known: theta and removed; nu_0, L_0, rho_0 and c_0, g_0 in the norm of B_0; t_0 for the margins. *)
-Theorem code_edited o finite d t (F : piece d t) A G M M_0 (added gone : form V) B_0 n v
-    theta removed moved margin_error nu_0 L_0 rho_0 c_0 g_0 gram_norm L_G here after :
-  let left := Carryover_step_left theta removed in
-  let inner := Carryover_step_inner left in
-  let T := Carryover_step_T moved margin_error in
-  let c := c_0 * inner in
-  let c_gram := g_0 * inner in
-  let unsolved := rho_0 * inner in
-  let size := Carryover_step_size o c_gram gram_norm unsolved in
-  nonneg A -> nonneg G -> nonneg B_0 -> nonneg M ->
-  0 <= t -> 0 <= moved + margin_error -> 0 <= nu_0 -> 0 <= L_0 -> 0 <= rho_0 -> 0 <= c_0 -> 0 <= g_0 ->
-  up o 0 4 < 1 / 100000000 ->
-  (* B_0, M_0, and what came and went; M is the Hessian of the present rows at the reference *)
-  (forall u, M u u = M_0 u u + added u u - gone u u) -> nonneg added ->
-  (forall u, exp (- theta) * B_0 u u <= M_0 u u) -> below gone removed B_0 -> 0 < left ->
-  near (moved + margin_error) M (hess F 0) ->
-  (* figures in the norm of B_0 *)
-  within B_0 (grad F 0) nu_0 -> t <= L_0 * norm B_0 d -> within B_0 (fun u => M v u + grad F 0 u) rho_0 ->
-  (forall u, norm A u <= c_0 * norm B_0 u) -> (forall u, norm G u <= g_0 * norm B_0 u) ->
-  norm G v <= gram_norm -> (finite L_G = true -> 0 <= L_G /\ t <= L_G * norm G d) ->
-  (* the exact step and the optimum *)
-  (forall u, M n u = - grad F 0 u) -> (forall u, grad F 1 u = 0) ->
-  Code.distance_measured o finite 0 c (nu_0 * inner) (L_0 * inner) T (L_G, size, c_gram) = Some (here, after) ->
-  norm A (less d v) <= Carryover_step_return o after c unsolved.
+(** `Carryover.step`: base + d is the optimum, n the exact step, v the one made, N = B or B_0. *)
+Theorem code_edited o A G N d n v c c_gram gram_norm short unsolved :
+  nonneg A -> nonneg G -> nonneg N -> 0 <= c -> 0 <= c_gram ->
+  (forall u, norm A u <= c * norm N u) -> (forall u, norm G u <= c_gram * norm N u) ->
+  norm N (less d n) <= short -> norm N (less n v) <= unsolved -> norm G v <= gram_norm ->
+  norm A (less d v) <= Carryover_step_return o c short unsolved /\
+  norm G d <= Carryover_step_size o c_gram gram_norm short unsolved.
 Proof.
-  intros left inner T c c_gram unsolved size AP GP BP MP tp mp np Lp rp cp gp zero split add_pos low lost lp
-    model W tL res carryA carryG hv second step opt code.
-  assert (is : / sqrt left <= inner) by now apply code_inner.
-  assert (sp : 0 < / sqrt left) by (apply Rinv_0_lt_compat; now apply sqrt_lt_R0).
-  assert (ip : 0 < inner) by lra.
-  assert (lle := code_left theta removed). fold left in lle.
-  assert (H : below B_0 (/ left) M).
-  { intros u. apply Rle_trans with (/ (exp (- theta) - removed) * M u u).
-    - apply (left_over M M_0 added gone B_0 theta removed split add_pos low lost). lra.
-    - apply Rmult_le_compat_r; [apply MP | apply Rinv_le_contravar; lra]. }
-  assert (N : forall u, norm B_0 u <= inner * norm M u).
-  { intros u. apply Rle_trans with (/ sqrt left * norm M u).
-    - rewrite inv_sqrt_depr by exact lp. apply below_norm; trivial. left. now apply Rinv_0_lt_compat.
-    - apply Rmult_le_compat_r; [apply norm_pos | exact is]. }
-  assert (dual : forall (f : V -> R) x, 0 <= x -> within B_0 f x -> within M f (x * inner)).
-  { intros f x xp Wf u. apply Rle_trans with (1 := Wf u). rewrite Rmult_assoc. apply Rmult_le_compat_l; [exact xp | apply N]. }
-  assert (carried : forall P k, 0 <= k -> (forall u, norm P u <= k * norm B_0 u) ->
-    forall u, norm P u <= k * inner * norm M u).
-  { intros P k kp Hk u. apply Rle_trans with (1 := Hk u). rewrite Rmult_assoc. apply Rmult_le_compat_l; [exact kp | apply N]. }
-  assert (U : norm M (less n v) <= unsolved).
-  { apply (norm_solution M (fun u => M (less n v) u)); trivial.
-    - unfold unsolved. apply Rmult_le_pos; lra.
-    - assert (Z := dual _ rho_0 rp res). intros u. rewrite less1, step. specialize (Z u). cbv beta in Z.
-      replace (- grad F 0 u - M v u) with (- (M v u + grad F 0 u)) by ring. rewrite Rabs_Ropp. exact Z. }
-  assert (up0 : 0 <= unsolved) by (unfold unsolved; apply Rmult_le_pos; lra).
-  assert (c0 : 0 <= c) by (unfold c; apply Rmult_le_pos; lra).
-  assert (g0 : 0 <= c_gram) by (unfold c_gram; apply Rmult_le_pos; lra).
-  assert (T0 : moved + margin_error <= T) by (unfold T, Carryover_step_T; lra).
-  assert (model' : near T M (hess F 0)).
-  { destruct model as [X Y]. split; intros u.
-    - apply Rle_trans with (1 := X u). apply Rmult_le_compat_r; [apply MP | now apply exp_rises].
-    - apply Rle_trans with (2 := Y u). apply Rmult_le_compat_r; [apply MP | apply exp_rises; lra]. }
-  assert (tL' : t <= L_0 * inner * norm M d).
-  { apply Rle_trans with (1 := tL). rewrite Rmult_assoc. apply Rmult_le_compat_l; [exact Lp | apply N]. }
-  assert (sz : norm G n <= size).
-  { unfold size, Carryover_step_size. apply lift_up.
-    replace n with (plus v (less n v)) at 1
-      by (unfold less; rewrite plus_comm, <- plus_assoc, plus_opp_l, plus_zero_r; reflexivity).
-    apply Rle_trans with (1 := norm_triangle G _ _ GP). apply Rplus_le_compat; [exact hv|].
-    apply lift_up. apply Rle_trans with (1 := carried G g_0 gp carryG _).
-    apply Rmult_le_compat_l; [exact g0 | exact U]. }
-  assert (after_ok : norm A (less d n) <= after).
-  { apply (code_after F M n T (nu_0 * inner) (L_0 * inner)) with (o := o) (finite := finite) (G := G)
-      (L_G := L_G) (size := size) (c_G := c_gram) (c := c) (size_A := 0) (here := here); trivial.
-    - lra.
-    - apply Rmult_le_pos; lra.
-    - apply Rmult_le_pos; lra.
-    - now apply dual.
-    - intros fin. destruct (second fin) as [x y]. repeat split; trivial. now apply carried.
-    - now apply carried. }
-  unfold Carryover_step_return. apply lift_up.
+  intros AP GP NP cp gp hA hG hs hu hv.
   assert (S : less d v = plus (less d n) (less n v)).
   { unfold less. rewrite <- plus_assoc. f_equal. rewrite plus_assoc, plus_opp_l, plus_zero_l. reflexivity. }
-  rewrite S. apply Rle_trans with (1 := norm_triangle A _ _ AP). apply Rplus_le_compat; [exact after_ok|].
-  apply lift_up. apply Rle_trans with (1 := carried A c_0 cp carryA _).
-  apply Rmult_le_compat_l; [exact c0 | exact U].
+  assert (U : norm N (less d v) <= short + unsolved).
+  { rewrite S. apply Rle_trans with (1 := norm_triangle N _ _ NP). lra. }
+  split.
+  - unfold Carryover_step_return. apply lift_up. apply Rle_trans with (1 := hA _).
+    apply Rmult_le_compat_l; [exact cp | now apply lift_up].
+  - unfold Carryover_step_size. apply lift_up.
+    assert (D : d = plus v (less d v)).
+    { unfold less. rewrite plus_comm, <- plus_assoc, plus_opp_l, plus_zero_r. reflexivity. }
+    rewrite D at 1. apply Rle_trans with (1 := norm_triangle G _ _ GP).
+    apply Rplus_le_compat; [exact hv|]. apply lift_up. apply Rle_trans with (1 := hG _).
+    apply Rmult_le_compat_l; [exact gp | now apply lift_up].
 Qed.
 
 (** `_gram_transfer`, with w_0 = error spread^2 of the factor of G_0 and `wrong` that of the present one *)

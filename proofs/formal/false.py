@@ -59,7 +59,7 @@ VARIANTS = {
     ),
     "edited": (
         ("edited.v", "B_0 (/ (exp (- theta) - removed)) M.", "B_0 (/ exp (- theta)) M."),
-        ("edited.v", "* r + rho * inner).", "* r + rho)."),
+        ("edited.v", "<= c * (q + rho * / sqrt left).", "<= c * (q + rho)."),
         ("edited.v", "gram_added) / (1 - w)) B_0.", "gram_added) / (1 + w)) B_0."),
     ),
     "mismatch": (
@@ -67,10 +67,10 @@ VARIANTS = {
         ("mismatch.v", "near rho (weighted s C", "near (rho / 2) (weighted s C"),
         ("mismatch.v", "near t (hess F 0) (hess F 1)", "near (t / 2) (hess F 0) (hess F 1)"),
     ),
-    "growth": (
-        ("growth.v", "norm I y <= norm I z / (1 - slack).", "norm I y <= norm I z."),
-        ("growth.v", "<= (product + wrong) / (1 - slack)", "<= product / (1 - slack)"),
-        ("growth.v", "within new f (gamma * r)", "within new f r"),
+    "inverse_range": (
+        ("inverse_range.v", "<= Rmax (/ l - omega) (omega - / u) * nu.", "<= (/ l - omega) * nu."),
+        ("inverse_range.v", "- (l + u) * H d d + l", "- u * H d d + l"),
+        ("inverse_range.v", "(omega - / u) * nu.", "(/ u - omega) * nu."),
     ),
     "mixture": (
         ("mixture.v", "(c k * r k)) ks + norm A e.", "(c k * r k)) ks."),

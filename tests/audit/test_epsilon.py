@@ -84,13 +84,13 @@ def test_the_bound_is_below_the_exact_epsilon_of_two_gaussians(epsilon):
 
 def test_printed_power_is_that_of_a_known_attack():
     said, caught = None, 0
-    for s in range(60):
+    for s in range(24):
         rng = np.random.default_rng(s)
         p, q = rng.normal(size=(400, 1)) + 1.0, rng.normal(size=(400, 1))
         found = effective_epsilon(p, q, delta=0.0, claimed=0.4, score=lambda x: x[:, 0])
         said, caught = found.power["mean 1 deviations off"], caught + (not found.passed)
     # The power is that of the best threshold; one that was looked for on other runs has less.
-    assert caught / 60 <= said + 0.15 and caught / 60 >= said - 0.4 and said > 0.5
+    assert caught / 24 <= said + 0.2 and caught / 24 >= said - 0.4 and said > 0.5
 
 
 KINDS = {
@@ -160,12 +160,12 @@ def test_too_few_runs_are_refused():
 
 def test_one_run_at_its_level_and_caught():
     alarms = 0
-    for s in range(40):
+    for s in range(20):
         rng = np.random.default_rng(s)
-        coins, noise = rng.random(400) < 0.5, rng.normal(size=400)
+        coins, noise = rng.random(200) < 0.5, rng.normal(size=200)
         alarms += not one_run_epsilon(noise, coins, delta=0.0).passed
         assert not one_run_epsilon(noise + 3 * coins, coins, delta=1e-6, claimed=1.0).passed
-    assert alarms <= binom.ppf(1 - 1e-4, 40, 0.05)
+    assert alarms <= binom.ppf(1 - 1e-4, 20, 0.05)
 
 
 def test_one_run_of_independent_gaussian_canaries_stays_below_the_truth():

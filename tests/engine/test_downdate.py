@@ -89,7 +89,9 @@ def test_a_pickle_holds_no_difference_that_tells_a_row(K, mechanism):
     np.testing.assert_array_equal(inner.gram.curvature.diagonal, rows.gram.curvature.diagonal)
     carryover = inner.carryover
     assert carryover.removed == 0 and carryover.origin.weights is inner.objective.weights
-    np.testing.assert_array_equal(carryover.curvature.matrix, carryover.origin.curvature.matrix)
+    np.testing.assert_array_equal(
+        carryover.present.curvature.matrix, carryover.origin.curvature.matrix
+    )
     assert not inner.objective.weights.base[:3].any() and not len(inner.objective.weights.gone)
     assert inner.reached.distance <= inner.certificate.distance_target
 

@@ -2,8 +2,9 @@
 
 The gradient measured in the last pass, less what the removed rows contributed to it, *is* the
 gradient of the smaller problem at the point where it was measured.  So one Newton step from that
-point with the downdated Hessian is a chord step whose pass has already been paid for.  Between
-passes every bound lives in the norm of B_0, the factor of the last pass, so nothing compounds.
+point with the downdated Hessian is a chord step whose pass has already been paid for.  A pass only
+puts a new gradient in the place of the old: every bound lives in the norm of B_0, the factor of
+the last refresh, and no matrix is factored before the next one.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.rounding import UNIT_ROUNDOFF, gamma, up
-from ...claims.bounds import distance_measured
+from ...claims.bounds import distance_from_decrement, inverse_range
 from ...claims.noise import Geometry, Transfer
-from ...linalg.cholesky import Factor, factorise, growth, whitened_norm
+from ...linalg.cholesky import Factor
 from ...linalg.norms import norm
 from ...numerics.objective.contribution import Contribution
-from ...numerics.objective.curvature import Curvature, within, without
-from ...numerics.objective.objective import Objective, flat, folded
+from ...numerics.objective.objective import Measurement, Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
+from .present import Present
 from .reached import Reached
 
 Array = NDArray[np.float64]
-#: Edits since the last pass may have removed at most this share of B_0 in any direction.
-MOST_REMOVED = 0.5
+#: Edits since the last refresh may have removed at most this share of B_0 in any direction.
+MOST_REMOVED = 0.995
 #: Where ||.||_G <= CLOSE ||.||_H a leverage in H is taken from that in G.
 CLOSE = 8.0
 #: Beyond such gradients squares would overflow.
@@ -38,7 +39,7 @@ _LARGEST = 1e100
 class Leverages:
     """Factors of H and G, and R max_i ||x_i|| in the norms of their inverses.
 
-    The maxima are over all rows since the factors were made, over pairs of classes where they
+    Of the last refresh.  The maxima are over all rows since then, over pairs of classes where they
     are coupled (so that ``R margin_range(x_i V) <= in_gram ||V||_G``).
     """
 
@@ -65,48 +66,39 @@ class Leverages:
             in_gram=max(self.in_gram, share.leverage(self.gram)),
         )
 
-    def towards(self, objective: Objective, hessian: Factor, gram: Factor) -> Leverages:
-        """Return bounds in the norms of later factors, without a row; for use, not to keep."""
-        box = objective.box_leverage(hessian.inverse, hessian.slack)
-        in_hessian = min(box, up(self.in_hessian * growth(self.hessian, hessian)))
-        in_gram = up(self.in_gram * growth(self.gram, gram))
-        return Leverages(hessian, gram, in_hessian, in_gram)
-
 
 @dataclass(frozen=True)
 class Carryover:
-    """What the last pass left behind and what has been done since; every edit returns the next.
+    """What the last refresh left behind and what has been done since; every edit returns the next.
 
     Attributes
     ----------
     origin : QuadraticModel
         B_0 is its factor; W_ref is where its Hessian was taken.
-    refreshed : Leverages
-        At the last refresh: what ``now`` has grown from.
     now : Leverages
-        In the norms of B_0 and of G_0, the Gram matrix of the last pass.
+        In the norms of B_0 and of G_0, the Gram matrix of the last refresh.
     c, c_gram : float
-        ``||v||_A <= c ||v||_{B_0}`` for the noise of the last pass, and the same for its G.
+        ``||v||_A <= c ||v||_{B_0}`` for the noise of the last refresh, and the same for its G.
     base : ndarray of shape (p, K)
-        Where the gradient is known.
+        Where the gradient is known: by the last pass.
     gradient, allowance : ndarray of shape (q,)
         Of the present objective at ``base``.
     moved : float
         At least R max_i margin_range(x_i (base - W_ref)).
-    curvature : Curvature
-        B, the Hessian at W_ref of the present rows; ``inverse`` is near B^{-1}, and how near is
-        measured at each use.
+    present : Present or None
+        B, the Hessian at W_ref of the present rows; None where so many have gone that it would
+        cost more than a pass.
     removed, gram_removed, trace_removed : float
         At least the largest eigenvalue of what has been taken out of B relative to B_0, out of G
         relative to G_0, and out of G in itself.
-    gram_added, trace_added : float
-        At least the largest eigenvalue of what has been put into G, relative to B_0 and in itself.
+    added, gram_added, trace_added : float
+        At least the largest eigenvalue of what has been put into B and into G, both relative to
+        B_0, and into G in itself.
     spent : int
         Passes made since the last refresh.
     """
 
     origin: QuadraticModel
-    refreshed: Leverages
     now: Leverages
     c: float
     c_gram: float
@@ -114,11 +106,11 @@ class Carryover:
     gradient: Array
     allowance: Array
     moved: float
-    curvature: Curvature
-    inverse: Array
+    present: Present | None
     removed: float = 0.0
     gram_removed: float = 0.0
     trace_removed: float = 0.0
+    added: float = 0.0
     gram_added: float = 0.0
     trace_added: float = 0.0
     spent: int = 0
@@ -129,46 +121,35 @@ class Carryover:
         objective: Objective,
         geometry: Geometry,
         reached: Reached,
-        refreshed: Leverages | None,
-        spent: int = 0,
     ) -> Carryover:
-        """Open a carryover after a pass; ``refreshed`` is None where the Hessian is new."""
+        """Open a carryover after a refresh."""
         model, gram, m = reached.model, geometry.gram, reached.measurement
         c = c_gram = Transfer.between(replace(geometry, mechanism="gram"), model.factor).c
         if geometry.mechanism != "gram":
             c = Transfer.between(geometry, model.factor).c
-        if refreshed is None:
-            refreshed = Leverages.of(objective, model.factor, gram, c_gram)
-            now = refreshed
-        else:
-            now = refreshed.towards(objective, model.factor, gram)
         X = model.factor.inverse
         return cls(
             model,
-            refreshed,
-            now,
+            Leverages.of(objective, model.factor, gram, c_gram),
             c,
             c_gram,
             reached.measured,
             flat(m.gradient),
             flat(m.allowance),
             m.moved,
-            model.curvature,
-            X.T @ X,
-            spent=spent,
+            Present.of(model.curvature, X.T @ X),
         )
 
-    def model(self, objective: Objective) -> QuadraticModel:
-        """Factor B as it stands, for chord steps on the rows of ``objective``.
-
-        Raises
-        ------
-        numpy.linalg.LinAlgError
-            If B is no longer numerically positive definite.
-        """
-        c = self.curvature
-        factor = factorise(c.matrix, c.diagonal, c.error)
-        return replace(self.origin, weights=objective.weights, curvature=c, factor=factor)
+    def measured(self, W: Array, m: Measurement, passes: int) -> Carryover:
+        """Take over what a pass measured at W, the step's range that of ``W - W_ref``."""
+        return replace(
+            self,
+            base=W,
+            gradient=flat(m.gradient),
+            allowance=flat(m.allowance),
+            moved=m.moved,
+            spent=self.spent + passes,
+        )
 
     def edited(
         self,
@@ -189,13 +170,18 @@ class Carryover:
             carryover = carryover._with(added)
         return carryover if removed is None else carryover._without(removed)
 
-    def step(self, geometry: Geometry) -> tuple[Array, float]:
-        """Return one Newton step from ``base`` and its certified distance to the exact optimum.
+    def step(self, geometry: Geometry, target: float = math.inf) -> tuple[Array, float]:
+        """Return one step from ``base`` and its certified distance to the exact optimum.
+
+        The step is Newton's with B, or with B_0 where B is not known, of the length that is right
+        for the middle of what the Hessian on the way to the optimum may be.
 
         Parameters
         ----------
         geometry : Geometry
             Of the present rows.
+        target : float
+            No step is worked out where the range of the Hessian alone makes it miss this.
 
         Returns
         -------
@@ -208,29 +194,57 @@ class Carryover:
         Proof: proofs/edited.md
         """
         f, g = self.origin.factor, self.gradient
+        left = math.exp(-f.theta) * (1 - 1e-12) - self.removed
+        T = (self.moved + self.origin.margin_error) * (1 + 1e-12)
         if not np.abs(g).max() < _LARGEST:
             return self.base, math.inf
-        s = self.inverse @ g
-        # The inverse has drifted a little: one refinement leaves what rounding leaves.
-        s = s - self.inverse @ (self.curvature.matrix @ s - g)
-        W = self.base - folded(s, len(self.base))
-        left = math.exp(-f.theta) * (1 - 1e-12) - self.removed
-        if not left > 1 - MOST_REMOVED:
-            return W, math.inf
+        if not (left > 1 - MOST_REMOVED and T < 100):
+            return self.base - folded(self.solve(g), len(self.base)), math.inf
+        # The Hessian at the base is at least left e^{-T} B_0.
         inner = (1 + 1e-12) / math.sqrt(left)
-        c, c_gram = self._transfer(geometry) * inner, self._gram_transfer(geometry.gram) * inner
-        nu = f.whitened(g, self.allowance) * inner
-        T = (self.moved + self.origin.margin_error) * (1 + 1e-12)
-        # The step that was made, up to half a unit, and what it leaves of B v + g = 0.
-        v = flat(W - self.base)
-        diagonal = np.sqrt(self.curvature.diagonal) * (1 + 1e-9)
-        error = self.curvature.error + gamma(len(v) + 4) + 4 * UNIT_ROUNDOFF
-        wrong = self.allowance + error * float(diagonal @ np.abs(v)) * diagonal
-        unsolved = f.whitened(self.curvature.matrix @ v + g, wrong) * inner
-        size = up(geometry.gram_norm(W - self.base) + up(c_gram * unsolved))
-        spread = (self.in_gram(geometry.gram), size, c_gram)
-        _, after = distance_measured(0.0, c, nu, self.now.in_hessian * inner, T, spread)
-        return W, up(after + up(c * unsolved), 8)
+        nu, root = f.whitened(g, self.allowance), math.exp(T / 2) * inner
+        t = distance_from_decrement(up(nu * root), up(self.now.in_hessian * root))[1]
+        if not t < 100:
+            return self.base - folded(self.solve(g), len(self.base)), math.inf
+        # lower N <= M <= upper N for what the step is made with; ||v||_{B_0} <= carried ||v||_N.
+        lower, upper, carried = 1.0, 1.0, inner
+        if self.present is None:
+            lower, upper, carried = left, math.exp(f.theta) * (1 + 1e-12) + self.added, 1.0
+        low, high = inverse_range(lower, upper, T, t)
+        c, nu = self._transfer(geometry) * carried, nu * carried
+        if c * nu * (math.exp(T) / lower - math.exp(-T) / upper) > 2 * target:
+            return self.base, math.inf
+        omega = 0.5 * (low + high)
+        W = self.base - folded(omega * self.solve(g), len(self.base))
+        short = max(high - omega, omega - low) * nu
+        unsolved = self._unsolved(flat(W - self.base), omega, short) * carried
+        # ||d - v||_N <= short + unsolved: a second bound on the margins, and a last one on d - v.
+        c_gram = self._gram_transfer(geometry.gram) * carried
+        size = up(geometry.gram_norm(W - self.base) + up(c_gram * up(short + unsolved)))
+        t = min(t, up(self.in_gram(geometry.gram) * size))
+        low, high = inverse_range(lower, upper, T, t)
+        short = max(high - omega, omega - low) * nu * (1 + 1e-12)
+        return W, up(c * up(short + unsolved), 8)
+
+    def _unsolved(self, v: Array, omega: float, against: float) -> float:
+        """Bound ``||N v + omega g||_{B_0^{-1}}``, N = B or B_0, for the step v as it was made.
+
+        Up to half a unit in every coordinate of v, and with the allowance of g.
+        """
+        f, g, present = self.origin.factor, self.gradient, self.present
+        if present is None:
+            product, size = f.lower @ (f.lower.T @ v), f.diagonal_root
+            error = 2 * gamma(len(v) + 4) + 4 * UNIT_ROUNDOFF
+        else:
+            product, error = present.times(v), present.error
+            size = np.sqrt(present.curvature.diagonal) * (1 + 1e-9)
+        wrong = omega * (self.allowance + 2 * UNIT_ROUNDOFF * np.abs(g))
+        wrong = wrong + error * float(size @ np.abs(v)) * size
+        return f.whitened(product + omega * g, wrong, against)
+
+    def solve(self, v: Array) -> Array:
+        """Return nearly ``B^{-1} v``, or with B_0 where B is not known."""
+        return self.origin.factor.solve(v) if self.present is None else self.present.solve(v)
 
     def in_gram(self, present: Factor) -> float:
         """R max_i ||x_i|| in the norm of the present G's inverse, which has lost rows only."""
@@ -274,51 +288,43 @@ class Carryover:
         gained = math.sqrt(self.trace_added * self.gram_added)
         # Entrywise errors of both factors, through g'|d| <= spread ||d||.
         g = np.maximum(present.diagonal_root, was.diagonal_root)
-        reach = norm(np.abs(present.inverse) @ g) / (1.0 - present.slack)
+        reach = present.spread * float(np.max(g / present.diagonal_root))
         both = (present.error + was.error) * norm(g) * reach * c_gram
         return up((self.c + lost + gained + both) * (1 + 1e-9))
 
     def _with(self, share: Contribution) -> Carryover:
         """Put rows into B and the gradient; the leverages, margins and Gram bounds follow."""
-        count = len(share.root)
-        curvature = within(self.curvature, share.hessian, share.diagonal, count, share.error)
         moved = share.range_of(self.base - self.origin.W)
         return replace(
             self,
-            refreshed=self.refreshed.including(share),
             now=self.now.including(share),
             gradient=self.gradient + flat(share.gradient),
             allowance=self._allowance(share),
             moved=max(self.moved, moved),
-            curvature=curvature,
-            inverse=_inverse(self.inverse, share.root, 1.0, curvature.matrix),
+            present=self._present(share, 1.0),
+            added=up(
+                self.added + share.hessian_share(self.origin.factor) * (1.0 + 2 * share.error)
+            ),
             gram_added=up(self.gram_added + share.gram_share(self.origin.factor)),
             trace_added=up(self.trace_added + share.gram_size),
         )
 
     def _without(self, share: Contribution) -> Carryover:
         """Take rows out of B and the gradient; what went with them is counted."""
-        f, root = self.origin.factor, share.root
-        white = whitened_norm(f, root.T, 4 * share.loss.columns + 32)
-        removed = up(self.removed + white**2 * (1.0 + 2 * share.error))
-        curvature = without(self.curvature, share.hessian, len(root), share.error)
-        inverse = self.inverse
-        if removed < MOST_REMOVED:
-            inverse = _inverse(inverse, root, -1.0, curvature.matrix)
+        gone = share.hessian_share(self.origin.factor)
         return replace(
             self,
             gradient=self.gradient - flat(share.gradient),
             allowance=self._allowance(share),
-            curvature=curvature,
-            inverse=inverse,
-            removed=removed,
+            present=self._present(share, -1.0),
+            removed=up(self.removed + gone * (1.0 + 2 * share.error)),
             gram_removed=up(self.gram_removed + share.gram_share(self.now.gram)),
             trace_removed=up(self.trace_removed + share.gram_size),
         )
 
     def _repenalised(self, change: Array) -> Carryover:
         """Add ``diag(change)`` to the penalty of every class; the inverse is left as it is."""
-        f, c, K = self.origin.factor, self.curvature, self.base.shape[1]
+        f, K = self.origin.factor, self.base.shape[1]
         more, less = np.maximum(change, 0.0), np.maximum(-change, 0.0)
         pull = flat(change[:, None] * self.base)
         size = np.abs(self.gradient) + 3 * np.abs(pull)
@@ -326,15 +332,19 @@ class Carryover:
             self,
             gradient=self.gradient + pull,
             allowance=self.allowance + 2 * UNIT_ROUNDOFF * size,
-            curvature=within(
-                c, np.diag(np.tile(change, K)), np.tile(more, K), 1, 4 * UNIT_ROUNDOFF
-            ),
+            present=None if self.present is None else self.present.repenalised(np.tile(change, K)),
             removed=up(self.removed + _trace(f, np.tile(less, K))),
             gram_removed=up(self.gram_removed + _trace(self.now.gram, less)),
             trace_removed=up(self.trace_removed + float(less.max())),
+            added=up(self.added + _trace(f, np.tile(more, K))),
             gram_added=up(self.gram_added + _trace(f, np.tile(more, K))),
             trace_added=up(self.trace_added + float(more.max())),
         )
+
+    def _present(self, share: Contribution, sign: float) -> Present | None:
+        if self.present is None:
+            return None
+        return self.present.changed(share, sign, len(self.origin.weights))
 
     def _allowance(self, share: Contribution) -> Array:
         """Allowances add up, with half a unit of either gradient for the sum itself."""
@@ -346,18 +356,3 @@ def _trace(factor: Factor, diagonal: Array) -> float:
     """Trace of ``diag(diagonal)``, nonnegative, relative to M = L L'; rounded up."""
     size = norm(factor.inverse * np.sqrt(diagonal)) / (1.0 - factor.slack)
     return size**2 * (1 + 1e-9)
-
-
-def _inverse(inverse: Array, root: Array, sign: float, matrix: Array) -> Array:
-    """Return the inverse after ``sign * root' root`` has come: by Woodbury where rows are few.
-
-    Nothing is claimed for it: how far off it is shows in the residual of the step.
-    """
-    if 4 * len(root) > len(matrix):
-        try:
-            return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            return inverse
-    U = inverse @ root.T
-    inner = np.eye(len(root)) + sign * (root @ U)
-    return inverse - sign * (U @ np.linalg.solve(inner, U.T))

@@ -1,0 +1,96 @@
+"""``certunlearn fit``: from a table to a model in a directory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from .tables import read
+
+#: Names on the command line, and where the class is.
+ESTIMATORS = {
+    "logistic": ("logistic", "CertifiedLogReg"),
+    "ridge": ("ridge", "CertifiedRidge"),
+    "ridge-classifier": ("ridge", "CertifiedRidgeClassifier"),
+    "elastic-net": ("elastic", "CertifiedElasticNet"),
+    "huber": ("huber", "CertifiedHuberRegressor"),
+    "svc": ("svm", "CertifiedLinearSVC"),
+    "poisson": ("glm", "CertifiedPoissonRegressor"),
+    "gamma": ("glm", "CertifiedGammaRegressor"),
+    "min-norm": ("min_norm", "CertifiedMinNorm"),
+}
+
+
+def add(commands: Any) -> Any:
+    """Add the command to a parser."""
+    fit = commands.add_parser("fit", help="fit a model on a table and keep it in a directory")
+    fit.add_argument("data", type=Path, help="table: .csv, .parquet or .npz with X and y")
+    fit.add_argument("--target", help="column to predict")
+    fit.add_argument("--ids", help="column that names the rows")
+    fit.add_argument("--groups", help="column that says whom a row belongs to")
+    fit.add_argument(
+        "--metadata", action="append", metavar="COL", help="column for --where, not a feature"
+    )
+    fit.add_argument("--estimator", choices=ESTIMATORS, default="logistic")
+    fit.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="parameter, as C=0.1"
+    )
+    fit.add_argument("--pipeline", choices=["scaler"], help="a step that forgets with the model")
+    fit.add_argument("--store", type=Path, required=True, metavar="DIR", help="not there yet")
+    fit.add_argument("--origin", help="name of the log, as example.org/churn")
+    return fit
+
+
+def run(given: argparse.Namespace) -> tuple[Any, str]:
+    """Fit and keep; the answer is the status."""
+    from ..store import ModelStore
+
+    if given.store.exists():
+        raise ValueError(f"{given.store} is there already: choose another --store")
+    columns = {name: getattr(given, name) for name in ("target", "ids", "groups", "metadata")}
+    table = read(given.data, columns)
+    if table.y is None:
+        raise ValueError("say with --target which column is to be predicted")
+    model = estimator(given.estimator, dict(map(parameter, given.set)), given.pipeline)
+    model.fit(table.X, table.y, **table.named)
+    with ModelStore.create(given.store, model, origin=given.origin) as store:
+        c = store.certificate
+        text = (
+            f"{given.store}: {type(model).__name__} on {c.n_retained} rows, epsilon = "
+            f"{c.epsilon:g} and delta = {c.delta:g} for each release after a removal"
+        )
+        return store.status(), text
+
+
+def parameter(text: str) -> tuple[str, Any]:
+    """Return a name and a value: JSON where it is some, else a text."""
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise ValueError(f"--set takes NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def estimator(name: str, parameters: dict[str, Any], pipeline: str | None) -> Any:
+    """Return an estimator that is not fitted."""
+    from importlib import import_module
+
+    module, kind = ESTIMATORS[name]
+    package = __package__.rpartition(".")[0]
+    made = getattr(import_module(f"{package}.estimators.{module}"), kind)()
+    known = made.get_params()
+    odd = [key for key in parameters if key not in known]
+    if odd:
+        raise ValueError(f"{name} has no parameter {odd[0]!r}: {', '.join(sorted(known))}")
+    made.set_params(**parameters)
+    if pipeline is None:
+        return made
+    from sklearn.preprocessing import StandardScaler
+
+    from ..pipeline import ForgettingPipeline
+
+    return ForgettingPipeline([("scaler", StandardScaler()), ("model", made)])

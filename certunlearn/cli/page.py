@@ -1,0 +1,65 @@
+"""The page of a model in a directory: its requests, what was handed out, and what holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._common.html import FORMATS, Facts, Page, Part, Table, Text
+
+if TYPE_CHECKING:
+    from ..store import ModelStore
+
+_OLDER = (
+    "Copies that were handed out before a removal were trained with the rows. They are listed "
+    "below: whoever has not said that theirs is withdrawn can still see what was removed."
+)
+_REQUESTS = "reference", "state", "rows", "asked", "due", "done", "reason"
+_EXPORTS = "id", "kind", "receiver", "made", "withdrawn"
+
+
+def written(store: ModelStore, title: str | None, who: str | None, format: str = "html") -> str:
+    """Return the page, one file without outside resources; no row is named."""
+    status: Any = store.status(10_000)
+    counts, certificate, head = status["counts"], store.certificate, store.head()
+    overdue = counts["overdue"]
+    late = f"{overdue} overdue. " if overdue else "None is overdue. "
+    verdict = (
+        f"{counts['done']} requests were carried out, {counts['pending']} wait. {late}"
+        f"{certificate.title}: epsilon = {certificate.epsilon:g}, delta = {certificate.delta:g}."
+    )
+    answers = Facts(
+        (
+            ("Model", status["estimator"]),
+            ("Trained on now", f"{status['n_retained']} rows"),
+            ("Answers for it", who or "not stated"),
+            ("Log", f"{status['origin']}, {status['head']['size']} entries"),
+            ("Weights of the model, SHA-256", status["weights"]),
+        ),
+        ("Weights of the model, SHA-256",),
+    )
+    parts = [
+        Part("Requests", [_table(_REQUESTS, status["requests"], "No request has come in.")]),
+        Part("Handed out", [_table(_EXPORTS, status["exports"], "Nothing was handed out.")]),
+        Part("What holds now", [Text(str(certificate), code=True)], "holds"),
+        Part("Head of the log", [Text(head, code=True)]),
+    ]
+    return FORMATS[format](
+        Page(
+            title or "Requests to a model",
+            verdict,
+            answers,
+            parts,
+            Part("Are older releases still about?", [Text(_OLDER)]),
+            void=False,
+        )
+    )
+
+
+def _table(names: tuple[str, ...], values: list[dict[str, Any]], none: str) -> Table | Text:
+    if not values:
+        return Text(none)
+    rows = (
+        tuple("–" if v[name] is None else str(v[name]).replace("T", " ")[:60] for name in names)
+        for v in values
+    )
+    return Table(names, tuple(rows))

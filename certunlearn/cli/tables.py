@@ -1,0 +1,111 @@
+"""Tables from files, as a fit takes them: CSV and Parquet with column names, and NPZ."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a file says of rows.
+
+    Attributes
+    ----------
+    X : DataFrame or ndarray of shape (n, d)
+    y, row_ids, groups : sequence or None
+        Identifiers and groups are texts, so that the command line can name them.
+    metadata : DataFrame or None
+    """
+
+    X: Any
+    y: Any = None
+    row_ids: list[str] | None = None
+    groups: list[str] | None = None
+    metadata: Any = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What fit and learn take beside features and labels, as far as there is any."""
+        found = {"row_ids": self.row_ids, "groups": self.groups, "metadata": self.metadata}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def needed(name: str) -> Any:
+    """Import a package that a kind of file needs."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise ValueError(f"{name} is needed to read this file: pip install {name}") from None
+
+
+def read(path: Path, columns: dict[str, Any], features: list[str] | None = None) -> Given:
+    """Read a file.
+
+    Parameters
+    ----------
+    path : Path
+        ``.csv``, ``.parquet`` or ``.npz``; the arrays of the last are called ``X`` and ``y``, and
+        ``row_ids`` and ``groups`` where there are any.
+    columns : dict
+        Names of the columns ``target``, ``ids`` and ``groups``, and a list of ``metadata``; those
+        that are None or missing are not read.
+    features : list of str, optional
+        Columns to take, in this order; all others by default.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there or not of numbers, or the file is of another kind.
+    """
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+        if "X" not in found:
+            raise ValueError(f"{path} has no array X, only {', '.join(sorted(found))}")
+        ids, groups = (_texts(found.get(name)) for name in ("row_ids", "groups"))
+        return Given(found["X"], found.get("y"), ids, groups)
+    frame = _frame(path)
+    special = [columns.get(name) for name in ("target", "ids", "groups")]
+    beside = list(columns.get("metadata") or ())
+    wanted = [name for name in (*special, *beside, *(features or ())) if name is not None]
+    missing = [name for name in wanted if name not in frame]
+    if missing:
+        raise ValueError(f"{path} has no column {missing[0]!r}, only {', '.join(frame.columns)}")
+    taken = features or [name for name in frame.columns if name not in wanted]
+    X = frame[taken]
+    odd = [name for name in taken if X[name].dtype.kind not in "biuf"]
+    if odd:
+        raise ValueError(
+            f"column {odd[0]!r} of {path} is not of numbers: leave it out of the file, name it "
+            "with --metadata, or encode it first"
+        )
+    target, ids, groups = special
+    return Given(
+        X.astype(float),
+        None if target is None else frame[target].to_numpy(),
+        None if ids is None else _texts(frame[ids]),
+        None if groups is None else _texts(frame[groups]),
+        frame[beside] if beside else None,
+    )
+
+
+def _texts(values: Any) -> list[str] | None:
+    return None if values is None else [str(v) for v in values]
+
+
+def _frame(path: Path) -> Any:
+    if path.suffix == ".csv":
+        return needed("pandas").read_csv(path)
+    if path.suffix == ".parquet":
+        pandas = needed("pandas")
+        try:
+            return pandas.read_parquet(path)
+        except ImportError:
+            frame = needed("polars").read_parquet(path)
+            return pandas.DataFrame(frame.to_dict(as_series=False))
+    raise ValueError(f"{path}: tables are .csv, .parquet or .npz")

@@ -1,0 +1,182 @@
+"""Audits drawn: gaps to retrained models, a membership test's curve, epsilon shown and claimed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from ._axes import BEST, GREY, INK, TIERS, axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .._common.arrays import Array
+    from ..audit.epsilon import EpsilonBound
+    from ..audit.evaluation import Axis, Evaluation
+    from ..audit.lira import Bits, Lira
+
+FAULT = TIERS["refresh"][0]
+
+
+class AuditDisplay:
+    """An evaluation and its audits: a panel of gaps, one for each membership test and epsilon.
+
+    Made by `from_evaluation`.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What is drawn.
+
+    Attributes
+    ----------
+    axes_ : list of matplotlib Axes
+        Gaps first, then what the findings hold.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from certunlearn import AuditDisplay, audit
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = LogisticRegression(solver="newton-cholesky", C=1e-3).fit(X[20:300], y[20:300])
+    >>> found = audit.evaluate(
+    ...     model, X[300:], y[300:], retained=(X[20:300], y[20:300]), forgotten=(X[:20], y[:20])
+    ... )
+    >>> AuditDisplay.from_evaluation(found).axes_[0].get_xlabel()
+    'gap to retrained models, in units of their band'
+    """
+
+    axes_: list[Axes]
+    figure_: Figure
+
+    def __init__(self, *, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
+
+    @classmethod
+    def from_evaluation(cls, evaluation: Evaluation) -> Self:
+        """Draw an evaluation on a figure of its own."""
+        return cls(evaluation=evaluation).plot()
+
+    def plot(self) -> Self:
+        """Draw on a new figure, one panel beside the other."""
+        # Here and not above: the audits load scipy.stats, which no import of the package waits for.
+        from ..audit.epsilon import EpsilonBound
+        from ..audit.lira import Lira
+
+        first = axes_of(None, type(self).__name__, (1.0, 1.0))
+        figure = first.figure
+        figure.clear()
+        drawn = [f for f in self.evaluation.findings if isinstance(f, (Lira, EpsilonBound))]
+        count = len(self.evaluation.axes)
+        figure.set_size_inches(6.6 + 4.2 * len(drawn), max(3.6, 0.8 + 0.27 * count))  # type: ignore[union-attr]
+        ratios = [1.55, *(1.0 for _ in drawn)]
+        grid = np.atleast_1d(figure.subplots(1, 1 + len(drawn), width_ratios=ratios))
+        self.axes_ = [axes_of(ax, type(self).__name__, (0.0, 0.0)) for ax in grid]
+        _gaps(self.axes_[0], self.evaluation.axes)
+        for ax, finding in zip(self.axes_[1:], drawn, strict=True):
+            if isinstance(finding, Lira):
+                _curve(ax, finding)
+            else:
+                _epsilon(ax, finding)
+        self.figure_ = figure  # type: ignore[assignment]
+        return self
+
+
+def _gaps(ax: Axes, axes: tuple[Axis, ...]) -> None:
+    """A line for each figure: its gap in units of the band, the band as what is grey."""
+    shown = axes[::-1]
+    for i, axis in enumerate(shown):
+        half = max(axis.band[1] - axis.oracle, 1e-300)
+        x = float(np.clip(axis.gap / half, -8.0, 8.0))
+        colour = FAULT if axis.flagged else BEST
+        ax.plot([0, x], [i, i], color=colour, linewidth=1.6, zorder=2)
+        beyond = abs(axis.gap / half) > 8.0
+        marker = (">" if x > 0 else "<") if beyond else "o"
+        ax.plot(x, i, marker=marker, color=colour, markersize=5.5, zorder=3)
+        ax.annotate(
+            f"{axis.value:.3g}",
+            (1.01, i),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=FAULT if axis.flagged else GREY,
+            fontsize=8,
+        )
+    ax.axvspan(-1, 1, color=GREY, alpha=0.16, linewidth=0, zorder=0)
+    ax.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+    reach = max(2.0, *(min(8.0, abs(a.gap) / max(a.band[1] - a.oracle, 1e-300)) for a in axes))
+    ax.set_xlim(-1.08 * reach, 1.08 * reach)
+    ax.set_ylim(-0.7, len(axes) - 0.3)
+    ax.set_yticks(range(len(axes)), [a.name for a in shown])
+    ax.tick_params(axis="y", length=0, labelsize=8.5)
+    for label, axis in zip(ax.get_yticklabels(), shown, strict=True):
+        label.set_color(FAULT if axis.flagged else INK)
+    # A rule between the kinds.
+    for i in range(len(shown) - 1):
+        if shown[i].kind != shown[i + 1].kind:
+            ax.axhline(i + 0.5, color=GREY, linewidth=0.5, alpha=0.5)
+    ax.set_xlabel("gap to retrained models, in units of their band")
+    ax.set_title("Another retraining?", loc="left", color=INK)
+
+
+def _curve(ax: Axes, finding: Lira) -> None:
+    """ROC of a membership test on logarithmic axes, and where coins drawn anew put it."""
+    ratios, coins = finding.log_ratios.ravel(), finding.coins
+    order = np.argsort(-ratios, kind="stable")
+    levels = np.geomspace(1.0 / max(int((~coins).sum()), 2), 1.0, 80)
+
+    def power(bits: Bits) -> Array:
+        member = bits.ravel()[order]
+        false = np.cumsum(~member) / max(int((~member).sum()), 1)
+        true = np.cumsum(member) / max(int(member.sum()), 1)
+        at = np.searchsorted(false, levels, side="right") - 1
+        return np.asarray(np.where(at >= 0, true[np.maximum(at, 0)], 0.0))
+
+    rng = np.random.default_rng(0)
+    null = np.array([power(rng.random(coins.shape) < 0.5) for _ in range(100)])
+    low, high = np.quantile(null, [finding.level / 2, 1 - finding.level / 2], axis=0)
+    floor = float(levels[0])
+    ax.fill_between(
+        levels, np.maximum(low, floor), np.maximum(high, floor), color=GREY, alpha=0.2, linewidth=0
+    )
+    ax.plot(levels, levels, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
+    colour = BEST if finding.passed else FAULT
+    ax.plot(levels, np.maximum(power(coins), floor), color=colour, linewidth=2.2)
+    ax.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
+    ax.set(xlabel="False positive rate", ylabel="True positive rate")
+    said = f"AUC {finding.auc:.3f}"
+    ax.annotate(said, (0.04, 0.95), xycoords="axes fraction", va="top", color=colour)
+    ax.annotate(
+        "grey: coins drawn anew", (0.96, 0.05), xycoords="axes fraction", ha="right", color=GREY
+    )
+    ax.set_title("Was it ever there?", loc="left", color=INK)
+
+
+def _epsilon(ax: Axes, finding: EpsilonBound) -> None:
+    """What is claimed, what an attack has shown, and what it could have shown at most."""
+    claimed, shown = finding.null[1], finding.statistic
+    colour = BEST if finding.passed else FAULT
+    top = max(finding.ceiling, claimed, shown) * 1.15
+    ax.axhspan(0, claimed, color=GREY, alpha=0.16, linewidth=0)
+    ax.bar([0], [shown], width=0.5, color=colour)
+    ax.axhline(claimed, color=GREY, linewidth=1.2)
+    ax.axhline(finding.ceiling, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+    # In the bar while there is room: above it the ceiling may stand.
+    inside = shown > 0.15 * top
+    ax.annotate(
+        f"shown\n{shown:.2g}",
+        (0, shown),
+        (0, -5 if inside else 4),
+        textcoords="offset points",
+        ha="center",
+        va="top" if inside else "bottom",
+        color="white" if inside else INK,
+    )
+    for y, text in ((claimed, f"claimed {claimed:.3g}"), (finding.ceiling, "most that could show")):
+        ax.annotate(text, (0.97, y), (0, 3), textcoords="offset points", ha="right", color=GREY)
+    ax.set(xlim=(-1, 1), ylim=(0, top), ylabel=f"epsilon, confidence {finding.confidence:g}")
+    ax.set_xticks([])
+    ax.set_title("Epsilon, from below", loc="left", color=INK)

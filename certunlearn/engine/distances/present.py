@@ -1,0 +1,133 @@
+"""The Hessian of the present rows, by the one of the last refresh: nothing is factored anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._common.rounding import UNIT_ROUNDOFF, gamma
+from ...numerics.objective.contribution import Contribution
+from ...numerics.objective.curvature import Curvature, within
+
+Array = NDArray[np.float64]
+#: Rows that are kept apart, as a share of q, before they are put into the matrix.
+_APART = 4
+#: Multiplications that a matrix product does while a pass over the rows does one.
+_FASTER = 16
+
+
+@dataclass(frozen=True)
+class Present:
+    """B = ``curvature.matrix + root' diag(sign) root``: the Hessian at W_ref of the present rows.
+
+    Attributes
+    ----------
+    curvature : Curvature
+        A matrix, and the diagonal and the entrywise error of B as a whole.
+    inverse : ndarray of shape (q, q)
+        Near the inverse of that matrix; how near is measured at each use of `solve`.
+    root, sign : ndarray of shape (r, q), (r,)
+        What has come (1) or gone (-1) since the matrix was put together.
+    solved : ndarray of shape (q, r)
+        ``inverse root'``.
+    inner : ndarray of shape (r, r)
+        ``diag(sign) + root inverse root'``.
+    """
+
+    curvature: Curvature
+    inverse: Array
+    root: Array
+    sign: Array
+    solved: Array
+    inner: Array
+
+    @classmethod
+    def of(cls, curvature: Curvature, inverse: Array) -> Present:
+        """Return B as its matrix alone."""
+        q = len(inverse)
+        none = np.zeros((0, 0))
+        return cls(curvature, inverse, np.zeros((0, q)), np.zeros(0), np.zeros((q, 0)), none)
+
+    @property
+    def error(self) -> float:
+        """Entrywise error of `times`, relative to the diagonal's roots.
+
+        Rows that came and rows that went each have at most the diagonal for their squares.
+        """
+        q, r = self.root.shape
+        return self.curvature.error + gamma(q + 4) + 3 * gamma(q + r + 8) + 4 * UNIT_ROUNDOFF
+
+    def times(self, v: Array) -> Array:
+        """Return B v."""
+        out: Array = self.curvature.matrix @ v
+        if len(self.root):
+            out = out + self.root.T @ (self.sign * (self.root @ v))
+        return out
+
+    def solve(self, v: Array) -> Array:
+        """Return nearly ``B^{-1} v``: Woodbury's formula, and one refinement."""
+        s = self.near(v)
+        return s - self.near(self.times(s) - v)
+
+    def near(self, v: Array) -> Array:
+        """Return the same without the refinement."""
+        out: Array = self.inverse @ v
+        if not len(self.root):
+            return out
+        try:
+            return out - self.solved @ np.linalg.solve(self.inner, self.solved.T @ v)
+        except np.linalg.LinAlgError:
+            return out
+
+    def changed(self, share: Contribution, sign: float, n: int) -> Present | None:
+        """Put rows in (1) or take them out (-1); None where a pass over n rows would cost less.
+
+        Notes
+        -----
+        Guarantee: ``error`` bounds B against the exact Hessian.  Proof: proofs/edited.md
+        """
+        count, q = len(share.X) * share.loss.columns, len(self.inverse)
+        most = max(q // _APART, 1)
+        # The larger part of them has to be put into the matrix, which is inverted then.
+        if count > 2 * most and q * (count + q) > _FASTER * n:
+            return None
+        # As `without` and `within` would charge for the matrix.
+        c = self.curvature._replace(error=self.curvature.error + gamma(count + 10) + share.error)
+        if sign > 0:
+            c = c._replace(diagonal=c.diagonal + share.diagonal)
+        out = replace(
+            self,
+            curvature=c,
+            root=np.vstack([self.root, share.root]),
+            sign=np.concatenate([self.sign, np.full(count, sign)]),
+        )
+        if count > 2 * most:
+            return out._together(None)
+        solved = np.hstack([self.solved, self.inverse @ share.root.T])
+        out = replace(out, solved=solved, inner=np.diag(out.sign) + out.root @ solved)
+        return out.together() if len(out.root) > 2 * most else out
+
+    def repenalised(self, change: Array) -> Present:
+        """Add ``diag(change)``, the inverse left as it is."""
+        more = np.maximum(change, 0.0)
+        c = within(self.curvature, np.diag(change), more, 1, 4 * UNIT_ROUNDOFF)
+        return replace(self, curvature=c)
+
+    def together(self) -> Present:
+        """Return the same B as its matrix alone."""
+        return self._together(self.solved) if len(self.root) else self
+
+    def _together(self, solved: Array | None) -> Present:
+        """Put what is apart into the matrix, and its inverse by Woodbury or afresh."""
+        c = self.curvature
+        matrix = c.matrix + (self.root.T * self.sign) @ self.root
+        try:
+            if solved is None:
+                inverse = np.asarray(np.linalg.inv(matrix), np.float64)
+            else:
+                inverse = self.inverse - solved @ np.linalg.solve(self.inner, solved.T)
+        except np.linalg.LinAlgError:
+            inverse = self.inverse
+        return Present.of(c._replace(matrix=matrix), inverse)

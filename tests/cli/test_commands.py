@@ -1,0 +1,207 @@
+"""Commands on a directory: JSON, exit statuses, dry runs, and no traceback for a mistake."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from certunlearn import CertifiedLogReg
+from certunlearn.cli import told
+from certunlearn.cli.main import main
+from certunlearn.store import ModelStore
+from tests.operations.test_certificate_page import browser  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, tables):
+    """A directory that tests copy."""
+    folder = tmp_path_factory.mktemp("kept") / "model"
+    command = ["fit", str(tables / "people.csv"), "--target", "ill", "--ids", "person"]
+    command += ["--groups", "ward", "--metadata", "f5", "--set", "epsilon=2.0"]
+    assert main([*command, "--store", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def model(kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+@pytest.fixture
+def answer(capsys):
+    def ask(*command, status=0):
+        capsys.readouterr()
+        assert main([str(part) for part in command] + ["--json"]) == status
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return json.loads(said.out)
+
+    return ask
+
+
+def test_status_says_what_it_should(model, answer):
+    status = answer("status", model)
+    wanted = {"estimator", "n_retained", "n_forgotten", "epsilon", "delta", "joint_epsilon"}
+    assert wanted | {"releases", "requests", "head"} <= set(status)
+    assert status["estimator"] == "CertifiedLogReg" and status["epsilon"] == 2.0
+    assert set(status["head"]) == {"size", "root"} and status["n_retained"] == 500
+    answer("request", "add", model, "--group", "3", "--reference", "a", "--days", "0")
+    (request,) = answer("status", model)["requests"]
+    assert set(request) >= {"reference", "state", "rows", "asked", "due", "done"}
+    assert request["state"] == "overdue" and request["reference"] == "a"
+
+
+def test_dry_runs_change_nothing(model, tables, answer):
+    before = answer("status", model)
+    rows = answer("forget", model, "--group", "3", "--dry-run")
+    assert rows["dry_run"] and rows["rows"] == 5
+    answer("request", "add", model, "--id", "p001", "--reference", "a", "--dry-run")
+    assert answer("request", "run", model, "--dry-run")["requests"] == []
+    more = "--target", "ill", "--ids", "person"
+    table = tables / "more.csv"
+    assert answer("learn", model, table, *more, "--groups", "ward", "--dry-run")["rows"] == 69
+    assert answer("correct", model, table, *more, "--dry-run")["rows"] == 69
+    assert answer("status", model) == before
+
+
+def test_rows_are_named_in_every_way(model, tmp_path, answer):
+    (tmp_path / "ids").write_text("p001\np002\n")
+    assert answer("forget", model, "--ids", tmp_path / "ids", "--id", "p003")["rows"] == 3
+    assert answer("forget", model, "--row", "10")["rows"] == 1
+    assert answer("forget", model, "--group", "7", "--group", "8")["rows"] == 10
+    assert answer("forget", model, "--where", "f5 > 0.25")["rows"] > 0
+
+
+def test_corrections_releases_and_predictions(model, tables, tmp_path, answer, capsys):
+    import pandas
+
+    frame = pandas.read_csv(tables / "people.csv")[:3]
+    frame["f0"] += 1
+    frame.to_csv(tmp_path / "right.csv", index=False)
+    right = tmp_path / "right.csv"
+    before = answer("status", model)["weights"]
+    after = answer("correct", model, right, "--ids", "person", "--target", "ill")
+    assert after["weights"] != before and after["n_retained"] == 500
+    assert answer("release", model, "--receiver", "ward 7")["exports"][0]["receiver"] == "ward 7"
+    assert len(answer("predict", model, right)) == 3
+    assert answer("certificate", model)["event"] == "release"
+    for format in "text", "html":
+        assert main(["certificate", model, "--format", format]) == 0
+        assert "Certificate of a release" in capsys.readouterr().out
+
+
+#: What is typed after the name of the command, its status and what is said.
+MISTAKES = {
+    "unknown": (["forget", "DIR", "--id", "nobody"], told.MISTAKEN, "no row was fitted"),
+    "two ways": (["forget", "DIR", "--id", "p001", "--row", "3"], told.MISTAKEN, "in one way"),
+    "no rows": (["forget", "DIR"], told.MISTAKEN, "in one way"),
+    "no store": (["status", "nowhere"], told.MISTAKEN, "no model at nowhere"),
+    "no file": (["learn", "DIR", "none.csv"], told.MISTAKEN, "none.csv"),
+    "much": (["forget", "DIR", "--where", "f5 < 1"], told.MISTAKEN, "every row"),
+    "most": (["forget", "DIR", "--where", "f5 < 0.15"], told.UNCONFIRMED, "--confirm"),
+    "no case": (["request", "withdraw", "DIR", "--reference", "a"], told.MISTAKEN, "no request"),
+    "no receipt": (
+        ["receipt", "DIR", "--reference", "a", "-o", "r.json", "--key", "k"],
+        told.MISTAKEN,
+        "no request with reference",
+    ),
+    "no page": (["report", "nowhere"], told.MISTAKEN, "nowhere"),
+    "no receipt file": (["verify", "none.json", "--key", "k"], told.MISTAKEN, "none.json"),
+    "bad query": (["forget", "DIR", "--where", "f5 >"], told.MISTAKEN, "where"),
+    "bad time": (["forget", "DIR", "--id", "p001", "--received", "x"], told.MISTAKEN, "isoformat"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line(name, model, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    command, status, said = MISTAKES[name]
+    assert main([model if part == "DIR" else part for part in command]) == status
+    found = capsys.readouterr()
+    assert said in found.err and found.err.startswith("certunlearn ") and not found.out
+    with ModelStore.open(model) as store:
+        assert store.status()["n_retained"] == 500
+
+
+def test_what_is_locked_damaged_or_refused(model, capsys, monkeypatch):
+    with ModelStore.open(model, "w"):
+        assert main(["forget", model, "--id", "p001"]) == told.BUSY
+
+    def refuse(*args, **kwargs):
+        from certunlearn import NotCertifiedError
+
+        raise NotCertifiedError("too far")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CertifiedLogReg, "forget", refuse)
+        assert main(["forget", model, "--id", "p001", "--reference", "a"]) == told.REFUSED
+    with open(f"{model}/ledger.sqlite", "r+b") as file:
+        file.seek(5000)
+        file.write(b"xxxx")
+    assert main(["status", model]) == told.DAMAGED
+    assert "restore it from a backup" in capsys.readouterr().err
+
+
+def test_a_receipt_that_was_changed(model, tmp_path, answer, keys):
+    answer("forget", model, "--id", "p001", "--reference", "a")
+    answer("head", model, "--key", keys / "ed25519")
+    path = tmp_path / "receipt.json"
+    envelope = answer("receipt", model, "--reference", "a", "--key", keys / "ed25519", "-o", path)
+    public = keys / "ed25519.pub"
+    seen = answer("verify", path, "--key", public, "--store", model)
+    assert seen["verified"] and "store" in seen["checks"]
+    path.write_text(json.dumps(envelope | {"payload": "AAAA"}))
+    assert answer("verify", path, "--key", public, status=told.UNVERIFIED)["status"] == 7
+    answer("verify", path, "--key", keys / "none", status=told.MISTAKEN)
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    from certunlearn.store import new_key
+
+    folder = tmp_path_factory.mktemp("keys")
+    new_key(folder / "ed25519")
+    return folder
+
+
+def test_other_tables(tables, tmp_path, answer):
+    import pandas
+    import polars
+
+    frame = pandas.read_csv(tables / "more.csv")
+    polars.DataFrame(frame.to_dict("list")).write_parquet(tmp_path / "a.parquet")
+    names = frame.person.to_numpy(dtype=str)
+    np.savez(tmp_path / "a.npz", X=frame.iloc[:, :6].to_numpy(), y=frame["f0"], row_ids=names)
+    for file, more in (
+        ("a.parquet", ["--target", "f0", "--ids", "person", "--metadata", "ward"]),
+        ("a.npz", []),
+    ):
+        where = tmp_path / f"{file}.store"
+        command = ["fit", tmp_path / file, *more, "--estimator", "ridge", "--store", where]
+        assert answer(*command)["estimator"] == "CertifiedRidge"
+        assert answer("forget", where, "--id", "p501")["rows"] == 1
+        answer("fit", tmp_path / file, "--store", where, status=told.MISTAKEN)
+    for more, file in (["--set", "C"], "a.npz"), (["--set", "D=1"], "a.npz"), ([], "a.parquet"):
+        command = ["fit", tmp_path / file, *more, "--store", tmp_path / "new"]
+        answer(*command, status=told.MISTAKEN)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_page_is_drawn(model, tmp_path, answer, browser):  # noqa: F811
+    import subprocess
+
+    from matplotlib import image
+
+    answer("forget", model, "--id", "p001", "--reference", "<b>case</b>")
+    page, picture = tmp_path / "page.html", tmp_path / "page.png"
+    assert main(["report", model, "-o", str(page)]) == 0
+    assert "<b>case</b>" not in page.read_text() and "p001" not in page.read_text()
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1000,1400"]
+    command += [f"--screenshot={picture}", page.as_uri()]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    drawn = image.imread(picture)[:, :, :3]
+    assert 0.02 < (np.abs(drawn - drawn[2, 2]).max(axis=2) > 0.02).mean() < 0.6
