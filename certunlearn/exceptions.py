@@ -106,6 +106,10 @@ class ConvergenceError(CertunlearnError):
     """The optimiser cannot lower the gradient any further."""
 
 
+class StateError(CertunlearnError, ValueError):
+    """A fitted model that cannot be written as plain values, or values that are no such model."""
+
+
 class ForkedError(CertunlearnError, RuntimeError):
     """A pass over the rows in a forked process, which would wait for ever for JAX's threads."""
 

@@ -19,7 +19,7 @@ MAY = {
     "numerics": {"_common", "linalg"},
     "engine": {"_common", "linalg", "claims", "numerics"},
     "requests": {"_common", "numerics", "engine"},
-    "insight": {"_common", "linalg", "numerics", "engine", "requests"},
+    "insight": {"_common", "linalg", "claims", "numerics", "engine", "requests"},
     "estimators": {"_common", "claims", "numerics", "engine", "requests", "insight"},
     "displays": {"_common", "claims", "requests", "audit"},
     "pipeline": {"_common", "claims", "numerics", "engine", "requests", "insight", "estimators"},

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.benchmarks import (
     __main__,
+    biased,
     data,
     fit,
     folds,
@@ -46,6 +47,16 @@ def test_fit(tmp_path):
     assert rows[0]["mean gradient, ours"] <= 1e-8 and rows[0]["theirs"] <= 1e-8
     ratios = rows[0]["ours over newton-cholesky"]
     assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
+
+
+def test_biased(tmp_path):
+    singly, at_once = contents(biased, tmp_path).values()
+    kinds = ["random", "cluster", "one site", "most influential"]
+    assert [r["deletions"] for r in singly] == [r["deletions"] for r in at_once] == kinds
+    for r in singly:
+        assert sum(r[t] for t in biased.TIERS) + r["refused"] == r["requests"] == 30
+        assert r["bound over truth"]["min"] >= 1
+    assert all(r["tier"] == "refused" or r["bound over truth"] >= 1 for r in at_once)
 
 
 def test_views(tmp_path):

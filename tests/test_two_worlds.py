@@ -127,6 +127,9 @@ def compare(maker, container, labels, story, **parameters):
 def close(model, fresh):
     """What cannot be equal to the bit, the secret iterates, are within what was shown for them."""
     gap = model.W - fresh.W
+    if getattr(fresh, "frame", None) is not None:
+        # Either holds its rows in a frame of its own.
+        gap = fresh.frame.inside(model.frame.released(model.W)) - fresh.W
     if hasattr(fresh, "gram"):
         distance = fresh.gram.geometry.norm(gap)
     else:

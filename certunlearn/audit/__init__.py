@@ -26,6 +26,7 @@ from .residue import (
     null_space,
 )
 from .scores import confidence, logistic_heads
+from .sequential import SelfAudit
 from .weights import weights
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Replay",
     "Representation",
     "Residue",
+    "SelfAudit",
     "Task",
     "confidence",
     "difference_attack",

@@ -19,6 +19,7 @@ from .._common.rounding import gamma, up
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
 from ..linalg.norms import norm, spectral_norm
+from .frame import Frame
 
 Array = NDArray[np.float64]
 MECHANISMS = ("gram", "isotropic", "objective")
@@ -35,10 +36,13 @@ class Geometry:
     known : Factor or Diagonal
         Of G, shape (p, p); A is made of its computed factor, exactly.  Its diagonal is enough for
         "isotropic".
+    frame : Frame, optional
+        Where the rows are held, if not where the model is; "gram" alone is the same there.
     """
 
     mechanism: str
     known: Factor | Diagonal
+    frame: Frame | None = None
 
     @property
     def gram(self) -> Factor:
@@ -94,7 +98,9 @@ class Geometry:
         return out
 
     def deviations(self, sigma: float) -> Array:
-        """Return the standard deviation of the noise in each row of W, shape (p,)."""
+        """Return the standard deviation of the noise in each released coefficient, shape (p,)."""
+        if self.frame is not None:
+            return sigma * self.frame.deviations(self.gram)
         if self.mechanism == "isotropic":
             return np.full(self.known.size, sigma)
         if self.mechanism == "gram":
@@ -121,7 +127,11 @@ class Geometry:
             return 0.0
         f = self.gram
         # The other world's factorisation rounds as well.
-        both = up(f.error + other + gamma(len(f.lower) + 8))
+        other = up(other + gamma(len(f.lower) + 8))
+        both = up(f.error + other)
+        if self.frame is not None:
+            there = self.frame.spread_of(f)
+            return up(f.error * f.spread * f.spread + other * there * there)
         if self.mechanism == "gram":
             return up(both * f.spread * f.spread)
         if not f.slack < 0.5:

@@ -7,6 +7,8 @@ import io
 import sys
 from pathlib import Path
 
+from .told import MISTAKEN, UNVERIFIED
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -15,7 +17,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="hold an unlearned model's predictions against those of retrained models",
         description="Each file is CSV: set (test, retained, forgotten), label, p_<class> for every "
         "class, and group where there are subgroups. Exit status 0: no different from the "
-        "retrained models; 1: different; 2: a file cannot be read.",
+        "retrained models; 7: different; 1: a file cannot be used.",
     )
     audit.add_argument("unlearned", type=Path, help="predictions after the removal")
     audit.add_argument(
@@ -39,9 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.output.write_text(found.page(picture=_picture(found)), "utf-8")
     except (OSError, ValueError) as error:
         print(f"certunlearn audit: {error}", file=sys.stderr)
-        return 2
+        return MISTAKEN
     print(found.to_json() if arguments.json else found)
-    return 0 if found.passed else 1
+    return 0 if found.passed else UNVERIFIED
 
 
 def _picture(found: object) -> str | None:

@@ -11,20 +11,25 @@ import numpy as np
 from .._common.arrays import Array, Positions, Progress
 from .._common.rounding import UNIT_ROUNDOFF
 from ..claims.budget import Caps
+from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
+from ..linalg.diagonal import Diagonal
 from ..numerics.objective.contribution import Contribution
-from ..numerics.objective.curvature import within, without
+from ..numerics.objective.curvature import Curvature, within, without
+from ..numerics.objective.diagonal_gram import regrouped
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.rows.weights import NO_ROWS, Weights
 from .distances.carryover import MOST_REMOVED, Carryover
 from .distances.gram import Downdated, Gram, gram_of
+from .distances.known import edited_measurement
+from .distances.matrix_free import without_pass
 from .distances.reached import Reached
 from .distances.ruler import Ruler
 from .members import Members
 from .removal.carried import carried
 from .removal.chord import chord
-from .state import State, effective, goal_of, rescaled
+from .state import State, effective, goal_of, penalty_of, rescaled
 from .training import gauged, opened
 
 
@@ -40,11 +45,14 @@ class Edit:
         Positions of rows that go; all have positive weight before.
     new : ndarray of int
         Positions of rows that come; all have positive weight afterwards.
+    frame : Frame, optional
+        In which the rows are held, for the training set afterwards; by default as it was.
     """
 
     members: Members
     gone: Positions
     new: Positions
+    frame: Frame | None = None
 
 
 class Foreseen(NamedTuple):
@@ -77,7 +85,7 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
     target = math.nan if caps is None else caps.target
     if not len(edit.gone) and (caps is None or state.reached.distance <= target):
         return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
-    if carryover is None:
+    if carryover is None and state.known is None:
         return Foreseen("refresh" if quadratic is None else "chord", math.nan, target, None)
     after = _changed(state, edit, caps)[0] if len(edit.gone) else state
     return _tried(after, caps)
@@ -88,7 +96,7 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 
     ``since`` releases have been drawn since the oldest removal.
     """
-    if state.carryover is None:
+    if state.carryover is None and state.known is None:
         return 0
     for count in range(len(positions)):
         gone, reads = positions[count : count + 1], state.rows.reads
@@ -114,9 +122,11 @@ def worn(state: State, *, t: int) -> bool:
 
 def _tried(state: State, caps: Caps | None) -> Foreseen:
     """Try the step without a pass from where the state's carryover stands."""
-    carryover = state.carryover
-    assert carryover is not None
-    target = _target(state, caps)
+    carryover, target = state.carryover, _target(state, caps)
+    if carryover is None:
+        goal, W = goal_of(state.settings, caps), state.reached.W
+        distance, _ = without_pass(state.objective, state.gram, state.known, goal)
+        return Foreseen("downdate" if distance <= target else "refresh", distance, target, W)
     W, distance = carryover.step(state.gram.geometry)
     price, saved = _refresh_price(state, carryover, target)
     tier = "downdate" if distance <= target else "chord" if saved < price else "refresh"
@@ -147,10 +157,11 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
 def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, QuadraticModel | None]:
     """Change the training set and all sums over it, and leave the iterate where it is."""
     settings, before, carryover = state.settings, state.objective, state.carryover
-    alpha = settings.penalty(state.rows.p, edit.members.mass)
+    frame = state.frame if edit.frame is None else edit.frame
+    alpha = penalty_of(settings, frame, state.rows.p, edit.members.mass)
     l1 = settings.lasso(state.rows.p, edit.members.mass)
     objective = replace(before, weights=_weights(state, edit), alpha=alpha, l1=l1)
-    penalty = alpha - before.alpha if settings.per_weight else None
+    penalty = alpha - before.alpha if settings.per_weight or frame is not state.frame else None
     W = state.reached.W
     at, ref = (W, W) if carryover is None else (carryover.base, carryover.origin.W)
     removed = added = was = None
@@ -159,7 +170,7 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
     if removed is not None and not isinstance(settings.class_weight, str):
-        was = _regrouped(state.gram, removed, added, penalty)
+        was = _regrouped(state.gram, objective.alpha, removed, added, penalty)
     model = None
     quadratic = state.reached.quadratic
     if carryover is None and quadratic is not None and penalty is None and not len(edit.new):
@@ -167,11 +178,19 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
             model = quadratic.without(before, edit.gone)
         except np.linalg.LinAlgError:
             pass
+    known = state.known
+    if known is not None:
+        if removed is None or isinstance(settings.class_weight, str):
+            known = None
+        else:
+            known = edited_measurement(known, objective, W, removed, added, penalty)
     state = replace(
         state,
         members=edit.members,
         objective=objective,
-        gram=gram_of(settings.mechanism, objective, caps, was),
+        gram=gram_of(settings.mechanism, objective, caps, was, frame, state.solver),
+        known=known,
+        frame=frame,
         carryover=None
         if carryover is None or removed is None
         else carryover.edited(removed, added, penalty),
@@ -191,7 +210,9 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
         return state
     caps = state.budget.caps(t)
     if not (state.gram.drift <= caps.drift or state.gram.same_program):
-        gram = gram_of(state.settings.mechanism, state.objective, caps, None)
+        gram = gram_of(
+            state.settings.mechanism, state.objective, caps, None, state.frame, state.solver
+        )
         state = replace(state, gram=gram, carryover=None)
     elif state.reached.distance <= caps.target:
         return state
@@ -212,12 +233,18 @@ def rebased(state: State, *, t: int) -> State:
     if state.rows.sparse:
         # Nothing is ever downdated there.
         return state
-    c = state.gram.curvature
-    if np.array_equal(c.diagonal, np.diag(c.matrix)) and _fresh(state):
+    if isinstance(state.gram.known, Diagonal):
+        if not state.gram.edited and state.reached.tier != "downdate":
+            return state
+    elif _undowndated(state.gram.known) and _fresh(state):
         return state
     caps = None if state.budget is None else state.budget.caps(t)
-    gram = gram_of(state.settings.mechanism, state.objective, caps, None)
-    return _refreshed(replace(state, gram=gram), state.reached.W, caps, None)
+    gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
+    return _refreshed(replace(state, gram=gram, known=None), state.reached.W, caps, None)
+
+
+def _undowndated(c: Curvature) -> bool:
+    return np.array_equal(c.diagonal, np.diag(c.matrix))
 
 
 def _fresh(state: State) -> bool:
@@ -237,9 +264,15 @@ def _weights(state: State, edit: Edit) -> Weights:
 
 
 def _regrouped(
-    gram: Gram, removed: Contribution, added: Contribution | None, penalty: Array | None
-) -> Downdated:
+    gram: Gram,
+    alpha: Array,
+    removed: Contribution,
+    added: Contribution | None,
+    penalty: Array | None,
+) -> Downdated | Diagonal:
     """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
+    if isinstance(gram.known, Diagonal):
+        return regrouped(gram.known, alpha, added, penalty)
     was = gram.curvature
     if penalty is not None:
         was = within(was, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
@@ -259,7 +292,11 @@ def _settled(
     gram, carryover, W = state.gram, state.carryover, state.reached.W
     if state.reached.quadratic is None:
         # Large problems and L1 penalties: every edit minimises afresh, from where it stands.
-        return _refreshed(replace(state, plan="no factor to step with"), W, caps, progress)
+        plan = "no factor to step with"
+        if state.known is not None:
+            distance = _tried(state, caps).distance
+            plan = f"without a pass {distance:.2g} against {_target(state, caps):.2g}; no factor"
+        return _refreshed(replace(state, plan=plan), W, caps, progress)
     target = _target(state, caps)
     price, saved = _refresh_price(state, carryover, target)
     plan = ""
@@ -313,7 +350,10 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
     settings, goal = state.settings, goal_of(state.settings, caps)
 
     def found(W: Array) -> tuple[Objective, Reached, int]:
-        return gauged(settings, state.objective, state.gram, W, goal, state.solver, False, progress)
+        known = state.known if W is state.reached.W else None
+        return gauged(
+            settings, state.objective, state.gram, W, goal, state.solver, False, progress, known
+        )
 
     plan = state.plan
     try:

@@ -15,7 +15,7 @@ from ..claims.budget import Joint, composed
 from ..claims.certificate import Certificate
 from ..claims.consistency import SEEDED
 from ..claims.noise import Geometry, Transfer
-from ..exceptions import NotCertifiedError
+from ..exceptions import AssumptionError, NotCertifiedError
 from ..linalg.norms import norm
 from . import unlearner
 from .release import drawn, promised
@@ -43,7 +43,7 @@ def _mixture(
     seed = _validate.seed("random_state", random_state)
     settings, geometry = replace(base.settings, seed=seed), base.gram.geometry
     with unlearner.numerics(base.W.size):
-        W, distance = _mean(models, shares, geometry)
+        W, distance = _mean(_comparable(models), shares, geometry)
         removals = [m.requests.since_removal for m in models]
         since = sum(removals) + 1 if any(removals) else 0
         if base.budget is not None:
@@ -89,6 +89,16 @@ def _mixture(
         n_forgotten=max(m.requests.forgotten for m in models),
     )
     return replace(base, released=released), certificate
+
+
+def _comparable(models: Sequence[Model]) -> Sequence[Model]:
+    """Return models if all are of the features that they were fitted on."""
+    if any(model.frame is not None for model in models):
+        raise AssumptionError(
+            "a model behind the steps of a pipeline is one of rows that these make, each its own: "
+            "mix models that were fitted on the same features without a pipeline"
+        )
+    return models
 
 
 def _mean(models: Sequence[Model], shares: Array, geometry: Geometry) -> tuple[Array, float]:

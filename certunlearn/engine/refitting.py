@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array, Positions, Progress
+from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError
 from ..numerics.rows.dense import DenseRows
 from .members import Members
@@ -24,6 +25,7 @@ def refitted(
     sample_weight: Array,
     *,
     t: int,
+    frame: Frame | None,
     progress: Progress,
 ) -> State:
     """Solve for other features of the rows, from a store that holds nothing but them.
@@ -36,6 +38,8 @@ def refitted(
         Features of all rows of the store and of those that come.
     labels, sample_weight
         Of the rows that come.
+    frame : Frame or None
+        In which these features are.
 
     Raises
     ------
@@ -51,7 +55,9 @@ def refitted(
     members = Members.of(settings, rows, weight)
 
     def found(warm: bool) -> State:
-        return solved(settings, rows, members, before=state, warm=warm, t=t, progress=progress)
+        return solved(
+            settings, rows, members, before=state, warm=warm, t=t, frame=frame, progress=progress
+        )
 
     try:
         out = found(warm=True)

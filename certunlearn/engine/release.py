@@ -13,6 +13,7 @@ from ..claims import certificate as claims
 from ..claims.budget import NO_DRIFT, Budget, Joint
 from ..claims.certificate import Certificate
 from ..claims.consistency import SEEDED
+from ..claims.frame import Frame
 from ..claims.sampler import OperatingSystem, Source, Stream, rounded, standard_normal
 from .settings import Settings
 
@@ -23,19 +24,22 @@ def drawn(
     scale: tuple[float, ...],
     colour: Callable[[Array], Array],
     index: int,
+    frame: Frame | None = None,
 ) -> Array:
     """Return W with fresh noise, rounded: release ``index`` of a model, and all that may leave it.
 
     ``colour`` turns standard normal numbers of W's shape into noise of unit scale, which is
-    multiplied by ``noise`` and the ``scale`` of its column.
+    multiplied by ``noise`` and the ``scale`` of its column.  What leaves is in coordinates of the
+    model, wherever its rows are held.
     """
     if settings.noise == 0:
-        return W
+        return W if frame is None else frame.released(W)
     source: Source = OperatingSystem()
     if settings.seed is not None:
         source = Stream(settings.seed, index)
     sigma = settings.noise * np.array(scale)
-    return rounded(W + sigma * colour(standard_normal(source, W.shape)))
+    noisy = W + sigma * colour(standard_normal(source, W.shape))
+    return rounded(noisy if frame is None else frame.released(noisy))
 
 
 def promised(

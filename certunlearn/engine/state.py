@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array
 from ..claims.budget import Budget, Caps
+from ..claims.frame import Frame
 from ..exceptions import AssumptionError
 from ..numerics.losses.margins import Loss
 from ..numerics.objective.objective import Objective
@@ -19,6 +21,7 @@ from ..numerics.rows.weights import Weights
 from ..numerics.solvers.choice import chosen
 from .distances.carryover import Carryover
 from .distances.gram import Gram
+from .distances.known import Known
 from .distances.reached import Goal, Reached
 from .members import Members
 from .settings import UNNOISED, Settings
@@ -50,10 +53,15 @@ class State:
         Newton steps of the last fit or refresh.
     carryover : Carryover or None
         What lets the next removal leave every retained row alone; None where nothing can.
+    known : Known or None
+        Where no Hessian was factored: what is known of the gradient at the iterate on the training
+        set as it is, without a pass.
     plan : str
         Why the tier that reached the iterate was chosen.
     scale : tuple of float
         Unit of the noise of each column, or of all; sigma of the budget is that of the smallest.
+    frame : Frame or None
+        In which the rows are held; None where that is the model's own.
     """
 
     settings: Settings
@@ -66,19 +74,33 @@ class State:
     reached: Reached
     iterations: int
     carryover: Carryover | None = None
+    known: Known | None = None
     plan: str = "trained afresh"
     scale: tuple[float, ...] = (1.0,)
+    frame: Frame | None = None
 
     @property
     def solver(self) -> str:
         """What fits, refreshes and removals use."""
-        coefficients = self.rows.p * self.objective.loss.columns
-        return chosen(self.settings.solver, coefficients, sparse=self.rows.sparse)
+        return solver_of(self.settings, self.objective.loss, self.rows)
 
     @property
     def sample_weight(self) -> Array:
         """Sample weights of all rows in the store, shape (n,)."""
         return self.members.weights.array
+
+
+def solver_of(settings: Settings, loss: Loss, rows: Rows) -> str:
+    """Return the solver of a problem, whose mechanism is no longer "auto"."""
+    # With an L1 penalty, or slopes without any, no distance is shown without a factor.
+    formed = settings.mechanism != "isotropic" or settings.l1 > 0 or not settings.alpha > 0
+    return chosen(settings.solver, rows.p, loss.columns, sparse=rows.sparse, formed=formed)
+
+
+def penalty_of(settings: Settings, frame: Frame | None, p: int, mass: Fraction | None) -> Array:
+    """Return the L2 penalty of each coordinate of the rows as they are held, (p,)."""
+    alpha = settings.penalty(p, mass)
+    return alpha if frame is None else frame.penalty(alpha)
 
 
 def effective(settings: Settings, rows: Rows, members: Members) -> Weights:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array, Progress
+from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
@@ -17,16 +18,16 @@ from ..numerics.losses.pointwise import Squared
 from ..numerics.objective.objective import Objective, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
-from ..numerics.solvers.choice import chosen
 from ..numerics.solvers.newton_cg import newton_cg
 from .distances.carryover import Carryover
 from .distances.gram import Gram, gram_of
+from .distances.known import Known
 from .distances.reached import Goal, Reached
 from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
 from .settings import Settings, budget_of
-from .state import State, effective, goal_of, scale_of
+from .state import State, effective, goal_of, penalty_of, scale_of, solver_of
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5
@@ -40,6 +41,7 @@ def solved(
     before: State | None = None,
     warm: bool = True,
     t: int = 1,
+    frame: Frame | None = None,
     progress: Progress = None,
 ) -> State:
     """Solve for the training set: a fit, or a refresh after a class has come or gone.
@@ -52,6 +54,8 @@ def solved(
         Whether to start from where that stands.
     t : int
         Which release since the oldest removal this is for.
+    frame : Frame, optional
+        In which the rows are held.
 
     Raises
     ------
@@ -61,25 +65,25 @@ def solved(
     classes = members.classes
     loss = loss_of(settings, rows, len(classes))
     K, table = loss.columns, None
-    solver = chosen(settings.solver, rows.p * K, sparse=rows.sparse)
+    solver = solver_of(settings, loss, rows)
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
-    alpha = settings.penalty(rows.p, members.mass)
+    alpha = penalty_of(settings, frame, rows.p, members.mass)
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
     scale = scale_of(settings, loss, members, rows.p, alpha)
     budget = budget_of(settings, rows.p * K, scale)
     caps = None if budget is None else budget.caps(t)
-    gram = gram_of(settings.mechanism, objective, caps, None)
-    W = _start(objective, gram.geometry.known, before if warm else None, classes)
+    gram = gram_of(settings.mechanism, objective, caps, None, frame, solver)
+    W = _start(objective, gram.geometry.known, before if warm else None, classes, frame)
     goal = goal_of(settings, caps, fit=before is None)
     objective, reached, iterations = gauged(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
-    return opened(replace(state, scale=scale))
+    return opened(replace(state, scale=scale, frame=frame))
 
 
 def _start(
@@ -87,6 +91,7 @@ def _start(
     gram: Factor | Diagonal,
     before: State | None,
     classes: NDArray[np.int64],
+    frame: Frame | None = None,
 ) -> Array:
     """Return where to start: where another state stands, if that is known; else afresh.
 
@@ -95,10 +100,14 @@ def _start(
     """
     rows, loss = objective.rows, objective.loss
     if before is not None and len(before.reached.W) == rows.p:
+        W = before.reached.W
+        if before.frame is not frame:
+            W = W if before.frame is None else before.frame.released(W)
+            W = W if frame is None else frame.inside(W)
         if np.array_equal(classes, before.classes):
-            return before.reached.W
+            return W
         if loss.columns > 1 and np.isin(classes, before.classes).all():
-            W = before.reached.W[:, np.isin(before.classes, classes)]
+            W = W[:, np.isin(before.classes, classes)]
             return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
     W = np.zeros((rows.p, loss.columns))
     if loss.R == 0 or (rows.classed and loss.R <= 1):
@@ -108,7 +117,7 @@ def _start(
         squares = replace(objective, loss=squared)
         if isinstance(gram, Diagonal):
             # No factor solves this at once; a few steps get as near as a start needs.
-            return newton_cg(squares, W, gram, lambda *_: False, max_iter=_STEPS_TO_START).W
+            return newton_cg(squares, W, gram, lambda *_: math.inf, max_iter=_STEPS_TO_START).W
         # G counts every row kappa times.
         return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
     if rows.intercept:
@@ -138,12 +147,20 @@ def gauged(
     solver: str,
     fit: bool,
     progress: Progress,
+    known: Known | None = None,
 ) -> tuple[Objective, Reached, int]:
-    """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one."""
+    """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
+
+    What is ``known`` at W holds for the gauge there is.
+    """
     # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
     dense = solver == "newton-cholesky" and objective.l1 is None
     for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
-        gauge = gauge_weights(objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere)
+        gauge = objective.gauge
+        if known is None:
+            gauge = gauge_weights(
+                objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere
+            )
         gauged, start, near = replace(objective, gauge=gauge), None, W
         if dense and not W.any():
             start = _model_at_zero(gauged, gram, W)
@@ -159,6 +176,7 @@ def gauged(
                 max_iter=settings.max_iter,
                 fit=fit,
                 model=start,
+                known=known,
                 progress=progress,
             )
             break
@@ -181,7 +199,11 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
 
 def opened(state: State) -> State:
     """Open the carryover, which the next edit starts from, after a fit or a refresh."""
-    if isinstance(state.settings.class_weight, str) or state.reached.quadratic is None:
+    reached, known = state.reached, None
+    if reached.quadratic is None and state.objective.l1 is None:
+        known = Known(reached.measurement, reached.shift)
+    state = replace(state, known=known)
+    if isinstance(state.settings.class_weight, str) or reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
         return replace(state, carryover=None)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from .._common.arrays import Array, Positions, Progress
 from .._common.interrupts import steady
 from ..claims.certificate import Certificate
+from ..claims.frame import Frame, StaleFrame
 from ..exceptions import AssumptionError
 from ..numerics.context import numerics
 from ..numerics.rows.stored import stored
@@ -126,9 +127,12 @@ def fit(
     sample_weight: Array,
     settings: Settings,
     *,
+    frame: Frame | None = None,
     progress: Progress = None,
 ) -> Model:
     """Train on the rows of positive weight and release.
+
+    ``frame`` says where they are held, if not where the model is.
 
     Raises
     ------
@@ -141,13 +145,20 @@ def fit(
     with numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
         weight = np.array(sample_weight, dtype=np.float64)
-        settings = replace(settings, mechanism=mechanism_for(settings.mechanism, rows))
+        mechanism = mechanism_for(settings.mechanism, rows, framed=frame is not None)
+        settings = replace(settings, mechanism=mechanism)
         members = Members.of(settings, rows, weight)
-        state = solved(settings, rows, members, progress=progress)
+        state = solved(settings, rows, members, frame=frame, progress=progress)
         return _released(state, RequestCount(), clock, 0)
 
 
-def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
+def forget(
+    model: Model,
+    positions: Positions,
+    *,
+    frame: Frame | None = None,
+    progress: Progress = None,
+) -> Model:
     """Return the model without the rows at ``positions``; ``model`` itself is not changed.
 
     The rows are still in the store: call `Model.scrub` once the new model has been taken over.
@@ -156,13 +167,17 @@ def forget(model: Model, positions: Positions, *, progress: Progress = None) -> 
     ----------
     positions : ndarray of int
         Rows that go, in the store.
+    frame : Frame, optional
+        In which the rows are held, for the rows that stay; as it was if left out.
 
     Raises
     ------
     NotCertifiedError
         If the distance target cannot be reached.
+    StaleFrame
+        If that can only be shown of rows held as a fit would hold them: call `refit`.
     """
-    return _edited(model, positions, 0, np.zeros(0), progress)
+    return _edited(model, positions, 0, np.zeros(0), frame, progress)
 
 
 def edit(
@@ -172,6 +187,7 @@ def edit(
     labels: NDArray[Any],
     sample_weight: Array,
     *,
+    frame: Frame | None = None,
     progress: Progress = None,
 ) -> Model:
     """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
@@ -184,14 +200,16 @@ def edit(
         Rows that go, in the store.
     X, labels, sample_weight
         Rows that come: (m, d), (m,) or (m, K), (m,).
+    frame : Frame, optional
+        As in `forget`.
 
     Raises
     ------
-    NotCertifiedError
+    NotCertifiedError, StaleFrame
         If the distance target cannot be reached; the new rows are overwritten.
     """
     with numerics(), appended(model.rows, len(model.members.weights), X, labels):
-        return _edited(model, positions, len(labels), sample_weight, progress)
+        return _edited(model, positions, len(labels), sample_weight, frame, progress)
 
 
 def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
@@ -210,6 +228,7 @@ def _edited(
     positions: Positions,
     added: int,
     weight: Array,
+    frame: Frame | None,
     progress: Progress,
 ) -> Model:
     """Edit the training set; the rows that come are the store's last ``added``."""
@@ -226,14 +245,22 @@ def _edited(
 
         def afresh(warm: bool) -> State:
             return solved(
-                model.settings, rows, members, before=state, warm=warm, t=t, progress=progress
+                model.settings,
+                rows,
+                members,
+                before=state,
+                warm=warm,
+                t=t,
+                frame=state.frame if frame is None else frame,
+                progress=progress,
             )
 
         if not np.array_equal(members.classes, model.classes):
             state = afresh(warm=True)
         elif len(gone) or len(new):
             try:
-                state = edited(state, Edit(members, gone, new), t=t, progress=progress)
+                edit = Edit(members, gone, new, frame)
+                state = edited(state, edit, t=t, progress=progress)
             except AssumptionError:
                 # Rows that come may overflow the loss where the model stood.
                 state = afresh(warm=False)
@@ -249,6 +276,7 @@ def refit(
     labels: NDArray[Any],
     sample_weight: Array,
     *,
+    frame: Frame | None = None,
     progress: Progress = None,
 ) -> Model:
     """Return the model as `edit` would, while all other rows get other features.
@@ -262,6 +290,8 @@ def refit(
         outside the training set.
     labels, sample_weight
         Of the rows that come: (m,) or (m, K), (m,).
+    frame : Frame, optional
+        In which these features are.
 
     Raises
     ------
@@ -278,7 +308,7 @@ def refit(
         gone = np.union1d(np.flatnonzero(model.forgotten), positions)
         t = requests.since_removal
         new = labels, sample_weight
-        state = refitted(model.state, gone, X, *new, t=t, progress=progress)
+        state = refitted(model.state, gone, X, *new, t=t, frame=frame, progress=progress)
         return _released(state, requests, clock, 0)
 
 
@@ -322,15 +352,21 @@ def rebased(model: Model) -> Model:
         If the distance cannot be shown; wait for a request that makes a pass.
     """
     with numerics(model.W.size):
+        model.rows.forget_maxima()
         state = rebased_state(model.state, t=model.requests.since_removal)
+        # A pickle does not hold them: whoever goes on from here measures as its reader does.
+        model.rows.forget_maxima()
     return replace(model, **_values(state))
 
 
 def _released(state: State, requests: RequestCount, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
-    settings, geometry = state.settings, state.gram.geometry
+    settings, geometry, frame = state.settings, state.gram.geometry, state.frame
+    if frame is not None and state.gram.same_program and not frame.own:
+        # Another fit would hold its rows elsewhere, hence run another program.
+        raise StaleFrame
     index = requests.releases - 1
-    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index)
+    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index, frame)
     certificate = replace(
         promised(
             settings,

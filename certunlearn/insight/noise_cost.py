@@ -18,6 +18,7 @@ from ..engine.release import drawn
 from ..engine.unlearner import Model
 from ..exceptions import NoiseWarning, caller
 from ..linalg.diagonal import Diagonal
+from ..numerics.objective.products import Products
 
 Array = NDArray[np.float64]
 #: Releases of a model have the numbers 0, 1, ..., that of a mixture -1: draws here begin below.
@@ -90,12 +91,13 @@ def measured(
     """
     # Minimum norm knows isotropic noise alone.
     colour = model.gram.geometry.noise if hasattr(model, "gram") else _as_it_is
-    parts = model.settings, model.scale, colour
-    released = [drawn(model.W, *parts, _APART - k) for k in range(draws)]
-    scores, known = [score(W) for W in released], margins(model.W)
+    parts, frame = (model.settings, model.scale, colour), getattr(model, "frame", None)
+    released = [drawn(model.W, *parts, _APART - k, frame) for k in range(draws)]
+    exact = model.W if frame is None else frame.released(model.W)
+    scores, known = [score(W) for W in released], margins(exact)
     moved = [float(np.mean((margins(W) - known) ** 2)) for W in released]
     return NoiseCost(
-        score(model.W),
+        score(exact),
         float(np.mean(scores)),
         float(np.std(scores)),
         math.sqrt(np.mean(moved)),
@@ -130,8 +132,13 @@ def warn_if_drowned(model: Any) -> None:
 
 def _share(model: Model) -> float:
     """Return the noise's variance in a margin over that of the margins, over the training set."""
-    unformed = isinstance(model.gram.known, Diagonal)
-    noise, spread = _swept(model) if unformed else _summed(model)
+    if not isinstance(model.gram.known, Diagonal):
+        noise, spread = _summed(model)
+    elif model.reached.tier == "downdate":
+        # No row that stays is read for a warning; the last pass has had its own.
+        return 0.0
+    else:
+        noise, spread = _swept(model)
     sigma = np.broadcast_to(model.settings.noise * np.array(model.scale), model.W.shape[1])
     noise *= float(sigma @ sigma)
     # The release varies by its own noise as well.
@@ -141,6 +148,8 @@ def _share(model: Model) -> float:
 def _summed(model: Model) -> tuple[float, float]:
     """Return the sums over rows of unit noise's variance and of released margins about the mean."""
     R, geometry, alpha = model.released, model.gram.geometry, model.objective.alpha
+    if model.frame is not None:
+        R = model.frame.inside(R)
     # kappa sum s x x', from which a common factor cancels.
     data = model.gram.curvature.matrix - np.diag(alpha)
     margins = data @ R
@@ -156,17 +165,19 @@ def _summed(model: Model) -> tuple[float, float]:
 
 
 def _swept(model: Model) -> tuple[float, float]:
-    """Return the same from a pass over sparse rows whose Gram matrix is not formed."""
+    """Return the same from a pass over rows whose Gram matrix is not formed."""
     rows: Any = model.rows
-    R, d = model.released, rows.p - int(rows.intercept)
+    R, d, alpha = model.released, rows.p - int(rows.intercept), model.objective.alpha
     weight = model.objective.weight
-    total, first, second, length = 0.0, np.zeros(R.shape[1]), 0.0, 0.0
-    for here, X in rows.parts():
-        s = weight[here]
-        margins = X @ R[:d]
-        total, first = total + float(s.sum()), first + s @ margins
-        second += float(s @ np.sum(margins**2, axis=1))
-        length += float(s @ (np.asarray(X.multiply(X).sum(axis=1)).ravel() + int(rows.intercept)))
+    # The trace of kappa sum s x x'.
+    length = float(np.sum(model.gram.diagonal - alpha)) / model.objective.loss.kappa
+    if rows.sparse:
+        margins = np.concatenate([X @ R[:d] for _, X in rows.parts()])
+    else:
+        products = Products.of(model.objective)
+        margins, weight = products.margins(R), products.weight[:, 0]
+    first, total = weight @ margins, float(weight.sum())
+    second = float(weight @ np.sum(margins**2, axis=1))
     return length, second - float(np.sum(first**2)) / total
 
 

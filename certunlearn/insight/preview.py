@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from .._common.arrays import Array, Positions
 from .._common.html import Table, fragment
+from ..claims.frame import Frame
 from ..engine.editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
 from ..engine.state import State
 from ..engine.training import solved
@@ -174,6 +175,7 @@ def preview(
     groups: tuple[Lost, ...] = (),
     threshold: float | None = None,
     full: bool = False,
+    frame: Frame | None = None,
 ) -> Preview:
     """Work out what the removal of the rows at ``positions`` would do; ``model`` stays as it is.
 
@@ -191,12 +193,14 @@ def preview(
         As in `neighbours`.
     full : bool
         Carry the removal out to its end, on a copy of the state.
+    frame : Frame, optional
+        Where the steps before the model would leave it.
     """
     near = look_alikes(model, positions, threshold).moved(names)
     unavailable: list[str] = []
     with reading(model) as state:
         clock = time.perf_counter()
-        seen, why = _dry_run(state, positions, model.requests.since_removal + 1, full)
+        seen, why = _dry_run(state, positions, model.requests.since_removal + 1, full, frame)
         seconds = time.perf_counter() - clock
         try:
             each = influences_of(state, positions)
@@ -254,19 +258,22 @@ def _drawn(state: State, most: int) -> Positions:
     return rng.choice(kept, size=min(most, max(1, len(kept) // 2)), replace=False)
 
 
-def _dry_run(state: State, positions: Positions, t: int, full: bool) -> tuple[Foreseen, str]:
+def _dry_run(
+    state: State, positions: Positions, t: int, full: bool, frame: Frame | None = None
+) -> tuple[Foreseen, str]:
     """Return what would come of it, and why where it is refused or out of the ordinary."""
     # In the order a removal would take them, for the same last bits.
     gone = _weighty(state, np.sort(positions))
     members = state.members.without(state.rows, gone)
     target = math.nan if state.budget is None else state.budget.caps(t).target
-    edit, why = Edit(members, gone, NO_ROWS), ""
+    edit, why = Edit(members, gone, NO_ROWS, frame), ""
     try:
         anew = not np.array_equal(members.classes, state.classes)
         if anew:
             why = "a class is lost, so the model is solved anew"
         if anew and full:
-            after = solved(state.settings, state.rows, members, before=state, t=t)
+            frame = state.frame if frame is None else frame
+            after = solved(state.settings, state.rows, members, before=state, t=t, frame=frame)
         elif full and len(gone):
             after = edited(state, edit, t=t)
         elif anew:

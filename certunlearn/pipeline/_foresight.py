@@ -91,7 +91,8 @@ class Foresight:
         positions = head._positions(Asked(which, rows, row_ids, groups, where))
         change, plan = self._forgetting(positions)
         full, moves = _validate.flag("full", full), plan.features is not None
-        found = head.preview(rows=positions, threshold=threshold, full=full and not moves)
+        frame = None if plan.kept.framed is None else plan.kept.framed.frame
+        found = head._previewed(positions, threshold, full and not moves, frame)
         if not moves:
             return found
         found = replace(

@@ -17,21 +17,24 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 from .._common import validate as _validate
 from .._common.whole import reader, verb
 from ..claims.certificate import NOT_COVERED, Certificate
+from ..claims.frame import StaleFrame
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..numerics.rows.weights import NO_ROWS
 from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._composed import composed_predictor
+from ._framed import recognised
 from ._plan import Kept
 from ._predict import DensePredictions
 from ._verbs import Verbs
+from ._written import Written
 from .steps import Declared, Verdict, fitted_through, is_nothing, surveyed
 
 _ELSE = "whatever else was fitted on the removed rows"
 
 
-class ForgettingPipeline(Verbs, DensePredictions):
+class ForgettingPipeline(Verbs, Written, DensePredictions):
     """A scikit-learn Pipeline whose steps forget together with the model at its end.
 
     A scaler, an encoder or a vocabulary remembers the rows it was fitted on as well as any model
@@ -221,6 +224,12 @@ class ForgettingPipeline(Verbs, DensePredictions):
         beside = beside.taken(at)
         raw, done = fitted_through(self.steps[:first], _features.taken(X, at), beside, declared)
         raw, like = _kinds.settled(raw), _kinds.settled(_features.taken(X, NO_ROWS))
+        kept = Kept(first, raw, beside, at, verdict, (n, 0), {}, like)
+        if first < len(self.steps) - 1 and recognised(
+            self.steps[first:], raw, declared, bool(beside.named())
+        ):
+            self._begin(kept, done, y, given)
+            return self
         # A copy: a step may work in place, or hand on what it was given.
         rows = _features.taken(raw, np.arange(len(at)))
         Xt, more = fitted_through(self.steps[first:-1], rows, beside, declared, trial=True)
@@ -228,7 +237,7 @@ class ForgettingPipeline(Verbs, DensePredictions):
         raw = raw if first < len(self.steps) - 1 else None
         self.steps = [*done, *more, self.steps[-1]]
         self.head.fit(full, y, **given)
-        self._kept = Kept(first, raw, beside, at, verdict, (n, 0), self.head._fitted, like)
+        self._kept = replace(kept, raw=raw, fit=self.head._fitted)
         return self
 
     def get_metadata_routing(self) -> Any:
@@ -250,7 +259,10 @@ class ForgettingPipeline(Verbs, DensePredictions):
     @verb
     def release(self) -> Self:
         """Draw a fresh release of the head; the joint view counts it."""
-        self._head().release()
+        try:
+            self._head().release()
+        except StaleFrame:
+            self._hold_anew()
         return self
 
     @reader

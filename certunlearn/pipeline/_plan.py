@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._common.arrays import Positions
+from .._common.arrays import Array, Positions
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..requests.change import Change
-from . import _features, _kinds
+from . import _features, _framed, _kinds
 from ._beside import Beside
+from ._framed import Framed
 from .steps import Declared, Verdict, fitted_through, is_nothing
 
 Steps = list[tuple[str, Any]]
@@ -40,6 +41,9 @@ class Kept:
         What tells the head's fit from others.
     like : Any
         No row of the fit: its kind and dtypes, which rows that come are given.
+    framed : Framed or None
+        What the steps are made of, where they need no recount; then ``raw`` is None and ``at``
+        not kept up.
     """
 
     first: int
@@ -50,6 +54,20 @@ class Kept:
     mark: tuple[int, int]
     fit: dict[str, Any]
     like: Any
+    framed: Framed | None = None
+
+    def recountable(self, head: UnlearningEstimator) -> Kept:
+        """Return this with its rows written out, as the first step is given them."""
+        framed = self.framed
+        assert framed is not None
+        places = np.flatnonzero(head._model.members.weights.array > 0)
+        at = head._names.called(len(head._model.members.weights))[places]
+        order = np.argsort(at)
+        raw: Any = _framed.members(head, places[order], framed.frame)
+        if hasattr(self.like, "columns"):
+            raw = type(self.like)(raw, columns=self.like.columns)
+        raw = _kinds.alike(raw, self.like)
+        return replace(self, at=at[order], raw=raw, framed=None)
 
     def known_to(self, head: UnlearningEstimator) -> bool:
         """Whether the head has seen this fit's rows and requests, and no others."""
@@ -91,18 +109,49 @@ class Plan(NamedTuple):
         Of all rows of the head's store, those that come last, if others have changed; else None.
     new : Any
         Otherwise those of the rows that come (m, n_features); None where they are as they were.
+    raw : Any
+        Rows that come, as float64, where steps are not recounted.
     """
 
     steps: Steps
     kept: Kept
     features: Any = None
     new: Any = None
+    raw: Any = None
 
 
 def mark_of(head: UnlearningEstimator) -> tuple[int, int]:
     """Rows ever given to the head, and rows that requests have named, as the head knows it."""
     model = head._model
     return len(model.members.weights) + model.requests.dropped, model.requests.forgotten
+
+
+def followed(steps: Steps, kept: Kept, change: Change, new: Any) -> Plan | None:
+    """Let the steps follow a change without a recount; None where they have to be recounted.
+
+    ``new`` are the rows that come, as the first step that moves is given them; None where those
+    that come have the features of those that go.
+    """
+    framed, head, m = kept.framed, steps[-1][1], len(change.codes)
+    assert framed is not None
+    n, named = kept.mark
+    after = replace(kept, mark=(n + m, named + len(change.gone)))
+    raw = None if new is None else _framed.table(new)
+    if not (raw is None and m):
+        come = np.zeros((0, len(framed.frame.unit))) if raw is None else raw[change.weight > 0]
+        gone = _framed.members(head, change.gone, framed.frame)
+        if not len(gone) and not len(come):
+            return Plan(steps, after, raw=raw)
+        moving, frame = steps[kept.first : -1], framed.frame
+        if not _framed.follows(moving, framed, len(come) - len(gone)):
+            return None
+
+        def rows() -> Array:
+            return _framed.retained(head, change, raw, frame)[0]
+
+        moved, framed = _framed.followed(moving, framed, gone, come, rows)
+        steps, after = [*steps[: kept.first], *moved, steps[-1]], replace(after, framed=framed)
+    return Plan(steps, after, raw=raw)
 
 
 def through(steps: Steps, X: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,14 +13,17 @@ from sklearn.utils.validation import _num_samples
 
 from .._common.arrays import Position
 from .._common.whole import Guard, Whole, verb
+from ..claims.frame import Frame, StaleFrame
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, RowError
+from ..numerics.rows.weights import NO_ROWS
 from ..requests.asked import Asked
 from ..requests.change import Change
 from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._foresight import Foresight
-from ._plan import Kept, Plan, Rows, planned, through
+from ._framed import Framed, anew, begun, stated
+from ._plan import Kept, Plan, Rows, Steps, followed, planned, through
 from .steps import Declared
 
 
@@ -149,14 +153,18 @@ class Verbs(Whole, Foresight):
         live = np.flatnonzero(change.weight > 0)
         if kept.beside.y is not None:
             new = replace(new, y=labels_for(head, y, X))
-        after = Rows(
-            np.concatenate([kept.at, head._names.n + live]),
-            np.arange(len(kept.at) + len(live)),
-            kept.beside.joined(new.taken(live)),
-            self._raw(X),
-            live,
-        )
-        self._carry_out(change, self._planned(change, after), progress)
+        raw, beside = self._raw(X), kept.beside.joined(new.taken(live))
+
+        def after(kept: Kept) -> Rows:
+            return Rows(
+                np.concatenate([kept.at, head._names.n + live]),
+                np.arange(len(kept.at) + len(live)),
+                beside,
+                raw,
+                live,
+            )
+
+        self._carry_out(change, self._planned(change, after, raw), progress)
         return self
 
     @verb
@@ -196,47 +204,95 @@ class Verbs(Whole, Foresight):
         -----
         An operation that raises leaves the pipeline as it was.
         """
-        head, kept = self._head(), self._kept
+        head = self._head()
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
         head._condense()
         positions = head._positions(Asked(which, rows, row_ids), staying=True)
         change = head._correcting(positions, y, None if X is None else _num_samples(X))
         live = np.flatnonzero(change.weight > 0)
-        where, order = np.searchsorted(kept.at, positions[live]), np.arange(len(kept.at))
-        beside = kept.beside
-        if y is not None and beside.y is not None:
-            beside = beside.labelled(where, labels_for(head, y, positions)[live])
-        after = Rows(kept.at, order, beside)
-        if X is not None:
+        raw = None if X is None else self._raw(X)
+
+        def after(kept: Kept) -> Rows:
+            where, order = np.searchsorted(kept.at, positions[live]), np.arange(len(kept.at))
+            beside = kept.beside
+            if y is not None and beside.y is not None:
+                beside = beside.labelled(where, labels_for(head, y, positions)[live])
+            if raw is None:
+                return Rows(kept.at, order, beside)
             order[where] = len(kept.at) + np.arange(len(live))
-            after = Rows(kept.at, order, beside, self._raw(X), live)
-        self._carry_out(change, self._planned(change, after), progress)
+            return Rows(kept.at, order, beside, raw, live)
+
+        self._carry_out(change, self._planned(change, after, raw), progress)
         return self
 
     def _forgetting(self, positions: Position) -> tuple[Change, Plan]:
-        kept = self._kept
-        stay = np.flatnonzero(~np.isin(kept.at, positions))
-        if not len(stay):
-            raise AssumptionError("the request leaves no row of positive weight")
         change = self.head._forgetting(positions)
-        return change, self._planned(change, Rows(kept.at[stay], stay, kept.beside.taken(stay)))
+
+        def after(kept: Kept) -> Rows:
+            stay = np.flatnonzero(~np.isin(kept.at, positions))
+            if not len(stay):
+                raise AssumptionError("the request leaves no row of positive weight")
+            return Rows(kept.at[stay], stay, kept.beside.taken(stay))
+
+        return change, self._planned(change, after)
 
     def _raw(self, X: Any) -> Any:
         """Return rows as the first step that moves is given them, a copy."""
         X = _kinds.alike(_features.taken(X, np.arange(_num_samples(X))), self._kept.like)
         return through(self.steps[: self._kept.first], X)
 
-    def _planned(self, change: Change, rows: Rows) -> Plan:
-        return planned(self.steps, self._declared, self._kept, change, rows)
+    def _planned(self, change: Change, rows: Callable[[Kept], Rows], new: Any = None) -> Plan:
+        """Return what is to be done; ``rows`` says for what is kept what it will be."""
+        kept = self._kept
+        if kept.framed is not None:
+            plan = followed(self.steps, kept, change, new)
+            if plan is not None:
+                return plan
+            kept = kept.recountable(self.head)
+        return planned(self.steps, self._declared, kept, change, rows(kept))
 
     def _carry_out(self, change: Change, plan: Plan, progress: Any) -> None:
         """Take over what was planned: forgetting, learning and correcting alike."""
+        before = self._kept.framed
         self.steps, self._kept = plan.steps, plan.kept
-        if plan.features is None:
+        if plan.kept.framed is not None and before is not None:
+            self._move(change, plan.kept.framed, plan.raw, before.frame, progress)
+        elif plan.features is None:
             self.head._changed(change, plan.new, progress)
         else:
             self.head._refit(change, plan.features, progress)
+
+    def _move(
+        self, change: Change, after: Framed, come: Any, before: Frame, progress: Any = None
+    ) -> None:
+        """Let the head follow the steps; where rows have to be held elsewhere, train afresh."""
+        head: Any = self.head
+        try:
+            new = None
+            if come is not None:
+                new = np.zeros_like(come)
+                new[change.weight > 0] = after.frame.held(come[change.weight > 0])
+            head._changed(change, new, progress, after.frame)
+        except StaleFrame:
+            after, features = anew(head, after, change, come, before)
+            self._kept = replace(self._kept, framed=after)
+            head._refit(change, features, progress, after.frame)
+
+    def _begin(self, kept: Kept, done: Steps, y: Any, given: dict[str, Any]) -> None:
+        """Fit steps that need no recount later, and the head on rows held still."""
+        steps, framed, held = begun(self.steps[kept.first : -1], kept.raw)
+        self.steps = [*done, *steps, self.steps[-1]]
+        head: Any = self.head
+        head._framed(framed.frame, _features.laid_out(held, kept.at, kept.mark[0]), y, **given)
+        verdict = stated(steps, kept.verdict)
+        self._kept = replace(kept, raw=None, verdict=verdict, fit=head._fitted, framed=framed)
+
+    def _hold_anew(self) -> None:
+        """Let the head release from rows held as a fit on them would hold them."""
+        framed, nothing = self._kept.framed, self.head._forgetting(Position(NO_ROWS))
+        assert framed is not None
+        self._move(nothing._replace(event="release"), framed, None, framed.frame)
 
     @property
     def _guard(self) -> Guard | None:

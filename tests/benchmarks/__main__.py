@@ -3,6 +3,7 @@
 import argparse
 
 from . import (
+    biased,
     fit,
     folds,
     gpu,
@@ -23,6 +24,7 @@ MODULES = (
     removal,
     latency,
     sequence,
+    biased,
     views,
     folds,
     memory,

@@ -25,7 +25,7 @@ from certunlearn import (
 )
 from certunlearn.engine import unlearner
 from certunlearn.engine.distances import gram
-from certunlearn.engine.removal.refresh_matrix_free import curvature_floor
+from certunlearn.engine.distances.matrix_free import curvature_floor
 from certunlearn.exceptions import AssumptionError, NotCertifiedError, SecretStateWarning
 from certunlearn.numerics.losses import pointwise
 from certunlearn.numerics.losses.margins import Logistic

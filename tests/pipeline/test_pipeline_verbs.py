@@ -40,6 +40,7 @@ from .test_pipeline import (
     numbers,
     photograph,
     piped,
+    recounted,
     rows,
     same_state,
     sound,
@@ -57,7 +58,7 @@ def test_certificates_stay_true_over_random_sequences():
 
 def test_the_check_sees_steps_that_were_left_behind(monkeypatch):
     X, y = numbers()
-    pipe, truth = piped(StandardScaler()).fit(X, y), Truth(X, y)
+    pipe, truth = piped(recounted(StandardScaler())).fit(X, y), Truth(X, y)
     stale = lambda steps, X, *_: (_plan.through(steps, X), steps)  # noqa: E731
     monkeypatch.setattr(_plan, "fitted_through", stale)
     pipe.learn(X[:1] * 2, y[:1])
@@ -103,7 +104,7 @@ def test_learning_and_correcting_are_fitting_the_rows_as_they_are_then(step, dat
 
 def test_steps_that_do_not_move_leave_the_head_to_its_own_verbs():
     X, y = numbers()
-    pipe, truth = piped(MinMaxScaler()).fit(X, y), Truth(X, y)
+    pipe, truth = piped(recounted(MinMaxScaler())).fit(X, y), Truth(X, y)
     store = pipe[-1]._model.rows
     pipe.learn(X[5:7] * 0.5 + X[8:10] * 0.5, y[5:7])
     truth.learn(X[5:7] * 0.5 + X[8:10] * 0.5, y[5:7])
@@ -190,7 +191,7 @@ def test_look_alikes_go_along():
 
 def test_a_preview_tells_whether_the_steps_move_and_changes_nothing():
     X, y = numbers()
-    pipe = piped(MinMaxScaler(), view="release").fit(X, y)
+    pipe = piped(recounted(MinMaxScaler()), view="release").fit(X, y)
     before = photograph(pipe)
     inside, outside = pipe.preview([50]), pipe.preview([0])
     full = pipe.preview([0], full=True)
@@ -198,8 +199,16 @@ def test_a_preview_tells_whether_the_steps_move_and_changes_nothing():
     assert inside.tier == "downdate" and inside.distance <= inside.target
     assert outside.tier == "refresh" and np.isnan(outside.distance) and "steps" in outside.cost
     assert full.tier == "refresh" and 0 < full.distance <= full.target
-    twin = piped(MinMaxScaler(), view="release").fit(X, y).forget([0])
+    twin = piped(recounted(MinMaxScaler()), view="release").fit(X, y).forget([0])
     assert twin.certificate_.distance == full.distance
+    # Steps that are not recounted: the model's own tiers, with the penalty as it would be.
+    for at in ([0], [50]):
+        pipe = piped(StandardScaler()).fit(X, y)
+        quick, full = pipe.preview(at), pipe.preview(at, full=True)
+        pipe.forget(at)
+        c = pipe.certificate_
+        assert (full.tier, full.distance) == (c.tier, c.distance)
+        assert quick.tier != "downdate" or quick.distance == c.distance
     one = piped(StandardScaler()).fit(X, y).preview(np.flatnonzero(y), full=True)
     assert one.tier == "refused" and "class" in one.cost
 
@@ -250,6 +259,13 @@ def test_what_was_corrected_is_nowhere_afterwards():
     X, y = numbers()
     X[3] = [0.123456789, 5.987654321, -1.1029384756, 99.0192837465]
     pipe = piped(StandardScaler()).fit(X, y)
+    was = unlearner.held(pipe[-1]._model, np.array([3]))[0][0]
+    pipe.correct([3], X=X[[4]])
+    assert not unlearner.held(pipe[-1]._model, np.array([3]))[0].any()
+    with pytest.warns(SecretStateWarning):
+        text = pickle.dumps(pipe)
+    assert not any(value.tobytes() in text for value in (*X[3], *was))
+    pipe = piped(recounted(StandardScaler())).fit(X, y)
     kept, store = pipe._kept.raw, pipe[-1]._model.rows
     pipe.correct([3], X=X[[4]])
     assert not kept.any() and not np.asarray(store._X).any()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...claims.budget import Caps
+from ...claims.frame import Frame
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError, NotCertifiedError
 from ...linalg.cholesky import Factor, downdated, factorise
@@ -22,6 +23,7 @@ from ...numerics.objective.diagonal_gram import MOST_FORMED, diagonal_of
 from ...numerics.objective.objective import Objective
 from ...numerics.rows.stored import Rows
 from ...numerics.rows.weights import Weights
+from ...numerics.solvers.choice import MOST_FACTORED
 
 Array = NDArray[np.float64]
 
@@ -30,14 +32,16 @@ Array = NDArray[np.float64]
 class Gram:
     """The Gram matrix of the retained rows and how it came about.
 
-    ``known`` is the matrix, or its diagonal where sparse rows have too many columns to form it.
-    ``drift`` bounds the whitened difference to what a fit on the retained rows alone would have.
+    ``known`` is the matrix, or its diagonal where forming it does not pay.  ``drift`` bounds the
+    whitened difference to what a fit on the retained rows alone would have; ``edited`` says that
+    the diagonal is still that of rows some of which may have gone.
     """
 
     known: Curvature | Diagonal
     geometry: Geometry
     same_program: bool
     drift: float = 0.0
+    edited: bool = False
 
     @property
     def curvature(self) -> Curvature:
@@ -54,14 +58,15 @@ class Gram:
         return np.diag(self.known.matrix)
 
 
-def mechanism_for(mechanism: str, rows: Rows) -> str:
+def mechanism_for(mechanism: str, rows: Rows, *, framed: bool = False) -> str:
     """Return the geometry of the noise: what was asked for, or what "auto" means for these rows.
 
-    A function of their number of columns and of whether they are sparse.
+    A function of their number of columns and of whether they are sparse.  Rows that are held in a
+    frame keep "gram", which means the same in any.
     """
-    if mechanism != "auto":
-        return mechanism
-    return "isotropic" if rows.sparse and rows.p > MOST_FORMED else "gram"
+    if mechanism != "auto" or framed:
+        return "gram" if mechanism == "auto" else mechanism
+    return "isotropic" if rows.p > (MOST_FORMED if rows.sparse else MOST_FACTORED) else "gram"
 
 
 class Downdated(NamedTuple):
@@ -83,8 +88,18 @@ class Downdated(NamedTuple):
         yield factorise(c.matrix, c.diagonal, c.error)
 
 
-def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downdated | None) -> Gram:
+def gram_of(
+    mechanism: str,
+    objective: Objective,
+    caps: Caps | None,
+    was: Downdated | Diagonal | None,
+    frame: Frame | None = None,
+    solver: str = "newton-cholesky",
+) -> Gram:
     """Factor G; ``was`` is a downdated matrix, or None to accumulate as a fit would.
+
+    Neither isotropic noise nor a distance without a factored Hessian needs G: where forming it is
+    dear its diagonal does, and ``was`` is one.
 
     Bounds on a downdated factor refer to the factor before, as long as its drift, so bounded, is
     within the cap; then they are measured anew.  A downdated G that has drifted past the cap is
@@ -93,19 +108,22 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downda
     """
     most = math.inf if caps is None else caps.drift
     rows = objective.rows
-    if rows.sparse and rows.p > MOST_FORMED:
-        if mechanism != "isotropic":
-            raise AssumptionError(
-                f'mechanism="{mechanism}" needs the Gram matrix, which for sparse rows is formed '
-                f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="auto" or '
-                '"isotropic"'
-            )
+    if isinstance(was, Diagonal):
+        return Gram(was, Geometry(mechanism, was), False, edited=True)
+    large = rows.p > (MOST_FORMED if rows.sparse else MOST_FACTORED)
+    if mechanism == "isotropic" and (solver == "lbfgs" or solver == "newton-cg" and large):
         diagonal = diagonal_of(objective)
         return Gram(diagonal, Geometry(mechanism, diagonal), False)
+    if rows.sparse and rows.p > MOST_FORMED:
+        raise AssumptionError(
+            f'mechanism="{mechanism}" needs the Gram matrix, which for sparse rows is formed '
+            f'up to {MOST_FORMED} coefficients, not {rows.p}: use mechanism="auto" or '
+            '"isotropic"'
+        )
     if was is not None:
         try:
             for factor in was.factors():
-                geometry = Geometry(mechanism, factor)
+                geometry = Geometry(mechanism, factor, frame)
                 drift = geometry.drift(objective.gram_error)
                 if math.isfinite(factor.spread) and drift <= most:
                     return Gram(was.curvature, geometry, False, drift)
@@ -113,7 +131,7 @@ def gram_of(mechanism: str, objective: Objective, caps: Caps | None, was: Downda
             pass
     alone = _alone(objective)
     fresh = alone.gram()
-    afresh = Geometry(mechanism, _factor(alone, fresh))
+    afresh = Geometry(mechanism, _factor(alone, fresh), frame)
     drift = afresh.drift(alone.gram_error)
     return Gram(fresh, afresh, not drift <= most, drift)
 

@@ -17,7 +17,8 @@ class Reached(NamedTuple):
     """An iterate, its certified distance, and what that was shown with.
 
     ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from;
-    ``quadratic`` is None where no Hessian was ever formed.
+    ``quadratic`` is None where no Hessian was ever formed; ``shift`` is then what
+    `intercept_curvature` tells of the iterate, if the distance rests on it.
     """
 
     W: Array
@@ -26,6 +27,7 @@ class Reached(NamedTuple):
     tier: str
     measured: Array
     measurement: Measurement
+    shift: tuple[float, float] | None = None
 
     @property
     def model(self) -> QuadraticModel:

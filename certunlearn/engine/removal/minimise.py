@@ -14,6 +14,7 @@ from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.quadratic import QuadraticModel
 from ..distances.gram import Gram
+from ..distances.known import Known
 from ..distances.reached import Goal, Reached
 from ..distances.ruler import Array
 from .refresh import refresh
@@ -32,6 +33,7 @@ def minimised(
     max_iter: int,
     fit: bool = False,
     model: QuadraticModel | None = None,
+    known: Known | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
@@ -42,6 +44,8 @@ def minimised(
         How; the last two show the distance without a factored Hessian.
     model : QuadraticModel, optional
         First model of the curvature, for "newton-cholesky".
+    known : Known, optional
+        What is known at W, for the others.
 
     Raises
     ------
@@ -62,13 +66,16 @@ def minimised(
             objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
         )
     elif solver != "newton-cholesky":
-        if solver == "lbfgs":
-            from ...numerics.solvers.lbfgs import lbfgs
-
-            factor, tol = gram.geometry.gram, goal.tol * objective.weight_sum
-            W = lbfgs(objective, W, factor, tol=tol, max_iter=max_iter, progress=progress)
         reached, iterations = refresh_matrix_free(
-            objective, gram, W, goal, max_iter=max_iter, tier=tier, progress=progress
+            objective,
+            gram,
+            W,
+            goal,
+            solver=solver,
+            max_iter=max_iter,
+            known=known,
+            tier=tier,
+            progress=progress,
         )
     else:
         reached, iterations = refresh(

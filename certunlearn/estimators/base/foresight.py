@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..._common import validate as _validate
 from ..._common.arrays import Position
 from ..._common.whole import serialised
+from ...claims.frame import Frame
 from ...engine.unlearner import Model
 from ...insight import attribution, preview
 from ...insight.influence import LeftOut, unit_of
@@ -135,6 +136,17 @@ class Foresight:
         """
         self._foreseeable()
         positions = self._positions(Asked(which, rows, row_ids, groups, where))
+        return self._previewed(positions, threshold, _validate.flag("full", full))
+
+    def _previewed(
+        self,
+        positions: Position,
+        threshold: float | None,
+        full: bool,
+        frame: Frame | None = None,
+    ) -> Preview:
+        """Preview the removal of rows; ``frame`` is where steps before the model would leave it."""
+        self._foreseeable()
         return preview.preview(
             self._model,
             self._names.store(positions),
@@ -142,7 +154,8 @@ class Foresight:
             labels=self._class_names(),
             groups=self._groups_lost(positions),
             threshold=threshold,
-            full=_validate.flag("full", full),
+            full=full,
+            frame=frame,
         )
 
     @serialised

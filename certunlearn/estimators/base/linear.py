@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..._common import validate as _validate
 from ..._common.progress import shown
 from ..._common.whole import verb
+from ...claims.frame import Frame
 from ...claims.noise import MECHANISMS
 from ...engine import unlearner
 from ...engine.unlearner import Model, Settings
@@ -101,6 +102,28 @@ class LinearEstimator(UnlearningEstimator):
         AssumptionError
             If there is no optimum, such as with fewer than two classes of positive weight.
         """
+        self._trained(X, y, sample_weight, row_ids, groups, metadata, static, progress)
+        return self
+
+    @verb
+    def _framed(self, frame: Frame, X: Array, y: Any, **given: Any) -> None:
+        """Fit rows that are held in a frame, given as they are held there; else as `fit`."""
+        known = "sample_weight", "row_ids", "groups", "metadata", "static", "progress"
+        more: dict[str, Any] = {name: given.get(name) for name in known}
+        self._trained(X, y, **more, frame=frame)
+
+    def _trained(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        row_ids: Any,
+        groups: Any,
+        metadata: Any,
+        static: Any,
+        progress: Any,
+        frame: Frame | None = None,
+    ) -> None:
         names_of = X
         kind = "csr" if self._takes_sparse else False
         checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
@@ -110,9 +133,8 @@ class LinearEstimator(UnlearningEstimator):
         names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
         settings = self._settings(known)
         with shown(progress, self.verbose) as callback:
-            model = unlearner.fit(X, labels, weight, settings, progress=callback)
+            model = unlearner.fit(X, labels, weight, settings, frame=frame, progress=callback)
         self._adopt(model, "fit", 0, _names=names, history_=[], **known)
-        return self
 
     def _stated(
         self,

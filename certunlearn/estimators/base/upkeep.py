@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from ..._common.whole import Whole, reader
+from ..._common.plain import FittedState, read, written
+from ..._common.whole import Whole, reader, serialised
 from ...engine.unlearner import Model
-from ...exceptions import SecretStateWarning
+from ...exceptions import SecretStateWarning, StateError
 from ...requests.row_names import RowNames
 
 
@@ -32,6 +33,49 @@ class Upkeep(Whole):
         """
         check_is_fitted(self)
         return SimpleNamespace(**{k: v for k, v in vars(self).items() if k.endswith("_")})
+
+    @serialised
+    def to_state(self) -> FittedState:
+        """Return the fitted model as plain arrays and values, which `from_state` reads.
+
+        It holds what a pickle does, the retained rows and the secret iterate, but no code: keep it
+        as you keep the data.  Matrices that a removal without a pass has left are made afresh from
+        the retained rows first, here as well: both go on alike, to the last bit.
+
+        Returns
+        -------
+        FittedState
+            ``arrays`` of numbers by name, and JSON-able ``values``.
+
+        Raises
+        ------
+        StateError
+            If a parameter or a name of a row cannot be written; the message names it.
+        NotCertifiedError, ConvergenceError
+            If matrices cannot be made afresh.
+        """
+        check_is_fitted(self)
+        self._rebase()
+        return written(self)
+
+    @classmethod
+    def from_state(cls, state: FittedState) -> Self:
+        """Return the model that `to_state` wrote: its release, its requests and its noise go on.
+
+        Parameters
+        ----------
+        state : FittedState
+            Of a model of this class.
+
+        Raises
+        ------
+        StateError
+            If the state is of another class or version, or not as it was written.
+        """
+        out = read(state)
+        if not isinstance(out, cls):
+            raise StateError(f"this is the state of a {state.kind}, not of a {cls.__name__}")
+        return out
 
     @property
     def _fitted(self) -> dict[str, Any]:
@@ -57,11 +101,15 @@ class Upkeep(Whole):
         self._names.forget(self._model.requests.named)
         self._model.scrub()
 
+    def _rebase(self) -> None:
+        """Make every matrix afresh from the retained rows, where that is not what they are."""
+        self._scrub()
+        self._model = self._unlearner.rebased(self._model)
+
     def _still(self) -> Self:
         if not hasattr(self, "_model"):
             return self._draft()
-        self._scrub()
-        self._model = self._unlearner.rebased(self._model)
+        self._rebase()
         out, rows = self._draft(), self._model.rows
         memo = {id(rows): rows.still()}
         out.__dict__.update(copy.deepcopy({k: out.__dict__[k] for k in ("_model", "_names")}, memo))

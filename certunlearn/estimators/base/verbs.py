@@ -19,9 +19,10 @@ from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.budget import VIEWS
 from ...claims.certificate import Certificate
+from ...claims.frame import Frame
 from ...engine import unlearner
 from ...engine.unlearner import Model
-from ...exceptions import RowError
+from ...exceptions import AssumptionError, RowError
 from ...insight.noise_cost import warn_if_drowned
 from ...requests.asked import Asked
 from ...requests.change import Change, Changes
@@ -90,6 +91,8 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     def _features(self, X: Any) -> Any:
         """Check features (m, d) against those of the fit: sparse ones only if those were."""
+        if getattr(self._model, "frame", None) is not None:
+            raise AssumptionError("this model is behind steps: call the verbs of the pipeline")
         kind = "csr" if self._model.rows.sparse else False
         return validate_data(self, X, dtype=np.float64, order="C", accept_sparse=kind, reset=False)
 
@@ -299,26 +302,34 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
             model, keep = found
             self._model, self._names = model, self._names.condensed(keep)
 
-    def _edit(self, change: Change, X: Any = None) -> Callable[..., Model]:
+    def _edit(self, change: Change, X: Any = None, frame: Frame | None = None) -> Any:
         """Return what carries a change out.
 
         ``X`` (m, n_features) holds features of the rows that come, checked; by default they have
         those of the rows that go.
         """
         known, before = self._unlearner, self._model
+        more = {} if frame is None else {"frame": frame}
         if not len(change.codes):
-            return partial(known.forget, before, change.gone)
+            return partial(known.forget, before, change.gone, **more)
         X = known.held(before, change.gone)[0] if X is None else X
-        return partial(known.edit, before, change.gone, X, change.codes, change.weight)
+        return partial(known.edit, before, change.gone, X, change.codes, change.weight, **more)
 
     @verb
-    def _changed(self, change: Change, X: Any = None, progress: Any = None) -> None:
-        """Carry a change out where `_refit` might have to; ``X`` as in `_edit`."""
-        action = self._edit(change, None if X is None else self._features(X))
-        self._carry_out(change, action, progress)
+    def _changed(
+        self, change: Change, X: Any = None, progress: Any = None, frame: Frame | None = None
+    ) -> None:
+        """Carry a change out where `_refit` might have to; ``X`` as in `_edit`.
+
+        With a ``frame`` the model lives where it says afterwards, and ``X`` is held in it.
+        """
+        X = self._features(X) if X is not None and frame is None else X
+        self._carry_out(change, self._edit(change, X, frame), progress)
 
     @verb
-    def _refit(self, change: Change, X: Any, progress: Any = None) -> None:
+    def _refit(
+        self, change: Change, X: Any, progress: Any = None, frame: Frame | None = None
+    ) -> None:
         """Carry a change out while all other rows get other features, and release anew.
 
         Parameters
@@ -328,12 +339,12 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         X : array-like of shape (n + m, n_features)
             Features of all rows of the store, those that come at the end; anything finite for rows
             outside the training set.
-        progress : bool or callable, optional
-            As in `fit`.
+        progress, frame : optional
+            As in `fit`; in which these features are.
         """
         X = validate_data(self, X, dtype=np.float64, order="C")
         new = change.gone, X, change.codes, change.weight
-        action = partial(unlearner.refit, self._model, *new)
+        action = partial(unlearner.refit, self._model, *new, frame=frame)
         self._carry_out(change, action, progress)
 
     def _carry_out(self, change: Change, action: Callable[..., Model], progress: Any) -> None:

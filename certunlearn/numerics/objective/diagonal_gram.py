@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._common.rounding import gamma, up
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
+from .contribution import Contribution
 from .kernels import GramDiagonal, Magnified
 from .objective import Objective
 
+Array = NDArray[np.float64]
 _TINY = 1e-290
 #: Power steps: each is a pass over the rows and sharpens the bound.
 _STEPS = 4
@@ -35,7 +38,55 @@ def diagonal_of(objective: Objective) -> Diagonal:
         raise AssumptionError("the Gram matrix overflows float64: rescale the features")
     # A column that is empty and not penalised: any positive number will do.
     needed = rows.intercept and alpha[-1] == 0 and bool((alpha[:-1] > 0).all())
-    return Diagonal(diagonal, largest_relative(objective) if needed else math.inf)
+    if not needed:
+        return Diagonal(diagonal, math.inf)
+    if rows.sparse:
+        return Diagonal(diagonal, largest_relative(objective))
+    return Diagonal(diagonal, _trace(squares[:-1], alpha[:-1], objective.sum_length))
+
+
+def regrouped(
+    known: Diagonal, alpha: Array, added: Contribution | None, penalty: Array | None
+) -> Diagonal:
+    """Return a diagonal that does for other rows: without some of them, and with those ``added``.
+
+    Parameters
+    ----------
+    known : Diagonal
+        Before; its entries stay as they are where rows have only gone.
+    alpha : ndarray of shape (p,)
+        Penalty afterwards.
+    added : Contribution or None
+        Rows that come.
+    penalty : ndarray of shape (p,) or None
+        Change of the penalty.
+
+    Notes
+    -----
+    Guarantee: ``largest`` is an upper bound as `Diagonal` says.  Proof: proofs/largest_relative.md
+    """
+    diagonal, largest, free = known.diagonal, known.largest, alpha == 0
+    if penalty is not None:
+        diagonal = np.maximum(diagonal + penalty, _TINY)
+        before = alpha[~free] - penalty[~free]
+        largest = up(largest * float(np.max(before / alpha[~free], initial=1.0)) * (1.0 + 1e-9))
+    if added is not None:
+        squares = added.loss.kappa * np.sum(added.weight[:, None] * added.X**2, axis=0)
+        diagonal = diagonal + squares
+        largest = up(largest + _trace(squares[~free], alpha[~free], len(added.X)))
+    return Diagonal(diagonal, largest)
+
+
+def _trace(squares: Array, alpha: Array, chain: int) -> float:
+    """Upper bound on ``sum_j squares_j / alpha_j``, the former sums of ``chain`` squares each.
+
+    Notes
+    -----
+    Guarantee: as stated.  Proof: proofs/largest_relative.md
+    """
+    # What underflow may have taken from the squares is put back.
+    total = float(np.sum((squares + _TINY) / alpha))
+    return up(total * (1.0 + gamma(len(alpha) + chain + 32)) * (1.0 + 1e-9))
 
 
 def largest_relative(objective: Objective, steps: int = _STEPS) -> float:

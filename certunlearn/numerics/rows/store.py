@@ -23,6 +23,7 @@ class Store:
     reads: int
     _labels: NDArray[Any]
     _scrubbed: NDArray[np.bool_]
+    _column_max: NDArray[np.float64] | None
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -42,6 +43,10 @@ class Store:
     def passes_since(self, reads: int) -> int:
         """Return how many times all rows have been read since ``reads`` were counted, rounded."""
         return int(round((self.reads - reads) / self.n))
+
+    def forget_maxima(self) -> None:
+        """Drop bounds on the columns that rows which have gone may have raised."""
+        self._column_max = None
 
     def view(self) -> Self:
         """Return the same rows with a count of reads of their own; for reading only."""

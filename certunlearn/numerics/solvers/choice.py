@@ -1,4 +1,10 @@
-"""Which solver a problem gets: a function of its public dimensions, never of the machine."""
+"""Which solver a problem gets: a function of its public dimensions, never of the machine.
+
+The model of cost, in passes over the rows.  A pass reads n p K numbers twice.  A Gram or Hessian
+sweep multiplies n p^2 of them, on one core as fast as some sixteen are read: p / 32 passes a
+matrix, whatever n is.  Two such matrices against `_PASSES` passes: where one column of
+coefficients has more than `MOST_FACTORED` of them, passes are cheaper.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,14 @@ from ...exceptions import AssumptionError
 from ..objective.diagonal_gram import MOST_FORMED
 
 SOLVERS = ("auto", "newton-cholesky", "newton-cg", "lbfgs")
-#: Up to so many coefficients "auto" factors the Hessian: its state then fits 432 MB.
+#: Passes that a fit (20) and seven removals (10 each) take without a factor.
+_PASSES = 90
+#: Multiplications of a matrix product in the time that one number of a pass takes.
+_PER_NUMBER = 32
+#: Beyond so many coefficients a column no matrix of that size is formed, unless it is needed.
+MOST_FACTORED = _PASSES * _PER_NUMBER // 2
+#: Up to so many coefficients "auto" factors the Hessian where the Gram matrix is formed anyway:
+#: its state then fits 432 MB.
 AUTO = MOST_FORMED
 #: Beyond so many a factored Hessian is refused: its state would not fit 19 GB.
 MOST = 20_000
@@ -14,17 +27,23 @@ MOST = 20_000
 _MATRICES = 6
 
 
-def chosen(solver: str, coefficients: int, *, sparse: bool = False) -> str:
+def chosen(
+    solver: str, p: int, columns: int = 1, *, sparse: bool = False, formed: bool = True
+) -> str:
     """Return the solver: what was asked for, or by size what "auto" means.
 
     Parameters
     ----------
     solver : {"auto", "newton-cholesky", "newton-cg", "lbfgs"}
         What the user asked for.
-    coefficients : int
-        p K, intercepts included.
+    p : int
+        Coefficients of a column, the intercept included.
+    columns : int
+        Columns of coefficients.
     sparse : bool
         Whether the rows are: then "newton-cg" it is.
+    formed : bool
+        Whether the noise needs the Gram matrix in any case.
 
     Raises
     ------
@@ -33,8 +52,8 @@ def chosen(solver: str, coefficients: int, *, sparse: bool = False) -> str:
 
     Examples
     --------
-    >>> chosen("auto", 1_000), chosen("auto", 10_000)
-    ('newton-cholesky', 'newton-cg')
+    >>> chosen("auto", 1_000), chosen("auto", 2_000, formed=False), chosen("auto", 100, 100)
+    ('newton-cholesky', 'lbfgs', 'newton-cg')
     """
     if sparse:
         if solver in ("auto", "newton-cg"):
@@ -42,8 +61,11 @@ def chosen(solver: str, coefficients: int, *, sparse: bool = False) -> str:
         raise AssumptionError(
             f'solver="{solver}" takes no sparse rows: use solver="newton-cg" or "auto"'
         )
+    coefficients = p * columns
     if solver == "auto":
-        return "newton-cholesky" if coefficients <= AUTO else "newton-cg"
+        if coefficients <= (AUTO if formed else MOST_FACTORED):
+            return "newton-cholesky"
+        return "lbfgs" if columns == 1 else "newton-cg"
     if solver == "newton-cholesky" and coefficients > MOST:
         gigabytes = _MATRICES * 8 * coefficients**2 / 1e9
         raise AssumptionError(
@@ -51,3 +73,10 @@ def chosen(solver: str, coefficients: int, *, sparse: bool = False) -> str:
             f'({gigabytes:.0f} GB): use solver="newton-cg" or "auto"'
         )
     return solver
+
+
+def reason(solver: str, p: int, columns: int) -> str:
+    """Say in a few words why "auto" is ``solver`` for such a problem."""
+    q = p * columns
+    matrices = f"two matrices of {q}^2 numbers cost {2 * q // _PER_NUMBER} passes"
+    return f"{solver}: {matrices}, against {_PASSES} of a fit and seven removals without them"

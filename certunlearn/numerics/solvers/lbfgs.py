@@ -1,98 +1,155 @@
-"""L-BFGS by optax: a start near the optimum from gradients alone, about which nothing is claimed.
+"""L-BFGS on differences of single-precision gradients: proposals, about which nothing is claimed.
 
-It runs in coordinates where the Gram matrix is the identity, W = L^{-T} U with G = L L'.  There
-the Hessian lies between the penalty's share and one however the features are scaled.
+It descends from a point where the gradient g was measured in double precision.  At W + V the
+gradient is g + X'[s l'(Z + X V) - s l'(Z)] + alpha V: single precision rounds the difference
+alone, so that a few digits of g can be gained before the next measurement.
+
+Margins are linear in the step, so a line search reads no row: with the step's margins at hand it
+finds the minimiser along it.  On a quadratic these are the iterates of conjugate gradients
+preconditioned by the metric.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Protocol
 
-import jax
 import numpy as np
-import optax
 from numpy.typing import NDArray
 
-from ...linalg.cholesky import Factor
 from ...linalg.norms import norm
-from ..losses.margins import Loss
-from ..objective.kernels import Risk
+from ..losses.slopes import counted
 from ..objective.objective import Objective
-from ..rows.device import scan
+from ..objective.products import Products
 
 Array = NDArray[np.float64]
-_METHOD = optax.lbfgs(memory_size=20)
+#: Pairs of steps and changes of the gradient that are kept.
+MEMORY = 30
 #: Give up when the gradient has not become smaller for so many steps: rounding stops the descent.
-_PATIENCE = 10
+_PATIENCE = 6
+#: Along a step the slope is to fall to this part of what it was, in so many evaluations.
+_FLAT, _EVALUATIONS = 0.02, 20
+
+
+class Metric(Protocol):
+    """What stands for the inverse of the Hessian."""
+
+    def solve(self, V: Array, /) -> Array: ...
+
+    def white(self, V: Array, /) -> Array: ...
 
 
 def lbfgs(
     objective: Objective,
     W: Array,
-    gram: Factor,
+    gradient: Array | None,
+    metric: Metric,
     *,
-    tol: float,
+    enough: float,
     max_iter: int,
-    progress: Callable[[int, float], None] | None = None,
 ) -> Array:
-    """Descend from W until the largest entry of the gradient is at most ``tol``, or nearly.
+    """Return a step V from W, (p, K), after which the gradient should be ``enough`` times as long.
 
     Parameters
     ----------
     objective : Objective
-        What to minimise.
+        What to minimise, over dense rows.
     W : ndarray of shape (p, K)
         Start.
-    gram : Factor
-        Of G, shape (p, p).
-    tol : float
-        Where to stop; it need not be reached.
+    gradient : ndarray of shape (p, K) or None
+        As measured there; None takes it in the rows' precision.
+    metric : Metric
+        First model of the inverse Hessian; gradients are measured in its norm.
+    enough : float
+        In (0, 1); it need not be reached.
     max_iter : int
-        Most steps.
-    progress : callable, optional
-        Called with the iteration and the gradient's norm in G^{-1} after each step.
+        Most steps, each a pass over the rows.
 
     References
     ----------
     Liu & Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
-    rows, U = objective.rows, gram.lower.T @ W
-    state: Any = _METHOD.init(U)
-    best, best_size, since = W, np.inf, 0
-    for iteration in range(max_iter + 1):
-        penalty = objective.alpha, objective.gauge
-        data = *rows.sweep(), objective.table, objective.blocked, *penalty, gram.inverse
-        here = np.asarray(U)
-        U, state, gradient = _advanced(objective.loss, data, U, state)
-        # Every trial of the line search reads the rows; so does the start, once.
-        rows.sweep(times=max(int(state[-1].info.num_linesearch_steps) - int(iteration > 0), 0))
-        g = np.asarray(gradient)
-        since += 1
-        if norm(g) < best_size:
-            best, best_size, since = gram.inverse.T @ here, norm(g), 0
-        if progress is not None:
-            progress(iteration, norm(g))
-        if np.max(np.abs(gram.lower @ g)) <= tol or since > _PATIENCE or not np.isfinite(g).all():
+    products = Products.of(objective)
+    loss, s, y = objective.loss, products.weight, products.labels
+    alpha, gauge = objective.alpha[:, None], objective.gauge[:, None]
+
+    def slope(Z: Array) -> Array:
+        out: Array = s * loss.slope(counted(loss, Z, s[:, 0]), y)
+        return out
+
+    def pull(V: Array) -> Array:
+        return np.asarray(alpha * V + gauge * V.sum(axis=1, keepdims=True))
+
+    Z = products.margins(W)
+    here = there = slope(Z)
+    if gradient is None:
+        objective.rows.sweep()
+        gradient = products.combined(there) + pull(W)
+    V, g, first = np.zeros_like(W), gradient, norm(metric.white(gradient))
+    best, least, since = V, first, 0
+    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
+    for _ in range(max_iter):
+        v = -_applied(pairs, metric, g)
+        down = float(np.sum(g * v))
+        if not down < 0:
+            break
+        objective.rows.sweep()
+        dz = products.margins(v)
+        ridge = float(np.sum(v * pull(v)))
+
+        def along(t: float) -> tuple[float, float]:
+            """First and second derivative at a part t of the step."""
+            at = counted(loss, Z + t * dz, s[:, 0])  # noqa: B023
+            bent = float(np.sum(s * dz * loss.curve(at, y, dz)))  # noqa: B023
+            return float(np.sum((slope(at) - here) * dz)) + down + t * ridge, bent + ridge  # noqa: B023
+
+        t = _flattest(along, down)
+        if not t > 0:
+            break
+        V, Z = V + t * v, Z + t * dz
+        here = slope(Z)
+        new = gradient + products.combined(here - there) + pull(V)
+        bent = t * float(np.sum(v * (new - g)))
+        if bent > 0:
+            pairs.append((t * v, new - g, bent))
+        g, size, since = new, norm(metric.white(new)), since + 1
+        if size < least:
+            best, least, since = V, size, 0
+        if least <= enough * first or since > _PATIENCE or not math.isfinite(size):
             break
     return best
 
 
-@partial(jax.jit, static_argnums=0)
-def _advanced(loss: Loss, data: Any, U: Any, state: Any) -> Any:
-    """One step; the gradient returned is the one at U, before it."""
-    X, y, table, s, alpha, gauge, inverse = data
+def _applied(pairs: deque[tuple[Array, Array, float]], metric: Metric, g: Array) -> Array:
+    """Return the inverse Hessian's model times g: the two loops of L-BFGS."""
+    q, parts = g, []
+    for step, change, bent in reversed(pairs):
+        part = float(np.sum(step * q)) / bent
+        q = q - part * change
+        parts.append(part)
+    r = metric.solve(q)
+    for (step, change, bent), part in zip(pairs, reversed(parts), strict=True):
+        r = r + (part - float(np.sum(change * r)) / bent) * step
+    return r
 
-    def both(U: Any) -> Any:
-        W = inverse.T @ U
-        value, gradient = scan(Risk(loss), X, y, s, (table, W))
-        total = W.sum(axis=1)
-        value = value + 0.5 * ((alpha[:, None] * W**2).sum() + (gauge * total**2).sum())
-        return value, inverse @ (gradient + alpha[:, None] * W + (gauge * total)[:, None])
 
-    risk = jax.custom_vjp(lambda U: both(U)[0])
-    risk.defvjp(both, lambda gradient, scale: (scale * gradient,))
-    value, gradient = optax.value_and_grad_from_state(risk)(U, state=state)
-    step, state = _METHOD.update(gradient, state, U, value=value, grad=gradient, value_fn=risk)
-    return optax.apply_updates(U, step), state, gradient
+def _flattest(along: Callable[[float], tuple[float, float]], down: float) -> float:
+    """Return where a convex function that starts with slope ``down`` < 0 is flat, roughly.
+
+    Newton's method inside a bracket; 0 where no step was found that goes down.
+    """
+    t, low, high = 1.0, 0.0, math.inf
+    for _ in range(_EVALUATIONS):
+        slope, bent = along(t)
+        if not (math.isfinite(slope) and math.isfinite(bent)):
+            high, t = t, 0.5 * (low + t)
+            continue
+        if abs(slope) <= _FLAT * abs(down):
+            return t
+        low, high = (t, high) if slope < 0 else (low, t)
+        t = t - slope / bent if bent > 0 else math.inf
+        if not low < t < high:
+            t = 0.5 * (low + high) if high < math.inf else 4.0 * low
+    return low

@@ -1,7 +1,9 @@
-"""Damped Newton by conjugate gradients: Hessian-vector products only, nothing of size (p K)^2.
+"""Damped Newton steps without a Hessian: nothing of size (p K)^2 is held.
 
-The Gram matrix G, which dominates the Hessian's block of every class, is the preconditioner: one
-p x p factor serves every class.  Where that is too large, its diagonal does.
+Steps are found by conjugate gradients on Hessian-vector products, or proposed by another method;
+either way a gradient measured in double precision decides whether they are taken.  The Gram
+matrix G, which dominates the Hessian's block of every class, is the preconditioner: one p x p
+factor serves every class.  Where that is too large, its diagonal does.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from .line_search import backtracked
 Array = NDArray[np.float64]
 #: Bounds on the relative residual of a Newton system, in the norm of G^{-1}.
 _LOOSEST, _TIGHTEST = 0.1, 1e-2
+#: A proposal aims at this part of what is needed, and at no less than single precision can tell.
+_SPARE, _FINEST = 0.3, 1e-6
+#: A good proposal leaves at most this part of the gradient.
+_WORTH = 0.3
 #: Most products a Newton step; what they have found by then is a direction of descent.
 _MOST_PRODUCTS = 500
 
@@ -43,12 +49,14 @@ def newton_cg(
     objective: Objective,
     W: Array,
     gram: Factor | Diagonal,
-    accept: Callable[[Array, Measurement], bool],
+    excess: Callable[[Array, Measurement], float],
     *,
     max_iter: int,
+    measured: Measurement | None = None,
+    propose: Callable[[Array, Array, float], Array] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Stop:
-    """Minimise until ``accept``; globally convergent by backtracking on value or gradient.
+    """Minimise until nothing is in excess; convergent by backtracking on value or gradient.
 
     Parameters
     ----------
@@ -58,10 +66,16 @@ def newton_cg(
         Start.
     gram : Factor or Diagonal
         Of G, shape (p, p): preconditions every class, and measures gradients.
-    accept : callable
-        ``accept(W, measurement)`` says whether to stop.
+    excess : callable
+        ``excess(W, measurement)`` says how many times too long the gradient is: stop at 1 or less.
+        Measurements refer to the iterate before.
     max_iter : int
-        Most Newton steps.
+        Most steps.
+    measured : Measurement, optional
+        At the start, where it is known.
+    propose : callable, optional
+        ``propose(W, gradient, enough)`` returns a step that should leave so much of the gradient;
+        conjugate gradients find one where it is not taken.
     progress : callable, optional
         Called with the iteration and the gradient's norm in G^{-1} after each step.
 
@@ -73,21 +87,29 @@ def newton_cg(
     def size(gradient: Array) -> float:
         return norm(gram.white(gradient))
 
-    m, forcing = objective.measure(W, W), _LOOSEST
+    m = objective.measure(W, W) if measured is None else measured
+    forcing, good = _LOOSEST, True
     for iteration in range(max_iter + 1):
-        if accept(W, m):
+        over = excess(W, m)
+        if over <= 1:
             return Stop(W, m, iteration, "accepted")
         if iteration == max_iter:
             break
-        v = solve(objective, W, -m.gradient, gram, forcing)
         # The allowance is a worst case: below it a full step may still improve, or nothing does.
         floor, before = at_floor(gram, m), size(m.gradient)
-        kept = {"shortest": 1.0} if floor else {}
-        moved = backtracked(objective, W, m, v, W, size, **kept)
+        kept, moved = {"shortest": 1.0} if floor else {}, None
+        if propose is not None and good:
+            v = propose(W, m.gradient, float(np.clip(_SPARE / over, _FINEST, _LOOSEST)))
+            moved = backtracked(objective, W, m, v, W, size, **kept)
+        if moved is None:
+            v = solve(objective, W, -m.gradient, gram, forcing)
+            moved = backtracked(objective, W, m, v, W, size, **kept)
         if moved is None:
             return Stop(W, m, iteration, "floor" if floor else "stuck")
         W, m = moved
         after = size(m.gradient)
+        # After a proposal that was not worth its passes comes a step of another kind.
+        good = not good or after <= _WORTH * before
         forcing = float(np.clip(0.9 * (after / before) ** 2, _TIGHTEST, _LOOSEST))
         if progress is not None:
             progress(iteration + 1, after)

@@ -1,0 +1,201 @@
+"""Exact sums of columns and of their products: means, variances and covariances rounded once.
+
+A column is cut into slices of 20 bits, from its largest number down to the last bit of its
+smallest.  Sums of products of slices over a block of rows are integers that float64 holds exactly,
+so that BLAS may add them in any order (Ozaki, Ogita, Oishi and Rump 2012); blocks are added as
+integers without end.  Sums are what they are whatever rows have come and gone on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...exceptions import AssumptionError
+
+Array = NDArray[np.float64]
+#: Arrays of Python's integers.
+Integers = NDArray[np.object_]
+#: Bits of a slice, and rows of a block: 2^20 2^20 2^13 = 2^53.
+_BITS, _BLOCK = 20, 1 << 13
+#: So many sums below 2^53 are added as 64-bit integers.
+_TOGETHER = 1 << 9
+#: Up to so many rows are multiplied as Python's integers at once.
+_FEW = 4
+
+
+@dataclass(frozen=True)
+class Moments:
+    """``n``, ``sum x_j`` and ``sum x_j^2``, or ``sum x_j x_k``, exactly.
+
+    Attributes
+    ----------
+    count : int
+        Rows.
+    exponent : ndarray of int, shape (d,)
+        Of the integers: ``sum x_j = first_j 2^exponent_j`` and
+        ``sum x_j x_k = second_jk 2^(exponent_j + exponent_k)``.
+    first : ndarray of object, shape (d,)
+        Integers.
+    second : ndarray of object, shape (d,) or (d, d)
+        Integers; a vector where only squares are wanted.
+    """
+
+    count: int
+    exponent: NDArray[np.int64]
+    first: Integers
+    second: Integers
+
+    @classmethod
+    def of(cls, X: Array, *, joint: bool = False) -> Moments:
+        """Sum finite rows (m, d); with ``joint`` products of different columns as well.
+
+        Examples
+        --------
+        >>> rows = np.array([[1e16, 0.1], [1.0, 0.2], [-1e16, 0.3]])
+        >>> [float(v) for v in Moments.of(rows).means]
+        [0.3333333333333333, 0.20000000000000004]
+        """
+        if len(X) <= _FEW:
+            return cls._outright(X, joint)
+        return _Slices(X, joint).moments()
+
+    @classmethod
+    def _outright(cls, X: Array, joint: bool) -> Moments:
+        """Sum few rows, whose numbers are integers times a power of two each."""
+        mantissa, e = np.frexp(X)
+        whole = np.ldexp(mantissa, 53).astype(np.int64).astype(object)
+        live = np.where(X == 0, 1100, e)
+        exponent = live.min(axis=0, initial=1100).astype(np.int64) - 53
+        shift = np.maximum(live - 53 - exponent, 0) if len(X) else live
+        rows = whole << shift.astype(object)
+        if len(X) == 0:
+            zeros = np.full(X.shape[1], 0, dtype=object)
+            return cls(0, exponent, zeros, np.outer(zeros, zeros) if joint else zeros)
+        second = rows.T @ rows if joint else (rows * rows).sum(axis=0)
+        return cls(len(X), exponent, rows.sum(axis=0), second)
+
+    @property
+    def joint(self) -> bool:
+        """Whether products of different columns are known."""
+        return self.second.ndim == 2
+
+    @property
+    def means(self) -> Array:
+        """Means, rounded once, shape (d,)."""
+        n = self.count
+        pairs = zip(self.first.tolist(), self.exponent.tolist(), strict=True)
+        return np.array([_quotient(s, n, e) for s, e in pairs])
+
+    @property
+    def variances(self) -> Array:
+        """``sum (x_j - mean_j)^2 / n``, rounded once, shape (d,)."""
+        n = self.count
+        squares = np.diag(self.second) if self.joint else self.second
+        each = zip(squares.tolist(), self.first.tolist(), self.exponent.tolist(), strict=True)
+        return np.array([_quotient(n * q - s * s, n * n, 2 * e) for q, s, e in each])
+
+    @property
+    def covariances(self) -> Array:
+        """``sum (x_j - mean_j) (x_k - mean_k) / n``, rounded once, shape (d, d)."""
+        n, s, e = self.count, self.first.tolist(), self.exponent.tolist()
+        square, out = n * n, np.zeros((len(s), len(s)))
+        for j, row in enumerate(self.second.tolist()):
+            for k in range(j + 1):
+                out[j, k] = out[k, j] = _quotient(n * row[k] - s[j] * s[k], square, e[j] + e[k])
+        return out
+
+    def _at(self, exponent: NDArray[np.int64]) -> tuple[Integers, Integers]:
+        """Return the sums as integers of smaller exponents."""
+        shift = (self.exponent - exponent).astype(object)
+        both = shift[:, None] + shift if self.joint else 2 * shift
+        return self.first << shift, self.second << both
+
+    def __add__(self, other: Moments) -> Moments:
+        exponent = np.minimum(self.exponent, other.exponent)
+        (a, aa), (b, bb) = self._at(exponent), other._at(exponent)
+        return Moments(self.count + other.count, exponent, a + b, aa + bb)
+
+    def __sub__(self, other: Moments) -> Moments:
+        return self + Moments(-other.count, other.exponent, -other.first, -other.second)
+
+
+def _quotient(above: int, below: int, exponent: int) -> float:
+    """Return ``2^exponent above / below`` rounded once.
+
+    Raises
+    ------
+    AssumptionError
+        If that is beyond float64.
+    """
+    try:
+        if exponent >= 0:
+            return (above << exponent) / below
+        return above / (below << -exponent)
+    except OverflowError:
+        raise AssumptionError(
+            "the squares of a column overflow float64: rescale the features"
+        ) from None
+
+
+class _Slices:
+    """Sums rows slice by slice and block by block."""
+
+    def __init__(self, X: Array, joint: bool) -> None:
+        self.X, self.joint, d = X, joint, X.shape[1]
+        top = np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0))
+        self.top = np.frexp(top)[1].astype(np.int64)
+        shape = (d, d) if joint else (d,)
+        # By the slice, and by the sum of both slices' numbers.
+        self.first: dict[int, Integers] = {}
+        self.second: dict[int, Integers] = {}
+        self.nothing = np.full(d, 0, dtype=object), np.full(shape, 0, dtype=object)
+
+    def moments(self) -> Moments:
+        """Return the sums."""
+        for start in range(0, len(self.X), _BLOCK):
+            self._add(_cut(self.X[start : start + _BLOCK], self.top))
+        depth = max(self.first, default=0) + 1
+        first, second = self.nothing
+        for k, part in self.first.items():
+            first = first + (part << (_BITS * (depth - 1 - k)))
+        for k, part in self.second.items():
+            second = second + (part << (_BITS * (2 * depth - 2 - k)))
+        return Moments(len(self.X), self.top - _BITS * depth, first, second)
+
+    def _add(self, slices: list[Array]) -> None:
+        own: dict[int, Any] = {}
+        if self.joint and slices:
+            d = slices[0].shape[1]
+            both = np.hstack(slices)
+            products = (both.T @ both).astype(np.int64).reshape(len(slices), d, len(slices), d)
+        for i, a in enumerate(slices):
+            self.first[i] = self.first.get(i, 0) + a.sum(axis=0).astype(np.int64).astype(object)
+            for j, b in enumerate(slices):
+                if self.joint:
+                    part = products[i, :, j]
+                elif j <= i:
+                    part = np.einsum("nd,nd->d", a, b).astype(np.int64) << int(j < i)
+                else:
+                    continue
+                # Fewer than 2^9 pairs share a number, and each is below 2^53.
+                own[i + j] = own.get(i + j, 0) + part
+        for k, part in own.items():
+            self.second[k] = self.second.get(k, 0) + part.astype(object)
+
+
+def _cut(X: Array, top: NDArray[np.int64]) -> list[Array]:
+    """Cut rows with ``|x_j| < 2^top_j`` into integers: ``x = sum_k slice_k 2^(top - 20 (k + 1))``.
+
+    The first is at most 2^20 in size, all others half of that.
+    """
+    out: list[Array] = []
+    while X.any():
+        exponent = _BITS * (len(out) + 1) - top
+        digit = np.rint(np.ldexp(X, exponent))
+        X = X - np.ldexp(digit, -exponent)
+        out.append(digit)
+    return out
