@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -11,14 +10,6 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 SMALLEST_BLOCK, LARGEST_BLOCK, ACCELERATOR_BLOCK = 64, 1024, 1 << 16
-
-
-@functools.cache
-def accelerated() -> bool:
-    """Whether this process sums on an accelerator; asking JAX takes longer than a small sum."""
-    import jax
-
-    return bool(jax.default_backend() != "cpu")
 
 
 def block_shape(n: int, *, accelerator: bool = False) -> tuple[int, int]:
