@@ -22,6 +22,7 @@ from . import (
     utility,
     views,
     wide_removal,
+    window,
 )
 
 MODULES = (
@@ -36,6 +37,7 @@ MODULES = (
     views,
     folds,
     memory,
+    window,
     gpu,
     matrix_free,
     softmax,
