@@ -18,6 +18,7 @@ from ..numerics.losses.pointwise import Squared
 from ..numerics.objective.objective import Objective, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
+from ..numerics.solvers.choice import reason
 from ..numerics.solvers.newton_cg import newton_cg
 from .distances.carryover import Carryover
 from .distances.gram import Gram, gram_of
@@ -83,6 +84,8 @@ def solved(
         settings, objective, gram, W, goal, solver, before is None, progress
     )
     state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
+    if settings.solver == "auto":
+        state = replace(state, plan=f"{state.plan}; {reason(solver, rows.p, K)}")
     return opened(replace(state, scale=scale, frame=frame))
 
 

@@ -16,6 +16,7 @@ from . import (
     sparse,
     utility,
     views,
+    wide,
 )
 
 MODULES = (
@@ -25,6 +26,7 @@ MODULES = (
     sequence,
     biased,
     views,
+    wide,
     folds,
     memory,
     gpu,
