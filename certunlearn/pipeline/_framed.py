@@ -182,7 +182,9 @@ def begun(steps: Steps, X: Any) -> tuple[Steps, Framed, Array]:
     if kinds & {StandardScaler, PCA}:
         sums = Moments.of(values, joint=PCA in kinds)
     known = Statistics(sums, *extremes)
-    steps = [(name, _template(step, X)) for name, step in steps]
+    # Only the first step sees the names of columns.
+    seen = [X, *[values] * (len(steps) - 1)]
+    steps = [(name, _template(step, like)) for (name, step), like in zip(steps, seen, strict=True)]
     steps, where = _fitted(steps, known, len(values))
     frame = Frame.of(*where[:3], -bounds[1].values, bounds[0].values, where.rotation)
     return steps, Framed(known, len(values), frame), frame.held(values)
