@@ -10,9 +10,11 @@ from tests.benchmarks import (
     __main__,
     biased,
     data,
+    first_fit,
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
@@ -22,8 +24,10 @@ from tests.benchmarks import (
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
+    wide_removal,
 )
 from tests.benchmarks.objective import Objective
 
@@ -47,6 +51,18 @@ def test_fit(tmp_path):
     assert 0 < ratios["min"] <= ratios["median"] <= ratios["max"]
 
 
+def test_sums(tmp_path):
+    (rows,) = contents(sums, tmp_path).values()
+    assert [row["classes"] for row in rows] == [2, 3]
+    assert all(row["gram over syrk"]["min"] > 0 for row in rows)
+
+
+@pytest.mark.long
+def test_first_fit(tmp_path):
+    (rows,) = contents(first_fit, tmp_path).values()
+    assert rows[0]["JAX is imported"] == "no" and rows[0]["a further fit"] > 0
+
+
 def test_biased(tmp_path):
     singly, at_once = contents(biased, tmp_path).values()
     kinds = ["random", "cluster", "one site", "most influential"]
@@ -57,6 +73,16 @@ def test_biased(tmp_path):
     assert all(r["tier"] == "refused" or r["bound over truth"] >= 1 for r in at_once)
 
 
+def test_guo(tmp_path):
+    theirs, ours = contents(guo, tmp_path).values()
+    cell = {(r["lambda"], r["sigma"]): r for r in theirs}
+    # The directions of the paper's figure.
+    supported = {k: r["removals supported"] for k, r in cell.items()}
+    assert supported[1e-3, 1.0] < supported[1e-2, 1.0] < supported[1e-2, 10.0]
+    assert cell[1e-2, 1.0]["test accuracy"] >= cell[1e-2, 10.0]["test accuracy"] - 0.02
+    assert all(r["epsilon of the last"] == 1.0 and r["removals made"] == 5 for r in ours)
+
+
 def test_views(tmp_path):
     (rows,) = contents(views, tmp_path).values()
     alone, together = rows
@@ -64,6 +90,17 @@ def test_views(tmp_path):
     assert together["joint epsilon of all"] == 1.0 < alone["joint epsilon of all"]
     assert 0 < together["without a pass"] <= alone["without a pass"] <= 60
     assert alone["median over the release view's"] == 1.0
+
+
+@pytest.mark.long
+def test_wide_removal(tmp_path):
+    (rows,) = contents(wide_removal, tmp_path).values()
+    assert {row["problem"] for row in rows} == {"embeddings", "digits", "mixture"}
+    for row in rows:
+        assert row["refit over forget"]["median"] > 0 and row["tiers"]
+        assert row["certified"]["max"] <= 0.03
+        # A default refit stops far from the optimum.
+        assert row["ours to the refit"]["max"] <= (0.1 if "1e-08" in row["refit"] else np.inf)
 
 
 @pytest.mark.long

@@ -81,6 +81,7 @@ class Canaries:
         """
         level = real("level", level, low=0, high=1)
         planted, limit = self._trace(before), float(norm.isf(level))
+        # A removal that does nothing has the trace from before, and one more draw of noise.
         power = float(norm.cdf(planted - limit))
         if power < least_power:
             raise ValueError(
@@ -107,6 +108,7 @@ class Canaries:
             # Against the mean of the other classes, as labels pull at differences of columns.
             centred = coef - coef.mean(axis=0)
             pull = centred[self.side]
+        # Given the coefficients <x, pull> has just this deviation, as x = spread * g.
         length = np.linalg.norm(self.spread * pull, axis=1)
         if not np.all(length > 0):
             return 0.0
@@ -136,6 +138,7 @@ def plant(X: ArrayLike, y: ArrayLike, m: int, *, size: float = 1.0, seed: int = 
     m, size = count("m", m, low=2), real("size", size, low=0)
     rng = np.random.default_rng(seed)
     spread = features.std(axis=0)
+    # A constant column would leave a canary nothing to be told by.
     spread = size * np.where(spread > 0, spread, 1.0)
     rows = spread * rng.normal(size=(m, features.shape[1]))
     if labels.dtype.kind == "f":

@@ -44,6 +44,7 @@ def _row_epsilon(a: Array, b: Array, delta: float) -> float:
     false = np.array([np.mean(b > t) for t in thresholds])
     miss = np.array([np.mean(a <= t) for t in thresholds])
     best = 0.0
+    # Either cloud may be the higher one.
     for f, m in ((false, miss), (1 - false, 1 - miss)):
         if np.any((f == 0) & (m == 0)):
             return float("inf")
@@ -87,6 +88,7 @@ def klom(unlearned: ArrayLike, oracles: ArrayLike, *, bins: int = 20, floor: flo
         ends = np.array([min(p[:, j].min(), q[:, j].min()), max(p[:, j].max(), q[:, j].max())])
         edges = np.linspace(ends[0], max(ends[1], ends[0] + 1e-12), bins + 1)
         a, b = (np.maximum(np.histogram(v[:, j], edges)[0] / len(v), floor) for v in (p, q))
+        # Floors add mass; both are distributions again before they are compared.
         a, b = a / a.sum(), b / b.sum()
         out[j] = float(np.sum(b * np.log(b / a)))
     return out

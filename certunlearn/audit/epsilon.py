@@ -110,11 +110,13 @@ def effective_epsilon(
     Jagielski, Ullman & Oprea (2020), Auditing differentially private machine learning.
     """
     delta = real("delta", delta, low=0, high=1, closed="low")
+    # Half of what may go wrong for each of the two rates.
     outside = 0.5 * (1.0 - real("confidence", confidence, low=0, high=1))
     sides = [_flat(released, "released"), _flat(reference, "reference")]
     if sides[0].shape[1] != sides[1].shape[1]:
         raise ValueError("releases and reference must have the same shape")
     rng = np.random.default_rng(seed)
+    # The event is fixed before the runs that are counted are looked at, as the proof asks.
     fit, choose, count = zip(*(_parts(x, rng) for x in sides), strict=True)
     attacks = {"own": score} if score is not None else _attacks(*fit)
     best = -1.0, "", 0.0, 0
@@ -123,6 +125,7 @@ def effective_epsilon(
         if gain > best[0]:
             best = gain, name, threshold, event
     _, name, threshold, event = best
+    # Events 0 and 1 are {score > t} with either law on top, 2 and 3 their complements.
     above = [attacks[name](x) > threshold for x in count]
     sizes = [len(x) for x in count]
     n, m = sizes
@@ -185,6 +188,7 @@ def _attacks(p: Array, q: Array) -> dict[str, Score]:
 def _half(covariance: Array) -> Array:
     """Inverse root of a covariance whose small eigenvalues are floored."""
     values, vectors = np.linalg.eigh(covariance)
+    # Relative to the largest: the units of the weights are the caller's.
     floor = max(float(values[-1]) * 1e-10, 1e-300)
     return np.asarray(vectors / np.sqrt(np.maximum(values, floor)))
 
@@ -216,6 +220,7 @@ def _power(k: float, n: int, m: int, delta: float, outside: float, claimed: floa
         p, q = float(norm.sf(t - k)), float(norm.sf(t))
         false = np.arange(int(binom.ppf(1 - 1e-9, m, q)) + 1)
         needed = math.exp(min(claimed, 700.0)) * rate_above(false, m, outside)
+        # Smallest number of hits that shows enough, for each number of false alarms.
         first = np.searchsorted(low, needed, side="right")
         chance = binom.pmf(false, m, q) * binom.sf(first - 1, n, p)
         best = max(best, float(chance.sum()))

@@ -266,6 +266,7 @@ def _axis(
     kind: str, name: str, values: Array, said: tuple[str, str], outside: float, tolerance: float
 ) -> Axis:
     own, others = float(values[0]), values[1:]
+    # A new draw beside n old ones: the prediction interval, not that of the mean.
     centre, n = float(others.mean()), len(others)
     reach = float(student.isf(outside / 2, n - 1)) * float(others.std(ddof=1)) * (1 + 1 / n) ** 0.5
     reach = max(reach, tolerance)
@@ -278,6 +279,7 @@ def _certified(
 ) -> dict[str, float]:
     """Figures of the model's certificate, read as JSON, and of the audits that bound epsilon."""
     out: dict[str, float] = {}
+    # Through JSON, so that nothing of the package that wrote it is needed.
     certificate = getattr(model, "certificate_", None)
     write: Callable[[], str] | None = getattr(certificate, "to_json", None)
     if write is not None:

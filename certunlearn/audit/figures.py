@@ -83,6 +83,7 @@ def _soft(model: Predictor, X: ArrayLike, y: ArrayLike) -> Array:
 def _consistency(models: Sequence[Predictor], test: Labelled) -> list[Figure]:
     """How far each model is from the mean of the other oracles: weights, predictions, odds."""
     out: list[Figure] = []
+    # Labels need not be numbers: agreement is counted, no distance taken.
     guesses = [np.asarray(m.predict(test[0])) for m in models]
     if all(hasattr(m, "coef_") for m in models):
         flat = [_flat(m) for m in models]

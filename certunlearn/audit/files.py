@@ -103,6 +103,7 @@ def evaluate_files(
             for k in ("label", "part", "classes_")
         ):
             raise ValueError(f"{path}: lines, labels and classes must be those of {unlearned}")
+    # A line's number stands for its features: all models are asked about the same lines.
     lines = {s: np.flatnonzero(model.part == s) for s in SETS}
 
     def rows(name: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:

@@ -29,6 +29,7 @@ class Measured:
 
     def lines(self) -> list[tuple[str, str]]:
         """Labels and values of what a reader wants to see, in order."""
+        # Fields that every finding has are set out by `Finding.lines`.
         known = {f.name for f in fields(Finding)}
         out = [
             (f.name.replace("_", " "), _shown(getattr(self, f.name)))

@@ -83,6 +83,7 @@ class Law:
             raise ValueError("this certificate claims nothing: there is no law to test against")
         D = design(X, fit_intercept=fit_intercept)
         s = np.ones(len(D)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        # Of the retained rows alone: a forgotten one in A is a fault that this is to find.
         penalty = np.full(D.shape[1], float(alpha))
         if fit_intercept:
             penalty[-1] = 0.0
@@ -197,8 +198,9 @@ def release_law(
     y = law.whitened(stacked(releases, W.shape) - stacked(W, W.shape))
     J, D = len(y), y[0].size
     T, Q = float(np.sum(y**2)), float(J * np.sum(y.mean(axis=0) ** 2))
-    smallest = float(np.min(law.sigma))
-    cap = law.cap / smallest
+    # sum_k ||d_k||^2 / sigma_k^2 <= cap^2 / min sigma^2, the proof's m.
+    cap = law.cap / float(np.min(law.sigma))
+    # T is smallest without a shift, Q largest with all of it.
     low = float(chi2.ppf(0.5 * level, J * D))
     high = float(_quantile(1.0 - 0.5 * level, D, J * cap**2))
 
@@ -254,6 +256,7 @@ def _scale_interval(T: float, degrees: int, shift: float, outside: float) -> tup
 def _shift_interval(Q: float, degrees: int, J: int, outside: float) -> tuple[float, float]:
     """Confidence interval of m where Q is chi-square with shift ``J m^2``."""
 
+    # Both ends by one search: the distribution function at Q falls as the shift grows.
     def root(target: float) -> float:
         def excess(x: float) -> float:
             return _below(Q, degrees, x * x) - target

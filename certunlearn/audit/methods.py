@@ -264,6 +264,7 @@ def _rescaled(t: Task) -> Array:
     """Each row's step over ``1 - leverage``: its own Newton step; then their sum."""
     X, y = t.rows("forgotten")
     p = expit(X @ t.w)
+    # Sherman & Morrison: H without the row gives the step of H over 1 - leverage.
     steps = np.linalg.solve(_hessian(t), X.T).T
     leverage = p * (1 - p) * np.sum(steps * X, axis=1)
     return np.asarray(t.w + ((p - y) / (1 - leverage)) @ steps)
@@ -304,6 +305,7 @@ def _replay(t: Task) -> Array:
         if k < 10 or k % 5 == 0:
             full = gradient(w, everything) + t.alpha * w
             d, change = w - then, full - g
+            # A pair without curvature would make the matrix indefinite.
             if d @ change > 1e-12 * (d @ d):
                 pairs = [*pairs, (d, change)][-2:]
         else:
@@ -354,6 +356,7 @@ def _stochastic(t: Task) -> Array:
     for _ in range(10 * (n // batch)):
         at: Positions = t.rng.integers(0, n, batch)
         g = gradient(w, (X[at], y[at])) * (n / batch) + t.alpha * w
+        # Below the full step: a batch's curvature may exceed that of the whole.
         w = w - 0.3 * eta * g
     spread = 0.1 / np.sqrt(np.diag(curvature(w, (X, y))) + t.alpha)
     return np.asarray(w + spread * t.rng.normal(size=len(w)))

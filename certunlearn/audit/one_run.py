@@ -27,6 +27,7 @@ def one_run_p_value(m: int, r: int, v: int, epsilon: float, delta: float) -> flo
     beyond = float(binom.sf(v - 1, r, q))
     if delta == 0 or v == 0:
         return min(beyond, 1.0)
+    # delta can move at most 2 m delta of mass, to where it gains most answers for its distance.
     i = np.arange(1, v + 1)
     slope = float(np.max((binom.cdf(v - 1, r, q) - binom.cdf(v - 1 - i, r, q)) / i))
     return min(beyond + 2.0 * m * delta * max(slope, 0.0), 1.0)
@@ -101,10 +102,12 @@ def one_run_epsilon(
     if s.shape != coins.shape or s.ndim != 1 or m < 10 or not np.isfinite(s).all():
         raise ValueError("scores and coins must be two finite arrays of one length of at least 10")
     outside = (1.0 - real("confidence", confidence, low=0, high=1)) / len(shares)
+    # Ties are broken by position, which the coins do not know.
     order, best, ceiling = np.argsort(s, kind="stable"), (-1.0, 0, 0), 0.0
     for share in shares:
         half = max(1, round(0.5 * share * m))
         low, high = order[:half], order[m - half :]
+        # All canaries: the two halves must not share the one in the middle.
         if 2 * half > m:
             low, high = order[: m // 2], order[m // 2 :]
         r = len(low) + len(high)

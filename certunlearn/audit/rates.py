@@ -64,6 +64,7 @@ def mean_interval(values: ArrayLike, confidence: float) -> tuple[float, float]:
     if not (len(x) and np.all((x >= 0) & (x <= 1))):
         raise ValueError("values must lie in [0, 1]")
     m = float(x.mean())
+    # Half of what may go wrong on either side, hence the 2.
     room = float(np.log(2.0 / (1.0 - confidence))) / len(x)
 
     def excess(p: float) -> float:

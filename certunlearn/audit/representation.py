@@ -91,6 +91,7 @@ def representation(
     index = NearestNeighbors(n_neighbors=neighbours).fit(np.asarray(retained[0]))
     labels = np.asarray(retained[1])
 
+    # Neighbours among retained rows only: a forgotten row must not vote for itself.
     def right(rows: tuple[ArrayLike, ArrayLike]) -> Array:
         near = labels[index.kneighbors(np.asarray(rows[0]), return_distance=False)]
         return np.array([_vote(v) == y for v, y in zip(near, np.asarray(rows[1]), strict=True)])

@@ -137,6 +137,7 @@ def null_space(
     """
     kept = np.asarray(retained, dtype=np.float64)
     gone = np.asarray(forgotten, dtype=np.float64)
+    # Without the intercept: its column of ones is in the span of every row.
     U = _unspanned(kept, gone, tol)
     if not U.shape[1]:
         raise ValueError(
@@ -145,6 +146,7 @@ def null_space(
         )
     B = np.zeros((len(law.precision), U.shape[1]))
     B[: len(U)] = U
+    # Covariance of U'w over sigma^2, for any mechanism.
     spread = np.linalg.cholesky(B.T @ np.linalg.solve(law.precision, B))
 
     def response(values: ArrayLike) -> tuple[Array, float]:
@@ -233,6 +235,7 @@ def difference_attack(
     v = v.reshape(len(g), -1)
     start = np.asarray(before, dtype=np.float64)
     d = law.whitened(np.asarray(after, dtype=np.float64).reshape(start.shape) - start).ravel()
+    # Logarithm of N(v, 2I) over N(0, 2I): two releases, two draws of noise.
     likelihood = (v @ d - 0.5 * np.sum(v**2, axis=1)) / 2.0
     order = np.argsort(-likelihood, kind="stable")
     place = np.empty(len(g), dtype=np.int64)

@@ -83,7 +83,8 @@ class Geometry:
         """Return ||V||_G of a (p, K) array, rounded up."""
         lower = self.gram.lower
         # |fl(L'V) - L'V| <= gamma |L'||V| entrywise (Higham 2002, (3.13)).
-        wrong = gamma(len(V) + 2) * norm(np.abs(lower.T) @ np.abs(V))
+        # No row of L is longer than g: || |L'||v| || <= g'|v|.
+        wrong = gamma(len(V) + 2) * norm(self.gram.diagonal_root @ np.abs(V))
         return up(norm(lower.T @ V) + wrong)
 
     def noise(self, Z: Array) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from .._common.interrupts import deferred
@@ -12,6 +13,11 @@ from .._common.threads import SMALL, blas_threads
 
 @contextmanager
 def _double(size: int) -> Iterator[None]:
+    # What is not loaded has no precision to set; whoever loads it in here enters `float64` there.
+    if "jax" not in sys.modules:
+        with blas_threads(size):
+            yield
+        return
     import jax
 
     with jax.enable_x64(True), blas_threads(size):
@@ -26,7 +32,7 @@ class numerics(deferred):
     """
 
     def __init__(self, size: int = SMALL + 1) -> None:
-        self._inner = _double(size)
+        self._inner: AbstractContextManager[None] = _double(size)
 
     def __enter__(self) -> None:
         super().__enter__()
@@ -41,3 +47,10 @@ class numerics(deferred):
             self._inner.__exit__(*error)
         finally:
             super().__exit__(*error)
+
+
+def float64() -> numerics:
+    """Load JAX and enter `numerics`: around everything that computes with it."""
+    import jax  # noqa: F401
+
+    return numerics()

@@ -37,7 +37,6 @@ from certunlearn._common import interrupts as _interrupts
 from certunlearn._common.interrupts import checkpoint, deferred
 from certunlearn.engine import condensing
 from certunlearn.exceptions import SecretStateWarning
-from certunlearn.numerics.rows import device
 from certunlearn.numerics.rows.dense import DenseRows
 
 from .. import reference
@@ -438,14 +437,14 @@ def test_a_signal_between_a_donated_call_and_its_assignment(verb, monkeypatch):
         "correct": lambda: model.correct([5], X=X[:1], y=y[:1]),
         "forget": lambda: model.forget([5]),
     }[verb]
-    real = device.overwrite
+    real = DenseRows._write
 
     def hit(*args):
         out = real(*args)
         signal.raise_signal(signal.SIGINT)
         return out
 
-    monkeypatch.setattr(device, "overwrite", hit)
+    monkeypatch.setattr(DenseRows, "_write", hit)
     with pytest.raises(KeyboardInterrupt):
         act()
     monkeypatch.undo()

@@ -4,9 +4,11 @@ import argparse
 
 from . import (
     biased,
+    first_fit,
     fit,
     folds,
     gpu,
+    guo,
     latency,
     matrix_free,
     memory,
@@ -14,17 +16,22 @@ from . import (
     sequence,
     softmax,
     sparse,
+    sums,
     utility,
     views,
     wide,
+    wide_removal,
 )
 
 MODULES = (
+    sums,
+    first_fit,
     fit,
     removal,
     latency,
     sequence,
     biased,
+    guo,
     views,
     wide,
     folds,
@@ -34,6 +41,7 @@ MODULES = (
     softmax,
     sparse,
     utility,
+    wide_removal,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 

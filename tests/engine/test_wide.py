@@ -234,8 +234,8 @@ def test_rows_are_overwritten_where_they_are_after_products():
         o = Objective(
             store, Logistic(), np.arange(2), Weights.of(np.ones(500)), np.ones(41), np.zeros(41)
         )
-        where = store._X.unsafe_buffer_pointer()
+        where = store._X.ctypes.data
         Products.of(o).margins(np.ones((41, 1)))
         store.scrub(np.array([5]))
-        assert store._X.unsafe_buffer_pointer() == where
+        assert store._X.ctypes.data == where
         assert not store.gather(np.array([5])).any()

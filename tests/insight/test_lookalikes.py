@@ -294,10 +294,10 @@ def test_positions_are_those_of_the_fit_after_corrections_and_removals():
 
 def test_searching_leaves_the_store_where_it_can_be_overwritten():
     X, y, model = fitted()
-    where = model._model.rows._X.unsafe_buffer_pointer()
+    where = model._model.rows._X.ctypes.data
     model.neighbours([3])
     model.preview([3])
     model.forget([3], expand="near")
     rows = model._model.rows
-    assert rows._X.unsafe_buffer_pointer() == where
+    assert rows._X.ctypes.data == where
     assert rows.scrubbed.sum() == 21

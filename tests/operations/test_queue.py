@@ -23,7 +23,7 @@ from certunlearn.exceptions import (
     SecretStateWarning,
     UnknownRowError,
 )
-from certunlearn.numerics.rows import device
+from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.operations.receipt import Receipt
 
 N, D = 240, 4
@@ -278,7 +278,7 @@ def test_an_error_after_the_removal_loses_no_request(monkeypatch):
     def stop(*args):
         raise MemoryError
 
-    monkeypatch.setattr(device, "overwrite", stop)
+    monkeypatch.setattr(DenseRows, "_write", stop)
     with pytest.raises(MemoryError):
         queue.run()
     monkeypatch.undo()

@@ -28,7 +28,6 @@ from certunlearn.exceptions import (
     UnknownRowError,
 )
 from certunlearn.numerics.objective.kernels import Gram, Hessian, Leverage, Measure
-from certunlearn.numerics.rows import device
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.requests.asked import Asked
 from certunlearn.requests.row_names import RowNames
@@ -477,7 +476,7 @@ def test_interrupt_while_scrubbing_is_made_good_later(monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(device, "overwrite", stop)
+    monkeypatch.setattr(DenseRows, "_write", stop)
     with pytest.raises(KeyboardInterrupt):
         model.forget([3])
     monkeypatch.undo()

@@ -16,7 +16,18 @@ from ..rows.fold import Added, Block
 
 
 @dataclass(frozen=True)
-class Measure(Added):
+class OfLoss(Added):
+    """A sum over rows of what a loss makes of their margins."""
+
+    loss: Loss
+
+    @property
+    def columns(self) -> int:
+        return self.loss.columns
+
+
+@dataclass(frozen=True)
+class Measure(OfLoss):
     """Value, gradient, its errors, largest range of X step and of margin error.
 
     ``unit`` and ``total`` are the relative errors of a margin and of a sum over rows.  The errors
@@ -24,7 +35,6 @@ class Measure(Added):
     latter in the norm of the inverse Hessian.
     """
 
-    loss: Loss
     maxima = 2
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
@@ -56,10 +66,8 @@ class Measure(Added):
 
 
 @dataclass(frozen=True)
-class Risk(Added):
+class Risk(OfLoss):
     """Value and gradient of the data term, without their errors."""
-
-    loss: Loss
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         return xp.zeros(()), xp.zeros((p, self.loss.columns))
@@ -79,13 +87,13 @@ def coupled_pairs(loss: Loss) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class Hessian(Added):
+class Hessian(OfLoss):
     """Curvature sums: diagonal blocks, and p_k p_l x x' for all pairs of classes k < l.
 
     One after the other, (K + pairs, p, p), the pairs as in `coupled_pairs`.
     """
 
-    loss: Loss
+    quadratic = True
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         return (xp.zeros((self.loss.columns + len(coupled_pairs(self.loss)), p, p)),)
@@ -104,10 +112,8 @@ class Hessian(Added):
 
 
 @dataclass(frozen=True)
-class HessianProduct(Added):
+class HessianProduct(OfLoss):
     """Hessian-vector product of the data term, shape of V."""
-
-    loss: Loss
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         return (xp.zeros((p, self.loss.columns)),)
@@ -127,11 +133,10 @@ class HessianProduct(Added):
 
 
 @dataclass(frozen=True)
-class Couplings(Added):
+class Couplings(OfLoss):
     """Sum of s p p', (K, K), p the probabilities at W, and kappa; or else of s times the curvature
     of each column, as a diagonal, and the largest curvature of a row."""
 
-    loss: Loss
     maxima = 1
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
@@ -154,6 +159,8 @@ class Couplings(Added):
 @dataclass(frozen=True)
 class Gram(Added):
     """Sum of s x x', shape (1, p, p)."""
+
+    quadratic = True
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         return (xp.zeros((1, p, p)),)
@@ -196,6 +203,7 @@ class Leverage(Added):
 
     pairs: int
     maxima = 1
+    quadratic = True
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         return (xp.zeros(()),)

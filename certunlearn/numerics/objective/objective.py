@@ -76,7 +76,7 @@ def folded(v: Array, p: int) -> Array:
 
 @dataclass(frozen=True)
 class Objective:
-    """The risk over ``rows`` under ``weight``; call its methods inside ``jax.enable_x64(True)``.
+    """The risk over ``rows`` under ``weight``.
 
     Parameters
     ----------

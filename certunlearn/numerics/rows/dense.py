@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
-from ..context import numerics
+from ..context import float64, numerics
 from .blocks import block_shape, power_above, to_power_of_two
 from .fold import Argument, ColumnMax, Kernel, Sums
+from .host import aligned, compiled, folded_by_blocks, on_accelerator
 from .store import Store
 
 Array = NDArray[np.float64]
@@ -23,7 +25,7 @@ CHUNK = 1 << 18
 
 
 class DenseRows(Store):
-    """Rows held once on the device, always a copy of what the caller gave.
+    """Rows held once, on the host or an accelerator, always a copy of what the caller gave.
 
     Features given as float32 are held so and widened block by block, which is exact.
 
@@ -74,9 +76,12 @@ class DenseRows(Store):
 
     @property
     def _shape(self) -> tuple[int, int]:
-        import jax
+        return block_shape(self.n, accelerator=on_accelerator(self.n * self.p))
 
-        return block_shape(self.n, accelerator=jax.default_backend() != "cpu")
+    @property
+    def _hosted(self) -> bool:
+        """Whether the rows are in NumPy's hands: on the host, or in a process without threads."""
+        return isinstance(self._X, np.ndarray)
 
     @property
     def as_fitted(self) -> bool:
@@ -92,32 +97,37 @@ class DenseRows(Store):
         return max(self.block + self.blocks, sum(self._shape))
 
     def _store(self, rows: Callable[[int, int], Array]) -> None:
-        """Copy rows (n, d) to the device, chunk by chunk: no second copy of them all exists."""
-        refuse_forked()
-        import jax.numpy as jnp
+        """Copy rows (n, d), chunk by chunk: no second copy of them all exists."""
+        shape = self.blocks, self.block, *self._labels.shape[1:]
+        step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
+        all_of_them = self.blocks, self.block, self.p
+        self._y: Any = self._labels.reshape(shape).copy()
+        device = self._device() if on_accelerator(self.n * self.p) else None
+        with numerics():
+            if device is None:
+                store: Any = aligned(all_of_them, self.dtype)
+            else:
+                store, self._y = device.zeros(all_of_them, self.dtype), device.copied(self._y)
+            for first in range(0, self.blocks, step):
+                checkpoint()
+                # The last chunk overlaps the one before, so that all have one shape.
+                first = min(first, self.blocks - step)
+                last = min((first + step) * self.block, self.n)
+                part = self._padded(rows(first * self.block, last), step)
+                if device is None:
+                    store[first : first + step] = part
+                else:
+                    store = device.put(store, part, first)
+        self._X: Any = store
+        self._column_max: Array | None = None
 
+    @staticmethod
+    def _device() -> ModuleType:
+        """Load what computes on a device."""
+        refuse_forked()
         from . import device
 
-        shape = self.blocks, self.block, *self._labels.shape[1:]
-        self._y: Any = jnp.array(self._labels.reshape(shape), copy=True)
-        step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
-        store: Any = None
-        for first in range(0, self.blocks, step):
-            checkpoint()
-            # The last chunk overlaps the one before, so that all have one shape.
-            first = min(first, self.blocks - step)
-            last = min((first + step) * self.block, self.n)
-            part = self._padded(rows(first * self.block, last), step)
-            if step == self.blocks:
-                store = jnp.array(part, copy=True)
-            else:
-                if store is None:
-                    store = jnp.zeros((self.blocks, *part.shape[1:]), self.dtype)
-                store = device.put(store, part, first)
-        self._X: Any = store
-        if self._X.dtype != self.dtype or jnp.zeros(1).dtype != np.float64:
-            raise RuntimeError("rows must be stored inside jax.enable_x64(True)")
-        self._column_max: Array | None = None
+        return device
 
     def _padded(self, X: Array, blocks: int) -> Array:
         """Return rows as whole blocks, with the column of ones where there is an intercept."""
@@ -132,8 +142,9 @@ class DenseRows(Store):
         return self._on_host(weight).reshape(self.blocks, self.block)
 
     def sweep(self, times: int = 1) -> tuple[Any, Any]:
-        """Return (X, labels) as blocked device arrays, counting so many reads of every row."""
-        refuse_forked()
+        """Return (X, labels) as blocked arrays, counting so many reads of every row."""
+        if not self._hosted:
+            refuse_forked()
         checkpoint()
         self.reads += times * self.n
         return self._X, self._y
@@ -149,30 +160,28 @@ class DenseRows(Store):
             Of the rows, as `blocked` lays them out.
         *args : ndarray, float or None
             What the kernel is given after the block.
-
-        Raises
-        ------
-        RuntimeError
-            Outside ``jax.enable_x64(True)``.
         """
-        from . import device
-
-        out = device.scan(kernel, *self.sweep(), weights, args)
-        if any(a.dtype != np.float64 for a in out):
-            raise RuntimeError("a sweep left float64: call inside jax.enable_x64(True)")
-        return tuple(np.asarray(a) for a in out)
+        X, y = self.sweep()
+        if self._hosted and not compiled(kernel, self.n, self.p):
+            return folded_by_blocks(kernel, X, y, weights, args)
+        device = self._device()
+        with float64():
+            out = device.scan(kernel, device.lent(X), device.lent(y), weights, args)
+            if any(a.dtype != np.float64 for a in out):
+                raise RuntimeError("a sweep left float64")
+            return tuple(np.asarray(a) for a in out)
 
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions`` on the host, shape (m, p)."""
-        from . import device
-
         self.reads += len(positions)
         if not len(positions):
             return np.zeros((0, self.p))
-        if forked():
-            return np.asarray(self._X).reshape(-1, self.p)[positions].astype(np.float64)
-        found = device.gather(self._X, to_power_of_two(positions))
-        return np.asarray(found).astype(np.float64)[: len(positions)]
+        if self._hosted or forked():
+            at = positions // self.block, positions % self.block
+            return np.asarray(self._X)[at].astype(np.float64)
+        with float64():
+            found = self._device().gather(self._X, to_power_of_two(positions))
+            return np.asarray(found).astype(np.float64)[: len(positions)]
 
     def features(self, positions: NDArray[np.int64]) -> Array:
         """Return a copy of the features of rows, without the column of ones, shape (m, d)."""
@@ -182,16 +191,16 @@ class DenseRows(Store):
         """Yield (position, features (m, d)) in order, about so many ``numbers`` at a time.
 
         Of slices, never of the whole store: what numpy has seen whole cannot be overwritten in
-        place any more.
+        place on a device any more.
         """
-        refuse_forked()
-        import jax
-
         step = min(self.blocks, max(1, numbers // (self.block * self.p)))
         for first in range(0, -(-self.n // self.block), step):
             # The last chunk overlaps the one before, so that all have one shape.
             start = min(first, self.blocks - step)
-            part = jax.lax.dynamic_slice_in_dim(self._X, start, step)
+            if self._hosted:
+                part = self._X[start : start + step]
+            else:
+                part = self._device().cut(self._X, start, step)
             X = (
                 np.asarray(part)
                 .astype(np.float64)
@@ -270,20 +279,25 @@ class DenseRows(Store):
 
     def _retype(self, kind: Any) -> None:
         """Hold the rows as numbers of another kind."""
-        with numerics():
-            held = np.asarray(self._X) if forked() else self._X
-            self._X, self.dtype = held.astype(kind), kind
+        if self._hosted or forked():
+            held = aligned(self._X.shape, kind)
+            held[...] = self._X
+            self._X, self._y = held, np.asarray(self._y)
+        else:
+            with float64():
+                self._X = self._X.astype(kind)
+        self.dtype = kind
 
     def _grow(self, blocks: int) -> None:
-        import jax.numpy as jnp
-
-        known = np if forked() else jnp
-
-        def padded(array: Any) -> Any:
-            return known.pad(array, ((0, blocks - self.blocks), *((0, 0),) * (array.ndim - 1)))
-
-        with numerics():
-            self._X, self._y = padded(self._X), padded(self._y)
+        if self._hosted or forked():
+            held = aligned((blocks, *self._X.shape[1:]), self.dtype)
+            held[: self.blocks] = self._X
+            more = (blocks - self.blocks, *self._y.shape[1:])
+            self._X, self._y = held, np.concatenate([self._y, np.zeros(more, self._y.dtype)])
+        else:
+            with float64():
+                device = self._device()
+                self._X, self._y = device.grown(self._X, blocks), device.grown(self._y, blocks)
         self.blocks = blocks
         self._labels, self._scrubbed = self._on_host(self._labels), self._on_host(self._scrubbed)
 
@@ -297,10 +311,8 @@ class DenseRows(Store):
 
     def _write(self, positions: NDArray[np.int64], rows: Any, labels: Any) -> None:
         """Put rows (m, p), or one number for all of them, at ``positions``; and labels."""
-        from . import device
-
-        if forked():
-            # By numpy, in arrays of its own: JAX's threads do not exist here.
+        if self._hosted or forked():
+            # After a fork in arrays of its own: JAX's threads do not exist here.
             self._X, self._y = np.require(self._X, None, "W"), np.require(self._y, None, "W")
             at = positions // self.block, positions % self.block
             self._X[at], self._y[at] = rows, labels
@@ -311,7 +323,8 @@ class DenseRows(Store):
             rows, labels = rows[order], labels[order]
         # The one place where a signal between call and assignment would lose the rows, and numbers
         # of half the length round them.
-        with numerics():
+        device = self._device()
+        with float64():
             self._X, self._y = device.overwrite(self._X, self._y, where, rows, labels)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -325,28 +338,30 @@ class DenseRows(Store):
         out = self.view()
         # What numpy has seen whole JAX does not overwrite in place any more.
         out._X, out._y = np.asarray(self._X), np.asarray(self._y)
-        if forked():
+        if self._hosted or forked():
             out._X, out._y = out._X.copy(), out._y.copy()
         out._labels, out._scrubbed = self._labels.copy(), self._scrubbed.copy()
         out.reads = self.reads
         return out
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DenseRows:
-        import jax.numpy as jnp
-
-        out, known = object.__new__(type(self)), np if forked() else jnp
+        out = object.__new__(type(self))
         memo[id(self)] = out
         host = {name: value for name, value in self.__dict__.items() if name not in ("_X", "_y")}
         out.__dict__.update(copy.deepcopy(host, memo))
-        with numerics():
-            out._X, out._y = known.array(self._X, copy=True), known.array(self._y, copy=True)
+        out._hold(self._X, self._y, hosted=self._hosted)
         return out
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        import jax.numpy as jnp
-
         self.__dict__.update(state)
-        known = np if forked() else jnp
-        with numerics():
-            self._X = known.array(state["_X"], copy=True)
-            self._y = known.array(state["_y"], copy=True)
+        self._hold(state["_X"], state["_y"], hosted=not on_accelerator(self.n * self.p))
+
+    def _hold(self, X: Any, y: Any, *, hosted: bool) -> None:
+        """Hold copies of rows and labels as they are laid out."""
+        if hosted or forked():
+            self._X, self._y = aligned(X.shape, self.dtype), np.array(y)
+            self._X[...] = X
+            return
+        device = self._device()
+        with float64():
+            self._X, self._y = device.copied(X), device.copied(y)

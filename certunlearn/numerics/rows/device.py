@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+from numpy.typing import NDArray
 
 from ..losses.namespace import Namespace
 from .fold import DenseBlock, Kernel
@@ -70,3 +71,29 @@ def write(
 #: The same in place, where the backend allows: X and y are destroyed, so that nothing may come
 #: between the call and the assignment of what it returns.
 overwrite = jax.jit(write, donate_argnums=(0, 1))
+
+
+def zeros(shape: tuple[int, ...], kind: type) -> jax.Array:
+    """Zeros on the device."""
+    return jnp.zeros(shape, kind)
+
+
+def copied(values: NDArray[Any] | jax.Array) -> jax.Array:
+    """A copy on the device."""
+    return jnp.array(values, copy=True)
+
+
+def lent(values: NDArray[Any] | jax.Array) -> jax.Array:
+    """The same memory in JAX's hands, where that is the host's: to be read during one pass."""
+    out: jax.Array = jax.device_put(values, may_alias=True)
+    return out
+
+
+def grown(X: jax.Array, blocks: int) -> jax.Array:
+    """The blocks of X, and zeros after them up to so many."""
+    return jnp.pad(X, ((0, blocks - X.shape[0]), *((0, 0),) * (X.ndim - 1)))
+
+
+def cut(X: jax.Array, first: int, count: int) -> jax.Array:
+    """So many blocks from ``first`` on."""
+    return jax.lax.dynamic_slice_in_dim(X, first, count)

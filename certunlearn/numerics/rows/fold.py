@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..._common.arrays import Array
 from ..losses.namespace import Namespace, Values
 
+NUMPY = cast("Namespace[Array]", np)
 Sums = tuple[Array, ...]
 #: What a kernel is given beside a block.
 Argument = Array | NDArray[np.int64] | float | None
@@ -62,7 +63,20 @@ class Kernel(Protocol):
 
     It is hashed where it is compiled: what it holds is what its code depends on.  Arrays come as
     arguments.
+
+    Attributes
+    ----------
+    columns : int
+        Columns of the margins it works on.
+    quadratic : bool
+        Whether it multiplies rows with rows, and costs n p^2.
     """
+
+    @property
+    def columns(self) -> int: ...
+
+    @property
+    def quadratic(self) -> bool: ...
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         """The sum over no rows of p coordinates."""
@@ -83,6 +97,12 @@ class Added:
     """How most sums join: by addition, the last ``maxima`` of them by the larger one."""
 
     maxima = 0
+    quadratic = False
+
+    @property
+    def columns(self) -> int:
+        """Columns of the margins it works on."""
+        return 1
 
     def join(
         self, xp: Namespace[Values], a: tuple[Values, ...], b: tuple[Values, ...], /
@@ -162,9 +182,8 @@ def folded(
     kernel: Kernel, blocks: Iterable[Block[Array]], p: int, args: tuple[Argument, ...]
 ) -> Sums:
     """Fold a kernel over blocks on the host, one after the other."""
-    xp = cast("Namespace[Array]", np)
-    out: Sums = kernel.start(xp, p)
+    out: Sums = kernel.start(NUMPY, p)
     with np.errstate(all="ignore"):
         for block in blocks:
-            out = kernel.join(xp, out, kernel(xp, block, *args))
+            out = kernel.join(NUMPY, out, kernel(NUMPY, block, *args))
     return tuple(np.asarray(a) for a in out)

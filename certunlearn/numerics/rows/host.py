@@ -1,0 +1,150 @@
+"""Dense rows in the host's memory: NumPy and BLAS sum them, or JAX where that is faster.
+
+Measured on one core (``python -m tests.benchmarks sums``): products of rows with rows by BLAS are
+twice as fast as JAX's at any size; of what is summed by margins JAX does ten numbers a row at once,
+which pays where rows are short and so many that compiling no longer counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from scipy.linalg import blas
+
+from ..._common.arrays import Array
+from .fold import NUMPY, Argument, DenseBlock, Kernel, Sums, folded
+
+#: Up to so many numbers (n p) rows stay on the host, and nobody asks for an accelerator: JAX,
+#: which takes as long to import as all this takes to fit, is not even imported.
+SMALL = 1 << 22
+#: From so many numbers (n p K) on margins are summed by compiled code ...
+COMPILED = 1 << 23
+#: ... where rows are shorter than this: the arithmetic of longer ones is all in their products.
+SHORT = 512
+#: Numbers of rows whose margins are summed at a time: what fits a cache.
+TOGETHER = 1 << 18
+#: Products with rows are summed into one p x p matrix for at least so many times p rows.
+LONG = 8
+
+
+def on_accelerator(numbers: int) -> bool:
+    """Whether rows of so many numbers go to an accelerator: many of them, where there is one."""
+    if numbers <= SMALL:
+        return False
+    import jax
+
+    return bool(jax.default_backend() != "cpu")
+
+
+def compiled(kernel: Kernel, n: int, p: int) -> bool:
+    """Whether JAX folds a kernel over n rows of p coordinates on the host faster than NumPy."""
+    return p < SHORT and not kernel.quadratic and n * p * kernel.columns > COMPILED
+
+
+def aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[np.float64 | np.float32]:
+    """Return zeros that begin where a line of cache does: JAX reads such arrays without a copy."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    raw = np.zeros(size + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(kind).reshape(shape)
+
+
+#: Up to so many columns are multiplied one by one: BLAS repacks the rows for a product of matrices.
+FEW = 4
+
+
+class HostBlock(DenseBlock[Array]):
+    """Whole blocks of rows, one after the other; each is summed by itself and then added.
+
+    Parameters
+    ----------
+    X, y, weight
+        As in `DenseBlock`; rows may be float32 where they are only multiplied with one another.
+    rows : int
+        How many make a block.
+    scratch : ndarray of shape (m, p)
+        Where `size` puts its rows: fresh memory for every block costs more than the arithmetic.
+    """
+
+    def __init__(self, X: Array, y: Array, weight: Array, rows: int, scratch: Array) -> None:
+        super().__init__(NUMPY, X, y, weight)
+        self.rows, self.scratch = rows, scratch
+
+    def size(self) -> HostBlock:
+        return self._of(np.abs(self.X, out=self.scratch[: len(self.X)]))
+
+    def _of(self, X: Array) -> HostBlock:
+        return HostBlock(X, self.y, self.weight, self.rows, self.scratch)
+
+    def margins(self, W: Array) -> Array:
+        if not W.any():
+            # Nobody has moved: no product is needed to say so.
+            return np.zeros((len(self.X), W.shape[1]))
+        if self.X.dtype == np.float64:
+            if 1 < W.shape[1] <= FEW:
+                columns = [self.X @ np.ascontiguousarray(w) for w in W.T]
+                return np.stack(columns, axis=1)
+            return self.X @ W
+        # Widened block by block: all at once would be a second copy of the rows.
+        return np.concatenate([self.X[here].astype(np.float64) @ W for here in self._blocks()])
+
+    def combined(self, c: Array) -> Array:
+        parts = self.X.reshape(-1, self.rows, self.X.shape[1])
+        factors = np.ascontiguousarray(c.T).reshape(c.shape[1], -1, 1, self.rows)
+        if c.shape[1] <= FEW:
+            return np.stack([np.matmul(f, parts).sum(axis=0)[0] for f in factors], axis=1)
+        together = factors[:, :, 0].swapaxes(0, 1)
+        out: Array = np.matmul(together, parts).sum(axis=0).T
+        return out
+
+    def grams(self, c: Array) -> Array:
+        return np.stack([self._gram(np.sqrt(column)) for column in c.T])
+
+    def _gram(self, root: Array) -> Array:
+        p = self.X.shape[1]
+        lower = np.zeros((p, p), order="F")
+        for here in self._blocks():
+            part = self.X[here] * root[here, None]
+            lower = blas.dsyrk(1.0, part.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
+        out: Array = lower + lower.T
+        out[np.diag_indices(p)] *= 0.5
+        return out
+
+    def _blocks(self) -> Iterator[slice]:
+        for first in range(0, len(self.X), self.rows):
+            yield slice(first, first + self.rows)
+
+
+def folded_by_blocks(
+    kernel: Kernel, X: Array, y: Array, s: Array, args: tuple[Argument, ...]
+) -> Sums:
+    """Fold a kernel over dense rows by NumPy.
+
+    Parameters
+    ----------
+    X, y, s : ndarray of shape (blocks, block, ...)
+        Rows, labels, weights; rows of padding weigh nothing.  X may be float32, which is widened
+        exactly.
+    """
+    count, rows, p = X.shape
+    group = -(-LONG * p // rows) if kernel.quadratic else max(1, TOGETHER // (rows * p))
+
+    # Only margins' kernels ask for sizes.
+    most = 0 if kernel.quadratic else min(group, count) * rows
+    scratch, widened = np.empty((most, p)), np.empty((most if X.dtype == np.float32 else 0, p))
+
+    def blocks() -> Iterator[HostBlock]:
+        for first in range(0, count, group):
+            part, labels, weight = (
+                a[first : first + group].reshape(-1, *a.shape[2:]) for a in (X, y, s)
+            )
+            if len(widened):
+                wide = widened[: len(part)]
+                wide[...] = part
+                part = wide
+            yield HostBlock(part, labels, weight, rows, scratch)
+
+    return folded(kernel, blocks(), p, args)
