@@ -55,6 +55,8 @@ FLOORS = {
         {"distances", "settings", "request_count"},
         {"removal", "members"},
         {"state"},
+        {"columns"},
+        {"worth"},
         {"training"},
         {"condensing", "editing", "refitting"},
         {"release"},
@@ -126,8 +128,31 @@ def floors():
     return [[w for w in level if level[w] == i] for i in range(1 + max(level.values()))]
 
 
+def arguments():
+    """Yield (where, whether annotated) for every argument of a public function or method."""
+    for path in files():
+        public = [ast.parse(path.read_text())]
+        while public:
+            node = public.pop()
+            for inner in node.body:
+                kind = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+                if not isinstance(inner, kind) or (
+                    inner.name.startswith("_") and inner.name not in ("__init__", "__call__")
+                ):
+                    continue
+                if isinstance(inner, ast.ClassDef):
+                    public.append(inner)
+                    continue
+                a = inner.args
+                every = [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]
+                for argument in every:
+                    if argument is not None and argument.arg not in ("self", "cls"):
+                        at = f"{path.relative_to(ROOT)}:{inner.lineno} {argument.arg}"
+                        yield at, argument.annotation is not None
+
+
 def measures():
-    """Lines, comments and uses of Any in the package."""
+    """Lines, comments, uses of Any and public arguments with a type, in the package."""
     texts = [path.read_text() for path in files()]
     lines = sum(len(text.splitlines()) for text in texts)
     comments = sum(
@@ -136,12 +161,14 @@ def measures():
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
     )
     uses = sum(len(re.findall(r"\bAny\b", text)) for text in texts)
+    typed = [annotated for _, annotated in arguments()]
     rooms = sum(1 for p in ROOT.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists())
     return {
         "files": len(texts),
         "lines": lines,
         "rooms at the root": rooms,
         "longest file": max(len(text.splitlines()) for text in texts),
+        "% of public arguments annotated": round(100 * sum(typed) / len(typed), 1),
         "comments per 100 lines": round(100 * comments / lines, 1),
         "Any per 1000 lines": round(1000 * uses / lines, 1),
     }

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from certunlearn.engine import condensing, editing, unlearner
+from certunlearn.engine import condensing, unlearner, worth
 from certunlearn.engine.distances.carryover import Carryover
 from certunlearn.exceptions import ConvergenceError, NotCertifiedError
 
@@ -29,14 +29,14 @@ KINDS = ("one", "one", "one", "batch", "heavy", "add", "add", "edit")
 @contextmanager
 def patient():
     """Let chord steps go on for a thousand passes before a refresh is thought of."""
-    passes, capacity = editing._passes_worth_a_refresh, Carryover.capacity
+    passes, capacity = worth.passes_worth_a_refresh, Carryover.capacity
     when = condensing._SHARE, condensing._FEW
     condensing._SHARE, condensing._FEW = 0.0, 0
-    editing._passes_worth_a_refresh, Carryover.capacity = lambda _: 1000, lambda *_: 0.0
+    worth.passes_worth_a_refresh, Carryover.capacity = lambda _: 1000, lambda *_: 0.0
     try:
         yield
     finally:
-        editing._passes_worth_a_refresh, Carryover.capacity = passes, capacity
+        worth.passes_worth_a_refresh, Carryover.capacity = passes, capacity
         condensing._SHARE, condensing._FEW = when
 
 

@@ -53,6 +53,14 @@ def test_only_the_engine_draws_noise():
     assert users(r"\bsampler import") == {"engine.release"}
 
 
+def test_what_promises_nothing_is_written_in_one_place():
+    assert users(r"\bJoint\(math\.inf") == {"claims.budget"}
+
+
+def test_public_arguments_have_types():
+    assert [at for at, annotated in architecture.arguments() if not annotated] == []
+
+
 def test_only_numerics_use_jax_and_enter_float64():
     assert {name.split(".")[0] for name in users(r"\b(import|from) jax\b")} == {"numerics"}
     entered = users(r"enable_x64\(")

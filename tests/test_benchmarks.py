@@ -21,6 +21,7 @@ from tests.benchmarks import (
     peers,
     removal,
     report,
+    scaled,
     sequence,
     softmax,
     sparse,
@@ -61,6 +62,14 @@ def test_sums(tmp_path):
 def test_first_fit(tmp_path):
     (rows,) = contents(first_fit, tmp_path).values()
     assert rows[0]["JAX is imported"] == "no" and rows[0]["a further fit"] > 0
+
+
+@pytest.mark.long
+def test_scaled(tmp_path):
+    (rows,) = contents(scaled, tmp_path).values()
+    assert [row["steps"] for row in rows] == list(scaled.STEPS)
+    for row in rows:
+        assert row["our fit over theirs"]["min"] > 0 and row["theirs over one row"]["min"] > 0
 
 
 def test_biased(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NewType
+from typing import Any, NewType, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,3 +18,19 @@ Position = NewType("Position", NDArray[np.int64])
 Place = NewType("Place", NDArray[np.int64])
 
 Progress = Callable[[int, float], None] | None
+
+#: What scikit-learn takes, and checks: an array, a list, a DataFrame, a sparse matrix.
+MatrixLike: TypeAlias = Any
+#: One value a row, or several: an array, a list, a Series.
+ArrayLike: TypeAlias = Any
+#: Rows as a request names them: one or many positions or labels, a mask, an Index.
+RowsLike: TypeAlias = Any
+#: A pandas query, or a function of a DataFrame that returns one boolean a line.
+Condition: TypeAlias = str | Callable[[MatrixLike], ArrayLike]
+#: Labels or targets of whatever type the user has.
+AnyArray: TypeAlias = NDArray[Any]
+#: Whether and how work is shown that takes long.
+Show: TypeAlias = bool | Callable[[int, float], object] | None
+RandomState: TypeAlias = int | np.random.RandomState | None
+#: One number a label, "balanced" or none.
+ClassWeight: TypeAlias = str | dict[Any, float] | None

@@ -73,6 +73,10 @@ class Joint(NamedTuple):
     drift: tuple[float, float]
 
 
+#: What holds where nothing is promised.
+UNBOUNDED = Joint(math.inf, math.inf, NO_DRIFT)
+
+
 @dataclass(frozen=True)
 class Budget:
     """How (epsilon, delta) is divided between the shift of the mean and the drift of covariance.

@@ -64,6 +64,11 @@ def weights_of(predictor: Any) -> list[tuple[Any, Any]]:
     if steps:
         return weights_of(steps[-1][1])
     members = getattr(predictor, "estimators_", None)
+    if members is not None and hasattr(predictor, "label_binarizer_"):
+        # One model, each class against the rest: the rows of one matrix.
+        pairs = [pair for member in members for pair in weights_of(member)]
+        coef, intercept = zip(*pairs, strict=True)
+        return [(np.vstack(coef), np.concatenate(intercept))]
     if members is not None:
         return [pair for member in members for pair in weights_of(member)]
     if not (hasattr(predictor, "coef_") and hasattr(predictor, "intercept_")):

@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 _NEAR = 8.0
 #: How far a unit may be from the deviation it was chosen for.
 _FAR = 2.0**20
+_BLOCK = 1 << 11
 
 
 class StaleFrame(Exception):
@@ -109,11 +110,13 @@ class Frame:
             ).all()
         ):
             raise StaleFrame
-        exponent = 1 - np.frexp(self.unit)[1]
-        with np.errstate(over="ignore", under="ignore"):
-            moved = X - self.origin
-            out: Array = np.ldexp(moved, exponent)
-            exact = (np.ldexp(out, -exponent) == moved).all(axis=0)
+        out, exact = np.empty(X.shape), np.ones(X.shape[1], dtype=bool)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            # A block at a time, which stays in the cache.
+            for start in range(0, len(X), _BLOCK):
+                moved = X[start : start + _BLOCK] - self.origin
+                here = np.divide(moved, self.unit, out=out[start : start + _BLOCK])
+                exact &= (here * self.unit == moved).all(axis=0)
         if not exact.all():
             raise AssumptionError(
                 f"the numbers of column {int(np.argmin(exact))} are too far apart for float64: "
@@ -123,7 +126,7 @@ class Frame:
 
     def raw(self, Z: Array) -> Array:
         """Return rows as they were given, exactly."""
-        out: Array = np.ldexp(Z, np.frexp(self.unit)[1] - 1) + self.origin
+        out: Array = Z * self.unit + self.origin
         return out
 
     @property

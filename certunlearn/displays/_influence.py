@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .._common.arrays import Condition, RowsLike
 from ..exceptions import AssumptionError
 from ..requests.asked import Asked
 from ._axes import GREY, INK, axes_of
@@ -105,13 +106,13 @@ class InfluenceDisplay:
     def from_estimator(
         cls,
         estimator: Any,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         top: int = 5,
         ax: Axes | None = None,
     ) -> Self:

@@ -9,19 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from .._common.arrays import Array, Positions, Progress
-from .._common.rounding import UNIT_ROUNDOFF
 from ..claims.budget import Caps
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..linalg.diagonal import Diagonal
-from ..numerics.objective.contribution import Contribution
-from ..numerics.objective.curvature import Curvature, within, without
-from ..numerics.objective.diagonal_gram import regrouped
+from ..numerics.objective.curvature import Curvature
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.rows.weights import NO_ROWS, Weights
-from .distances.carryover import MOST_REMOVED, Carryover
-from .distances.gram import Downdated, Gram, gram_of
+from .columns import joined, together
+from .distances.carryover import MOST_REMOVED
+from .distances.gram import gram_of, regrouped
 from .distances.known import edited_measurement
 from .distances.matrix_free import without_pass
 from .distances.reached import Reached
@@ -31,6 +29,7 @@ from .removal.carried import carried
 from .removal.chord import chord
 from .state import State, effective, goal_of, penalty_of, rescaled
 from .training import gauged, opened
+from .worth import refresh_price, shares_of, target_of
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,13 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
         If the noise cannot be drawn.
     """
     state = rescaled(state, edit.members)
-    quadratic, carryover = state.reached.quadratic, state.carryover
     caps = None if state.budget is None else state.budget.caps(t)
     target = math.nan if caps is None else caps.target
     if not len(edit.gone) and (caps is None or state.reached.distance <= target):
         return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
-    if carryover is None and state.known is None:
-        return Foreseen("refresh" if quadratic is None else "chord", math.nan, target, None)
+    if _nothing_to_step_with(state):
+        crude = any(part.reached.quadratic is None for part in state.columns)
+        return Foreseen("refresh" if crude else "chord", math.nan, target, None)
     after = _changed(state, edit, caps)[0] if len(edit.gone) else state
     return _tried(after, caps)
 
@@ -96,7 +95,7 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 
     ``since`` releases have been drawn since the oldest removal.
     """
-    if state.carryover is None and state.known is None:
+    if _nothing_to_step_with(state):
         return 0
     for count in range(len(positions)):
         gone, reads = positions[count : count + 1], state.rows.reads
@@ -116,21 +115,35 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 def worn(state: State, *, t: int) -> bool:
     """Whether a fresh Hessian would have paid for itself since the last."""
     caps = None if state.budget is None else state.budget.caps(t)
-    price, saved = _refresh_price(state, state.carryover, _target(state, caps))
-    return saved >= price
+    priced = [
+        refresh_price(s, s.carryover, target_of(s, share)) for s, share in shares_of(state, caps)
+    ]
+    return sum(saved for _, saved in priced) >= sum(price for price, _ in priced)
+
+
+def _nothing_to_step_with(state: State) -> bool:
+    """Whether every removal passes over the retained rows."""
+    return any(part.carryover is None and part.known is None for part in state.columns)
 
 
 def _tried(state: State, caps: Caps | None) -> Foreseen:
-    """Try the step without a pass from where the state's carryover stands."""
-    carryover, target = state.carryover, _target(state, caps)
-    if carryover is None:
+    """Try the step without a pass from where the state's carryover stands, in every column."""
+    target = target_of(state, caps)
+    if state.carryover is None and not state.parts:
         goal, W = goal_of(state.settings, caps), state.reached.W
         distance, _ = without_pass(state.objective, state.gram, state.known, goal)
         return Foreseen("downdate" if distance <= target else "refresh", distance, target, W)
-    W, distance = carryover.step(state.gram.geometry)
-    price, saved = _refresh_price(state, carryover, target)
-    tier = "downdate" if distance <= target else "chord" if saved < price else "refresh"
-    return Foreseen(tier, distance, target, W if carryover.removed < MOST_REMOVED else None)
+    steps, distances, worth, trusted = [], [], True, True
+    for part, share in shares_of(state, caps):
+        assert part.carryover is not None
+        W, distance = part.carryover.step(part.gram.geometry)
+        price, saved = refresh_price(part, part.carryover, target_of(part, share))
+        steps.append(W)
+        distances.append(distance)
+        worth, trusted = worth and saved < price, trusted and part.carryover.removed < MOST_REMOVED
+    distance = together(distances)
+    tier = "downdate" if distance <= target else "chord" if worth else "refresh"
+    return Foreseen(tier, distance, target, np.hstack(steps) if trusted else None)
 
 
 def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -> State:
@@ -150,12 +163,27 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
     """
     state = rescaled(state, edit.members)
     caps = None if state.budget is None else state.budget.caps(t)
-    after, model = _changed(state, edit, caps)
-    return _settled(after, model, caps, progress)
+    after, models = _changed(state, edit, caps)
+    return _settled(after, models, caps, progress)
 
 
-def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, QuadraticModel | None]:
+def _changed(
+    state: State, edit: Edit, caps: Caps | None
+) -> tuple[State, list[QuadraticModel | None]]:
     """Change the training set and all sums over it, and leave the iterate where it is."""
+    first, model = _changed_column(state.columns[0], edit, caps, None)
+    parts, models = [first], [model]
+    for part in state.columns[1:]:
+        part, model = _changed_column(part, edit, caps, (state.columns[0], first))
+        parts.append(part)
+        models.append(model)
+    return joined(replace(state, members=edit.members), parts), models
+
+
+def _changed_column(
+    state: State, edit: Edit, caps: Caps | None, beside: tuple[State, State] | None
+) -> tuple[State, QuadraticModel | None]:
+    """Change one column, or all solved together; ``beside`` is another, before and after."""
     settings, before, carryover = state.settings, state.objective, state.carryover
     frame = state.frame if edit.frame is None else edit.frame
     alpha = penalty_of(settings, frame, state.rows.p, edit.members.mass)
@@ -169,8 +197,8 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         # Of sparse rows every sum is made afresh: each removal makes passes in any case.
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
-    if removed is not None and not isinstance(settings.class_weight, str):
-        was = _regrouped(state.gram, objective.alpha, removed, added, penalty)
+    if beside is None and removed is not None and not isinstance(settings.class_weight, str):
+        was = regrouped(state.gram, objective.alpha, removed, added, penalty)
     model = None
     quadratic = state.reached.quadratic
     if carryover is None and quadratic is not None and penalty is None and not len(edit.new):
@@ -188,14 +216,20 @@ def _changed(state: State, edit: Edit, caps: Caps | None) -> tuple[State, Quadra
         state,
         members=edit.members,
         objective=objective,
-        gram=gram_of(settings.mechanism, objective, caps, was, frame, state.solver),
+        # The Gram matrix is that of every column.
+        gram=beside[1].gram
+        if beside
+        else gram_of(settings.mechanism, objective, caps, was, frame, state.solver),
         known=known,
         frame=frame,
-        carryover=None
-        if carryover is None or removed is None
-        else carryover.edited(removed, added, penalty),
+        carryover=None,
     )
-    return state, model
+    if carryover is None or removed is None:
+        return state, model
+    other = beside[1].carryover if beside else None
+    if beside and other and penalty is None and carryover.alike(beside[0].carryover):
+        return replace(state, carryover=carryover.beside(other, removed, added)), model
+    return replace(state, carryover=carryover.edited(removed, added, penalty)), model
 
 
 def tightened(state: State, *, t: int, progress: Progress = None) -> State:
@@ -213,10 +247,10 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
         gram = gram_of(
             state.settings.mechanism, state.objective, caps, None, state.frame, state.solver
         )
-        state = replace(state, gram=gram, carryover=None)
+        state = joined(state, [replace(s, gram=gram, carryover=None) for s in state.columns])
     elif state.reached.distance <= caps.target:
         return state
-    return _settled(state, None, caps, progress)
+    return _settled(state, [None] * len(state.columns), caps, progress)
 
 
 def rebased(state: State, *, t: int) -> State:
@@ -240,7 +274,11 @@ def rebased(state: State, *, t: int) -> State:
         return state
     caps = None if state.budget is None else state.budget.caps(t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
-    return _refreshed(replace(state, gram=gram, known=None), state.reached.W, caps, None)
+    parts = [
+        _refreshed(replace(s, gram=gram, known=None), s.reached.W, share, None)
+        for s, share in shares_of(state, caps)
+    ]
+    return joined(state, parts)
 
 
 def _undowndated(c: Curvature) -> bool:
@@ -248,9 +286,9 @@ def _undowndated(c: Curvature) -> bool:
 
 
 def _fresh(state: State) -> bool:
-    """Whether the model of the curvature is of the training set as it is."""
-    quadratic = state.reached.quadratic
-    return quadratic is None or quadratic.weights is state.objective.weights
+    """Whether the models of the curvature are of the training set as it is."""
+    models = [part.reached.quadratic for part in state.columns]
+    return all(m is None or m.weights is state.objective.weights for m in models)
 
 
 def _weights(state: State, edit: Edit) -> Weights:
@@ -263,42 +301,47 @@ def _weights(state: State, edit: Edit) -> Weights:
     return before.without(edit.gone)
 
 
-def _regrouped(
-    gram: Gram,
-    alpha: Array,
-    removed: Contribution,
-    added: Contribution | None,
-    penalty: Array | None,
-) -> Downdated | Diagonal:
-    """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
-    if isinstance(gram.known, Diagonal):
-        return regrouped(gram.known, alpha, added, penalty)
-    was = gram.curvature
-    if penalty is not None:
-        was = within(was, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
-    if added is not None:
-        diagonal = np.diag(added.gram).copy()
-        was = within(was, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
-    left = without(was, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
-    if was is gram.curvature:
-        return Downdated(left, gram.geometry.gram, removed.scaled.T)
-    return Downdated(left)
-
-
 def _settled(
+    state: State, models: list[QuadraticModel | None], caps: Caps | None, progress: Progress
+) -> State:
+    """Reach the target on the rows of ``state``, column by column where these are solved so."""
+    if not state.parts:
+        return _settled_column(state, models[0], caps, progress)
+    parts = _without_a_pass(state, caps)
+    if not parts:
+        columns = zip(shares_of(state, caps), models, strict=True)
+        parts = [_settled_column(s, model, share, progress) for (s, share), model in columns]
+    return joined(state, parts)
+
+
+def _without_a_pass(state: State, caps: Caps | None) -> list[State]:
+    """Step in every column without a pass, if all of them together are near enough; else []."""
+    parts: list[State] = []
+    for part in state.parts:
+        if part.carryover is None:
+            return []
+        W, distance = part.carryover.step(part.gram.geometry)
+        reached = part.reached._replace(W=W, distance=distance, tier="downdate")
+        parts.append(replace(part, reached=reached))
+    distance, target = together([part.reached.distance for part in parts]), target_of(state, caps)
+    plan = f"without a pass {distance:.2g} against {target:.2g}"
+    return [replace(part, plan=plan) for part in parts] if distance <= target else []
+
+
+def _settled_column(
     state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
 ) -> State:
-    """Reach the target on the rows of ``state``: no pass, chord passes, or a refresh."""
+    """Reach the target of one column, or of all together: no pass, chord passes, or a refresh."""
     gram, carryover, W = state.gram, state.carryover, state.reached.W
     if state.reached.quadratic is None:
         # Large problems and L1 penalties: every edit minimises afresh, from where it stands.
         plan = "no factor to step with"
         if state.known is not None:
             distance = _tried(state, caps).distance
-            plan = f"without a pass {distance:.2g} against {_target(state, caps):.2g}; no factor"
+            plan = f"without a pass {distance:.2g} against {target_of(state, caps):.2g}; no factor"
         return _refreshed(replace(state, plan=plan), W, caps, progress)
-    target = _target(state, caps)
-    price, saved = _refresh_price(state, carryover, target)
+    target = target_of(state, caps)
+    price, saved = refresh_price(state, carryover, target)
     plan = ""
     if carryover is not None:
         stepped, distance = carryover.step(gram.geometry)
@@ -327,24 +370,6 @@ def _settled(
     return _refreshed(state, W, caps, progress)
 
 
-def _target(state: State, caps: Caps | None) -> float:
-    """Return the distance to reach from where the iterate stands."""
-    goal = goal_of(state.settings, caps)
-    return goal.distance * (state.gram.geometry.norm(state.reached.W) if goal.relative else 1.0)
-
-
-def _refresh_price(state: State, carryover: Carryover | None, target: float) -> tuple[int, float]:
-    """Return the passes that a fresh Hessian is worth and those that it would have saved by now.
-
-    Ski-rental rule: refresh once the passes spent since the last refresh cost as much as one. At
-    most twice the optimal number (Karlin, Manasse, Rudolph and Sleator 1988).
-    """
-    price = _passes_worth_a_refresh(state.objective)
-    if carryover is None:
-        return price, 0.0
-    return price, carryover.spent * (1.0 - 1.0 / max(carryover.capacity(target), 1.0))
-
-
 def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) -> State:
     """Minimise afresh from W, the gauge renewed; from zero where that does not converge."""
     settings, goal = state.settings, goal_of(state.settings, caps)
@@ -364,12 +389,3 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
         objective, reached, iterations = found(np.zeros_like(W))
     state = replace(state, objective=objective, reached=reached, iterations=iterations, plan=plan)
     return opened(state)
-
-
-def _passes_worth_a_refresh(objective: Objective) -> int:
-    """Gradient passes that cost as much arithmetic as one Hessian sweep and factorisation."""
-    p, K = objective.rows.p, objective.loss.columns
-    q, n = p * K, objective.rows.n
-    sweep = n * (p * p * K + (q * q if K > 1 else 0))
-    # A pass is memory-bound: about eight times slower an operation than a matrix product.
-    return int(np.clip((sweep + 4 * q**3) / (8 * 6 * n * q), 3, 30))

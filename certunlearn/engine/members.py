@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Array, Positions
+from .._common.arrays import AnyArray, Array, MatrixLike, Positions
 from .._common.interrupts import steady
 from ..exceptions import AssumptionError
 from ..numerics.rows.dense import CHUNK
@@ -22,7 +22,7 @@ from ..numerics.rows.weights import Weights, exact_sum
 from .settings import Settings
 
 
-def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[Any, NDArray[Any], Array]]:
+def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[MatrixLike, AnyArray, Array]]:
     """Yield (features, labels, weights) of all rows; features only where they are needed."""
     if not sums.lengths:
         yield None, rows.labels, weight
@@ -135,7 +135,7 @@ class Members:
 
 
 @contextmanager
-def appended(rows: Any, known: int, X: Any, labels: NDArray[Any]) -> Iterator[None]:
+def appended(rows: Any, known: int, X: MatrixLike, labels: AnyArray) -> Iterator[None]:
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
     with steady():
         unappended(rows, known)

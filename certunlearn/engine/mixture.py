@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common import validate as _validate
+from .._common.arrays import RandomState
 from .._common.rounding import gamma, up
 from ..claims.budget import Joint, composed
 from ..claims.certificate import Certificate
@@ -35,7 +35,7 @@ COUNTED = "the joint epsilon counts this mixture and its models' releases, no ot
 
 
 def _mixture(
-    models: Sequence[Model], shares: Array, random_state: Any
+    models: Sequence[Model], shares: Array, random_state: RandomState
 ) -> tuple[Model, Certificate]:
     """Return the model whose noise is used, with the mixed release in it, and a certificate."""
     # The flattest of the norms, by what the user chose alone.

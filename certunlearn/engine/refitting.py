@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._common.arrays import Array, Positions, Progress
+from .._common.arrays import AnyArray, Array, Positions, Progress
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError
 from ..numerics.rows.dense import DenseRows
@@ -21,7 +19,7 @@ def refitted(
     state: State,
     gone: Positions,
     X: Array,
-    labels: NDArray[Any],
+    labels: AnyArray,
     sample_weight: Array,
     *,
     t: int,

@@ -10,7 +10,7 @@ import numpy as np
 from .._common.arrays import Array
 from .._version import __version__
 from ..claims import certificate as claims
-from ..claims.budget import NO_DRIFT, Budget, Joint
+from ..claims.budget import NO_DRIFT, UNBOUNDED, Budget
 from ..claims.certificate import Certificate
 from ..claims.consistency import SEEDED
 from ..claims.frame import Frame
@@ -60,7 +60,7 @@ def promised(
     """
     spread = np.outer(spread, settings.noise * np.array(scale))
     caps = None if budget is None else budget.caps(since)
-    joint = Joint(math.inf, math.inf, NO_DRIFT) if budget is None else budget.joint(since)
+    joint = UNBOUNDED if budget is None else budget.joint(since)
     conditions: tuple[str, ...] = claims.CONDITIONS
     if same_program:
         conditions += (claims.SAME_PROGRAM,)

@@ -62,6 +62,9 @@ class State:
         Unit of the noise of each column, or of all; sigma of the budget is that of the smallest.
     frame : Frame or None
         In which the rows are held; None where that is the model's own.
+    parts : tuple of State
+        Of each column, where they share no curvature and are solved one by one; then `reached` has
+        no model, and there is no carryover: each part has its own.
     """
 
     settings: Settings
@@ -78,11 +81,18 @@ class State:
     plan: str = "trained afresh"
     scale: tuple[float, ...] = (1.0,)
     frame: Frame | None = None
+    parts: tuple[State, ...] = ()
+
+    @property
+    def columns(self) -> tuple[State, ...]:
+        """The states of the columns, where these are solved one by one; else this state."""
+        return self.parts or (self,)
 
     @property
     def solver(self) -> str:
         """What fits, refreshes and removals use."""
-        return solver_of(self.settings, self.objective.loss, self.rows)
+        one = self.columns[0]
+        return solver_of(one.settings, one.objective.loss, one.rows)
 
     @property
     def sample_weight(self) -> Array:

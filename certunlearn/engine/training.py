@@ -15,11 +15,12 @@ from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Squared
-from ..numerics.objective.objective import Objective, gauge_weights
+from ..numerics.objective.objective import Objective, flat, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import reason
 from ..numerics.solvers.newton_cg import newton_cg
+from .columns import allotted, column, joined, separable
 from .distances.carryover import Carryover
 from .distances.gram import Gram, gram_of
 from .distances.known import Known
@@ -66,7 +67,8 @@ def solved(
     classes = members.classes
     loss = loss_of(settings, rows, len(classes))
     K, table = loss.columns, None
-    solver = solver_of(settings, loss, rows)
+    apart = separable(settings, rows, loss)
+    solver = "newton-cholesky" if apart else solver_of(settings, loss, rows)
     if members.classed:
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
@@ -79,14 +81,31 @@ def solved(
     caps = None if budget is None else budget.caps(t)
     gram = gram_of(settings.mechanism, objective, caps, None, frame, solver)
     W = _start(objective, gram.geometry.known, before if warm else None, classes, frame)
-    goal = goal_of(settings, caps, fit=before is None)
-    objective, reached, iterations = gauged(
-        settings, objective, gram, W, goal, solver, before is None, progress
-    )
-    state = State(settings, rows, members, classes, objective, gram, budget, reached, iterations)
-    if settings.solver == "auto":
-        state = replace(state, plan=f"{state.plan}; {reason(solver, rows.p, K)}")
-    return opened(replace(state, scale=scale, frame=frame))
+    # Every column has a goal of its own, of which all together make the one.
+    columns = [column(objective, k) for k in range(K)] if apart else [objective]
+    shares = allotted(caps, len(columns), scale)
+    parts: list[State] = []
+    for k, each in enumerate(columns):
+        goal = goal_of(settings, shares[k], fit=before is None)
+        start = W[:, k : k + 1] if apart else W
+        # The curvature of squares is the same in every column.
+        model = parts[0].reached.quadratic if parts and loss.R == 0 else None
+        each, reached, steps = gauged(
+            settings, each, gram, start, goal, solver, before is None, progress, model=model
+        )
+        state = State(settings, rows, members, classes, each, gram, budget, reached, steps)
+        plan = _plan(settings, solver, rows.p, K)
+        state = replace(state, scale=scale, frame=frame, plan=plan)
+        parts.append(opened(state, beside=parts[0] if parts else None))
+    if not apart:
+        return parts[0]
+    return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
+
+
+def _plan(settings: Settings, solver: str, p: int, columns: int) -> str:
+    """Say how the model was trained, and why so where that was left open."""
+    why = f"; {reason(solver, p, columns)}" if settings.solver == "auto" else ""
+    return f"trained afresh{why}"
 
 
 def _start(
@@ -151,10 +170,12 @@ def gauged(
     fit: bool,
     progress: Progress,
     known: Known | None = None,
+    model: QuadraticModel | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 
-    What is ``known`` at W holds for the gauge there is.
+    What is ``known`` at W holds for the gauge there is; ``model`` is one of the curvature to begin
+    with.
     """
     # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
     dense = solver == "newton-cholesky" and objective.l1 is None
@@ -164,8 +185,8 @@ def gauged(
             gauge = gauge_weights(
                 objective.alpha, objective.loss, gram.diagonal, everywhere=everywhere
             )
-        gauged, start, near = replace(objective, gauge=gauge), None, W
-        if dense and not W.any():
+        gauged, start, near = replace(objective, gauge=gauge), model, W
+        if dense and model is None and not W.any():
             start = _model_at_zero(gauged, gram, W)
             near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
@@ -200,8 +221,11 @@ def _model_at_zero(objective: Objective, gram: Gram, W: Array) -> QuadraticModel
         raise unfactored(objective, error) from error
 
 
-def opened(state: State) -> State:
-    """Open the carryover, which the next edit starts from, after a fit or a refresh."""
+def opened(state: State, beside: State | None = None) -> State:
+    """Open the carryover, which the next edit starts from, after a fit or a refresh.
+
+    ``beside`` is another column of the same rows, whose carryover is open.
+    """
     reached, known = state.reached, None
     if reached.quadratic is None and state.objective.l1 is None:
         known = Known(reached.measurement, reached.shift)
@@ -210,5 +234,12 @@ def opened(state: State) -> State:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
         return replace(state, carryover=None)
-    carryover = Carryover.opened(state.objective, state.gram.geometry, state.reached)
+    other, in_gram = None if beside is None else beside.carryover, None
+    if other is not None:
+        in_gram = other.now.in_gram
+        if other.origin.factor is reached.quadratic.factor:
+            m = reached.measurement
+            own = other.of_column(reached.measured, flat(m.gradient), flat(m.allowance), m.moved)
+            return replace(state, carryover=own)
+    carryover = Carryover.opened(state.objective, state.gram.geometry, state.reached, in_gram)
     return replace(state, carryover=carryover)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Array, Positions, Progress
+from .._common.arrays import AnyArray, Array, MatrixLike, Positions, Progress
 from .._common.interrupts import steady
 from ..claims.certificate import Certificate
 from ..claims.frame import Frame, StaleFrame
@@ -121,8 +121,8 @@ class Model(State):
 
 
 def fit(
-    X: Any,
-    labels: NDArray[Any],
+    X: MatrixLike,
+    labels: AnyArray,
     sample_weight: Array,
     settings: Settings,
     *,
@@ -182,8 +182,8 @@ def forget(
 def edit(
     model: Model,
     positions: Positions,
-    X: Any,
-    labels: NDArray[Any],
+    X: MatrixLike,
+    labels: AnyArray,
     sample_weight: Array,
     *,
     frame: Frame | None = None,
@@ -211,7 +211,7 @@ def edit(
         return _edited(model, positions, len(labels), sample_weight, frame, progress)
 
 
-def held(model: Model, positions: Positions) -> tuple[Any, NDArray[Any], Array]:
+def held(model: Model, positions: Positions) -> tuple[MatrixLike, AnyArray, Array]:
     """Return copies of the features (m, d), labels and weights of rows in the store.
 
     Features come as sparse or dense as the store is.
@@ -271,7 +271,7 @@ def refit(
     model: Model,
     positions: Positions,
     X: Array,
-    labels: NDArray[Any],
+    labels: AnyArray,
     sample_weight: Array,
     *,
     frame: Frame | None = None,

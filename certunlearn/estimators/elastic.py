@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sklearn.linear_model import ElasticNet
 from sklearn.utils.validation import check_is_fitted
 
+from .._common.arrays import RandomState
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import Squared
@@ -74,7 +73,7 @@ class CertifiedElasticNet(LinearRegressor):
         fit_intercept: bool = True,
         tol: float = 1e-4,
         max_iter: int = 100,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         epsilon: float = 1.0,
         delta: float = 1e-6,
@@ -99,7 +98,7 @@ class CertifiedElasticNet(LinearRegressor):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         # scikit-learn's loss is a mean: times the rows' weight, so are its penalties.
         alpha, l1 = self._mixed(self._alpha(self.alpha), self.l1_ratio)
         return self._stated(alpha=alpha, l1=l1, loss=Squared(), per_weight=True)

@@ -9,6 +9,7 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils.validation import check_is_fitted
 
+from .._common.arrays import ArrayLike, MatrixLike
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import Gamma, Pointwise, Poisson
@@ -23,7 +24,7 @@ class _LogLink(LinearRegressor):
     _power: int
     _twin: Any
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         # scikit-learn's loss is a mean: times the rows' weight, so is its penalty.
         return self._stated(alpha=self._alpha(self.alpha), loss=self._loss, per_weight=True)
 
@@ -33,12 +34,12 @@ class _LogLink(LinearRegressor):
         return tags
 
     @reader
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: MatrixLike) -> Array:
         """Return the expected target of each row, shape (n_samples,)."""
         return np.exp(self._margins(X))
 
     @reader
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return D^2, the share of the deviance explained."""
         prediction = self.predict(X)
         return float(

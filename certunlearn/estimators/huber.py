@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 from sklearn.linear_model import HuberRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from .._common import validate as _validate
+from .._common.arrays import RandomState
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..exceptions import caller
@@ -87,7 +87,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         fit_intercept: bool = True,
         tol: float = 1e-4,
         max_iter: int = 100,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         epsilon: float = 1.0,
         delta: float = 1e-6,
@@ -113,7 +113,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         if self.loss in _REFUSED:
             raise ValueError(f"loss={self.loss!r} cannot be certified: {_REFUSED[self.loss]}")
         _validate.choice("loss", self.loss, LOSSES)

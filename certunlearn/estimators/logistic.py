@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import expit, softmax
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from .._common import validate as _validate
+from .._common.arrays import ClassWeight, Condition, MatrixLike, RandomState, RowsLike, Show
 from .._common.progress import shown
 from .._common.whole import reader
 from ..engine.unlearner import Settings
+from ..numerics.losses import pointwise
 from ..requests.asked import Asked
 from .base.classifier import LinearClassifier
 from .base.linear import Array
@@ -36,6 +39,12 @@ class CertifiedLogReg(LinearClassifier):
         the release has none: noise is added to every coefficient.  See `export_predictor`.  Every
         removal minimises afresh.  A pure L1 penalty is refused: nothing bounds the distance to
         its optimum, which may not even be unique.
+    multi_class : {"multinomial", "ovr"}
+        What more than two classes share: one distribution (softmax), or nothing.  "ovr" tells each
+        class from all others, as scikit-learn's ``OneVsRestClassifier(LogisticRegression())``
+        does, with class weights of the row's own class.  Columns are then certified together and
+        solved one by one: removals cost a factor of features^2 a class, and not of (features x
+        classes)^2.
     fit_intercept : bool
         Whether an unpenalised intercept is fitted.
     class_weight : dict, "balanced" or None
@@ -131,11 +140,12 @@ class CertifiedLogReg(LinearClassifier):
         *,
         C: float = 1.0,
         l1_ratio: float = 0.0,
+        multi_class: str = "multinomial",
         fit_intercept: bool = True,
-        class_weight: Any = None,
+        class_weight: ClassWeight = None,
         tol: float = 1e-4,
         max_iter: int = 100,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         epsilon: float = 1.0,
         delta: float = 1e-6,
@@ -147,6 +157,7 @@ class CertifiedLogReg(LinearClassifier):
     ) -> None:
         self.C = C
         self.l1_ratio = l1_ratio
+        self.multi_class = multi_class
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.tol = tol
@@ -162,13 +173,18 @@ class CertifiedLogReg(LinearClassifier):
         self.solver = solver
 
     @reader
-    def export_predictor(self, *, threshold: float = 0.0) -> LogisticRegression:
+    def export_predictor(
+        self, *, threshold: float = 0.0
+    ) -> LogisticRegression | OneVsRestClassifier:
         """Return a scikit-learn classifier with the released weights only.
 
         It holds no row, no identifier, no secret iterate and no certificate.  Released
         coefficients smaller than ``threshold`` become zero: post-processing, which costs nothing.
+        With ``multi_class="ovr"`` and more than two classes it is a `OneVsRestClassifier`.
         """
         check_is_fitted(self)
+        if self._apart:
+            return one_vs_rest(self._copied_to(LogisticRegression(C=self.C), threshold), self)
         out = LogisticRegression(C=self.C, fit_intercept=self.fit_intercept)
         if self.l1_ratio:
             out.set_params(l1_ratio=self.l1_ratio, solver="saga")
@@ -179,15 +195,15 @@ class CertifiedLogReg(LinearClassifier):
     @reader
     def suppress(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         weight: float = 1.0,
-        progress: Any = None,
+        progress: Show = None,
     ) -> SuppressedPredictor:
         """Return a classifier that has no opinion on some rows: suppression, not removal.
 
@@ -233,6 +249,8 @@ class CertifiedLogReg(LinearClassifier):
         ('suppression, not removal', None, [True, False])
         """
         check_is_fitted(self)
+        if self._apart:
+            raise ValueError('suppress needs one distribution over the classes: "multinomial"')
         positions = self._positions(Asked(which, rows, row_ids, groups, where))
         with shown(progress, self.verbose) as callback:
             W, suppressed = maximum_entropy(
@@ -246,28 +264,70 @@ class CertifiedLogReg(LinearClassifier):
         return out
 
     @reader
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: MatrixLike) -> Array:
         """Return the probability of each class, shape (n_samples, n_classes)."""
         margins = self.decision_function(X)
         if margins.ndim == 1:
             return np.column_stack([expit(-margins), expit(margins)])
+        if self._apart:
+            return shared_out(expit(margins))
         out: Array = softmax(margins, axis=1)
         return out
 
     @reader
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: MatrixLike) -> Array:
         """Return the logarithm of `predict_proba`."""
         out: Array = np.log(self.predict_proba(X))
         return out
+
+    @property
+    def _apart(self) -> bool:
+        """Whether every class is told from all others by a problem of its own."""
+        return not self._model.objective.loss.coupled and len(self.classes_) > 2
 
     @property
     def _takes_sparse(self) -> bool:  # type: ignore[override]
         # An L1 penalty needs a factored Hessian.
         return not self.l1_ratio
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
         alpha, l1 = self._mixed(1.0 / C, self.l1_ratio)
+        kind = _validate.choice("multi_class", self.multi_class, ("multinomial", "ovr"))
         return self._stated(
-            alpha=alpha, l1=l1, loss=None, class_weight=self._class_weight(known["_labels"])
+            alpha=alpha,
+            l1=l1,
+            loss=pointwise.Logistic() if kind == "ovr" else None,
+            class_weight=self._class_weight(known["_labels"]),
         )
+
+
+def shared_out(odds: Array) -> Array:
+    """Return probabilities of each class against the rest, (n, K), as ones of all classes.
+
+    They are divided by their sum, as scikit-learn's `OneVsRestClassifier` does.
+    """
+    total = odds.sum(axis=1, keepdims=True)
+    # Where every class says no for certain, none is likelier than another.
+    return np.where(total > 0, odds / np.where(total > 0, total, 1.0), 1.0 / odds.shape[1])
+
+
+def one_vs_rest(weights: LogisticRegression, model: CertifiedLogReg) -> OneVsRestClassifier:
+    """Return scikit-learn's meta-estimator over one binary classifier a class.
+
+    ``weights`` carries the coefficients (K, d) and the names of the features.
+    """
+    out = OneVsRestClassifier(LogisticRegression(C=model.C, fit_intercept=model.fit_intercept))
+    out.classes_ = model.classes_.copy()
+    out.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(out.classes_)
+    out.estimators_ = []
+    for coef, intercept in zip(weights.coef_, weights.intercept_, strict=True):
+        each = clone(out.estimator)
+        each.classes_, each.n_iter_ = np.array([0, 1]), np.array([0], dtype=np.int32)
+        each.coef_, each.intercept_ = coef[None].copy(), np.array([intercept])
+        each.n_features_in_ = len(coef)
+        out.estimators_.append(each)
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(weights, name):
+            setattr(out, name, getattr(weights, name))
+    return out

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._common.arrays import ArrayLike, MatrixLike, RandomState, RowsLike, Show
 from .._common.progress import shown
 from .._common.whole import reader, verb
 from ..engine.min_norm import unlearner as interpolation
@@ -106,7 +107,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         view: str = "transcript",
         horizon: int = 1_000,
         noise: float = 0.1,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> None:
         self.epsilon = epsilon
         self.delta = delta
@@ -118,13 +119,13 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     @verb
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        row_ids: Any = None,
-        groups: Any = None,
-        progress: Any = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        progress: Show = None,
     ) -> Self:
         """Train on the rows of positive weight and release.
 
@@ -187,7 +188,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         return out
 
     @reader
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: MatrixLike) -> Array:
         """Return the predictions, shape (n_samples,) or (n_samples, n_targets)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
@@ -216,7 +217,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         coef = W[:, 0].copy() if flat else np.ascontiguousarray(W.T)
         return {"coef_": coef, "intercept_": np.float64(0.0)}
 
-    def _codes(self, y: Any) -> Any:
+    def _codes(self, y: ArrayLike) -> Any:
         """Check targets (m,) or (m, n_targets) against those of the fit."""
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         width = self._model.W.shape[1]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
+from .._common.arrays import ClassWeight, RandomState
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import Squared
@@ -59,7 +58,7 @@ class CertifiedRidge(LinearRegressor):
 
     _targets = {"y_numeric": True, "multi_output": True}
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared())
 
     @reader
@@ -116,10 +115,10 @@ class CertifiedRidgeClassifier(LinearClassifier):
         *,
         alpha: float = 1.0,
         fit_intercept: bool = True,
-        class_weight: Any = None,
+        class_weight: ClassWeight = None,
         tol: float = 1e-4,
         max_iter: int = 100,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         epsilon: float = 1.0,
         delta: float = 1e-6,
@@ -144,7 +143,7 @@ class CertifiedRidgeClassifier(LinearClassifier):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         weights = self._class_weight(known["_labels"])
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared(), class_weight=weights)
 

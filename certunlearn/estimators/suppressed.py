@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from .._common import validate as _validate
-from .._common.arrays import Array, Positions, Progress
+from .._common.arrays import Array, ArrayLike, MatrixLike, Positions, Progress
 from .._common.html import Text, fragment
 from ..engine import unlearner
 from ..engine.unlearner import Model
@@ -40,7 +40,7 @@ class SuppressedPredictor(LogisticRegression):  # type: ignore[misc]
     goal_ = "suppression, not removal"
     n_suppressed_: int
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NoReturn:
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NoReturn:
         """Refuse: what is fitted afresh is not suppressed."""
         raise AssumptionError(
             "a SuppressedPredictor is not fitted again: call suppress of the model it came from"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from .._common import validate as _validate
+from .._common.arrays import ClassWeight, RandomState
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import SoftplusHinge
@@ -76,10 +75,10 @@ class CertifiedLinearSVC(LinearClassifier):
         temperature: float = 0.5,
         loss: str = LOSS,
         fit_intercept: bool = True,
-        class_weight: Any = None,
+        class_weight: ClassWeight = None,
         tol: float = 1e-4,
         max_iter: int = 100,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         epsilon: float = 1.0,
         delta: float = 1e-6,
@@ -106,7 +105,7 @@ class CertifiedLinearSVC(LinearClassifier):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
         temperature = _validate.real("temperature", self.temperature, low=0)
         if self.loss in _REFUSED:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Array, Positions
+from .._common.arrays import AnyArray, Array, Positions
 from ..engine.state import State
 from ..engine.unlearner import Model
 from ..exceptions import AssumptionError
@@ -70,29 +70,43 @@ def influences(model: Model, positions: Positions) -> LeftOut:
 
 def influences_of(state: State, positions: Positions) -> LeftOut:
     """Return the same of a state that is being read."""
-    objective, W, quadratic = state.objective, state.reached.W, state.reached.quadratic
+    objective, W = state.objective, state.reached.W
     if objective.l1 is not None:
         raise AssumptionError(
             "with an L1 penalty coefficients may reach zero or leave it, and there is no closed "
             "form: compare with a fit without the row, or fit with l1_ratio=0"
         )
     y, Z = objective.labels(positions), margins(state, positions, W)
-    if state.carryover is not None:
-        present = state.carryover.present
-        if present is None:
-            inverse = np.asarray(np.linalg.inv(objective.hessian(W).matrix), np.float64)
-        else:
-            inverse = present.together().inverse
-    elif quadratic is not None:
-        inverse = quadratic.factor.inverse.T @ quadratic.factor.inverse
-    else:
+    inverses = [_inverse_hessian(part) for part in state.columns]
+    if any(inverse is None for inverse in inverses):
         return left_out(objective.loss, Z, y, _solved(state, positions, Z, y))
     X, weight = state.rows.gather(positions), objective.weights.at(positions)
-    moved, leverage = pulled(objective.loss, X, y, weight, W, inverse)
-    return left_out(objective.loss, Z, y, moved, leverage)
+    moved, leverage = [], []
+    for part, inverse in zip(state.columns, inverses, strict=True):
+        assert inverse is not None
+        each, labels = part.objective.loss, part.objective.labels(positions)
+        step, h = pulled(each, X, labels, weight, part.reached.W, inverse)
+        moved.append(step)
+        leverage.append(h)
+    return left_out(objective.loss, Z, y, np.hstack(moved), np.sum(leverage, axis=0))
 
 
-def _solved(state: State, positions: Positions, Z: Array, y: NDArray[Any]) -> Array:
+def _inverse_hessian(state: State) -> Array | None:
+    """Return the inverse Hessian of one column, or of all that are solved together, if known."""
+    quadratic, carryover = state.reached.quadratic, state.carryover
+    if carryover is not None:
+        if carryover.present is not None:
+            return carryover.present.together().inverse
+        return np.asarray(
+            np.linalg.inv(state.objective.hessian(state.reached.W).matrix), np.float64
+        )
+    if quadratic is None:
+        return None
+    inverse: Array = quadratic.factor.inverse.T @ quadratic.factor.inverse
+    return inverse
+
+
+def _solved(state: State, positions: Positions, Z: Array, y: AnyArray) -> Array:
     """Return how the margins Z of each row move by a Newton step without it, shape (m, K).
 
     The Hessian without the row is met in products only, one system a row.

@@ -5,12 +5,13 @@ The figures are first order and nothing is claimed for them; they describe, they
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
+from scipy.special import expit, log_expit, logsumexp
 
+from .._common.arrays import AnyArray
 from ..numerics.losses.margins import Columnwise, Loss, Softmax
 from ..numerics.losses.pointwise import Gamma, Logistic, Poisson
 
@@ -62,7 +63,7 @@ class LeftOut(NamedTuple):
 
 
 def pulled(
-    loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, inverse: Array
+    loss: Loss, X: Array, y: AnyArray, weight: Array, W: Array, inverse: Array
 ) -> tuple[Array, Array]:
     """Return how leaving out each row alone moves its margins, (m, K), and its leverage, (m,).
 
@@ -92,7 +93,7 @@ def pulled(
 
 
 def _pulled(
-    loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, inverse: Array
+    loss: Loss, X: Array, y: AnyArray, weight: Array, W: Array, inverse: Array
 ) -> tuple[Array, Array]:
     Z, (p, K) = X @ W, W.shape
     h = np.empty((len(X), K, K))
@@ -112,7 +113,7 @@ def _pulled(
 
 
 def left_out(
-    loss: Loss, Z: Array, y: NDArray[Any], moved: Array, leverage: Array | None = None
+    loss: Loss, Z: Array, y: AnyArray, moved: Array, leverage: Array | None = None
 ) -> LeftOut:
     """Say what becomes of rows whose margins Z (m, K) move so when each is left out alone.
 
@@ -171,7 +172,7 @@ def unit_of(loss: Loss) -> str:
     return "margin" if isinstance(loss, Columnwise) and loss.coded else "units of y"
 
 
-def standing(loss: Loss, Z: Array, y: NDArray[Any]) -> Array:
+def standing(loss: Loss, Z: Array, y: AnyArray) -> Array:
     """Return how near each row's prediction at margins Z (m, K) is to its own label, shape (m,).
 
     Log odds of the label where margins are log odds, else its margin; minus the size of the loss's
@@ -186,5 +187,8 @@ def standing(loss: Loss, Z: Array, y: NDArray[Any]) -> Array:
     own = np.arange(Z.shape[1]) == y[:, None]
     if not has_odds(loss):
         return np.asarray(Z[own])
+    if not loss.coupled:
+        # One-vs-rest: probabilities are those of each class against the others, over their sum.
+        Z = log_expit(Z)
     rest: Array = Z[own] - logsumexp(np.where(own, -np.inf, Z), axis=1)
     return rest

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
+from .._common.arrays import MatrixLike
 from .._common.rounding import UNIT_ROUNDOFF
 from .expected_pairs import default_threshold, expected_pairs
 from .sparse_columns import Reduced, moments, second_moments, units
@@ -150,7 +151,7 @@ class _Sliced:
 
 
 def neighbours(
-    X: Any,
+    X: MatrixLike,
     targets: Positions,
     *,
     among: NDArray[np.bool_] | None = None,
@@ -261,7 +262,7 @@ def _scaled(
 
 
 def _among_sparse(
-    X: Any, targets: Positions, among: NDArray[np.bool_] | None
+    X: MatrixLike, targets: Positions, among: NDArray[np.bool_] | None
 ) -> tuple[Chunked, Array, Scale, Array, int]:
     """Return reduced rows and targets, their scale, the spread of all columns, and the number."""
     counts = np.ones(X.n, dtype=bool)

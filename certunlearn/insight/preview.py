@@ -242,7 +242,7 @@ def should_refresh(model: Model) -> bool:
     """Whether the state is worn: a fresh Hessian pays, or most single rows would need a pass."""
     with reading(model) as state:
         since = model.requests.since_removal
-        if state.carryover is None:
+        if any(part.carryover is None for part in state.columns):
             return False
         if worn(state, t=since + 1):
             return True

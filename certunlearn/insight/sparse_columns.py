@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from .._common.arrays import MatrixLike, RowsLike
 from ..exceptions import AssumptionError
 
 Array = NDArray[np.float64]
@@ -32,7 +33,7 @@ def units(largest: Array) -> Array:
     return out
 
 
-def moments(rows: Any, counted: Positions) -> tuple[Array, Array, Array]:
+def moments(rows: RowsLike, counted: Positions) -> tuple[Array, Array, Array]:
     """Return of the rows at ``counted`` powers of two above every column, means, and deviations.
 
     All of shape (d,), the last two in units of the first.  Zeros enter as many at a time, so that
@@ -51,7 +52,7 @@ def moments(rows: Any, counted: Positions) -> tuple[Array, Array, Array]:
     return unit, mean, np.sqrt(squares / n)
 
 
-def second_moments(X: Any, mean: Array) -> Array:
+def second_moments(X: MatrixLike, mean: Array) -> Array:
     """Return ``Z Z' / m`` for the rows Z of X (m, d) less their ``mean``, shape (m, m)."""
     shift = (X @ mean)[:, None]
     products: Array = (X @ X.T).toarray() - shift - shift.T + float(mean @ mean)
@@ -79,7 +80,7 @@ class Reduced:
         The given rows.
     """
 
-    def __init__(self, rows: Any, targets: Positions, unit: Array, scale: Array) -> None:
+    def __init__(self, rows: RowsLike, targets: Positions, unit: Array, scale: Array) -> None:
         given = rows.features(targets)
         self.columns = np.unique(given.indices)
         if len(targets) * len(self.columns) > _MOST_WRITTEN_OUT:

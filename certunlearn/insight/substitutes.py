@@ -13,6 +13,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.utils import check_array
 
 from .._common import validate as _validate
+from .._common.arrays import ArrayLike
 from ..exceptions import AssumptionError
 from .lookalikes import Scale, scale_of
 
@@ -145,7 +146,7 @@ def select_substitutes(
     return Substitutes(rows, weights, chosen, distance, np.flatnonzero(chosen < 0), most)
 
 
-def _alike(y: Any, y_aux: Any, m: int, n: int) -> list[tuple[Positions, Positions]]:
+def _alike(y: ArrayLike, y_aux: Any, m: int, n: int) -> list[tuple[Positions, Positions]]:
     """Return the rows of either set that may be matched with one another."""
     if (y is None) != (y_aux is None):
         raise ValueError("give y_revocable and y_aux, or neither")

@@ -7,7 +7,6 @@ estimators forgets; the certificate lists the rest, or the request is refused.
 
 from __future__ import annotations
 
-import math
 import reprlib
 import sys
 from dataclasses import replace
@@ -18,10 +17,10 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
-from .._common.arrays import Positions
+from .._common.arrays import Condition, Positions, RowsLike
 from .._common.interrupts import steady
 from .._common.whole import serially
-from ..claims.budget import NO_DRIFT, Joint, composed
+from ..claims.budget import UNBOUNDED, composed
 from ..claims.certificate import Certificate
 from ..claims.fingerprint import fingerprint, weights_of
 from ..engine.unlearner import Model
@@ -36,13 +35,13 @@ _VOTING = (VotingClassifier, VotingRegressor)
 
 def forget_in(
     meta: Any,
-    which: Any = None,
+    which: RowsLike | None = None,
     /,
     *,
-    rows: Any = None,
-    row_ids: Any = None,
-    groups: Any = None,
-    where: Any = None,
+    rows: RowsLike | None = None,
+    row_ids: RowsLike | None = None,
+    groups: RowsLike | None = None,
+    where: Condition | None = None,
     confirm: bool = False,
 ) -> Certificate:
     """Forget rows in a fitted meta-estimator and certify what it has released.
@@ -243,8 +242,7 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
     ]
     one = [(budget, ever or 1) for budget, _ in parts]
     delta, claims = max(c.delta for c in own), len(parts) == len(own)
-    nothing = Joint(math.inf, math.inf, NO_DRIFT)
-    alone, joint = (composed(p, delta) if claims else nothing for p in (one, parts))
+    alone, joint = (composed(p, delta) if claims else UNBOUNDED for p in (one, parts))
     sigma, target, fit = _distances(own)
     low, middle, high = zip(*(c.coefficient_deviation for c in own), strict=True)
     mechanisms, names = {c.mechanism for c in own}, [type(m).__name__ for m in members]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from .._common.arrays import RandomState
 from .._common.whole import serially
 from ..engine import unlearner
 from ..engine.mixture import _mixture
@@ -28,7 +29,9 @@ _COMPARED = 1 << 20
 _SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_intercept")
 
 
-def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state: Any = None) -> Any:
+def mix(
+    models: Sequence[LinearEstimator], weights: Any = None, *, random_state: RandomState = None
+) -> Any:
     """Release a weighted mean of models that were trained on the same rows.
 
     Parameters
@@ -88,7 +91,7 @@ def mix(models: Sequence[LinearEstimator], weights: Any = None, *, random_state:
     return serially(known, lambda: _mixed(models, shares, random_state))
 
 
-def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Any) -> Any:
+def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: RandomState) -> Any:
     """Release the mean of models that no verb is changing."""
     first = models[0]
     _comparable(models)

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._common import validate as _validate
-from .._common.arrays import Positions
+from .._common.arrays import Condition, Positions, RowsLike, Show
 from .._common.interrupts import steady
 from .._common.whole import Guard, serialised
 from ..estimators.base.verbs import UnlearningEstimator
@@ -127,14 +127,14 @@ class ForgetQueue(Waiting):
     @serialised
     def add(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
         reference: str,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         received: datetime | None = None,
         within: timedelta | str | None = None,
     ) -> Request:
@@ -174,7 +174,7 @@ class ForgetQueue(Waiting):
 
     @serialised
     def run(
-        self, *, confirm: bool = False, expand: str | None = None, progress: Any = None
+        self, *, confirm: bool = False, expand: str | None = None, progress: Show = None
     ) -> tuple[Receipt, ...]:
         """Carry out all requests that wait as one: one removal, one release, one certificate.
 

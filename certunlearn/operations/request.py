@@ -64,8 +64,9 @@ class Request:
     @property
     def asked(self) -> Asked:
         """The request as a model takes it."""
-        named = list(self.named) if isinstance(self.named, tuple) else self.named
-        return Asked(**{self.kind: named})
+        named: Any = list(self.named) if isinstance(self.named, tuple) else self.named
+        ways: dict[str, Any] = {self.kind: named}
+        return Asked(**ways)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def phrased(asked: Asked, found: Positions) -> tuple[str, Any]:
         return "groups", tuple(listed(asked.groups, GROUP))
     if asked.row_ids is not None:
         return "row_ids", tuple(listed(asked.row_ids))
-    if _is_pandas(asked.which, "Index"):
+    if asked.which is not None and _is_pandas(asked.which, "Index"):
         return "row_ids", tuple(asked.which)
     return "rows", tuple(found.tolist())
 

@@ -176,8 +176,9 @@ def begun(steps: Steps, X: Any) -> tuple[Steps, Framed, Array]:
     """
     values = table(X)
     kinds = {type(step) for _, step in steps}
-    bounds = Largest.of(values), Largest.of(-values)
-    extremes = bounds if kinds & {MinMaxScaler, MaxAbsScaler} else (None, None)
+    extremes: tuple[Largest, Largest] | tuple[None, None] = None, None
+    if kinds & {MinMaxScaler, MaxAbsScaler}:
+        extremes = Largest.of(values), Largest.of(-values)
     sums = None
     if kinds & {StandardScaler, PCA}:
         sums = Moments.of(values, joint=PCA in kinds)
@@ -186,7 +187,8 @@ def begun(steps: Steps, X: Any) -> tuple[Steps, Framed, Array]:
     seen = [X, *[values] * (len(steps) - 1)]
     steps = [(name, _template(step, like)) for (name, step), like in zip(steps, seen, strict=True)]
     steps, where = _fitted(steps, known, len(values))
-    frame = Frame.of(*where[:3], -bounds[1].values, bounds[0].values, where.rotation)
+    low, high = values.min(axis=0), values.max(axis=0)
+    frame = Frame.of(where.centre, where.spread, where.about, low, high, where.rotation)
     return steps, Framed(known, len(values), frame), frame.held(values)
 
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._common.arrays import Condition, RowsLike
+
 #: A tuple is one group, as pandas would name it.
 GROUP = (str, bytes, tuple)
 
@@ -36,11 +38,11 @@ def listed(asked: Any, single: tuple[type, ...] = (str, bytes)) -> list[Any]:
 class Asked(NamedTuple):
     """The ways of naming rows, of which a request uses one."""
 
-    which: Any = None
-    rows: Any = None
-    row_ids: Any = None
-    groups: Any = None
-    where: Any = None
+    which: RowsLike | None = None
+    rows: RowsLike | None = None
+    row_ids: RowsLike | None = None
+    groups: RowsLike | None = None
+    where: Condition | None = None
 
     @property
     def named(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Place, Position
+from .._common.arrays import AnyArray, ArrayLike, MatrixLike, Place, Position, RowsLike
 from ..engine.unlearner import Model
 from ..numerics.rows.weights import NO_ROWS
 from .row_names import RowNames
@@ -36,7 +36,7 @@ class Change(NamedTuple):
     event: str
     asked: int
     gone: Place
-    codes: NDArray[Any]
+    codes: AnyArray
     weight: Array
     names: RowNames
 
@@ -49,11 +49,11 @@ class Changes:
     _unlearner: ClassVar[Any]
 
     @abstractmethod
-    def _codes(self, y: Any) -> NDArray[Any]:
+    def _codes(self, y: ArrayLike) -> AnyArray:
         """Check labels or targets (m,) against those of the fit and encode them."""
 
     @abstractmethod
-    def _weights(self, X: Any, sample_weight: Any) -> Array:
+    def _weights(self, X: MatrixLike, sample_weight: ArrayLike) -> Array:
         """Return a checked copy of the weights of rows."""
 
     def _forgetting(self, positions: Position) -> Change:
@@ -64,14 +64,14 @@ class Changes:
 
     def _learning(
         self,
-        X: Any,
+        X: MatrixLike,
         m: int,
-        y: Any,
-        sample_weight: Any,
-        row_ids: Any,
-        groups: Any,
-        metadata: Any,
-        static: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike,
+        row_ids: RowsLike,
+        groups: RowsLike,
+        metadata: MatrixLike,
+        static: ArrayLike,
     ) -> Change:
         """Return the change that puts ``m`` rows in; ``X``, where a DataFrame, names them."""
         codes = self._codes(y)
@@ -82,7 +82,7 @@ class Changes:
         names = self._names.extended(X, row_ids, groups, places, metadata, static)
         return Change("learn", m, Place(NO_ROWS), codes, weight, names)
 
-    def _correcting(self, positions: Position, y: Any, m: int | None) -> Change:
+    def _correcting(self, positions: Position, y: ArrayLike, m: int | None) -> Change:
         """Return the change that puts rows in the place of others, with ``m`` rows of features.
 
         They have the labels ``y``, or those they had.

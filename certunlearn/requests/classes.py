@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
+from .._common.arrays import AnyArray, ArrayLike
+
 Codes = NDArray[np.int64]
 
 
-def _narrow(labels: NDArray[Any]) -> NDArray[Any]:
+def _narrow(labels: AnyArray) -> AnyArray:
     """Return labels in an array that says nothing of any others: no wider than they are."""
     if labels.dtype.kind in "US":
         return np.array(labels.tolist(), dtype=labels.dtype.kind)
@@ -39,16 +41,16 @@ class Classes:
         Increasing: what stands for them in the store.
     """
 
-    labels: NDArray[Any]
+    labels: AnyArray
     codes: Codes
 
     @classmethod
-    def of(cls, y: NDArray[Any]) -> tuple[Self, Codes]:
+    def of(cls, y: AnyArray) -> tuple[Self, Codes]:
         """Return the classes of checked labels (n,), and the code of each."""
         labels, codes = np.unique(y, return_inverse=True)
         return cls(_narrow(labels), np.arange(len(labels))), codes.astype(np.int64)
 
-    def named(self, codes: Codes) -> NDArray[Any]:
+    def named(self, codes: Codes) -> AnyArray:
         """Return the labels that codes stand for."""
         return _narrow(self.labels[np.searchsorted(self.codes, codes)])
 
@@ -57,7 +59,7 @@ class Classes:
         """Label of each code, as Python's own number, truth value or text."""
         return dict(zip(self.codes.tolist(), self.labels.tolist(), strict=True))
 
-    def encoded(self, y: Any) -> Codes:
+    def encoded(self, y: ArrayLike) -> Codes:
         """Return the codes of labels (m,), of whatever kind: compared as Python compares them.
 
         Raises

@@ -13,6 +13,7 @@ from . import (
     matrix_free,
     memory,
     removal,
+    scaled,
     sequence,
     softmax,
     sparse,
@@ -42,6 +43,7 @@ MODULES = (
     sparse,
     utility,
     wide_removal,
+    scaled,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 

@@ -49,9 +49,17 @@ class Leverages:
     in_gram: float
 
     @classmethod
-    def of(cls, objective: Objective, hessian: Factor, gram: Factor, c: float) -> Leverages:
-        """Sweep the rows, for H only where ``||v||_G <= c ||v||_H`` does not make G's do."""
-        in_gram = objective.leverage(gram.inverse, gram.slack)
+    def of(
+        cls,
+        objective: Objective,
+        hessian: Factor,
+        gram: Factor,
+        c: float,
+        in_gram: float | None = None,
+    ) -> Leverages:
+        """Sweep the rows for ``in_gram``, if it is not known; for H only where that does not do."""
+        if in_gram is None:
+            in_gram = objective.leverage(gram.inverse, gram.slack)
         box = objective.box_leverage(hessian.inverse, hessian.slack)
         swept = c * in_gram
         if c > CLOSE:
@@ -121,8 +129,9 @@ class Carryover:
         objective: Objective,
         geometry: Geometry,
         reached: Reached,
+        in_gram: float | None = None,
     ) -> Carryover:
-        """Open a carryover after a refresh."""
+        """Open a carryover after a refresh; ``in_gram`` is known from another column."""
         model, gram, m = reached.model, geometry.gram, reached.measurement
         c = c_gram = Transfer.between(replace(geometry, mechanism="gram"), model.factor).c
         if geometry.mechanism != "gram":
@@ -130,7 +139,7 @@ class Carryover:
         X = model.factor.inverse
         return cls(
             model,
-            Leverages.of(objective, model.factor, gram, c_gram),
+            Leverages.of(objective, model.factor, gram, c_gram, in_gram),
             c,
             c_gram,
             reached.measured,
@@ -169,6 +178,30 @@ class Carryover:
         if added is not None:
             carryover = carryover._with(added)
         return carryover if removed is None else carryover._without(removed)
+
+    def alike(self, other: Carryover | None) -> bool:
+        """Whether this is of another column with the same Hessian, by one and the same matrix."""
+        if other is None or self.present is None or other.present is None:
+            return False
+        return self.present is other.present and self.origin.factor is other.origin.factor
+
+    def beside(
+        self, other: Carryover, removed: Contribution, added: Contribution | None
+    ) -> Carryover:
+        """Return the edit of this column whose matrices, and their bounds, are those of ``other``.
+
+        That is another column, alike before the edit and now after it; the penalty stays.
+        """
+        out = other.of_column(self.base, self.gradient, self.allowance, self.moved)
+        if added is not None:
+            gradient, allowance = out.gradient + flat(added.gradient), out._allowance(added)
+            out = replace(out, gradient=gradient, allowance=allowance)
+        gradient, allowance = out.gradient - flat(removed.gradient), out._allowance(removed)
+        return replace(out, gradient=gradient, allowance=allowance, spent=self.spent)
+
+    def of_column(self, base: Array, gradient: Array, allowance: Array, moved: float) -> Carryover:
+        """Return this of another column with the same Hessian, measured so."""
+        return replace(self, base=base, gradient=gradient, allowance=allowance, moved=moved)
 
     def step(self, geometry: Geometry, target: float = math.inf) -> tuple[Array, float]:
         """Return one step from ``base`` and its certified distance to the exact optimum.

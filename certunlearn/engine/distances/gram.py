@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.rounding import UNIT_ROUNDOFF
 from ...claims.budget import Caps
 from ...claims.frame import Frame
 from ...claims.noise import Geometry
@@ -18,8 +19,10 @@ from ...linalg.cholesky import Factor, downdated, factorise
 from ...linalg.diagonal import Diagonal
 from ...numerics.losses.margins import positive, stronger
 from ...numerics.objective.by_rows import gram_factor
-from ...numerics.objective.curvature import Curvature
+from ...numerics.objective.contribution import Contribution
+from ...numerics.objective.curvature import Curvature, within, without
 from ...numerics.objective.diagonal_gram import MOST_FORMED, diagonal_of
+from ...numerics.objective.diagonal_gram import regrouped as diagonal_regrouped
 from ...numerics.objective.objective import Objective
 from ...numerics.rows.stored import Rows
 from ...numerics.rows.weights import Weights
@@ -86,6 +89,28 @@ class Downdated(NamedTuple):
         if self.factor is not None and self.gone is not None:
             yield downdated(self.factor, c.matrix, c.diagonal, c.error, self.gone)
         yield factorise(c.matrix, c.diagonal, c.error)
+
+
+def regrouped(
+    gram: Gram,
+    alpha: Array,
+    removed: Contribution,
+    added: Contribution | None,
+    penalty: Array | None,
+) -> Downdated | Diagonal:
+    """Return the Gram matrix after an edit: added first, so that no diagonal shrinks before."""
+    if isinstance(gram.known, Diagonal):
+        return diagonal_regrouped(gram.known, alpha, added, penalty)
+    was = gram.curvature
+    if penalty is not None:
+        was = within(was, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
+    if added is not None:
+        diagonal = np.diag(added.gram).copy()
+        was = within(was, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
+    left = without(was, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
+    if was is gram.curvature:
+        return Downdated(left, gram.geometry.gram, removed.scaled.T)
+    return Downdated(left)
 
 
 def gram_of(

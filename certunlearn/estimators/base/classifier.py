@@ -13,6 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..._common import validate as _validate
+from ..._common.arrays import AnyArray, ArrayLike, ClassWeight, MatrixLike
 from ..._common.whole import reader
 from ...engine.unlearner import Model
 from ...exceptions import ClassForgottenWarning, caller
@@ -24,32 +25,33 @@ from .linear import Array, LinearEstimator
 class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     """A linear estimator whose targets are labels."""
 
-    classes_: NDArray[Any]
+    classes_: AnyArray
     intercept_: Array
-    class_weight: Any
+    class_weight: ClassWeight
     _labels: Classes
 
-    def _encoded(self, y: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+    def _encoded(self, y: AnyArray) -> tuple[AnyArray, dict[str, object]]:
         check_classification_targets(y)
         classes, codes = Classes.of(y)
         return codes, {"_labels": classes}
 
     @reader
-    def decision_function(self, X: Any) -> Array:
+    def decision_function(self, X: MatrixLike) -> Array:
         """Return the margins, shape (n_samples,) or (n_samples, n_classes)."""
         margins = self._margins(X)
         return margins[:, 0] if margins.shape[1] == 1 else margins
 
     @reader
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: MatrixLike) -> AnyArray:
         """Return the likeliest label of each row, shape (n_samples,)."""
         margins = self.decision_function(X)
         code = (margins > 0).astype(int) if margins.ndim == 1 else margins.argmax(axis=1)
-        out: NDArray[Any] = self.classes_[code]
+        out: AnyArray = self.classes_[code]
         return out
 
-    def _class_weight(self, classes: Classes) -> None | str | Array:
+    def _class_weight(self, classes: object) -> None | str | Array:
         """Check the weights of the classes; one number a label where they are given."""
+        assert isinstance(classes, Classes)
         labels = classes.labels.tolist()
         given = self.class_weight
         if given is None or isinstance(given, str):
@@ -79,7 +81,7 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
             "n_iter_": self._steps(model),
         }
 
-    def _codes(self, y: Any) -> NDArray[np.int64]:
+    def _codes(self, y: ArrayLike) -> NDArray[np.int64]:
         return self._labels.encoded(y)
 
     def _class_names(self) -> Mapping[int, Any]:

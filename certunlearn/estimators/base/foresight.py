@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._common import validate as _validate
-from ..._common.arrays import Position
+from ..._common.arrays import ArrayLike, Condition, MatrixLike, Position, RowsLike
 from ..._common.whole import serialised
 from ...claims.frame import Frame
 from ...engine.unlearner import Model
@@ -55,13 +55,13 @@ class Foresight:
     @serialised
     def neighbours(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         threshold: float | None = None,
     ) -> Neighbours:
         """Find the rows that look like those of a request and would stay.  Changes nothing.
@@ -98,13 +98,13 @@ class Foresight:
     @serialised
     def preview(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         threshold: float | None = None,
         full: bool = False,
     ) -> Preview:
@@ -160,7 +160,12 @@ class Foresight:
 
     @serialised
     def noise_cost(
-        self, X: Any, y: Any, sample_weight: Any = None, *, draws: int = 20
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        draws: int = 20,
     ) -> NoiseCost:
         """Measure what a release costs in score and margins, without making one.
 
@@ -244,7 +249,7 @@ class Foresight:
         found = preview.look_alikes(self._model, self._names.store(positions), threshold)
         return found.moved(names)
 
-    def _expanded(self, positions: Position, expand: Any) -> tuple[Position, int]:
+    def _expanded(self, positions: Position, expand: str | None) -> tuple[Position, int]:
         """Return what a request takes, checked as if it had named it, and the look-alikes left."""
         _validate.choice("expand", expand, ("near", "count"))
         self._foreseeable()
@@ -256,7 +261,7 @@ class Foresight:
         return self._positions(Asked(rows=rows)), len(near) - len(taken)
 
     def _agreed(
-        self, asked: Asked, expand: str | None, confirm: Any
+        self, asked: Asked, expand: str | None, confirm: bool
     ) -> tuple[Position, tuple[int, int] | None]:
         """Return what is to be forgotten, and how many look-alikes that takes along and leaves.
 

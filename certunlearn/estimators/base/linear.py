@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._common import validate as _validate
+from ..._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike, Show
 from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.frame import Frame
@@ -43,25 +44,25 @@ class LinearEstimator(UnlearningEstimator):
     _targets: ClassVar[dict[str, bool]] = {}
 
     @abstractmethod
-    def _encoded(self, y: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+    def _encoded(self, y: AnyArray) -> tuple[AnyArray, dict[str, object]]:
         """Return labels for the row store, and attributes to remember with them."""
 
     @abstractmethod
-    def _settings(self, known: dict[str, Any]) -> Settings:
+    def _settings(self, known: dict[str, object]) -> Settings:
         """Check the parameters and state them as the unlearner wants them."""
 
     @verb
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        row_ids: Any = None,
-        groups: Any = None,
-        metadata: Any = None,
-        static: Any = None,
-        progress: Any = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        metadata: MatrixLike | None = None,
+        static: ArrayLike | None = None,
+        progress: Show = None,
     ) -> Self:
         """Train on the rows of positive weight and release.
 
@@ -106,7 +107,7 @@ class LinearEstimator(UnlearningEstimator):
         return self
 
     @verb
-    def _framed(self, frame: Frame, X: Array, y: Any, **given: Any) -> None:
+    def _framed(self, frame: Frame, X: Array, y: ArrayLike, **given: Any) -> None:
         """Fit rows that are held in a frame, given as they are held there; else as `fit`."""
         known = "sample_weight", "row_ids", "groups", "metadata", "static", "progress"
         more: dict[str, Any] = {name: given.get(name) for name in known}
@@ -114,14 +115,14 @@ class LinearEstimator(UnlearningEstimator):
 
     def _trained(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        row_ids: Any,
-        groups: Any,
-        metadata: Any,
-        static: Any,
-        progress: Any,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike,
+        row_ids: RowsLike,
+        groups: RowsLike,
+        metadata: MatrixLike,
+        static: ArrayLike,
+        progress: Show,
         frame: Frame | None = None,
     ) -> None:
         names_of = X
@@ -188,7 +189,7 @@ class LinearEstimator(UnlearningEstimator):
         """Newton steps of the last fit or refresh, as scikit-learn shows them."""
         return np.array([model.iterations], dtype=np.int32)
 
-    def _margins(self, X: Any) -> Array:
+    def _margins(self, X: MatrixLike) -> Array:
         """Return X coef' + intercept for checked X, as coef_ is shaped."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)

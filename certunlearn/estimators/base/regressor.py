@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
+from ..._common.arrays import AnyArray, ArrayLike, MatrixLike, RandomState
 from ..._common.whole import reader
 from ...engine.unlearner import Model
 from ...exceptions import AssumptionError
@@ -30,7 +30,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         fit_intercept: bool = True,
         tol: float = 1e-4,
         max_iter: int = 100,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         epsilon: float = 1.0,
         delta: float = 1e-6,
@@ -63,18 +63,18 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         """Refuse targets outside the loss's domain."""
         return y
 
-    def _numbers(self, y: Any) -> Array:
+    def _numbers(self, y: ArrayLike) -> Array:
         """Return finite targets as float64, (m,) or (m, K)."""
         if np.ndim(y) == 1 or not self._targets.get("multi_output"):
             y = column_or_1d(y, dtype=np.float64, warn=True)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
         return self._checked(np.ascontiguousarray(y))
 
-    def _encoded(self, y: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+    def _encoded(self, y: AnyArray) -> tuple[AnyArray, dict[str, object]]:
         targets = self._numbers(y)
         return targets, {"_several": targets.ndim == 2}
 
-    def _codes(self, y: Any) -> Array:
+    def _codes(self, y: ArrayLike) -> Array:
         targets = self._numbers(y)
         width = self._model.rows.labels.shape[1:]
         if targets.shape[1:] != width:
@@ -92,7 +92,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         }
 
     @reader
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: MatrixLike) -> Array:
         """Return the predicted target of each row, shape (n_samples,) or (n_samples, K)."""
         return self._margins(X)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._common.plain import FittedState, read, written
 from ..._common.whole import Whole, reader, serialised
+from ...claims.certificate import Certificate
 from ...engine.unlearner import Model
 from ...exceptions import SecretStateWarning, StateError
 from ...requests.row_names import RowNames
@@ -20,6 +22,7 @@ class Upkeep(Whole):
     """Overwrites rows once the verb that took them out is done, and says what a pickle holds."""
 
     history_: list[dict[str, Any]]
+    certificate_: Certificate
     _model: Model
     _names: RowNames
     _unlearner: ClassVar[Any]
@@ -114,6 +117,16 @@ class Upkeep(Whole):
         memo = {id(rows): rows.still()}
         out.__dict__.update(copy.deepcopy({k: out.__dict__[k] for k in ("_model", "_names")}, memo))
         return out
+
+    def _count(self, look_alikes: tuple[int, int] | None) -> None:
+        """Write into the owner's log how many look-alikes went along, and how many stay."""
+        if look_alikes is None:
+            return
+        along, left = look_alikes
+        certificate = replace(self._model.certificate, look_alikes=left)
+        model = replace(self._model, certificate=certificate)
+        self.history_[-1]["look_alikes"] = along
+        self.__dict__.update(_model=model, certificate_=certificate)
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "_model"):

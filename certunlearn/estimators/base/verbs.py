@@ -14,7 +14,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..._common import validate as _validate
-from ..._common.arrays import Position
+from ..._common.arrays import (
+    ArrayLike,
+    Condition,
+    MatrixLike,
+    Position,
+    RandomState,
+    RowsLike,
+    Show,
+)
 from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.budget import VIEWS
@@ -56,7 +64,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
     _model: Model
     _names: RowNames
     verbose: int
-    random_state: Any
+    random_state: RandomState
     epsilon: float
     delta: float
     noise: float
@@ -89,14 +97,14 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
             "horizon": _validate.count("horizon", self.horizon, low=1),
         }
 
-    def _features(self, X: Any) -> Any:
+    def _features(self, X: MatrixLike) -> Any:
         """Check features (m, d) against those of the fit: sparse ones only if those were."""
         if getattr(self._model, "frame", None) is not None:
             raise AssumptionError("this model is behind steps: call the verbs of the pipeline")
         kind = "csr" if self._model.rows.sparse else False
         return validate_data(self, X, dtype=np.float64, order="C", accept_sparse=kind, reset=False)
 
-    def _weights(self, X: Any, sample_weight: Any) -> Array:
+    def _weights(self, X: MatrixLike, sample_weight: ArrayLike) -> Array:
         """Return a checked copy of the weights of rows, ones where none are given."""
         weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
@@ -116,16 +124,16 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
     @verb
     def forget(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         expand: str | None = None,
         confirm: bool = False,
-        progress: Any = None,
+        progress: Show = None,
     ) -> Self:
         """Remove rows from the training set and release anew.
 
@@ -183,15 +191,15 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
     @verb
     def learn(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        row_ids: Any = None,
-        groups: Any = None,
-        metadata: Any = None,
-        static: Any = None,
-        progress: Any = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        metadata: MatrixLike | None = None,
+        static: ArrayLike | None = None,
+        progress: Show = None,
     ) -> Self:
         """Add rows to the training set and release anew; their positions follow those there are.
 
@@ -229,14 +237,14 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
     @verb
     def correct(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        X: Any = None,
-        y: Any = None,
-        rows: Any = None,
-        row_ids: Any = None,
-        progress: Any = None,
+        X: MatrixLike | None = None,
+        y: ArrayLike | None = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        progress: Show = None,
     ) -> Self:
         """Replace features or labels of rows, as if they had always been so, and release anew.
 
@@ -302,7 +310,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
             model, keep = found
             self._model, self._names = model, self._names.condensed(keep)
 
-    def _edit(self, change: Change, X: Any = None, frame: Frame | None = None) -> Any:
+    def _edit(self, change: Change, X: MatrixLike | None = None, frame: Frame | None = None) -> Any:
         """Return what carries a change out.
 
         ``X`` (m, n_features) holds features of the rows that come, checked; by default they have
@@ -317,7 +325,11 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     @verb
     def _changed(
-        self, change: Change, X: Any = None, progress: Any = None, frame: Frame | None = None
+        self,
+        change: Change,
+        X: MatrixLike | None = None,
+        progress: Show = None,
+        frame: Frame | None = None,
     ) -> None:
         """Carry a change out where `_refit` might have to; ``X`` as in `_edit`.
 
@@ -328,7 +340,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     @verb
     def _refit(
-        self, change: Change, X: Any, progress: Any = None, frame: Frame | None = None
+        self, change: Change, X: MatrixLike, progress: Show = None, frame: Frame | None = None
     ) -> None:
         """Carry a change out while all other rows get other features, and release anew.
 
@@ -347,7 +359,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         action = partial(unlearner.refit, self._model, *new, frame=frame)
         self._carry_out(change, action, progress)
 
-    def _carry_out(self, change: Change, action: Callable[..., Model], progress: Any) -> None:
+    def _carry_out(self, change: Change, action: Callable[..., Model], progress: Show) -> None:
         """Do what ``action`` does, showing progress, and take its model over."""
         with shown(progress, self.verbose) as callback:
             model = action(progress=callback)
@@ -386,13 +398,3 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
             n_retained_=c.n_retained,
             n_forgotten_=c.n_forgotten,
         )
-
-    def _count(self, look_alikes: tuple[int, int] | None) -> None:
-        """Write into the owner's log how many look-alikes went along, and how many stay."""
-        if look_alikes is None:
-            return
-        along, left = look_alikes
-        certificate = replace(self._model.certificate, look_alikes=left)
-        model = replace(self._model, certificate=certificate)
-        self.history_[-1]["look_alikes"] = along
-        self.__dict__.update(_model=model, certificate_=certificate)

@@ -84,8 +84,9 @@ class Objective:
         Where the rows live.
     loss : Columnwise or Softmax
         Of a row's margins.
-    table : ndarray of int or None
-        Column of each original class code; None where labels are real targets.
+    table : ndarray of int, or of shape (K,), or None
+        Column of each original class code; where labels are several real targets a row, what they
+        are multiplied by to get the one that is meant; None for all of them.
     weights : Weights
         Effective weights s_i of this training set (0 for rows outside it).
     alpha, gauge : ndarray of shape (p,)
@@ -96,7 +97,7 @@ class Objective:
 
     rows: Rows
     loss: Loss
-    table: NDArray[np.int64] | None
+    table: NDArray[np.int64] | Array | None
     weights: Weights
     alpha: Array
     gauge: Array
@@ -202,7 +203,9 @@ class Objective:
     def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return what the loss takes as labels of the rows at ``positions``."""
         given = self.rows.labels[positions]
-        return given if self.table is None else self.table[given]
+        if self.table is None:
+            return given
+        return np.asarray(given @ self.table if given.ndim == 2 else self.table[given])
 
     def contribution(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Contribution:
         """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""

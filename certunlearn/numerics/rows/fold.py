@@ -34,7 +34,9 @@ class Block(Protocol[Values]):
     def weight(self) -> Values: ...
 
     def labels(self, table: Values | None) -> Values:
-        """Labels (m,) or (m, K); where codes have a ``table``, the column each stands for."""
+        """Labels (m,) or (m, K): of codes what they stand for in ``table``; of targets the one that
+        it is the indicator of.  All as they are without one.
+        """
 
     def margins(self, W: Values) -> Values:
         """X W of W (p, K), shape (m, K)."""
@@ -140,7 +142,10 @@ class DenseBlock(Generic[Values]):
         return type(self)(self.xp, X, self.y, self.weight)
 
     def labels(self, table: Values | None) -> Values:
-        return self.y if table is None else self.xp.take(table, self.y)
+        if table is None:
+            return self.y
+        # Of finite targets only the one that is multiplied by 1 counts.
+        return self.y @ table if self.y.ndim == 2 else self.xp.take(table, self.y)
 
     def margins(self, W: Values) -> Values:
         # One column as dot products of rows, which are twice as fast.

@@ -1,0 +1,44 @@
+"""What a step may leave in each column, and what a fresh Hessian is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..claims.budget import Caps
+from ..numerics.objective.objective import Objective
+from .columns import allotted
+from .distances.carryover import Carryover
+from .state import State, goal_of
+
+
+def shares_of(state: State, caps: Caps | None) -> list[tuple[State, Caps | None]]:
+    """Return the columns of a state and what each of them may use."""
+    columns = state.columns
+    return list(zip(columns, allotted(caps, len(columns), state.scale), strict=True))
+
+
+def target_of(state: State, caps: Caps | None) -> float:
+    """Return the distance to reach from where the iterate stands."""
+    goal = goal_of(state.settings, caps)
+    return goal.distance * (state.gram.geometry.norm(state.reached.W) if goal.relative else 1.0)
+
+
+def refresh_price(state: State, carryover: Carryover | None, target: float) -> tuple[int, float]:
+    """Return the passes that a fresh Hessian is worth and those that it would have saved by now.
+
+    Ski-rental rule: refresh once the passes spent since the last refresh cost as much as one. At
+    most twice the optimal number (Karlin, Manasse, Rudolph and Sleator 1988).
+    """
+    price = passes_worth_a_refresh(state.objective)
+    if carryover is None:
+        return price, 0.0
+    return price, carryover.spent * (1.0 - 1.0 / max(carryover.capacity(target), 1.0))
+
+
+def passes_worth_a_refresh(objective: Objective) -> int:
+    """Gradient passes that cost as much arithmetic as one Hessian sweep and factorisation."""
+    p, K = objective.rows.p, objective.loss.columns
+    q, n = p * K, objective.rows.n
+    sweep = n * (p * p * K + (q * q if K > 1 else 0))
+    # A pass is memory-bound: about eight times slower an operation than a matrix product.
+    return int(np.clip((sweep + 4 * q**3) / (8 * 6 * n * q), 3, 30))
