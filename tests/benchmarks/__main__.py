@@ -21,6 +21,7 @@ from . import (
     sums,
     utility,
     views,
+    wide,
     wide_removal,
     window,
 )
@@ -35,6 +36,7 @@ MODULES = (
     biased,
     guo,
     views,
+    wide,
     folds,
     memory,
     window,
