@@ -1,6 +1,7 @@
 """The benchmarks run, say what they should, and their baselines are what they are called."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from tests.benchmarks import (
     utility,
     views,
     wide_removal,
+    window,
 )
 from tests.benchmarks.objective import Objective
 
@@ -187,6 +189,16 @@ def test_sparse(tmp_path):
     assert found["certified"] and found["forget distance"] <= found["target"]
     assert 0 <= found["peak over data"] < found["dense over data"] / 5
     assert found["forget passes"] <= found["fit passes"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="reads /proc")
+def test_window(tmp_path):
+    sliding, named = contents(window, tmp_path).values()
+    last = sliding[-1]
+    assert last["rows that ever were"] == 1800 and last["rows retained"] == 600
+    # A quarter is stale at most, or so few rows as are never looked at, and a batch on top.
+    assert last["rows held"]["max"] <= 600 + 256 + 2 * 60
+    assert [row["turns"] for row in named] == [1, 12, 2]
 
 
 def test_memory(tmp_path):

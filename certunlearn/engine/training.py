@@ -18,6 +18,7 @@ from ..numerics.losses.pointwise import Squared
 from ..numerics.objective.objective import Objective, flat, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
+from ..numerics.solvers.choice import reason
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
 from .distances.carryover import Carryover
@@ -93,11 +94,18 @@ def solved(
             settings, each, gram, start, goal, solver, before is None, progress, model=model
         )
         state = State(settings, rows, members, classes, each, gram, budget, reached, steps)
-        state = replace(state, scale=scale, frame=frame)
+        plan = _plan(settings, solver, rows.p, K)
+        state = replace(state, scale=scale, frame=frame, plan=plan)
         parts.append(opened(state, beside=parts[0] if parts else None))
     if not apart:
         return parts[0]
     return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
+
+
+def _plan(settings: Settings, solver: str, p: int, columns: int) -> str:
+    """Say how the model was trained, and why so where that was left open."""
+    why = f"; {reason(solver, p, columns)}" if settings.solver == "auto" else ""
+    return f"trained afresh{why}"
 
 
 def _start(

@@ -17,6 +17,7 @@ Assumes: the conditions listed in the certificate.  Proof: proofs/certified_remo
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -216,7 +217,8 @@ def held(model: Model, positions: Positions) -> tuple[MatrixLike, AnyArray, Arra
 
     Features come as sparse or dense as the store is.
     """
-    with numerics():
+    # Of no rows no number is looked at.
+    with numerics() if len(positions) else nullcontext():
         X = model.rows.features(positions)
     return X, model.rows.labels[positions], model.members.weights.at(positions)
 
@@ -316,7 +318,8 @@ def condensed(model: Model) -> tuple[Model, NDArray[np.bool_]] | None:
     None where that would not pay.  ``model`` itself is not changed: once the new model has been
     taken over `erase` the old one.
     """
-    if not (model.settled and condensing.is_due(model.rows.n, model.requests)):
+    # States of single columns share the store, and would have to move with it.
+    if model.parts or not (model.settled and condensing.is_due(model.rows.n, model.requests)):
         return None
     keep = ~model.rows.scrubbed
     with numerics():

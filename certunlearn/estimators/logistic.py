@@ -69,7 +69,8 @@ class CertifiedLogReg(LinearClassifier):
         quadratic model, over the size of one row's gradient.  0 releases the optimum and claims
         nothing.
     mechanism : {"auto", "gram", "isotropic", "objective"}
-        Geometry of the noise.  "auto" is "gram", but for sparse rows of more than 3 000 columns,
+        Geometry of the noise.  "auto" is "gram", but for dense rows of more than 1 440 columns,
+        where that matrix costs more than passes without it, and sparse rows of more than 3 000,
         whose Gram matrix is not formed, "isotropic"; the certificate names it.
     view : {"transcript", "release"}
         Whether epsilon and delta are meant for all releases since the oldest removal together,
@@ -81,8 +82,10 @@ class CertifiedLogReg(LinearClassifier):
         by distances that fall like 1 / t.
     solver : {"auto", "newton-cholesky", "newton-cg", "lbfgs"}
         "newton-cholesky" factors the Hessian, of size (classes x features)^2.  "newton-cg" needs
-        its products with vectors only, "lbfgs" starts with gradients only; with either every
-        removal passes over the retained rows.  "auto": "newton-cg" beyond 3000 coefficients.
+        its products with vectors only, "lbfgs" gradients; with either a removal passes over the
+        retained rows unless the last pass tells enough.  "auto" counts passes, as
+        docs/choose.md says: "lbfgs" beyond 1440 coefficients under isotropic noise; otherwise
+        beyond 3000, and "newton-cg" where there are several classes.
 
     Attributes
     ----------

@@ -23,10 +23,11 @@ _SMALL = 64
 
 def norm(v: Array) -> float:
     """Return ||v||_2 (Frobenius for a matrix), rounded up; squares neither under- nor overflow."""
-    largest = float(np.max(np.abs(v), initial=0.0))
+    # As ufuncs: for short vectors np.max and np.sum spend most of their time on their arguments.
+    largest = float(np.maximum.reduce(np.abs(v), axis=None, initial=0.0))
     if largest == 0 or not math.isfinite(largest):
         return largest
-    return largest * float(np.sqrt(np.sum(np.square(v / largest)))) * _GUARD
+    return largest * math.sqrt(np.add.reduce(np.square(v / largest), axis=None)) * _GUARD
 
 
 def largest_eigenvalue(C: Array) -> float:
@@ -85,7 +86,8 @@ def spectral_norm(N: Array) -> float:
     Guarantee: at least ||N||_2.  Proof: proofs/largest_eigenvalue.md
     """
     size = norm(N)
-    if size == 0 or not math.isfinite(size):
+    # A single row or column has its length for its norm.
+    if 1 in N.shape or size == 0 or not math.isfinite(size):
         return size
     # Both products have the same norm: the smaller one is formed.
     scaled = (N if N.shape[1] <= len(N) else N.T) / size

@@ -24,22 +24,28 @@ class _Column:
         import pandas as pd
 
         self.dtype, known = series.dtype, series.array
-        masked = pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray
         settable = pd.CategoricalDtype, pd.DatetimeTZDtype, pd.PeriodDtype
+        masked = pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray
         #: Lines of each category, -1 for none; None where there are no categories, or all matter.
         self._left: NDArray[np.int64] | None = None
-        self._blank: Any = None
         if isinstance(self.dtype, np.dtype):
             self.values = series.to_numpy(copy=True)
-            self._blank = None if self.dtype == object else np.zeros((), self.dtype)[()]
-        elif isinstance(known, masked):
-            # Not as missing: that would leave the number behind its mask.
-            self.values, self._blank = known.copy(), self.dtype.type(0)
-        elif isinstance(self.dtype, settable):
-            self.values, self._blank = known.copy(), self.dtype.na_value
+        elif isinstance(known, masked) or isinstance(self.dtype, settable):
+            self.values = known.copy()
         else:
             # Arrays that cannot be written to, or only as a whole.
             self.values = series.to_numpy(dtype=object, copy=True)
+
+    @property
+    def _blank(self) -> Any:
+        """What takes the place of a value."""
+        if self.values.dtype == object:
+            return None
+        if isinstance(self.dtype, np.dtype):
+            return np.zeros((), self.dtype)[()]
+        # Numbers with a mask not as missing: that would leave the number behind the mask.
+        masked = hasattr(self.dtype, "numpy_dtype")
+        return self.dtype.type(0) if masked else self.dtype.na_value
 
     def taken(self, live: NDArray[np.bool_], index: NDArray[np.int64]) -> Any:
         """Return the values of some lines under an index, as the column was given."""

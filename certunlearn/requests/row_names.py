@@ -247,9 +247,10 @@ class RowNames:
             found = self._meant(asked.which)
         if not len(found):
             raise RowError("the request names no row")
-        values, counts = np.unique(found, return_counts=True)
-        if (counts > 1).any():
-            raise RowError(f"rows named more than once: {_some(values[counts > 1])}")
+        values = np.sort(found)
+        twice = values[1:] == values[:-1]
+        if twice.any():
+            raise RowError(f"rows named more than once: {_some(np.unique(values[1:][twice]))}")
         lost = self.lost(values, forgotten)
         if lost.any():
             raise AlreadyForgottenError(f"rows already forgotten: {_some(values[lost])}")

@@ -21,7 +21,9 @@ from . import (
     sums,
     utility,
     views,
+    wide,
     wide_removal,
+    window,
 )
 
 MODULES = (
@@ -34,8 +36,10 @@ MODULES = (
     biased,
     guo,
     views,
+    wide,
     folds,
     memory,
+    window,
     gpu,
     matrix_free,
     softmax,

@@ -28,7 +28,8 @@ LD = np.longdouble
 def adversary(seed):
     """Features, codes and weights of one of many kinds that break bounds."""
     rng = np.random.default_rng(seed)
-    n, d = rng.integers(8, 60), rng.integers(1, 40)
+    # Few shapes, so that few are compiled.
+    n, d = 40, (1, 12, 60)[seed // 2 % 3]
     X, weight = rng.normal(size=(n, d)), np.ones(n)
     codes = (X[:, 0] + rng.logistic(size=n) > 0).astype(np.int64)
     kind = seed % 6
@@ -44,7 +45,8 @@ def adversary(seed):
         weight = 10.0 ** rng.uniform(-6, 6, size=n)
     elif kind == 4:
         # Fewer rows than features, one class nearly gone, far from the origin.
-        X, weight, codes = X[:6] + 5.0, weight[:6], np.array([0, 1, 1, 1, 1, 1])
+        X, codes = X + 5.0, np.ones(n, dtype=np.int64)
+        weight[6:] = 0.0
     codes[:2] = 0, 1
     if seed % 2:
         X = X.astype(np.float32)
@@ -70,7 +72,7 @@ def checked(seeds):
             refused += 1
             continue
         assert isinstance(model.gram.known, Diagonal)
-        for gone in ([], [len(X) - 1], [2, 3]):
+        for gone in ([], [5], [2, 3]):
             if gone:
                 weight = weight.copy()
                 weight[gone] = 0.0
@@ -94,17 +96,17 @@ def checked(seeds):
 
 
 def test_certified_is_above_the_truth():
-    ratios, tiers, refused = checked(range(24))
-    assert len(ratios) > 40 and refused < 8
+    ratios, tiers, refused = checked(range(18))
+    assert len(ratios) > 30 and refused < 8
     assert {"fit", "refresh", "downdate"} == set(tiers)
 
 
 @pytest.mark.long
 def test_certified_is_above_the_truth_of_many_problems():
-    ratios, tiers, refused = checked(range(100, 420))
+    ratios, tiers, refused = checked(range(100, 280))
     print(f"{len(ratios)} distances, median certified over true {np.median(ratios):.3g}")
     print(f"{refused} refused, {tiers.count('downdate')} without a pass")
-    assert len(ratios) > 500
+    assert len(ratios) > 300
 
 
 def test_perturbed_proposals_change_no_claim(monkeypatch):
@@ -123,8 +125,8 @@ def test_perturbed_proposals_change_no_claim(monkeypatch):
 def objectives(seed):
     """An objective, one that some rows have left and others have joined, and the shares."""
     X, codes, weight = adversary(seed)
-    n, rng = len(X), np.random.default_rng(seed)
-    gone, new = np.array([2, 3]), np.array([n - 1])
+    rng = np.random.default_rng(seed)
+    gone, new = np.array([2, 3]), np.array([5])
     alpha = np.append(np.full(X.shape[1], 0.1), 0.0)
     rows = DenseRows(X, codes, intercept=True)
     first, second = weight.copy(), weight.copy()
@@ -155,7 +157,7 @@ def exact_curvature(objective, W):
 
 def test_an_edited_measurement_holds_what_it_says_and_no_less_would():
     looser = [0, 0]
-    for seed in range(60):
+    for seed in range(24):
         with numerics():
             before, after, W, removed, added, change = objectives(seed)
             m = before.measure(W, W)
@@ -177,7 +179,7 @@ def test_an_edited_measurement_holds_what_it_says_and_no_less_would():
 
 
 def test_rows_are_known_to_be_smaller_than_their_trace():
-    for seed in range(30):
+    for seed in range(12):
         with numerics():
             before, after, W, _, added, change = objectives(seed)
             known = diagonal_of(before)

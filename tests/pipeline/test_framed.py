@@ -18,7 +18,7 @@ from certunlearn import (
 )
 from certunlearn.claims.frame import Frame
 from certunlearn.engine import editing, unlearner
-from certunlearn.exceptions import AssumptionError
+from certunlearn.exceptions import AssumptionError, NotCertifiedError
 from certunlearn.pipeline import _framed
 
 from .. import reference
@@ -136,6 +136,12 @@ def test_distances_are_certified_and_worlds_alike(name, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @steps
 def test_distances_are_certified_and_worlds_alike_everywhere(steps, kind):
+    if kind == "huge means" and steps in (STEPS["no deviation"], STEPS["rotation"]):
+        # A row at zero keeps the column from being held about its mean, and nothing scales it: too
+        # ill-conditioned to be certified, which is refused.
+        with pytest.raises(NotCertifiedError):
+            followed(steps, kind, 1)
+        return
     followed(steps, kind, 1)
 
 

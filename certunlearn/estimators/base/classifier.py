@@ -88,15 +88,20 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         return self._labels.names
 
     def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
-        lost = np.unique(self._model.rows.labels[change.gone])
-        lost = np.setdiff1d(lost, np.flatnonzero(after.members.counts))
-        if len(lost):
-            # Rows of weight zero carry labels as well.
-            live = ~after.forgotten
-            lost = np.setdiff1d(lost, after.rows.labels[: len(live)][live])
+        gone = self._model.rows.labels[change.gone]
+        # Codes that no row of the training set ever had are not counted.
+        counts = after.members.counts
+        lost = gone[(gone >= len(counts)) | (counts.take(gone, mode="clip") == 0)]
+        if not len(lost):
+            return {}
+        # Rows of weight zero carry labels as well.
+        live = ~after.forgotten
+        lost = np.setdiff1d(lost, after.rows.labels[: len(live)][live])
         return {"_labels": self._labels.without(lost)}
 
     def _notice(self, before: Model, after: Model) -> None:
+        if np.array_equal(before.classes, after.classes):
+            return
         lost = self._labels.named(np.setdiff1d(before.classes, after.classes))
         if len(lost):
             warnings.warn(

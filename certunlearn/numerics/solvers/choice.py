@@ -77,6 +77,8 @@ def chosen(
 
 def reason(solver: str, p: int, columns: int) -> str:
     """Say in a few words why "auto" is ``solver`` for such a problem."""
-    q = p * columns
-    matrices = f"two matrices of {q}^2 numbers cost {2 * q // _PER_NUMBER} passes"
-    return f"{solver}: {matrices}, against {_PASSES} of a fit and seven removals without them"
+    price = 2 * p * columns // _PER_NUMBER
+    return (
+        f"{solver}: two matrices of {p * columns}^2 numbers would cost {price} passes, "
+        f"a fit and seven removals without them {_PASSES}"
+    )

@@ -1,0 +1,144 @@
+"""Wide features without a d x d matrix: a fit, one row and one in a hundred against lbfgs.
+
+CPU seconds, one thread on both sides, in turns.  scikit-learn gets the rows as float64, as its
+lbfgs does not come near 1e-8 on float32, and starts a refit at its own optimum to 1e-8.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from certunlearn import CertifiedLogReg
+
+from . import data
+from .matrix_free import problem
+from .report import Report, ratio
+
+#: Tolerances of a refit; the first that comes as near as the removal counts.
+TOLERANCES = (1e-5, 1e-6, 1e-7, 1e-8)
+
+
+def spent(action, *arguments):
+    """CPU seconds of an action."""
+    clock = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        action(*arguments)
+    return time.process_time() - clock
+
+
+def widened(X, d, seed=0):
+    """Rows through a fixed random layer of d columns with a ramp, of length one."""
+    rng = np.random.default_rng(seed)
+    out = np.maximum(X @ rng.normal(size=(X.shape[1], d)), 0.0)
+    return (out / np.linalg.norm(out, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Peer:
+    """scikit-learn's lbfgs on the same rows."""
+
+    def __init__(self, X, y):
+        self.X, self.y = X.astype(np.float64), y
+        self.full = LogisticRegression(tol=1e-8, max_iter=5000)
+
+    def fit(self):
+        self.full.fit(self.X, self.y)
+
+    def refit(self, keep, tol):
+        model = LogisticRegression(tol=tol, max_iter=5000, warm_start=True)
+        model.coef_, model.intercept_ = self.full.coef_.copy(), self.full.intercept_.copy()
+        model.classes_ = self.full.classes_
+        X, y = self.X[keep], self.y[keep]
+        seconds = spent(model.fit, X, y)
+        return seconds, np.append(model.coef_[0], model.intercept_)
+
+
+def truth(X, y, start):
+    """The optimum to rounding, by Newton steps with conjugate gradients in double precision."""
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    w, alpha = start.copy(), np.append(np.ones(X.shape[1]), 0.0)
+
+    def combined(c):
+        return np.append(c @ X, c.sum())
+
+    for _ in range(2):
+        p = expit(X @ w[:-1] + w[-1])
+        g, c = combined(p - y) + alpha * w, p * (1 - p)
+
+        def product(v, c=c):
+            return combined(c * (X @ v[:-1] + v[-1])) + alpha * v
+
+        H = LinearOperator((len(w), len(w)), matvec=product)
+        # The intercept's curvature is far from the others'.
+        M = LinearOperator(H.shape, matvec=lambda v, c=c: np.append(v[:-1], v[-1] / c.sum()))
+        w = w - cg(H, g, rtol=1e-4, maxiter=200, M=M)[0]
+    return w
+
+
+def contest(X, y, turns):
+    """The lines of one data set."""
+    rng, n = np.random.default_rng(1), len(X)
+    mine, theirs, lines = [], [], []
+    for _ in range(turns):
+        peer, model = Peer(X, y), CertifiedLogReg(random_state=0, mechanism="auto")
+        mine.append(spent(model.fit, X, y))
+        theirs.append(spent(peer.fit))
+    order = rng.permutation(n)
+    lines.append(line("fit", mine, theirs, model, None))
+    left = order
+    for what, m in (("one row", 1), ("one in a hundred", n // 100)):
+        mine, theirs = [], []
+        for _ in range(turns):
+            gone, left = left[:m], left[m:]
+            mine.append(spent(model.forget, np.sort(gone)))
+            keep, W = np.sort(left), model._model.W[:, 0]
+            exact = truth(peer.X[keep], y[keep], W)
+            near = float(np.linalg.norm(W - exact))
+            for tol in TOLERANCES:
+                seconds, w = peer.refit(keep, tol)
+                if np.linalg.norm(w - exact) <= near:
+                    break
+            theirs.append(seconds)
+        lines.append(line(what, mine, theirs, model, near))
+    return lines
+
+
+def line(what, mine, theirs, model, near):
+    """One line: seconds, their ratio, and what is certified."""
+    c = model.certificate_
+    return {
+        "work": what,
+        "solver": f"{model.solver_}, {c.mechanism}",
+        "seconds": float(np.median(mine)),
+        "lbfgs over ours": ratio(theirs, mine),
+        "passes": c.passes,
+        "tier": c.tier,
+        "certified": float(c.distance),
+        "certified over true": "" if near is None else float(c.distance / near),
+    }
+
+
+def main(small=False, out="tests/benchmarks/results"):
+    report = Report("wide", out, small=small)
+    n, widths, turns = (1_000, (1500,), 1) if small else (20_000, (1536, 3072), 3)
+    for d in widths:
+        X, y = problem(2, d, n)
+        X = X.astype(np.float32)
+        # What compiles does so before it is timed.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            CertifiedLogReg(random_state=0).fit(X, y).forget([0]).forget(np.arange(1, 1 + n // 100))
+        name = f"unit rows, {n} x {d}"
+        report.table(name, contest(X, y, turns))
+    found = data.reviews(500 if small else None)
+    if found is not None:
+        X, y = widened(found[0], 1500 if small else 2048), found[1]
+        name = f"film reviews, widened, {X.shape[0]} x {X.shape[1]}"
+        report.table(name, contest(X, y, turns))
+    report.save()
