@@ -25,6 +25,7 @@ _SHARE = 0.25
 #: and so many places in any case.
 _FEW = 256
 S = TypeVar("S", bound=State)
+R = TypeVar("R", bound=State)
 
 
 def is_due(held: int, requests: RequestCount) -> bool:
@@ -62,16 +63,23 @@ def condensed(state: S, keep: NDArray[np.bool_]) -> S:
             models[id(model)] = replace(model, weights=moved(model.weights))
         return models[id(model)]
 
-    rows, reached, carryover = state.rows.compact(keep), state.reached, state.carryover
-    if reached.quadratic is not None:
-        reached = reached._replace(quadratic=of(reached.quadratic))
-    if carryover is not None:
-        carryover = replace(carryover, origin=of(carryover.origin))
-    return replace(
-        state,
-        rows=rows,
-        members=replace(state.members, weights=moved(state.members.weights)),
-        objective=replace(state.objective, rows=rows, weights=moved(state.objective.weights)),
-        reached=reached,
-        carryover=carryover,
-    )
+    rows = state.rows.compact(keep)
+
+    def over(one: R) -> R:
+        reached, carryover = one.reached, one.carryover
+        if reached.quadratic is not None:
+            reached = reached._replace(quadratic=of(reached.quadratic))
+        if carryover is not None:
+            carryover = replace(carryover, origin=of(carryover.origin))
+        return replace(
+            one,
+            rows=rows,
+            members=replace(state.members, weights=moved(state.members.weights)),
+            objective=replace(one.objective, rows=rows, weights=moved(one.objective.weights)),
+            reached=reached,
+            carryover=carryover,
+            # Columns that are solved one by one are over the same store.
+            parts=tuple(over(part) for part in one.parts),
+        )
+
+    return over(state)

@@ -318,8 +318,7 @@ def condensed(model: Model) -> tuple[Model, NDArray[np.bool_]] | None:
     None where that would not pay.  ``model`` itself is not changed: once the new model has been
     taken over `erase` the old one.
     """
-    # States of single columns share the store, and would have to move with it.
-    if model.parts or not (model.settled and condensing.is_due(model.rows.n, model.requests)):
+    if not (model.settled and condensing.is_due(model.rows.n, model.requests)):
         return None
     keep = ~model.rows.scrubbed
     with numerics():
