@@ -324,6 +324,8 @@ def pair(model):
 
 #: Public members that touch nothing a verb changes, or one attribute alone.
 FREE = {
+    # It makes a model of its own.
+    "from_state",
     "head",
     "get_metadata_routing",
     "history_",

@@ -210,6 +210,9 @@ def check(estimator, labels, container, verbs):
     elif container == "float32" and pipe:
         # So is the scaler's result.
         np.testing.assert_allclose(found.coef_, wanted.coef_, rtol=1e-5, atol=1e-7)
+    elif pipe:
+        # Steps made of exact sums and steps that are recounted meet near one optimum.
+        np.testing.assert_allclose(found.coef_, wanted.coef_, rtol=1e-4, atol=1e-6)
     else:
         np.testing.assert_array_equal(found.coef_, wanted.coef_)
     if estimator in CLASSIFIERS:

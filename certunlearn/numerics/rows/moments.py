@@ -57,7 +57,7 @@ class Moments:
         --------
         >>> rows = np.array([[1e16, 0.1], [1.0, 0.2], [-1e16, 0.3]])
         >>> [float(v) for v in Moments.of(rows).means]
-        [0.3333333333333333, 0.20000000000000004]
+        [0.3333333333333333, 0.2]
         """
         if len(X) <= _FEW:
             return cls._outright(X, joint)
