@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.benchmarks import (
     __main__,
     biased,
+    columns,
     data,
     first_fit,
     fit,
@@ -204,6 +205,12 @@ def test_window(tmp_path):
 def test_memory(tmp_path):
     (rows,) = contents(memory, tmp_path).values()
     assert rows[0]["peak of all over X"] >= rows[0]["peak of the fit over X"] >= 0
+
+
+def test_columns(tmp_path):
+    (rows,) = contents(columns, tmp_path).values()
+    assert [row["classes"] for row in rows] == [4, 4]
+    assert all(0 < row["certified"] < 1 for row in rows)
 
 
 def test_softmax(tmp_path):

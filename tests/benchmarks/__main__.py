@@ -4,6 +4,7 @@ import argparse
 
 from . import (
     biased,
+    columns,
     durable,
     first_fit,
     fit,
@@ -46,6 +47,7 @@ MODULES = (
     sparse,
     utility,
     wide_removal,
+    columns,
     scaled,
     durable,
 )

@@ -3,10 +3,10 @@
 Threes against eights, rows of length one, no intercept, mean loss plus ``lambda/2 ||w||^2 + b'w/n``
 with b ~ N(0, sigma^2 I).  A Newton removal leaves a gradient of norm at most ``||X|| ||d|| ||X d||
 / 4`` (Corollary 1), and theirs supports removals until the sum of these reaches ``sigma epsilon /
-c``, c = sqrt(2 log(1.5 / delta)) (Theorem 3, whose proof has a gap: proofs/).  The paper shows
-curves on 11 982 images, and no table; these are the thousand that come with a package, so levels
-differ.  As there, more penalty supports more removals, and more perturbation does at the price of
-accuracy, up to where b drowns rows this few.
+c``, c = sqrt(2 log(1.5 / delta)) (Theorem 3, whose proof has a gap: proofs/).  The paper has all
+images of both digits; these are the thousand that come with a package, so levels differ.  More
+penalty supports more removals, and so does more perturbation, at the price of accuracy, up to where
+b drowns rows this few.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -52,6 +53,35 @@ def test_agrees_with_scikit_learn_before_and_after_a_removal(name, standardised)
         assert released.certificate_.n_retained == keep.sum()
         assert released.certificate_.check(1.0, 1e-6, allow_seeded=True)
     assert not jax.config.jax_enable_x64 and jnp.ones(1).dtype == np.float32
+
+
+def test_optax_finds_the_same_optimum():
+    """An independent L-BFGS on an objective written anew, in double precision."""
+    X, y = problems.data("breast_cancer", True)
+    ours = model(noise=0, tol=1e-12).fit(X, y).forget(np.arange(5))
+    t = 2.0 * np.asarray(y[5:]) - 1.0
+    with jax.enable_x64(True):
+        A = jnp.asarray(np.hstack([X[5:], np.ones((len(X) - 5, 1))]))
+
+        def risk(w):
+            return jnp.sum(jnp.logaddexp(0.0, -t * (A @ w))) + 0.5 * w[:-1] @ w[:-1]
+
+        method, w = optax.lbfgs(), jnp.zeros(A.shape[1])
+        state, graded = method.init(w), optax.value_and_grad_from_state(risk)
+
+        @jax.jit
+        def step(w, state):
+            value, gradient = graded(w, state=state)
+            change, state = method.update(
+                gradient, state, w, value=value, grad=gradient, value_fn=risk
+            )
+            return optax.apply_updates(w, change), state
+
+        for _ in range(120):
+            w, state = step(w, state)
+        slope = float(jnp.abs(jax.grad(risk)(w)).max())
+    assert slope < 1e-7
+    np.testing.assert_allclose(ours._model.W[:, 0], np.asarray(w), rtol=0, atol=1e-7)
 
 
 def test_lbfgs_distance_is_above_the_truth(monkeypatch):
