@@ -253,7 +253,8 @@ class RowNames:
             raise RowError(f"rows named more than once: {_some(np.unique(values[1:][twice]))}")
         lost = self.lost(values, forgotten)
         if lost.any():
-            raise AlreadyForgottenError(f"rows already forgotten: {_some(values[lost])}")
+            said = _said(asked, found, set(values[lost].tolist()))
+            raise AlreadyForgottenError(f"rows already forgotten: {_some(said)}")
         fixed = self.fixed(values)
         if fixed.any():
             raise RowError(
@@ -372,3 +373,13 @@ class RowNames:
         if unknown:
             raise UnknownRowError(f"no row was fitted with label {_some(unknown)}")
         return np.array([at[0] for _, at in found], dtype=np.int64)
+
+
+def _said(asked: Asked, found: NDArray[np.int64], lost: set[int]) -> list[Any]:
+    """Return what was said for rows that are ``lost``: their labels where it was labels."""
+    names = asked.row_ids if asked.row_ids is not None else asked.which
+    said = [] if names is None else listed(names)
+    if len(said) != len(found):
+        # Conditions, groups and masks name many rows at a time.
+        return sorted(lost)
+    return [name for name, at in zip(said, found.tolist(), strict=True) if at in lost]

@@ -84,3 +84,19 @@ def test_a_mask_over_the_fit_index_still_fits_after_a_removal():
     model = CertifiedLogReg(random_state=0).fit(frame, Y).forget(frame.index[[3]])
     mask = pd.Series(np.arange(40) == 5, index=frame.index)
     assert model.forget(mask).n_forgotten_ == 2 and model._model.forgotten[[3, 5]].all()
+
+
+def test_who_is_asked_for_again_is_named_as_asked():
+    ids = [f"p{i}" for i in range(40)]
+    model = CertifiedLogReg().fit(pd.DataFrame(X, index=ids), Y).forget(row_ids=["p3", "p4"])
+    index = pd.Index(ids)
+    for request, said in (
+        ({"row_ids": "p3"}, "'p3'$"),
+        ({"row_ids": ["p9", "p4", "p3"]}, "'p4', 'p3'$"),
+        ({"rows": [3, 5]}, "3$"),
+        ({"rows": np.arange(40) == 4}, "4$"),
+    ):
+        with pytest.raises(AlreadyForgottenError, match=f"already forgotten: {said}"):
+            model.forget(**request)
+    with pytest.raises(AlreadyForgottenError, match="'p4'$"):
+        model.forget(index[[4, 9]])
