@@ -16,6 +16,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import SelectorMixin
 from sklearn.frozen import FrozenEstimator
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -43,7 +44,8 @@ def composed_predictor(steps: list[tuple[str, Any]], predictor: Any) -> Any:
         Fitted: scalers (no clipping), PCA, TruncatedSVD, selections of columns, a
         FunctionTransformer without a function, nothing; a Pipeline or ColumnTransformer of these.
     predictor : estimator
-        With ``coef_`` and ``intercept_``; changed in place.
+        With ``coef_`` and ``intercept_``, or one of such a class against the others; changed in
+        place.
 
     Returns
     -------
@@ -55,6 +57,14 @@ def composed_predictor(steps: list[tuple[str, Any]], predictor: Any) -> Any:
     AssumptionError
         If a step is none of these; the message names it.
     """
+    if isinstance(predictor, OneVsRestClassifier):
+        first, *others = (composed_predictor(steps, each) for each in predictor.estimators_)
+        predictor.estimators_ = [first, *others]
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(predictor).pop(name, None)
+            if hasattr(first, name):
+                setattr(predictor, name, getattr(first, name))
+        return predictor
     shape = np.shape(predictor.coef_)
     coef, d = np.atleast_2d(np.asarray(predictor.coef_, dtype=np.float64)), predictor.n_features_in_
     intercept = np.zeros(len(coef)) + predictor.intercept_

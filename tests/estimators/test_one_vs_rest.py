@@ -5,14 +5,16 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.preprocessing import scale
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
 
-from certunlearn import CertifiedLogReg, ClassForgottenWarning
+from certunlearn import CertifiedLogReg, ClassForgottenWarning, ForgettingPipeline, forgetting
 
 X, Y = load_iris(return_X_y=True)
 X = scale(X)
@@ -62,6 +64,20 @@ def test_predictions_and_the_exported_predictor_are_scikit_learns():
     # With all doubt gone no class is likelier than another.
     far = model.predict_proba(np.full((1, 4), 1e9) * np.array([1, -1, 1, -1]))
     assert np.isfinite(far).all() and far.sum() == pytest.approx(1)
+
+
+def test_through_a_pipeline_and_exported_as_one_predictor():
+    raw = pd.DataFrame(load_iris().data, columns=list("abcd"))
+    model = forgetting(make_pipeline(StandardScaler(), CertifiedLogReg(multi_class="ovr")))
+    model.fit(raw, NAMES).forget(rows=[0, 60, 120])
+    for composed in (False, True):
+        out = model.export_predictor(composed=composed)
+        np.testing.assert_array_equal(out.predict(raw), model.predict(raw))
+        np.testing.assert_allclose(out.predict_proba(raw), model.predict_proba(raw), atol=1e-12)
+    assert isinstance(out, OneVsRestClassifier)
+    assert out.feature_names_in_.tolist() == list("abcd") and out.n_features_in_ == 4
+    again = ForgettingPipeline.from_state(model.to_state())
+    np.testing.assert_array_equal(again.predict_proba(raw), model.predict_proba(raw))
 
 
 def test_two_classes_are_one_column_as_ever():
