@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._common.cached import cached_property
 from .._common.rounding import gamma, up
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal

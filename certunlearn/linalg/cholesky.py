@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
+from .._common.cached import cached_property
 from .._common.rounding import gamma, up
 from .norms import _GUARD, norm, spectral_norm
 

@@ -9,13 +9,13 @@ import hashlib
 import numbers
 import os
 import uuid
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Position
+from .._common.cached import cached_property
 from .runs import followed_by
 
 

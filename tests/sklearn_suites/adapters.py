@@ -62,7 +62,8 @@ def logistic(p, X):
     if l1_ratio == 1:
         raise Absent("pure L1")
     how = "auto" if l1_ratio else solver(p["solver"], X, np.isfinite(C))
-    return only(p, *SHARED, "max_iter", "verbose") | dict(C=C, l1_ratio=l1_ratio, solver=how)
+    own = dict(C=C, l1_ratio=l1_ratio, solver=how, multi_class="multinomial")
+    return only(p, *SHARED, "max_iter", "verbose") | own
 
 
 def ridge(p, X):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.cached import cached_property
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...linalg.cholesky import Factor, whitened_norm
 from ...linalg.norms import norm, spectral_norm

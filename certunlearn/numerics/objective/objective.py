@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.cached import cached_property
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
