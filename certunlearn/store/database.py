@@ -176,11 +176,21 @@ class Database:
         self.set("time", time.isoformat())
         return time
 
+    def writable(self) -> None:
+        """Refuse to change anything where it is open for reading.
+
+        Raises
+        ------
+        StoreError
+            If it is.
+        """
+        if not self.writes:
+            raise StoreError(f"{self.path} is open for reading: open it with mode='w'")
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """All or nothing, durable at the end."""
-        if not self.writes:
-            raise StoreError(f"{self.path} is open for reading: open it with mode='w'")
+        self.writable()
         with _told(self.path):
             self._database.execute("BEGIN IMMEDIATE")
             try:
