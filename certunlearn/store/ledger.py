@@ -277,8 +277,4 @@ class Ledger(Database):
         """Return what was handed out, is not withdrawn, and was trained with rows of a request."""
         if case.generation is None or case.since is None:
             return []
-        return [
-            export
-            for export in self.exports
-            if export.withdrawn is None and case.since <= export.generation < case.generation
-        ]
+        return self.exports.outstanding(case.since, case.generation)
