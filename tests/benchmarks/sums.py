@@ -6,7 +6,7 @@ products X'(Xw) of float64 rows, in turns.  The gradient evaluates the loss as w
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,7 +18,7 @@ from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 
-from .report import Report, ratio, spread, turns
+from .report import Report, cpu, ratio, spread, turns
 
 SIZES = (
     (20_000, 1536, 1, np.float64),
@@ -41,17 +41,6 @@ def problem(n, d, K, kind):
     return risk, X.astype(np.float64), rng.normal(size=(d, K))
 
 
-def timed(action):
-    """The action, telling CPU seconds."""
-
-    def run():
-        clock = time.process_time()
-        action()
-        return time.process_time() - clock
-
-    return run
-
-
 def row(n, d, K, kind, repeats):
     risk, X, W = problem(n, d, K, kind)
     away = 1.1 * W
@@ -65,7 +54,7 @@ def row(n, d, K, kind, repeats):
     for action in actions.values():
         # What compiles does so before it is timed.
         action()
-    took = turns({name: timed(action) for name, action in actions.items()}, repeats)
+    took = turns({name: partial(cpu, action) for name, action in actions.items()}, repeats)
     return {
         "n": n,
         "d": d,
