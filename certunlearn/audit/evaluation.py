@@ -21,6 +21,7 @@ from .._common.arrays import Array
 from .._common.html import FORMATS, Drawing, Facts, Page, Part, Table, Text, fragment
 from .._common.validate import count, real
 from .ensembles import forgetting_quality, klom
+from .epsilon import EpsilonBound
 from .figures import Labelled, Rows, figures
 from .finding import Finding, plain
 from .scores import Predictor, confidence
@@ -164,8 +165,8 @@ class Evaluation:
             *(Part(f.audit.capitalize(), [Facts(tuple(f.lines()))]) for f in self.findings),
         ]
         caveat = Part("How to read it", [Text(_CAVEAT.format(level=self.level))])
-        answers = Facts(tuple([("Axes flagged", f"{len(self.flags)} of {len(self.axes)}")]))
-        answers = Facts((*answers.pairs, *self.facts))
+        flagged = ("Axes flagged", f"{len(self.flags)} of {len(self.axes)}")
+        answers = Facts((flagged, *self.facts))
         return FORMATS["html"](
             Page(title, self.verdict, answers, parts, caveat, void=not self.passed)
         )
@@ -287,7 +288,7 @@ def _certified(
         out = {k: float(said[k]) for k in ("epsilon", "delta", "distance") if said.get(k)}
         if true_distance is not None and "distance" in out:
             out["bound_over_true_distance"] = out["distance"] / max(true_distance, 1e-300)
-    shown = [f.statistic for f in findings if f.audit.startswith("effective epsilon")]
+    shown = [f.statistic for f in findings if isinstance(f, EpsilonBound)]
     return out | ({"audited_epsilon_at_least": max(shown)} if shown else {})
 
 
