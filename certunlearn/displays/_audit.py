@@ -63,7 +63,7 @@ class AuditDisplay:
 
     def plot(self) -> Self:
         """Draw on a new figure, one panel beside the other."""
-        # Here and not above: the audits load scipy.stats, which no import of the package waits for.
+        # Here and not above: no import of the package waits for the audits.
         from ..audit.epsilon import EpsilonBound
         from ..audit.lira import Lira
 
