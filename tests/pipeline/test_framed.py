@@ -278,6 +278,22 @@ def test_a_program_that_has_to_be_the_same_is_that_of_a_fit(monkeypatch):
     assert pipe.history_[-1]["event"] == "release"
 
 
+@steps
+def test_a_preview_of_rows_that_are_held_anew(steps):
+    """The spread of a column falls by more than its unit may be off."""
+    X, y, _ = data("plain")
+    X[7, 1] = 1e12
+    pipe = piped(steps).fit(X, y)
+    quick, full = pipe.preview([7]), pipe.preview([7], full=True)
+    pipe.forget([7])
+    c = pipe.certificate_
+    assert (full.tier, full.distance) == (c.tier, c.distance)
+    # What divides by no deviation has units of one.
+    if steps not in (STEPS["no deviation"], STEPS["rotation"]):
+        assert quick.tier == "refresh" and "held anew" in quick.cost and np.isnan(quick.distance)
+        assert pipe[-1]._model.frame.own
+
+
 def test_a_rotation_of_too_few_rows_is_recounted():
     X, y, s = data("plain")
     X, y = X[:7], y[:7]
