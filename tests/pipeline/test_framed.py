@@ -334,3 +334,15 @@ def test_the_head_alone_is_told_to_ask_the_pipeline():
     assert cost.score > 0.5 and cost.margin_spread > cost.margin_noise
     held = unlearner.held(pipe[-1]._model, np.arange(N))[0]
     assert pipe[-1]._model.frame.raw(held).tolist() == X.tolist()
+
+
+@pytest.mark.parametrize("name", ["standard", "rotated"])
+def test_a_head_suppresses_rows_as_the_steps_make_them(name):
+    X, y, _ = data("plain")
+    pipe = piped(STEPS[name]).fit(X, y).forget([5])
+    Z, alive = pipe[:-1].transform(X), np.setdiff1d(np.arange(N), [5])
+    rows = np.array([3, 4])
+    got = pipe[-1].suppress(rows, weight=50.0)
+    want = CertifiedLogReg().fit(Z[alive], y[alive]).suppress(rows, weight=50.0)
+    np.testing.assert_allclose(got.coef_, want.coef_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(got.intercept_, want.intercept_, rtol=1e-6, atol=1e-9)
