@@ -98,6 +98,7 @@ class Foresight:
         in the head: what a row does to the steps is not in them.
         """
         head = self._head()
+        head._foreseeable()
         positions = head._positions(Asked(which, rows, row_ids, groups, where))
         change, plan = self._forgetting(positions)
         full, framed, X = _validate.flag("full", full), plan.kept.framed, plan.features
