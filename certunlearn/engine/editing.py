@@ -305,33 +305,40 @@ def _settled(
     state: State, models: list[QuadraticModel | None], caps: Caps | None, progress: Progress
 ) -> State:
     """Reach the target on the rows of ``state``, column by column where these are solved so."""
-    if not state.parts:
-        return _settled_column(state, models[0], caps, progress)
-    parts = _without_a_pass(state, caps)
-    if not parts:
-        columns = zip(shares_of(state, caps), models, strict=True)
-        parts = [_settled_column(s, model, share, progress) for (s, share), model in columns]
+    steps = [
+        None if part.carryover is None else part.carryover.step(part.gram.geometry)
+        for part in state.columns
+    ]
+    taken = [step for step in steps if step is not None]
+    distance, target = together([step[1] for step in taken]), target_of(state, caps)
+    if len(taken) == len(steps) and distance <= target:
+        plan = f"without a pass {distance:.2g} against {target:.2g}"
+        pairs = zip(state.columns, taken, strict=True)
+        return joined(state, [_at(part, *step, plan) for part, step in pairs])
+    columns = zip(shares_of(state, caps), steps, models, strict=True)
+    parts = [
+        _settled_column(s, step, model, share, progress) for (s, share), step, model in columns
+    ]
     return joined(state, parts)
 
 
-def _without_a_pass(state: State, caps: Caps | None) -> list[State]:
-    """Step in every column without a pass, if all of them together are near enough; else []."""
-    parts: list[State] = []
-    for part in state.parts:
-        if part.carryover is None:
-            return []
-        W, distance = part.carryover.step(part.gram.geometry)
-        reached = part.reached._replace(W=W, distance=distance, tier="downdate")
-        parts.append(replace(part, reached=reached))
-    distance, target = together([part.reached.distance for part in parts]), target_of(state, caps)
-    plan = f"without a pass {distance:.2g} against {target:.2g}"
-    return [replace(part, plan=plan) for part in parts] if distance <= target else []
+def _at(state: State, W: Array, distance: float, plan: str) -> State:
+    """Return the state after a step without a pass."""
+    reached = state.reached._replace(W=W, distance=distance, tier="downdate")
+    return replace(state, reached=reached, plan=plan)
 
 
 def _settled_column(
-    state: State, model: QuadraticModel | None, caps: Caps | None, progress: Progress
+    state: State,
+    step: tuple[Array, float] | None,
+    model: QuadraticModel | None,
+    caps: Caps | None,
+    progress: Progress,
 ) -> State:
-    """Reach the target of one column, or of all together: no pass, chord passes, or a refresh."""
+    """Reach the target of one column, or of all together: no pass, chord passes, or a refresh.
+
+    ``step`` is the carryover's, where there is one.
+    """
     gram, carryover, W = state.gram, state.carryover, state.reached.W
     if state.reached.quadratic is None:
         # Large problems and L1 penalties: every edit minimises afresh, from where it stands.
@@ -343,12 +350,11 @@ def _settled_column(
     target = target_of(state, caps)
     price, saved = refresh_price(state, carryover, target)
     plan = ""
-    if carryover is not None:
-        stepped, distance = carryover.step(gram.geometry)
+    if carryover is not None and step is not None:
+        stepped, distance = step
         plan = f"without a pass {distance:.2g} against {target:.2g}"
         if distance <= target:
-            reached = state.reached._replace(W=stepped, distance=distance, tier="downdate")
-            return replace(state, reached=reached, plan=plan)
+            return _at(state, stepped, distance, plan)
         # Where the step may be trusted it is a better start, even if no bound follows for it.
         W = stepped if carryover.removed < MOST_REMOVED else W
         plan += f"; of {carryover.spent} passes a fresh Hessian, worth {price}, "

@@ -15,7 +15,7 @@ from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Squared
-from ..numerics.objective.objective import Objective, flat, gauge_weights
+from ..numerics.objective.objective import Objective, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import reason
@@ -238,8 +238,7 @@ def opened(state: State, beside: State | None = None) -> State:
     if other is not None:
         in_gram = other.now.in_gram
         if other.origin.factor is reached.quadratic.factor:
-            m = reached.measurement
-            own = other.of_column(reached.measured, flat(m.gradient), flat(m.allowance), m.moved)
+            own = other.measured(reached.measured, reached.measurement, 0)
             return replace(state, carryover=own)
     carryover = Carryover.opened(state.objective, state.gram.geometry, state.reached, in_gram)
     return replace(state, carryover=carryover)

@@ -14,6 +14,7 @@ import numpy as np
 from certunlearn import CertifiedLogReg
 
 from .report import Report, spread
+from .sums import proposed
 
 SIZES = {"full": (10**7, 256), "small": (20_000, 10)}
 CPU_SHARE = 20
@@ -34,15 +35,14 @@ def bandwidth(model):
     """A gradient pass and a certified pass, as shares of a device copy's bandwidth."""
     inner = model._model
     objective, W = inner.objective, inner.W
-    from certunlearn.numerics.objective.kernels import Risk
-    from certunlearn.numerics.rows.device import scan
+    from certunlearn.numerics.objective.products import Products
 
     with jax.enable_x64(True):
-        X, y = objective.rows.sweep()
+        X, _ = objective.rows.sweep()
         # A copy reads and writes; a pass only reads.
         moved = 2 / np.median(seconds(copying(X)))
-        data = Risk(objective.loss), X, y, objective.blocked, (objective.table, W)
-        plain = seconds(lambda: scan(*data)[1].block_until_ready())
+        products = Products.of(objective)
+        plain = seconds(lambda: proposed(products, objective.loss, W))
         certified = seconds(lambda: objective.measure(W, W))
     return [float(1 / np.median(t) / moved) for t in (plain, certified)]
 

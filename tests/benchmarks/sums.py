@@ -1,7 +1,8 @@
 """Sums over rows against what BLAS takes for the same products: CPU seconds, one thread.
 
 The Gram sweep against NumPy's X'X (syrk), a gradient and a measured gradient against the two
-products X'(Xw) of float64 rows, in turns.  The gradient evaluates the loss as well.
+products X'(Xw) of float64 rows, in turns.  The gradient, which is in the rows' own precision,
+evaluates the loss as well.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Logistic, Softmax
-from certunlearn.numerics.objective.kernels import Risk
 from certunlearn.numerics.objective.objective import Objective
+from certunlearn.numerics.objective.products import Products
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 
@@ -52,14 +53,20 @@ def timed(action):
     return run
 
 
+def proposed(products, loss, W):
+    """Gradient of the loss in the rows' own precision, as solvers propose steps by it."""
+    slope = loss.slope(products.margins(W), products.labels)
+    return products.combined(products.weight * slope)
+
+
 def row(n, d, K, kind, repeats):
     risk, X, W = problem(n, d, K, kind)
-    away = 1.1 * W
+    away, products = 1.1 * W, Products.of(risk)
     actions = {
         "syrk": lambda: X.T @ X,
         "gram": risk.gram,
         "pair": lambda: X.T @ (X @ W),
-        "gradient": lambda: risk.rows.fold(Risk(risk.loss), risk.blocked, risk.table, W),
+        "gradient": lambda: proposed(products, risk.loss, W),
         "measured": lambda: risk.measure(W, away),
     }
     for action in actions.values():

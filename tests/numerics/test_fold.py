@@ -44,7 +44,6 @@ def sums(loss, table):
     W, V = rng.normal(size=(p, K)), rng.normal(size=(p, K))
     return {
         kernels.Measure(loss): (table, W, V, 1e-14, 1e-13),
-        kernels.Risk(loss): (table, W),
         kernels.Hessian(loss): (table, W),
         kernels.HessianProduct(loss): (table, W, V),
         kernels.Couplings(loss): (table, W),

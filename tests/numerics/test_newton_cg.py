@@ -8,7 +8,7 @@ import pytest
 
 from certunlearn import CertifiedLogReg
 from certunlearn.engine import unlearner
-from certunlearn.engine.distances.matrix_free import curvature_floor
+from certunlearn.engine.distances.matrix_free import Floors
 from certunlearn.exceptions import AssumptionError
 from certunlearn.numerics.losses.margins import Columnwise
 from certunlearn.numerics.losses.pointwise import Poisson
@@ -70,7 +70,7 @@ def test_curvature_floor_is_below_the_hessian_and_not_by_much_too_low(K):
         settings = replace(problems.settings(C=10.0), solver="newton-cg", noise=10.0)
         model = unlearner.fit(X, codes, np.ones(len(X)), settings)
         with jax.enable_x64(True):
-            D = curvature_floor(model.objective, model.gram.curvature, model.W, 1e-10)
+            D = Floors(model.objective, model.gram.curvature).at(model.W, 1e-10)
             H = model.objective.hessian(model.W).matrix
         assert (D > 0).all()
         full = np.tile(D, model.W.shape[1])

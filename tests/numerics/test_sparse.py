@@ -25,7 +25,7 @@ from certunlearn import (
 )
 from certunlearn.engine import unlearner
 from certunlearn.engine.distances import gram
-from certunlearn.engine.distances.matrix_free import curvature_floor
+from certunlearn.engine.distances.matrix_free import Floors
 from certunlearn.exceptions import AssumptionError, NotCertifiedError, SecretStateWarning
 from certunlearn.numerics.losses import pointwise
 from certunlearn.numerics.losses.margins import Logistic
@@ -588,7 +588,7 @@ def test_the_floor_without_a_gram_matrix_is_below_the_hessian(K, unformed):
         settings = settings_of("unformed", C=10.0)
         model = unlearner.fit(X, codes, np.ones(len(codes)), replace(settings, noise=10.0))
         o = model.objective
-        D = curvature_floor(o, model.gram.known, model.W, 1e-10)
+        D = Floors(o, model.gram.known).at(model.W, 1e-10)
         with jax.enable_x64(True):
             dense = replace(o, rows=DenseRows(X.toarray(), codes, intercept=True))
             H = dense.hessian(model.W).matrix
@@ -597,7 +597,7 @@ def test_the_floor_without_a_gram_matrix_is_below_the_hessian(K, unformed):
         assert (D > 0).all() and np.linalg.eigvalsh(H - full)[0] >= -1e-9 * size
         # The twin: without the data's size the intercept would be given too much.
         none = replace(model.gram.known, largest=0.0)
-        wrong = np.diag(np.tile(curvature_floor(o, none, model.W, 1e-10), model.W.shape[1]))
+        wrong = np.diag(np.tile(Floors(o, none).at(model.W, 1e-10), model.W.shape[1]))
         twin += np.linalg.eigvalsh(H - wrong)[0] < -1e-9 * size
     assert twin
 

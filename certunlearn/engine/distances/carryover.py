@@ -150,7 +150,7 @@ class Carryover:
         )
 
     def measured(self, W: Array, m: Measurement, passes: int) -> Carryover:
-        """Take over what a pass measured at W, the step's range that of ``W - W_ref``."""
+        """Take over what so many passes measured at W, the step's range that of ``W - W_ref``."""
         return replace(
             self,
             base=W,
@@ -192,16 +192,16 @@ class Carryover:
 
         That is another column, alike before the edit and now after it; the penalty stays.
         """
-        out = other.of_column(self.base, self.gradient, self.allowance, self.moved)
-        if added is not None:
-            gradient, allowance = out.gradient + flat(added.gradient), out._allowance(added)
-            out = replace(out, gradient=gradient, allowance=allowance)
-        gradient, allowance = out.gradient - flat(removed.gradient), out._allowance(removed)
-        return replace(out, gradient=gradient, allowance=allowance, spent=self.spent)
-
-    def of_column(self, base: Array, gradient: Array, allowance: Array, moved: float) -> Carryover:
-        """Return this of another column with the same Hessian, measured so."""
-        return replace(self, base=base, gradient=gradient, allowance=allowance, moved=moved)
+        own = self if added is None else self._pulled(added, 1.0)
+        own = own._pulled(removed, -1.0)
+        return replace(
+            other,
+            base=own.base,
+            gradient=own.gradient,
+            allowance=own.allowance,
+            moved=own.moved,
+            spent=own.spent,
+        )
 
     def step(self, geometry: Geometry, target: float = math.inf) -> tuple[Array, float]:
         """Return one step from ``base`` and its certified distance to the exact optimum.
@@ -329,10 +329,8 @@ class Carryover:
         """Put rows into B and the gradient; the leverages, margins and Gram bounds follow."""
         moved = share.range_of(self.base - self.origin.W)
         return replace(
-            self,
+            self._pulled(share, 1.0),
             now=self.now.including(share),
-            gradient=self.gradient + flat(share.gradient),
-            allowance=self._allowance(share),
             moved=max(self.moved, moved),
             present=self._present(share, 1.0),
             added=up(
@@ -346,9 +344,7 @@ class Carryover:
         """Take rows out of B and the gradient; what went with them is counted."""
         gone = share.hessian_share(self.origin.factor)
         return replace(
-            self,
-            gradient=self.gradient - flat(share.gradient),
-            allowance=self._allowance(share),
+            self._pulled(share, -1.0),
             present=self._present(share, -1.0),
             removed=up(self.removed + gone * (1.0 + 2 * share.error)),
             gram_removed=up(self.gram_removed + share.gram_share(self.now.gram)),
@@ -379,10 +375,17 @@ class Carryover:
             return None
         return self.present.changed(share, sign, len(self.origin.weights))
 
-    def _allowance(self, share: Contribution) -> Array:
-        """Allowances add up, with half a unit of either gradient for the sum itself."""
+    def _pulled(self, share: Contribution, sign: float) -> Carryover:
+        """Put a share into the gradient (1) or take it out (-1).
+
+        Allowances add up, with half a unit of either gradient for the sum itself.
+        """
         size = np.abs(self.gradient) + np.abs(flat(share.gradient))
-        return self.allowance + flat(share.allowance) + 2 * UNIT_ROUNDOFF * size
+        return replace(
+            self,
+            gradient=self.gradient + sign * flat(share.gradient),
+            allowance=self.allowance + flat(share.allowance) + 2 * UNIT_ROUNDOFF * size,
+        )
 
 
 def _trace(factor: Factor, diagonal: Array) -> float:

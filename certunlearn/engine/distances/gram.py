@@ -67,9 +67,14 @@ def mechanism_for(mechanism: str, rows: Rows, *, framed: bool = False) -> str:
     A function of their number of columns and of whether they are sparse.  Rows that are held in a
     frame keep "gram", which means the same in any.
     """
-    if mechanism != "auto" or framed:
-        return "gram" if mechanism == "auto" else mechanism
-    return "isotropic" if rows.p > (MOST_FORMED if rows.sparse else MOST_FACTORED) else "gram"
+    if mechanism != "auto":
+        return mechanism
+    return "isotropic" if _large(rows) and not framed else "gram"
+
+
+def _large(rows: Rows) -> bool:
+    """Whether forming G, or factoring it, does not pay."""
+    return rows.p > (MOST_FORMED if rows.sparse else MOST_FACTORED)
 
 
 class Downdated(NamedTuple):
@@ -135,8 +140,7 @@ def gram_of(
     rows = objective.rows
     if isinstance(was, Diagonal):
         return Gram(was, Geometry(mechanism, was), False, edited=True)
-    large = rows.p > (MOST_FORMED if rows.sparse else MOST_FACTORED)
-    if mechanism == "isotropic" and (solver == "lbfgs" or solver == "newton-cg" and large):
+    if mechanism == "isotropic" and (solver == "lbfgs" or solver == "newton-cg" and _large(rows)):
         diagonal = diagonal_of(objective)
         return Gram(diagonal, Geometry(mechanism, diagonal), False)
     if rows.sparse and rows.p > MOST_FORMED:

@@ -82,25 +82,6 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / _GUARD, largest
 
 
-def curvature_floor(
-    objective: Objective, gram: Curvature | Diagonal, W: Array, margin_error: float
-) -> Array:
-    """Diagonal lower bound on the Hessian at W, gauge included: `floor_above` measured there.
-
-    Parameters
-    ----------
-    gram : Curvature or Diagonal
-        G of the same rows, or its diagonal with a bound on its size.
-    W : ndarray of shape (p, K)
-        Where.
-    margin_error : float
-        Of the measurement there.
-    """
-    if not (objective.alpha == 0).any():
-        return objective.alpha.copy()
-    return floor_above(objective, gram, intercept_curvature(objective, W, margin_error))
-
-
 def floor_above(
     objective: Objective, gram: Curvature | Diagonal, shift: tuple[float, float]
 ) -> Array:

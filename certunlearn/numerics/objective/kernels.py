@@ -65,21 +65,6 @@ class Measure(OfLoss):
         )
 
 
-@dataclass(frozen=True)
-class Risk(OfLoss):
-    """Value and gradient of the data term, without their errors."""
-
-    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
-        return xp.zeros(()), xp.zeros((p, self.loss.columns))
-
-    def __call__(
-        self, xp: Namespace[Values], block: Block[Values], table: Values | None, W: Values
-    ) -> tuple[Values, ...]:
-        loss, s, y = self.loss, block.weight, block.labels(table)
-        Z = counted(loss, block.margins(W), s)
-        return xp.sum(s * loss.value(Z, y)), block.combined(s[:, None] * loss.slope(Z, y))
-
-
 def coupled_pairs(loss: Loss) -> list[tuple[int, int]]:
     """Return the pairs of columns k < l that share a curvature: of softmax all of them."""
     columns = range(loss.columns if loss.coupled else 0)

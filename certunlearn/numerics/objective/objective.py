@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray
 from ..._common.cached import cached_property
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ..losses.margins import Loss
+from ..rows.fold import NUMPY, meant
 from ..rows.stored import Rows
 from ..rows.weights import Weights
 from .contribution import Contribution
@@ -97,7 +99,7 @@ class Objective:
 
     rows: Rows
     loss: Loss
-    table: NDArray[np.int64] | Array | None
+    table: AnyArray | None
     weights: Weights
     alpha: Array
     gauge: Array
@@ -202,10 +204,11 @@ class Objective:
 
     def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return what the loss takes as labels of the rows at ``positions``."""
-        given = self.rows.labels[positions]
-        if self.table is None:
-            return given
-        return np.asarray(given @ self.table if given.ndim == 2 else self.table[given])
+        return self.meant(self.rows.labels[positions])
+
+    def meant(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return what the loss takes for labels of the store, (m,) or (m, K)."""
+        return np.asarray(meant(NUMPY, labels, self.table))
 
     def contribution(self, positions: NDArray[np.int64], W: Array, W_ref: Array) -> Contribution:
         """Return what the rows at ``positions`` contribute: gradient at W, Hessian at W_ref."""

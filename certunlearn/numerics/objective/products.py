@@ -40,10 +40,8 @@ class Products:
         X, y = objective.rows.sweep(times=0)
         labels = np.asarray(_viewed(y))
         labels = labels.reshape(-1, *labels.shape[2:])
-        if objective.table is not None:
-            labels = objective.table[labels]
         flat = _viewed(X).reshape(-1, objective.rows.p)
-        return cls(flat, labels, objective.blocked.reshape(-1, 1))
+        return cls(flat, objective.meant(labels), objective.blocked.reshape(-1, 1))
 
     def margins(self, V: Array) -> Array:
         """Return X V, shape (m, K)."""

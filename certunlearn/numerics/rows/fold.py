@@ -60,6 +60,14 @@ class Block(Protocol[Values]):
         """Largest |x_ij| of each column, shape (p,)."""
 
 
+def meant(xp: Namespace[Values], y: Values, table: Values | None) -> Values:
+    """Return what labels stand for by a ``table``; see `Block.labels`."""
+    if table is None:
+        return y
+    # Of finite targets only the one that is multiplied by 1 counts.
+    return y @ table if y.ndim == 2 else xp.take(table, y)
+
+
 class Kernel(Protocol):
     """A sum over rows, written once.
 
@@ -142,10 +150,7 @@ class DenseBlock(Generic[Values]):
         return type(self)(self.xp, X, self.y, self.weight)
 
     def labels(self, table: Values | None) -> Values:
-        if table is None:
-            return self.y
-        # Of finite targets only the one that is multiplied by 1 counts.
-        return self.y @ table if self.y.ndim == 2 else self.xp.take(table, self.y)
+        return meant(self.xp, self.y, table)
 
     def margins(self, W: Values) -> Values:
         # One column as dot products of rows, which are twice as fast.

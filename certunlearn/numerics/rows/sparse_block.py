@@ -6,12 +6,10 @@ Proof of the errors: proofs/sparse_sums.md
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from ..._common.arrays import Array
-
-Labels = NDArray[np.int64] | Array
+from .fold import NUMPY, meant
 
 
 class SparseBlock:
@@ -32,7 +30,7 @@ class SparseBlock:
     """
 
     def __init__(
-        self, part: csr_array, intercept: bool, y: Labels, weight: Array, one: float = 1.0
+        self, part: csr_array, intercept: bool, y: Array, weight: Array, one: float = 1.0
     ) -> None:
         self.part, self.intercept, self.y, self.weight = part, intercept, y, weight
         self.one = one
@@ -42,8 +40,7 @@ class SparseBlock:
         return SparseBlock(part, self.intercept, self.y, self.weight, one)
 
     def labels(self, table: Array | None) -> Array:
-        out: Array = np.asarray(self.y if table is None else table[self.y.astype(np.int64)])
-        return out
+        return meant(NUMPY, self.y, table)
 
     def margins(self, W: Array) -> Array:
         if not W.any():
