@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
@@ -130,6 +131,15 @@ def requests(pipe, X, y, s):
 def test_distances_are_certified_and_worlds_alike(name, kind):
     """A pair of each; all pairs are in the long run."""
     followed(STEPS[name], kind)
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_rows_that_saturate_a_model_are_learnt_where_steps_are_recounted_too(seed):
+    X, y, s = data("huge means", seed)
+    pipe = piped((SimpleImputer(), StandardScaler(with_std=False))).fit(X, y)
+    assert pipe._kept.framed is None
+    for _ in requests(pipe, X, y, s):
+        assert pipe.certificate_.distance <= pipe.certificate_.distance_target
 
 
 @pytest.mark.long
