@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._version import __version__
 from .claims.certificate import Certificate
 from .displays import (
@@ -47,7 +49,9 @@ from .operations.mixture import mix
 from .operations.queue import ForgetQueue
 from .operations.receipt import Receipt
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
-from .store.bundle import load_predictor
+
+if TYPE_CHECKING:
+    from .store.bundle import load_predictor
 
 __all__ = [
     "AlreadyForgottenError",
@@ -97,3 +101,16 @@ __all__ = [
     "mix",
     "select_substitutes",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the store, with its database, only for whoever asks for it."""
+    if name == "load_predictor":
+        from .store.bundle import load_predictor
+
+        return load_predictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,6 +6,7 @@ import re
 import sys
 import tokenize
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import certunlearn
@@ -74,21 +75,23 @@ def parts(path):
     return path.relative_to(ROOT).with_suffix("").parts
 
 
+@cache
 def imports(path):
-    """Yield what a file imports of the package, as parts of a dotted name; inside functions too."""
-    package = parts(path)[:-1]
+    """What a file imports of the package, as parts of dotted names; inside functions too."""
+    package, found = parts(path)[:-1], []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = (*package[: len(package) - (node.level - 1)], *(node.module or "").split("."))
             base = tuple(p for p in base if p)
             if (ROOT / "/".join(base)).is_dir():
-                yield from ((*base, alias.name) for alias in node.names)
+                found += [(*base, alias.name) for alias in node.names]
             else:
-                yield base
+                found.append(base)
         elif isinstance(node, ast.ImportFrom | ast.Import):
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
             assert not any((n or "").startswith("certunlearn") for n in names), path
+    return found
 
 
 def arrows():

@@ -74,6 +74,11 @@ def test_importing_the_package_loads_no_jax():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent).returncode == 0
 
 
+def test_importing_the_package_loads_no_database():
+    code = "import sys, certunlearn; sys.exit('sqlite3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent).returncode == 0
+
+
 @pytest.mark.parametrize("store", ["dense", "sparse"])
 def test_few_rooms_know_which_store_they_have(store):
     assert {n.split(".")[0] for n in users(rf"rows\.{store} import|rows import {store}")} <= {

@@ -30,6 +30,7 @@ from tests.benchmarks import (
     sums,
     utility,
     views,
+    wide,
     wide_removal,
     window,
 )
@@ -102,6 +103,14 @@ def test_views(tmp_path):
     assert together["joint epsilon of all"] == 1.0 < alone["joint epsilon of all"]
     assert 0 < together["without a pass"] <= alone["without a pass"] <= 60
     assert alone["median over the release view's"] == 1.0
+
+
+def test_wide(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "reviews", lambda most=None: None)
+    (rows,) = contents(wide, tmp_path).values()
+    assert [row["work"] for row in rows] == ["fit", "one row", "one in a hundred"]
+    assert all(row["lbfgs over ours"]["min"] > 0 and 0 < row["certified"] < 1 for row in rows)
+    assert all(row["certified over true"] >= 1 for row in rows[1:])
 
 
 @pytest.mark.long

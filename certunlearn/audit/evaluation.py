@@ -19,8 +19,9 @@ from sklearn.base import BaseEstimator, clone
 
 from .._common.arrays import Array
 from .._common.html import FORMATS, Drawing, Facts, Page, Part, Table, Text, fragment
-from .._common.validate import count, real
+from .._common.validate import count, real, seed
 from .ensembles import forgetting_quality, klom
+from .epsilon import EpsilonBound
 from .figures import Labelled, Rows, figures
 from .finding import Finding, plain
 from .scores import Predictor, confidence
@@ -164,8 +165,8 @@ class Evaluation:
             *(Part(f.audit.capitalize(), [Facts(tuple(f.lines()))]) for f in self.findings),
         ]
         caveat = Part("How to read it", [Text(_CAVEAT.format(level=self.level))])
-        answers = Facts(tuple([("Axes flagged", f"{len(self.flags)} of {len(self.axes)}")]))
-        answers = Facts((*answers.pairs, *self.facts))
+        flagged = ("Axes flagged", f"{len(self.flags)} of {len(self.axes)}")
+        answers = Facts((flagged, *self.facts))
         return FORMATS["html"](
             Page(title, self.verdict, answers, parts, caveat, void=not self.passed)
         )
@@ -209,7 +210,7 @@ def evaluate(
         Rows that stay, and rows that were removed.
     oracles : sequence of fitted estimators, or int
         Models retrained without the forgotten rows; a number fits so many clones of ``model`` on
-        the retained rows.  At least 4.
+        the retained rows, each with a ``random_state`` of its own.  At least 4.
     seconds : float, optional
         What the removal took.
     ensemble : sequence of fitted estimators, optional
@@ -237,7 +238,7 @@ def evaluate(
     if isinstance(oracles, int):
         count("oracles", oracles, low=4)
         clock = time.perf_counter()
-        oracles = [_retrained(model, retained) for _ in range(oracles)]
+        oracles = [_retrained(model, retained, k) for k in range(1, oracles + 1)]
         efficiency["seconds_of_refit"] = (time.perf_counter() - clock) / len(oracles)
         if seconds is not None:
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
@@ -257,8 +258,12 @@ def evaluate(
     )
 
 
-def _retrained(model: Predictor, retained: Rows) -> Predictor:
+def _retrained(model: Predictor, retained: Rows, k: int) -> Predictor:
+    """Fit the k-th clone of a model, with a seed of its own where the model has one."""
     out: BaseEstimator = clone(model)
+    given = {n: seed(n, v) for n, v in out.get_params().items() if n.endswith("random_state")}
+    # One seed for all would give all the same noise: no oracle would differ from another.
+    out.set_params(**{n: (v + k) % 2**32 for n, v in given.items() if v is not None})
     return out.fit(*retained)  # type: ignore[no-any-return]
 
 
@@ -287,7 +292,7 @@ def _certified(
         out = {k: float(said[k]) for k in ("epsilon", "delta", "distance") if said.get(k)}
         if true_distance is not None and "distance" in out:
             out["bound_over_true_distance"] = out["distance"] / max(true_distance, 1e-300)
-    shown = [f.statistic for f in findings if f.audit.startswith("effective epsilon")]
+    shown = [f.statistic for f in findings if isinstance(f, EpsilonBound)]
     return out | ({"audited_epsilon_at_least": max(shown)} if shown else {})
 
 

@@ -30,31 +30,30 @@ def figures(
 ) -> list[Figure]:
     """Return every figure of the models, of which all but the first are oracles."""
     out: list[Figure] = []
+    measures = {"hard": _hard, "soft": _soft}
+    tested = {k: np.array([f(m, *test) for m in models]) for k, f in measures.items()}
+    for readout, values in tested.items():
+        out.append(("effectiveness", f"test rows, {readout}", values.mean(axis=1), _BETTER))
     for name, rows, said in (
-        ("test", test, _BETTER),
         ("retained", retained, _BETTER),
         ("forgotten", forgotten, _FORGOTTEN),
     ):
-        for readout, measure in (("hard", _hard), ("soft", _soft)):
+        for readout, measure in measures.items():
             values = np.array([measure(m, *rows).mean() for m in models])
             out.append(("effectiveness", f"{name} rows, {readout}", values, said))
     out += _consistency(models, test)
-    hard = np.array([_hard(m, *test) for m in models])
-    soft = np.array([_soft(m, *test) for m in models])
-    sets: list[tuple[str, str, NDArray[np.bool_]]] = []
+    sets: list[tuple[str, str, NDArray[np.bool_], slice]] = []
     if groups is not None:
         names = np.asarray(groups)
-        sets += [("subgroup", f"group {g}", names == g) for g in np.unique(names)]
+        sets += [("subgroup", f"group {g}", names == g, slice(0)) for g in np.unique(names)]
     # How sure a model is of a row says how hard it is: terciles, hardest first.  The first oracle
     # decides and is then left out: rows that all of them find easy are partly luck of theirs.
-    ranks = np.argsort(np.argsort(soft[1], kind="stable"), kind="stable")
+    ranks = np.argsort(np.argsort(tested["soft"][1], kind="stable"), kind="stable")
     thirds = (3 * ranks) // len(ranks)
     names3 = ("hard third", "middle third", "easy third")
-    for kind, name, at, left in (
-        *((k, n, a, slice(0)) for k, n, a in sets),
-        *(("difficulty", n, thirds == k, slice(1, 2)) for k, n in enumerate(names3)),
-    ):
-        for readout, values in (("hard", hard), ("soft", soft)):
+    sets += [("difficulty", n, thirds == k, slice(1, 2)) for k, n in enumerate(names3)]
+    for kind, name, at, left in sets:
+        for readout, values in tested.items():
             if at.any():
                 means = np.delete(values[:, at].mean(axis=1), left)
                 out.append((kind, f"{name}, {readout}", means, _BETTER))

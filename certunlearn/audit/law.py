@@ -93,12 +93,23 @@ class Law:
         sigma = said["noise"] * np.array(said["scale"], dtype=np.float64)
         return cls(A, sigma, float(said["distance_target"]))
 
+    @property
+    def reach(self) -> float:
+        """Largest distance of the mean to the optimum, in units of the noise."""
+        # sum_k ||d_k||^2 / sigma_k^2 <= cap^2 / min sigma^2, the proofs' m.
+        return self.cap / float(np.min(self.sigma))
+
     def whitened(self, difference: Array) -> Array:
         """Return ``A^{1/2} d / sigma`` of differences (..., p, K): of unit covariance under noise.
 
         The root is the transposed Cholesky factor; lengths are those of any other.
         """
         return np.asarray(np.linalg.cholesky(self.precision).T @ difference) / self.sigma
+
+    def apart(self, releases: ArrayLike, optimum: ArrayLike) -> Array:
+        """Return whitened differences (J, p, K) of releases to an optimum (p, K) or (p,)."""
+        W = np.asarray(optimum, dtype=np.float64)
+        return self.whitened(stacked(releases, W.shape) - stacked(W, W.shape))
 
     def draw(self, optimum: ArrayLike, count: int, rng: np.random.Generator) -> Array:
         """Draw releases of the retrained control: the exact optimum with the claimed noise.
@@ -194,19 +205,16 @@ def release_law(
     """
     level = real("level", level, low=0, high=1)
     outside = 0.5 * (1.0 - real("confidence", confidence, low=0, high=1))
-    W = np.asarray(optimum, dtype=np.float64)
-    y = law.whitened(stacked(releases, W.shape) - stacked(W, W.shape))
+    y, cap = law.apart(releases, optimum), law.reach
     J, D = len(y), y[0].size
     T, Q = float(np.sum(y**2)), float(J * np.sum(y.mean(axis=0) ** 2))
-    # sum_k ||d_k||^2 / sigma_k^2 <= cap^2 / min sigma^2, the proof's m.
-    cap = law.cap / float(np.min(law.sigma))
     # T is smallest without a shift, Q largest with all of it.
     low = float(chi2.ppf(0.5 * level, J * D))
-    high = float(_quantile(1.0 - 0.5 * level, D, J * cap**2))
+    high = float(ncx2.ppf(1.0 - 0.5 * level, D, J * cap**2))
 
     def caught(factor: float) -> float:
         # A shift only adds to T, so it is at its largest here.
-        return float(_below(low / factor**2, J * D, J * (cap / factor) ** 2))
+        return float(ncx2.cdf(low / factor**2, J * D, J * (cap / factor) ** 2))
 
     return ReleaseLaw(
         audit="law of the releases",
@@ -226,25 +234,13 @@ def release_law(
     )
 
 
-def _below(x: float, degrees: int, shift: float) -> float:
-    return float(ncx2.cdf(x, degrees, shift) if shift > 0 else chi2.cdf(x, degrees))
-
-
-def _above(x: float, degrees: int, shift: float) -> float:
-    return float(ncx2.sf(x, degrees, shift) if shift > 0 else chi2.sf(x, degrees))
-
-
-def _quantile(q: float, degrees: int, shift: float) -> float:
-    return float(ncx2.ppf(q, degrees, shift) if shift > 0 else chi2.ppf(q, degrees))
-
-
 def _scale_interval(T: float, degrees: int, shift: float, outside: float) -> tuple[float, float]:
     """Confidence interval of s where T / s^2 is chi-square with shift at most ``shift / s^2``."""
     high = math.sqrt(T / float(chi2.ppf(outside, degrees)))
 
     def excess(log_s: float) -> float:
         s2 = math.exp(2 * log_s)
-        return _above(T / s2, degrees, shift / s2) - outside
+        return float(ncx2.sf(T / s2, degrees, shift / s2)) - outside
 
     # The smallest s under which T is not too large; none is if the shift alone explains T.
     bottom = math.log(high) - 12.0
@@ -259,7 +255,7 @@ def _shift_interval(Q: float, degrees: int, J: int, outside: float) -> tuple[flo
     # Both ends by one search: the distribution function at Q falls as the shift grows.
     def root(target: float) -> float:
         def excess(x: float) -> float:
-            return _below(Q, degrees, x * x) - target
+            return float(ncx2.cdf(Q, degrees, x * x)) - target
 
         if excess(0.0) <= 0:
             return 0.0

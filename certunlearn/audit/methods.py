@@ -42,7 +42,7 @@ class Task:
         Rows with labels 0 and 1.
     hessian : ndarray of shape (p, p), optional
     path : list of (w, gradient), optional
-        Of gradient descent from zero with `rate`.
+        Of gradient descent from zero, as `descended` goes it.
     certified : callable, optional
         Carries the removal out and returns weights (p,).
     """
@@ -191,11 +191,11 @@ def descended(
     rows: tuple[Array, Array], alpha: Array, steps: int = 200
 ) -> list[tuple[Array, Array]]:
     """Path of gradient descent from zero on some rows: weights and gradients before each step."""
-    w, path = np.zeros(len(alpha)), []
+    w, path, rate = np.zeros(len(alpha)), [], _rate(rows, alpha)
     for _ in range(steps):
         g = gradient(w, rows) + alpha * w
         path.append((w, g))
-        w = w - _rate(rows, alpha) * g
+        w = w - rate * g
     return path
 
 

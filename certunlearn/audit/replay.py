@@ -208,10 +208,10 @@ def _gap(models: list[BaseEstimator], law: Law | None) -> tuple[float, float]:
     with_intercept = law is None or len(law.precision) > np.shape(models[0].coef_)[-1]
     pair: list[NDArray[np.float64]] = [weights(m, fit_intercept=with_intercept) for m in models]
     if pair[0].shape != pair[1].shape:
-        return math.inf, math.inf if law is None else 2.0 * law.cap / float(np.min(law.sigma))
+        return math.inf, math.inf if law is None else 2.0 * law.reach
     difference = pair[0] - pair[1]
     if law is None:
         return float(np.linalg.norm(difference)), math.inf
     gap = float(np.linalg.norm(law.whitened(difference)))
     # Both are rounded to 36 bits; the relative part of that is far below one in a thousand.
-    return gap, 2.002 * law.cap / float(np.min(law.sigma))
+    return gap, 2.002 * law.reach

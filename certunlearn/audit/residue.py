@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
-from scipy.stats import chi2, ncx2, norm
+from scipy.stats import ncx2, norm
 
 from .._common.arrays import Array
 from .._common.validate import real
 from .finding import Finding, Measured
 from .law import Law
-from .weights import stacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +61,14 @@ def influence_residue(
     Guarantee: releases of the claimed law fail with probability at most ``level``.
     """
     level = real("level", level, low=0, high=1)
-    W = np.asarray(optimum, dtype=np.float64)
-    v = law.whitened(np.asarray(before, dtype=np.float64) - W)
+    v = law.apart(before, optimum)
     size = float(np.linalg.norm(v))
     if not size > 0:
         raise ValueError("the rows have no influence: the optimum with them is that without them")
-    y = law.whitened(stacked(released, W.shape) - stacked(W, W.shape)).reshape(-1, v.size)
+    y = law.apart(released, optimum).reshape(-1, v.size)
     error = 1.0 / (size * math.sqrt(len(y)))
     # A mean that is off by all of the cap in just this direction is within the promise.
-    cap = law.cap / float(np.min(law.sigma)) / size
+    cap = law.reach / size
     limit = cap + error * float(norm.isf(level / 2))
     share = float(np.mean(y @ v.ravel())) / size**2
     wide = error * float(norm.isf(0.5 * (1 - confidence)))
@@ -128,7 +126,7 @@ def null_space(
     law : Law
         What the release claims; of d or d + 1 coordinates, the intercept last.
     before : array-like of shape (K, d), optional
-        Coefficients before the removal, for the power against a removal that does nothing.
+        Coefficients released before the removal, for the power against a removal that does nothing.
 
     Raises
     ------
@@ -156,11 +154,13 @@ def null_space(
         )
 
     inside, statistic = response(coef)
-    degrees, shift = inside.size, (law.cap / float(np.min(law.sigma))) ** 2
-    limit = float(_law(degrees, shift, isf=level))
+    degrees = inside.size
+    limit = float(ncx2.isf(level, degrees, law.reach**2))
     power = {}
     if before is not None:
-        power["nothing forgotten"] = float(ncx2.sf(limit, degrees, response(before)[1]))
+        # The noise of that release answers there too, by 1 a degree on average: it is no influence.
+        known = max(response(before)[1] - degrees, 0.0)
+        power["nothing forgotten"] = float(ncx2.sf(limit, degrees, known))
     return NullSpace(
         audit="where only forgotten rows were",
         statistic=statistic,
@@ -171,10 +171,6 @@ def null_space(
         directions=U.shape[1],
         response=float(np.linalg.norm(inside)),
     )
-
-
-def _law(degrees: int, shift: float, *, isf: float) -> float:
-    return float(ncx2.isf(isf, degrees, shift) if shift > 0 else chi2.isf(isf, degrees))
 
 
 def _unspanned(kept: Array, gone: Array, tol: float) -> Array:

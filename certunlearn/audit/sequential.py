@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
-from scipy.stats import chi2, ncx2
+from scipy.stats import ncx2
 
 from .._common.arrays import Array
 from .._common.validate import real
 from .finding import Finding
 from .law import Law
-from .weights import stacked
 
 #: Noise as a share of what is claimed, and squared shifts beyond the cap, that are betted on.
 SMALLER, FURTHER = (0.5, 1 / 3, 0.1), (9.0, 100.0)
@@ -99,13 +98,12 @@ class SelfAudit:
         rng = np.random.default_rng() if rng is None else rng
         if rng.random() >= self.rate:
             return replace(self, requests=self.requests + 1)
-        W = np.asarray(solve(), dtype=np.float64)
-        y = law.whitened(stacked(release, W.shape) - stacked(W, W.shape))
-        bets = log_bets(float(np.sum(y**2)), y.size, (law.cap / float(np.min(law.sigma))) ** 2)
+        optimum = solve()
+        y = law.apart(release, optimum)
+        bets = log_bets(float(np.sum(y**2)), y.size, law.reach**2)
         ratios = self.ratios
         if iterate is not None and distance is not None:
-            off = stacked(iterate, W.shape) - stacked(W, W.shape)
-            true = float(np.linalg.norm(law.whitened(off) * law.sigma))
+            true = float(np.linalg.norm(law.apart(iterate, optimum) * law.sigma))
             ratios = (*ratios, true / distance if distance > 0 else math.inf)
         now = np.array(self.fortunes) + bets
         return replace(
@@ -142,6 +140,6 @@ def log_bets(T: float, degrees: int, shift: float) -> Array:
     small = [-degrees * math.log(s) - 0.5 * T * (s**-2 - 1.0) for s in SMALLER]
     # The ratio grows with T: to bet as if T were smaller only loses, and keeps densities finite.
     t = min(T, degrees + shift + 50.0 * math.sqrt(2.0 * degrees + 4.0 * shift) + 500.0)
-    at = float(ncx2.logpdf(t, degrees, shift) if shift > 0 else chi2.logpdf(t, degrees))
+    at = float(ncx2.logpdf(t, degrees, shift))
     large = [float(ncx2.logpdf(t, degrees, shift + more)) - at for more in FURTHER]
     return np.array([*small, *large])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from .._common.fields import loaded
 from ..requests.deadline import MONTH
 from .tables import read
 from .told import table
@@ -142,7 +143,7 @@ def learn(given: argparse.Namespace) -> Said:
     """Add rows."""
     columns = {name: getattr(given, name) for name in ("target", "ids", "groups", "metadata")}
     with opened(given, "r" if given.dry_run else "w") as store:
-        found = read(given.data, columns, features(store))
+        found = read(given.data, columns, features(store.predictor))
         if found.y is None:
             raise ValueError("say with --target which column is to be predicted")
         if given.dry_run:
@@ -155,7 +156,8 @@ def learn(given: argparse.Namespace) -> Said:
 def correct(given: argparse.Namespace) -> Said:
     """Replace features, and labels where there is a target, of rows by their identifiers."""
     with opened(given, "r" if given.dry_run else "w") as store:
-        found = read(given.data, {"target": given.target, "ids": given.ids}, features(store))
+        columns = {"target": given.target, "ids": given.ids}
+        found = read(given.data, columns, features(store.predictor))
         if found.row_ids is None:
             raise ValueError("say with --ids which column names the rows")
         if given.dry_run:
@@ -165,9 +167,9 @@ def correct(given: argparse.Namespace) -> Said:
         return changed(store, f"{len(found.X)} rows corrected")
 
 
-def features(store: ModelStore) -> list[str] | None:
-    """Return the names of columns that the model was fitted on."""
-    names = getattr(store.predictor, "feature_names_in_", None)
+def features(predictor: Any) -> list[str] | None:
+    """Return the names of columns that a model was fitted on."""
+    names = getattr(predictor, "feature_names_in_", None)
     return None if names is None else list(map(str, names))
 
 
@@ -209,9 +211,11 @@ def predict(given: argparse.Namespace) -> Said:
     """Predict with the released weights."""
     with opened(given, "r") as store:
         predictor = store.predictor
-        found = read(given.data, {}, features(store)).X
-    named = hasattr(predictor, "feature_names_in_")
-    labels = predictor.predict(found if named else getattr(found, "to_numpy", lambda: found)())
+    names = features(predictor)
+    found = read(given.data, {}, names).X
+    if names is None and hasattr(found, "to_numpy"):
+        found = found.to_numpy()
+    labels = predictor.predict(found)
     return labels.tolist(), "\n".join(map(str, labels.tolist()))
 
 
@@ -262,7 +266,7 @@ def verify(given: argparse.Namespace) -> Said:
     """Check a receipt: with the store too where there is one."""
     from ..store import ModelStore, verify_receipt
 
-    envelope = json.loads(given.file.read_text("utf-8"))
+    envelope = loaded(given.file.read_text("utf-8"), "a receipt")
     older = None if given.head is None else given.head.read_text("utf-8")
     seen = verify_receipt(envelope, given.key, head=older, bundle=given.bundle)
     if given.store is not None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import (
-    BatchRefusedError,
     CertunlearnError,
     ConfirmationNeededError,
     RowError,
@@ -21,6 +20,8 @@ from ..exceptions import (
 
 #: Exit statuses; argparse ends with 2 where a command is misspelt.
 DONE, MISTAKEN, REFUSED, UNCONFIRMED, BUSY, DAMAGED, UNVERIFIED = 0, 1, 3, 4, 5, 6, 7
+#: What else a mistake in what was typed raises.
+_USUAL = OSError, ValueError, TypeError, KeyError
 #: The first that fits counts.
 _STATUSES = (
     (VerificationError, UNVERIFIED),
@@ -28,9 +29,8 @@ _STATUSES = (
     (StoreDamagedError, DAMAGED),
     (ConfirmationNeededError, UNCONFIRMED),
     ((StoreError, RowError), MISTAKEN),
-    (BatchRefusedError, REFUSED),
     (CertunlearnError, REFUSED),
-    ((OSError, ValueError, TypeError, KeyError), MISTAKEN),
+    (_USUAL, MISTAKEN),
 )
 STATUSES_SAID = (
     "exit status: 0 done, 1 a mistake in what was asked or a file that cannot be used, 2 usage, "
@@ -43,7 +43,7 @@ def carried_out(name: str, action: Callable[[], Any], as_json: bool) -> int:
     """Run a command; what a user can get wrong is one line on standard error, and a status."""
     try:
         answer = action()
-    except tuple(k for kinds, _ in _STATUSES for k in _listed(kinds)) as error:
+    except (CertunlearnError, *_USUAL) as error:
         status = next(s for kinds, s in _STATUSES if isinstance(error, kinds))
         said = error.args[0] if isinstance(error, KeyError) and error.args else error
         if isinstance(error, ConfirmationNeededError):
@@ -61,10 +61,6 @@ def carried_out(name: str, action: Callable[[], Any], as_json: bool) -> int:
             # Whoever reads has seen enough; nor shall Python try again at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
-
-
-def _listed(kinds: Any) -> tuple[type[Exception], ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

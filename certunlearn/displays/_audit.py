@@ -63,7 +63,7 @@ class AuditDisplay:
 
     def plot(self) -> Self:
         """Draw on a new figure, one panel beside the other."""
-        # Here and not above: the audits load scipy.stats, which no import of the package waits for.
+        # Here and not above: no import of the package waits for the audits.
         from ..audit.epsilon import EpsilonBound
         from ..audit.lira import Lira
 
@@ -89,12 +89,12 @@ class AuditDisplay:
 def _gaps(ax: Axes, axes: tuple[Axis, ...]) -> None:
     """A line for each figure: its gap in units of the band, the band as what is grey."""
     shown = axes[::-1]
-    for i, axis in enumerate(shown):
-        half = max(axis.band[1] - axis.oracle, 1e-300)
-        x = float(np.clip(axis.gap / half, -8.0, 8.0))
+    ratios = [axis.gap / max(axis.band[1] - axis.oracle, 1e-300) for axis in shown]
+    for i, (axis, ratio) in enumerate(zip(shown, ratios, strict=True)):
+        x = float(np.clip(ratio, -8.0, 8.0))
         colour = FAULT if axis.flagged else BEST
         ax.plot([0, x], [i, i], color=colour, linewidth=1.6, zorder=2)
-        beyond = abs(axis.gap / half) > 8.0
+        beyond = abs(ratio) > 8.0
         marker = (">" if x > 0 else "<") if beyond else "o"
         ax.plot(x, i, marker=marker, color=colour, markersize=5.5, zorder=3)
         ax.annotate(
@@ -107,7 +107,7 @@ def _gaps(ax: Axes, axes: tuple[Axis, ...]) -> None:
         )
     ax.axvspan(-1, 1, color=GREY, alpha=0.16, linewidth=0, zorder=0)
     ax.axvline(0, color=GREY, linewidth=0.8, zorder=1)
-    reach = max(2.0, *(min(8.0, abs(a.gap) / max(a.band[1] - a.oracle, 1e-300)) for a in axes))
+    reach = max(2.0, *(min(8.0, abs(ratio)) for ratio in ratios))
     ax.set_xlim(-1.08 * reach, 1.08 * reach)
     ax.set_ylim(-0.7, len(axes) - 0.3)
     ax.set_yticks(range(len(axes)), [a.name for a in shown])

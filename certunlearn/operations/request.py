@@ -16,7 +16,7 @@ from .._common.fields import loaded
 from .._common.html import Table, fragment
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import BatchRefusedError, CertunlearnError, ConfirmationNeededError, RowError
-from ..requests.asked import GROUP, Asked, _is_pandas, listed
+from ..requests.asked import GROUP, Asked, _is_pandas, checked_reference, listed
 from ..requests.deadline import Extension, counted, day, time_of
 from ..requests.row_names import RowNames
 
@@ -55,11 +55,7 @@ class Request:
     extension: Extension | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.reference, str) and self.reference.strip()):
-            raise RowError(
-                f"reference must be a text that says who asked, or a case number, got "
-                f"{self.reference!r}"
-            )
+        checked_reference(self.reference)
 
     @property
     def asked(self) -> Asked:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from .._common.whole import Whole, serialised
 from ..exceptions import RowError, UnknownRowError
-from ..requests.deadline import Extension, day, months_after, span, zoned
+from ..requests.deadline import put_off, span, zoned
 from .request import Request
 
 
@@ -68,22 +68,10 @@ class Waiting(Whole):
             If it has no deadline, was put off before, or a time is not as above.
         """
         request = self._found(reference)
-        old, told = request.deadline, zoned("notified", notified or self.now())
-        if old is None or request.extension is not None:
-            state = "has no deadline" if old is None else "was put off before"
-            raise ValueError(f"request {reference!r} {state}: nothing to extend")
-        most = months_after(old, 2)
-        new = most if until is None else zoned("until", until)
-        if not (isinstance(reason, str) and reason.strip()):
-            raise ValueError(f"reason must be a text that says why, got {reason!r}")
-        if not request.received <= told <= old:
-            raise ValueError(
-                f"notice has to be given while the deadline runs, from {day(request.received)} to "
-                f"{day(old)}: notified is {day(told)}"
-            )
-        if not old < new <= most:
-            raise ValueError(f"until must be after {day(old)}, by {day(most)}, got {day(new)}")
-        later = replace(request, deadline=new, extension=Extension(old, told, reason))
+        times = request.received, request.deadline, request.extension
+        notified = notified or self.now()
+        new, put = put_off(reference, *times, reason=reason, until=until, notified=notified)
+        later = replace(request, deadline=new, extension=put)
         self._waiting[reference] = later
         return later
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._common.arrays import Condition, RowsLike
+from ..exceptions import RowError
 
 #: A tuple is one group, as pandas would name it.
 GROUP = (str, bytes, tuple)
@@ -33,6 +34,20 @@ def listed(asked: Any, single: tuple[type, ...] = (str, bytes)) -> list[Any]:
     """Return the labels asked for, of which there may be just one: what is of a ``single`` type."""
     one = isinstance(asked, single) or not hasattr(asked, "__iter__")
     return [asked] if one else list(asked)
+
+
+def checked_reference(reference: Any) -> None:
+    """Refuse a reference that names no request.
+
+    Raises
+    ------
+    RowError
+        If it is no text, or a blank one.
+    """
+    if not (isinstance(reference, str) and reference.strip()):
+        raise RowError(
+            f"reference must be a text that says who asked, or a case number, got {reference!r}"
+        )
 
 
 class Asked(NamedTuple):

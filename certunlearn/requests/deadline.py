@@ -108,6 +108,42 @@ def span(name: str, value: Any) -> timedelta:
     return value
 
 
+def put_off(
+    reference: str,
+    received: datetime,
+    deadline: datetime | None,
+    before: Extension | None,
+    *,
+    reason: str,
+    until: datetime | None,
+    notified: datetime,
+) -> tuple[datetime, Extension]:
+    """Return a later deadline of a request: once, by two calendar months at most, as art. 12(3).
+
+    Raises
+    ------
+    ValueError
+        If it has no deadline, was put off ``before``, a time has no zone, nobody was told in time
+        or the new deadline is too late.
+    """
+    told = zoned("notified", notified)
+    if deadline is None or before is not None:
+        state = "has no deadline" if deadline is None else "was put off before"
+        raise ValueError(f"request {reference!r} {state}: nothing to extend")
+    most = months_after(deadline, 2)
+    new = most if until is None else zoned("until", until)
+    if not (isinstance(reason, str) and reason.strip()):
+        raise ValueError(f"reason must be a text that says why, got {reason!r}")
+    if not received <= told <= deadline:
+        raise ValueError(
+            f"notice has to be given while the deadline runs, from {day(received)} to "
+            f"{day(deadline)}: notified is {day(told)}"
+        )
+    if not deadline < new <= most:
+        raise ValueError(f"until must be after {day(deadline)}, by {day(most)}, got {day(new)}")
+    return new, Extension(deadline, told, reason)
+
+
 def counted(n: int, noun: str) -> str:
     """Say how many."""
     return f"{n} {noun}{'' if n == 1 else 's'}"

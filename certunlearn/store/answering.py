@@ -48,10 +48,9 @@ class Answering(Holding):
             If it does not name rows properly, by names that JSON does not give back as they were,
             or there is a request of this reference that waits or is done.
         """
-        queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
         named = {"rows": rows, "row_ids": row_ids, "groups": groups, "where": where}
-        request = queue.add(which, reference=reference, received=received, **named)
-        return self._answer(self.ledger.add(_case(request)))
+        case = self._asked(which, reference, received, within, named)
+        return self._answer(self.ledger.add(case))
 
     def withdraw(self, reference: str) -> Answer:
         """Take back a request that waits; see `Ledger.withdraw`."""
@@ -118,8 +117,9 @@ class Answering(Holding):
         return self._answer(self.ledger.cases[reference])
 
     def _answer(self, case: Case, *, certified: bool = True) -> Answer:
-        made = None if case.generation is None else self.ledger.at(case.generation).certificate
-        certificate = None if made is None or not certified else Certificate.from_json(made)
+        certificate = None
+        if certified and case.generation is not None:
+            certificate = Certificate.from_json(self.ledger.at(case.generation).certificate)
         return Answer.of(case, self.ledger.now(), certificate, self.ledger.recall(case))
 
     def _asked(
@@ -132,8 +132,7 @@ class Answering(Holding):
     ) -> Case:
         """Look a request up in the model; nothing is written."""
         queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
-        request = queue.add(which, reference=reference, received=received, **named)
-        return _case(request)
+        return _case(queue.add(which, reference=reference, received=received, **named))
 
     def _forgotten(self, cases: list[Case], **how: Any) -> None:
         """Carry requests out together: the rules are those of `ForgetQueue.run`."""

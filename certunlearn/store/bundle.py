@@ -18,13 +18,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from .._common.fields import loaded
 from .._version import __version__
 from ..claims.certificate import Certificate
 from ..claims.fingerprint import fingerprint, weights_of
 from ..exceptions import StoreDamagedError, StoreError, VerificationError
 from .codec import put_together, taken_apart
 from .envelope import opened, sealed, statement
-from .files import synced
+from .files import digest, synced
 from .keys import P256, Signer, Verifier, needed
 from .log import Json
 
@@ -119,20 +120,7 @@ def load_predictor(path: str | Path, *, key: Verifier | str | Path | bytes | Non
     path = Path(path)
     if key is not None:
         verify_bundle(path, key)
-    said = _rest(path)
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
-        raise StoreError(f"{path} is no bundle of a predictor")
-    if not isinstance(said.get("version"), int) or said["version"] > VERSION:
-        raise StoreError(f"{path} is of a newer version: upgrade certunlearn")
-    safetensors = needed("safetensors.numpy")
-    try:
-        arrays = safetensors.load_file(path / ARRAYS)
-    except OSError as error:
-        raise StoreError(f"{path} is no bundle of a predictor: {error}") from error
-    except needed("safetensors").SafetensorError as error:
-        raise StoreDamagedError(f"{path / ARRAYS} is not as it was written: {error}") from error
-    predictor = put_together(arrays, said.get("predictor"))
-    values = said.get("certificate")
+    predictor, values = _held(path)
     try:
         certificate = None if values is None else Certificate.from_json(json.dumps(values))
     except ValueError as error:
@@ -147,8 +135,8 @@ def load_predictor(path: str | Path, *, key: Verifier | str | Path | bytes | Non
 
 def weights_digest(path: str | Path) -> str:
     """Return the SHA-256 of a bundle's weights, whatever its certificate says."""
-    said, arrays = _rest(Path(path)), needed("safetensors.numpy").load_file(Path(path) / ARRAYS)
-    return fingerprint(weights_of(put_together(arrays, said.get("predictor"))))
+    predictor, _ = _held(Path(path))
+    return fingerprint(weights_of(predictor))
 
 
 def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
@@ -161,7 +149,7 @@ def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
     """
     path, key = Path(path), key if isinstance(key, Verifier) else Verifier.read(key)
     try:
-        signature: Any = json.loads((path / SIGNATURE).read_text())
+        signature: Any = loaded((path / SIGNATURE).read_text(), "a signature")
         envelope = signature["dsseEnvelope"]
     except FileNotFoundError:
         raise VerificationError(f"{path} is not signed", check="signature") from None
@@ -171,7 +159,7 @@ def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
         ) from None
     predicate: Any = opened(envelope, key).get("predicate", {})
     said = {r["name"]: r["digest"] for r in predicate.get("resources", ())}
-    found = {name: _sha256(path / name) for name in _files(path)}
+    found = {name: digest(path / name) for name in _files(path)}
     changed = sorted(name for name in said | found if said.get(name) != found.get(name))
     if changed:
         raise VerificationError(
@@ -179,13 +167,26 @@ def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
         )
 
 
-def _rest(path: Path) -> Any:
+def _held(path: Path) -> tuple[Any, Any]:
+    """Return the predictor of a bundle, and its certificate as JSON reads it."""
     try:
-        return json.loads((path / REST).read_text())
+        said = loaded((path / REST).read_text(), "a predictor")
     except OSError as error:
         raise StoreError(f"{path} is no bundle of a predictor: {error.strerror}") from error
     except ValueError as error:
         raise StoreDamagedError(f"{path / REST} is not as it was written: {error}") from error
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        raise StoreError(f"{path} is no bundle of a predictor")
+    if not isinstance(said.get("version"), int) or said["version"] > VERSION:
+        raise StoreError(f"{path} is of a newer version: upgrade certunlearn")
+    safetensors = needed("safetensors.numpy")
+    try:
+        arrays = safetensors.load_file(path / ARRAYS)
+    except OSError as error:
+        raise StoreError(f"{path} is no bundle of a predictor: {error}") from error
+    except needed("safetensors").SafetensorError as error:
+        raise StoreDamagedError(f"{path / ARRAYS} is not as it was written: {error}") from error
+    return put_together(arrays, said.get("predictor")), said.get("certificate")
 
 
 def _files(path: Path) -> list[str]:
@@ -193,14 +194,9 @@ def _files(path: Path) -> list[str]:
     return sorted(name for name in names if name != SIGNATURE)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _signed(path: Path, name: str, signer: Signer) -> Json:
     """Return what `model.sig` holds: the manifest of all files, signed."""
-    digests = {file: _sha256(path / file) for file in _files(path)}
+    digests = {file: digest(path / file) for file in _files(path)}
     whole = hashlib.sha256(b"".join(bytes.fromhex(d) for d in digests.values())).hexdigest()
     predicate: Json = {
         "serialization": {
@@ -210,8 +206,8 @@ def _signed(path: Path, name: str, signer: Signer) -> Json:
             "ignore_paths": [SIGNATURE],
         },
         "resources": [
-            {"name": file, "algorithm": "sha256", "digest": digest}
-            for file, digest in digests.items()
+            {"name": file, "algorithm": "sha256", "digest": sha256}
+            for file, sha256 in digests.items()
         ],
     }
     said = statement([{"name": name, "digest": {"sha256": whole}}], _PREDICATE, predicate)

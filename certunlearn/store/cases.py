@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Self
 
 from ..exceptions import RowError, UnknownRowError
-from ..requests.deadline import Extension, day, months_after
+from ..requests.asked import checked_reference
+from ..requests.deadline import Extension, put_off
 from .log import Json
 
 PENDING, DONE, REFUSED, WITHDRAWN = STATES = ("pending", "done", "refused", "withdrawn")
@@ -79,11 +80,7 @@ class Case:
     entry: int | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.reference, str) and self.reference.strip()):
-            raise RowError(
-                f"reference must be a text that says who asked, or a case number, got "
-                f"{self.reference!r}"
-            )
+        checked_reference(self.reference)
 
     def said(self, now: datetime) -> str:
         """Return the state, "overdue" where it is pending and its deadline has come."""
@@ -117,31 +114,18 @@ class Case:
         }
 
     def extended(self, reason: str, until: datetime | None, notified: datetime) -> Self:
-        """Put the deadline off once, by two calendar months at most: art. 12(3) GDPR.
+        """Put the deadline off: see `put_off`.
 
         Raises
         ------
         ValueError
-            If it is closed, has no deadline, was put off before, nobody was told in time or the new
-            deadline is too late.
+            If it is closed, or as `put_off`.
         """
-        old = self.deadline
-        if self.state != PENDING or old is None or self.extension is not None:
-            state = "has no deadline" if old is None else "was put off before"
-            state = f"is {self.state}" if self.state != PENDING else state
-            raise ValueError(f"request {self.reference!r} {state}: nothing to extend")
-        if not (isinstance(reason, str) and reason.strip()):
-            raise ValueError(f"reason must be a text that says why, got {reason!r}")
-        most = months_after(old, 2)
-        new = most if until is None else until
-        if not self.received <= notified <= old:
-            raise ValueError(
-                f"notice has to be given while the deadline runs, from {day(self.received)} to "
-                f"{day(old)}: notified is {day(notified)}"
-            )
-        if not old < new <= most:
-            raise ValueError(f"until must be after {day(old)}, by {day(most)}, got {day(new)}")
-        return replace(self, deadline=new, extension=Extension(old, notified, reason))
+        if self.state != PENDING:
+            raise ValueError(f"request {self.reference!r} is {self.state}: nothing to extend")
+        times = self.received, self.deadline, self.extension
+        new, put = put_off(self.reference, *times, reason=reason, until=until, notified=notified)
+        return replace(self, deadline=new, extension=put)
 
     def _row(self) -> tuple[object, ...]:
         named = None if self.named is None else json.dumps(self.named, allow_nan=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Self
 from ..exceptions import ClockError, StoreDamagedError, StoreError, StoreLockedError
 from ..requests.deadline import zoned
 from . import cases, exports, log
+from .files import digest
 from .log import Entry, Json, Log
 
 VERSION = 1
@@ -176,11 +176,21 @@ class Database:
         self.set("time", time.isoformat())
         return time
 
+    def writable(self) -> None:
+        """Refuse to change anything where it is open for reading.
+
+        Raises
+        ------
+        StoreError
+            If it is.
+        """
+        if not self.writes:
+            raise StoreError(f"{self.path} is open for reading: open it with mode='w'")
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """All or nothing, durable at the end."""
-        if not self.writes:
-            raise StoreError(f"{self.path} is open for reading: open it with mode='w'")
+        self.writable()
         with _told(self.path):
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -219,7 +229,7 @@ class Database:
         self._database.close()
         if self.writes and not Path(f"{self.path}-wal").exists():
             # A flipped bit shows even where SQLite would not look.
-            _digest_path(self.path).write_text(_digest(self.path))
+            _digest_path(self.path).write_text(digest(self.path))
         self.writes = False
 
     def __enter__(self) -> Self:
@@ -247,11 +257,6 @@ def _digest_path(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _unchanged(path: Path) -> bool:
     """Whether a ledger is as it was closed; False where that was not done in good order.
 
@@ -268,7 +273,7 @@ def _unchanged(path: Path) -> bool:
         said = ""
     wal = Path(f"{path}-wal")
     # What readers leave of a log is empty.
-    same = said == _digest(path) and not (wal.exists() and wal.stat().st_size)
+    same = said == digest(path) and not (wal.exists() and wal.stat().st_size)
     # A writer that has opened it meanwhile takes the digest away first.
     if not same and _digest_path(path).exists():
         raise StoreDamagedError(

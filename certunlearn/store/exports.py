@@ -96,5 +96,14 @@ class Exports:
         )
         return replace(self[n], withdrawn=time)
 
+    def outstanding(self, first: int, last: int) -> list[Export]:
+        """Return those of states from ``first`` on, before ``last``, that are not withdrawn."""
+        found = self._database.execute(
+            "SELECT * FROM exports WHERE withdrawn IS NULL AND generation >= ? AND generation < ? "
+            "ORDER BY n",
+            (first, last),
+        )
+        return list(map(Export._of_row, found))
+
     def __iter__(self) -> Iterator[Export]:
         return map(Export._of_row, self._database.execute("SELECT * FROM exports ORDER BY n"))

@@ -138,7 +138,7 @@ class Holding:
                 stack.enter_context(Ledger.open(path / LEDGER, mode, clock=clock)),
                 stack,
             )
-            store._shards.manifest(store.ledger.fact("state"))
+            store._read(lambda manifest: None)
             if mode == "w":
                 store.interrupted = store.ledger.interrupted()
                 store._tidy()
@@ -217,6 +217,8 @@ class Holding:
 
     def _tidy(self) -> None:
         """Overwrite and take away what is no part of the present state."""
+        # To a reader what a writer has not committed yet looks like what it has left.
+        self.ledger.writable()
         self._shards.sweep(self.ledger.fact("state"))
         self.ledger.erase_pages()
 

@@ -80,7 +80,18 @@ class Verifier:
 
     @property
     def raw(self) -> bytes:
-        """The 32 bytes of an Ed25519 key."""
+        """The 32 bytes of an Ed25519 key.
+
+        Raises
+        ------
+        StoreError
+            If it is of another kind.
+        """
+        if self.kind != ED25519:
+            raise StoreError(
+                "receipts and heads of logs are signed with Ed25519, and this key is ECDSA P-256: "
+                "make one with `certunlearn keys new`"
+            )
         return bytes(self._key.public_bytes_raw())
 
     @property

@@ -21,9 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..exceptions import RowError, StoreError
-from ..requests.deadline import zoned
-from . import cases
-from .cases import DONE, REFUSED, WITHDRAWN, Case, Cases
+from .cases import DONE, PENDING, REFUSED, WITHDRAWN, Case, Cases
 from .database import Database
 from .exports import Export, Exports
 from .log import Json, canonical
@@ -103,14 +101,19 @@ class Ledger(Database):
 
     def _close(self, reference: str, state: str, reason: str | None) -> Case:
         with self._transaction():
-            case, time = self.cases[reference], self._tick()
-            if case.state != cases.PENDING:
-                raise RowError(f"request {reference!r} is {case.state} already")
+            case, time = self._waiting(reference), self._tick()
             why: Json = {} if reason is None else {"reason": reason}
             entry = self._logged(state, time, {}, case.times | why)
             case = replace(case, state=state, closed=time, reason=reason, entry=entry.n, named=None)
             self.cases.change(case)
         self.erase_pages()
+        return case
+
+    def _waiting(self, reference: str) -> Case:
+        """Return a request that has not been closed."""
+        case = self.cases[reference]
+        if case.state != PENDING:
+            raise RowError(f"request {reference!r} is {case.state} already")
         return case
 
     def extend(
@@ -121,11 +124,10 @@ class Ledger(Database):
         until: datetime | None = None,
         notified: datetime | None = None,
     ) -> Case:
-        """Put a deadline off once: see `Case.extended`."""
+        """Put a deadline off once: see `put_off`."""
         with self._transaction():
             time = self._tick()
-            until = None if until is None else zoned("until", until)
-            told = time if notified is None else zoned("notified", notified)
+            told = time if notified is None else notified
             case = self.cases[reference].extended(reason, until, told)
             entry = self._logged("extension", time, {}, case.times | {"reason": reason})
             case = replace(case, entry=entry.n)
@@ -137,9 +139,7 @@ class Ledger(Database):
         with self._transaction():
             time = self._tick()
             for reference in references:
-                case = self.cases[reference]
-                if case.state != cases.PENDING:
-                    raise RowError(f"request {reference!r} is {case.state} already")
+                case = self._waiting(reference)
                 self.cases.change(replace(case, attempts=case.attempts + 1))
             row = verb, json.dumps(references), time.isoformat()
             cursor = self._database.execute(
@@ -206,9 +206,7 @@ class Ledger(Database):
             said |= {"before": None if before is None else before.weights, **(public or {})}
             first = len(self.log)
             for reference, went in answered.items():
-                case = self.cases[reference]
-                if case.state != cases.PENDING:
-                    raise RowError(f"request {reference!r} is {case.state} already")
+                case = self._waiting(reference)
                 done = case.times | {"done": time.isoformat(), "rows": went.rows}
                 entry = self._logged(verb, time, said, done)
                 case = replace(case, state=DONE, closed=time, rows=went.rows, generation=n)
@@ -279,8 +277,4 @@ class Ledger(Database):
         """Return what was handed out, is not withdrawn, and was trained with rows of a request."""
         if case.generation is None or case.since is None:
             return []
-        return [
-            export
-            for export in self.exports
-            if export.withdrawn is None and case.since <= export.generation < case.generation
-        ]
+        return self.exports.outstanding(case.since, case.generation)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import StoreDamagedError
-from .files import shredded, synced
+from .files import digest, shredded, synced
 from .keys import needed
 from .log import Json
 
@@ -74,8 +74,8 @@ class Shards:
         StoreDamagedError
             If it is not as it was written.
         """
-        file, digest = state.split()
-        return json.loads(self._checked({"file": file, "sha256": digest}))
+        file, sha256 = state.split()
+        return json.loads(self._checked({"file": file, "sha256": sha256}))
 
     def arrays(self, manifest: Any, names: Callable[[str], bool] | None = None) -> Arrays:
         """Return the arrays of a state, all or some of them by name, in memory.
@@ -137,14 +137,9 @@ class Shards:
         return same
 
     def _part(self, part: NDArray[Any]) -> Json:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(part.dtype),
-            "fortran_order": False,
-            "shape": part.shape,
-        }
         out = io.BytesIO()
-        np.lib.format.write_array_header_1_0(out, header)
-        return self._kept(out.getvalue() + part.tobytes(), "npy")
+        np.save(out, part, allow_pickle=False)
+        return self._kept(out.getvalue(), "npy")
 
     def _kept(self, data: bytes, ending: str) -> Json:
         """Write a file that was not there, and flush it."""
@@ -177,15 +172,14 @@ class Shards:
             raise _changed(path)
         return data
 
-    def _compare(self, path: Path, digest: str) -> None:
+    def _compare(self, path: Path, said: str) -> None:
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = digest(path)
         except OSError as error:
             raise StoreDamagedError(
                 f"{path} cannot be read ({error.strerror}): restore the store from a backup"
             ) from error
-        if found != digest:
+        if found != said:
             raise _changed(path)
 
 

@@ -17,11 +17,11 @@ from certunlearn import (
     CertifiedPoissonRegressor,
     CertifiedRidge,
 )
-from certunlearn.audit import effective_epsilon, one_run_epsilon, weights
+from certunlearn.audit import effective_epsilon, one_run_epsilon
 from certunlearn.audit.one_run import one_run_bound, one_run_p_value
 from certunlearn.audit.rates import mean_interval, rate_above, rate_below
 
-from .worlds import World
+from .worlds import World, many
 
 SEEDS, RUNS, DELTA = range(20), 1600, 1e-6
 FAR = World(far=25.0)
@@ -101,13 +101,6 @@ KINDS = {
     CertifiedGammaRegressor: lambda X, y: y + 1.5,
     CertifiedHuberRegressor: lambda X, y: X[:, 1] + y,
 }
-
-
-def many(model, count):
-    out = [weights(model)]
-    for _ in range(count - 1):
-        out.append(weights(model.release()))
-    return np.array(out)
 
 
 def audited(kind, target, mechanism, count):

@@ -7,6 +7,8 @@ import pytest
 from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from certunlearn import CertifiedLogReg, CertifiedRidge
 from certunlearn.audit import effective_epsilon, evaluate, forgetting_quality, klom
@@ -117,6 +119,18 @@ def test_a_certified_removal_and_what_its_certificate_says():
     )
     assert not worse.passed and worse.efficiency["refit_over_removal"] > 0
     assert worse.certified["bound_over_true_distance"] > 0
+
+
+@pytest.mark.parametrize("kind", [int, np.random.RandomState])
+def test_oracles_made_of_a_seeded_model_differ_among_themselves(kind):
+    for s in range(4):
+        model = CertifiedLogReg(random_state=kind(s), noise=1.0).fit(X, Y)
+        model.forget(np.arange(M), confirm=True)
+        found = evaluate(model, *TEST, retained=KEPT, forgotten=GONE, oracles=6)
+        assert found.passed, found.verdict
+    piped = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
+    found = evaluate(piped.fit(*KEPT), *TEST, retained=KEPT, forgotten=GONE, oracles=6)
+    assert found.axes[0].band[1] - found.axes[0].oracle > 0.01
 
 
 def test_regressors():

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from certunlearn import CertifiedLogReg
 from certunlearn.audit import confidence, lira_forget, logistic_heads
 
-from .worlds import SIGMA, World, newton
+from .worlds import SIGMA, World, head, newton
 
 M, LEVEL = 24, 0.05
 W = World(d=6, n=100, seed=3, far=3.0)
@@ -18,12 +18,6 @@ D = np.c_[W.X, np.ones(len(W.X))]
 ROWS = np.arange(M)
 KEPT = newton(D[M:], W.y[M:], 1.0)
 ENOUGH = {"shadows": 256, "victims": 200}
-
-
-def head(w):
-    model = LogisticRegression()
-    model.classes_, model.coef_, model.intercept_ = np.array([0.0, 1.0]), w[None, :-1], w[-1:]
-    return model
 
 
 class Remover:

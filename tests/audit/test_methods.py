@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
 from certunlearn.audit import METHODS, NEEDS, Task, evaluate, methods_table, register, weights
 from certunlearn.audit.methods import curvature, descended, gradient, optimum
+
+from .worlds import head
 
 RNG = np.random.default_rng(0)
 N, D, M = 400, 6, 8
@@ -87,12 +88,6 @@ def test_derivatives_are_those_of_the_loss():
     assert gradient(W, FULL) == pytest.approx(slope, abs=1e-5)
     bend = [(gradient(W + h * v, FULL) - gradient(W - h * v, FULL)) / (2 * h) for v in e]
     assert curvature(W, FULL) == pytest.approx(np.array(bend), abs=1e-6)
-
-
-def head(w):
-    model = LogisticRegression()
-    model.classes_, model.coef_, model.intercept_ = np.array([0.0, 1.0]), w[None, :-1], w[-1:]
-    return model
 
 
 def test_evaluation_passes_the_retrained_and_fails_no_op_and_ascent():

@@ -130,6 +130,21 @@ def test_only_noise_is_left_where_only_forgotten_rows_were():
     assert few(alarms, len(SEEDS))
 
 
+def test_the_noise_of_a_release_before_is_not_taken_for_power():
+    X, _ = wide()
+    law, sigma = Law(np.eye(30), np.array([0.05])), 0.05
+    away = X[0] - X[3:].T @ np.linalg.lstsq(X[3:].T, X[0])[0]
+    for size in (0.0, 3.0):
+        there = away * sigma * np.sqrt(size) / np.linalg.norm(away)
+        said, caught = 0.0, 0
+        for s in range(200):
+            before, after = there + sigma * np.random.default_rng(s).normal(size=(2, 30))
+            found = null_space(after, X[3:], X[:3], law, before=before)
+            said += found.power["nothing forgotten"] / 200
+            caught += not found.passed
+        assert said <= caught / 200 + 0.1
+
+
 def test_the_shortest_interpolant_forgets_there_too():
     X, y = wide()
     model = CertifiedMinNorm(noise=0.1, random_state=0).fit(X, y)

@@ -4,8 +4,9 @@ from functools import cache
 
 import numpy as np
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
-from certunlearn.audit import Law
+from certunlearn.audit import Law, weights
 from certunlearn.audit.weights import design
 
 SIGMA = 0.1
@@ -26,6 +27,21 @@ def newton(D, y, alpha, weight=None, steps=60):
         if np.abs(step).max() < 1e-13:
             break
     return w
+
+
+def head(w):
+    """Weights (p,) as a fitted model of labels 0 and 1, the intercept last."""
+    model = LogisticRegression()
+    model.classes_, model.coef_, model.intercept_ = np.array([0.0, 1.0]), w[None, :-1], w[-1:]
+    return model
+
+
+def many(model, count):
+    """Weights of a fitted model (count, p, K), released again and again."""
+    out = [weights(model)]
+    for _ in range(count - 1):
+        out.append(weights(model.release()))
+    return np.array(out)
 
 
 def gram(D, alpha):

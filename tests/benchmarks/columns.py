@@ -7,7 +7,6 @@ standing for all of them.
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import numpy as np
@@ -17,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from certunlearn import CertifiedLogReg, CertifiedRidgeClassifier
 
-from .report import Report, ratio, spread
+from .report import Report, cpu, ratio, spread
 
 #: Of ridge and of logistic regression: rows, features, classes; single requests, refits, classes
 #: that are refitted.
@@ -33,12 +32,6 @@ def clouds(n, d, K):
     centres, y = rng.normal(size=(K, d)), np.arange(n) % K
     X = centres[y] + 1.5 * rng.normal(size=(n, d))
     return X / np.linalg.norm(X, axis=1, keepdims=True), y
-
-
-def cpu(action, *arguments):
-    clock = time.process_time()
-    action(*arguments)
-    return time.process_time() - clock
 
 
 class Ridge:

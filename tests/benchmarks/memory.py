@@ -18,8 +18,13 @@ SIZES = {"full": (400_000, 100, 1_000), "small": (20_000, 10, 20)}
 
 def high_water():
     """Largest resident set of this process so far, in bytes."""
+    return status("VmHWM")
+
+
+def status(name):
+    """A size in memory that the system states of this process, in bytes."""
     with open("/proc/self/status") as lines:
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def in_subprocess(module, size):

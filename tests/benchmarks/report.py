@@ -14,6 +14,13 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 
+def cpu(action, *arguments, **more):
+    """CPU seconds of a call, of all threads of this process."""
+    clock = time.process_time()
+    action(*arguments, **more)
+    return time.process_time() - clock
+
+
 def turns(actions, repeats, patience=np.inf):
     """Run every action ``repeats`` times, taking turns; seconds of each, by name.
 

@@ -6,7 +6,6 @@ has by default and to 1e-8.  Start it with one thread of linear algebra, and non
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 import numpy as np
@@ -18,16 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from certunlearn import CertifiedLogReg, forgetting
 
 from . import data
-from .report import Report, ratio, turns
+from .report import Report, cpu, ratio, turns
 
 STEPS = {"StandardScaler": (StandardScaler,), "StandardScaler, PCA": (StandardScaler, PCA)}
-
-
-def measured(action):
-    """CPU seconds of a call."""
-    clock = time.process_time()
-    action()
-    return time.process_time() - clock
 
 
 class Ours:
@@ -47,12 +39,12 @@ class Ours:
 
     def fit(self):
         """CPU seconds of a fit."""
-        return measured(lambda: self.make().fit(self.X, self.y))
+        return cpu(lambda: self.make().fit(self.X, self.y))
 
     def forget(self, count):
         """CPU seconds of one request for so many rows."""
         gone, self.left = self.left[:count], self.left[count:]
-        seconds = measured(partial(self.pipe.forget, rows=gone))
+        seconds = cpu(self.pipe.forget, rows=gone)
         self.tiers.append(self.pipe.certificate_.tier)
         return seconds
 
@@ -67,7 +59,7 @@ def compared(name, steps, X, y, repeats, requests):
 
     def theirs(**params):
         pipe = make_pipeline(*(step() for step in steps), LogisticRegression(**params))
-        return measured(lambda: pipe.fit(X, y))
+        return cpu(pipe.fit, X, y)
 
     spent = turns(
         {

@@ -7,7 +7,7 @@ evaluates the loss as well.
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,7 +19,7 @@ from certunlearn.numerics.objective.products import Products
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 
-from .report import Report, ratio, spread, turns
+from .report import Report, cpu, ratio, spread, turns
 
 SIZES = (
     (20_000, 1536, 1, np.float64),
@@ -42,17 +42,6 @@ def problem(n, d, K, kind):
     return risk, X.astype(np.float64), rng.normal(size=(d, K))
 
 
-def timed(action):
-    """The action, telling CPU seconds."""
-
-    def run():
-        clock = time.process_time()
-        action()
-        return time.process_time() - clock
-
-    return run
-
-
 def proposed(products, loss, W):
     """Gradient of the loss in the rows' own precision, as solvers propose steps by it."""
     slope = loss.slope(products.margins(W), products.labels)
@@ -72,7 +61,7 @@ def row(n, d, K, kind, repeats):
     for action in actions.values():
         # What compiles does so before it is timed.
         action()
-    took = turns({name: timed(action) for name, action in actions.items()}, repeats)
+    took = turns({name: partial(cpu, action) for name, action in actions.items()}, repeats)
     return {
         "n": n,
         "d": d,

@@ -6,7 +6,6 @@ lbfgs does not come near 1e-8 on float32, and starts a refit at its own optimum 
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import numpy as np
@@ -17,19 +16,11 @@ from certunlearn import CertifiedLogReg
 
 from . import data
 from .matrix_free import problem
-from .report import Report, ratio
+from .report import Report, cpu, ratio
+from .wide_removal import refit_from
 
 #: Tolerances of a refit; the first that comes as near as the removal counts.
 TOLERANCES = (1e-5, 1e-6, 1e-7, 1e-8)
-
-
-def spent(action, *arguments):
-    """CPU seconds of an action."""
-    clock = time.process_time()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        action(*arguments)
-    return time.process_time() - clock
 
 
 def widened(X, d, seed=0):
@@ -50,11 +41,10 @@ class Peer:
         self.full.fit(self.X, self.y)
 
     def refit(self, keep, tol):
-        model = LogisticRegression(tol=tol, max_iter=5000, warm_start=True)
-        model.coef_, model.intercept_ = self.full.coef_.copy(), self.full.intercept_.copy()
-        model.classes_ = self.full.classes_
+        W = np.vstack([self.full.coef_.T, self.full.intercept_])
+        model = refit_from(W, self.full.classes_, "lbfgs", tol, warm=True)
         X, y = self.X[keep], self.y[keep]
-        seconds = spent(model.fit, X, y)
+        seconds = cpu(model.fit, X, y)
         return seconds, np.append(model.coef_[0], model.intercept_)
 
 
@@ -87,8 +77,8 @@ def contest(X, y, turns):
     mine, theirs, lines = [], [], []
     for _ in range(turns):
         peer, model = Peer(X, y), CertifiedLogReg(random_state=0, mechanism="auto")
-        mine.append(spent(model.fit, X, y))
-        theirs.append(spent(peer.fit))
+        mine.append(cpu(model.fit, X, y))
+        theirs.append(cpu(peer.fit))
     order = rng.permutation(n)
     lines.append(line("fit", mine, theirs, model, None))
     left = order
@@ -96,7 +86,7 @@ def contest(X, y, turns):
         mine, theirs = [], []
         for _ in range(turns):
             gone, left = left[:m], left[m:]
-            mine.append(spent(model.forget, np.sort(gone)))
+            mine.append(cpu(model.forget, np.sort(gone)))
             keep, W = np.sort(left), model._model.W[:, 0]
             exact = truth(peer.X[keep], y[keep], W)
             near = float(np.linalg.norm(W - exact))
@@ -125,15 +115,19 @@ def line(what, mine, theirs, model, near):
 
 
 def main(small=False, out="tests/benchmarks/results"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        measured(small, out)
+
+
+def measured(small, out):
     report = Report("wide", out, small=small)
     n, widths, turns = (1_000, (1500,), 1) if small else (20_000, (1536, 3072), 3)
     for d in widths:
         X, y = problem(2, d, n)
         X = X.astype(np.float32)
         # What compiles does so before it is timed.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            CertifiedLogReg(random_state=0).fit(X, y).forget([0]).forget(np.arange(1, 1 + n // 100))
+        CertifiedLogReg(random_state=0).fit(X, y).forget([0]).forget(np.arange(1, 1 + n // 100))
         name = f"unit rows, {n} x {d}"
         report.table(name, contest(X, y, turns))
     found = data.reviews(500 if small else None)

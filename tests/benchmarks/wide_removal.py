@@ -7,7 +7,6 @@ stood before the request.
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import numpy as np
@@ -17,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from certunlearn import CertifiedLogReg
 
 from . import data
-from .report import Report, ratio, spread
+from .report import Report, cpu, ratio, spread
 
 TOL = 1e-8
 #: Rows, features and requests of a kind.
@@ -42,13 +41,6 @@ def mixture(n, d, K=10):
     return X @ np.linalg.qr(rng.normal(size=(d, d)))[0] * np.sqrt(d / np.sum(spectrum**2)), y
 
 
-def timed(action):
-    """CPU seconds an action takes."""
-    clock = time.process_time()
-    action()
-    return time.process_time() - clock
-
-
 def refit_from(W, classes, solver, tol, warm):
     """Scikit-learn's estimator, at W unless it starts cold."""
     peer = LogisticRegression(tol=tol, solver=solver, warm_start=warm, max_iter=5000)
@@ -70,12 +62,12 @@ def compared(problem, count, peer, repeats, fresh):
     for turn in range(repeats + 1):
         if model is None or fresh:
             model, kept = CertifiedLogReg(view="release", random_state=0), np.arange(len(y))
-            fit = timed(lambda m=model: m.fit(X, y))
+            fit = cpu(model.fit, X, y)
         gone, order = order[:count], order[count:]
         kept = np.setdiff1d(kept, gone)
         refit = refit_from(model._model.W, model.classes_, *peer)
-        spent = timed(lambda m=model, gone=gone: m.forget(rows=gone))
-        again = timed(lambda r=refit, kept=kept: r.fit(X[kept], y[kept]))
+        spent = cpu(model.forget, rows=gone)
+        again = cpu(lambda r=refit, kept=kept: r.fit(X[kept], y[kept]))
         if turn == 0:
             continue
         W = np.vstack([refit.coef_.T, refit.intercept_])

@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 
 import numpy as np
 
 from . import data
-from .memory import in_subprocess
-from .report import spread
+from .memory import in_subprocess, status
+from .report import cpu, spread
 
 #: Rows, features and rows a batch of the window; pairs of requests, parts shown.
 WINDOW = {"full": (20_000, 20, 100, 10_000, 10), "small": (600, 3, 60, 20, 2)}
 #: Rows, features, single requests, additions of so many rows.
 NAMED = {"full": (10**6, 20, 300, 9, 1_000), "small": (600, 3, 12, 2, 60)}
-
-
-def resident():
-    """Resident set of this process, in MiB."""
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def sliding(n, d, m, pairs, parts):
@@ -33,13 +26,14 @@ def sliding(n, d, m, pairs, parts):
 
     X, y = data.synthetic(n, d)
     model, first, rows = CertifiedLogReg().fit(X, y), 0, []
+
+    def slide(at):
+        model.learn(X[at % n], y[at % n]).forget(rows=at)
+
     for part in range(parts):
         spent, held = [], []
         for _ in range(pairs // parts):
-            clock = time.process_time()
-            at = np.arange(first, first + m)
-            model.learn(X[at % n], y[at % n]).forget(rows=at)
-            spent.append(time.process_time() - clock)
+            spent.append(cpu(slide, np.arange(first, first + m)))
             held.append(model._model.rows.n)
             first += m
         rows.append(
@@ -50,7 +44,7 @@ def sliding(n, d, m, pairs, parts):
                 "rows held": spread(held),
                 "ms a pair": spread([1e3 * s for s in spent]),
                 "mean ms a pair": 1e3 * float(np.mean(spent)),
-                "resident MiB": resident(),
+                "resident MiB": status("VmRSS") / 2**20,
             }
         )
     return rows
@@ -82,9 +76,7 @@ def named(n, d, requests, additions, m):
     spent: dict[str, list[float]] = {}
 
     def timed(work, kind, action):
-        clock = time.process_time()
-        action()
-        spent.setdefault(f"{work}: {kind}", []).append(1e3 * (time.process_time() - clock))
+        spent.setdefault(f"{work}: {kind}", []).append(1e3 * cpu(action))
 
     for k, row in enumerate(order):
         work = "a row forgotten" if k else "the first"

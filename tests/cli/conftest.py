@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.store.conftest import LACKING
+from tests.store.conftest import LACKING, keys  # noqa: F401
 
 collect_ignore_glob = ["test_*.py"] if LACKING and not os.environ.get("CI") else []
 

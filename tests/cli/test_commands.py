@@ -159,15 +159,20 @@ def test_a_receipt_that_was_changed(model, tmp_path, answer, keys):
     path.write_text(json.dumps(envelope | {"payload": "AAAA"}))
     assert answer("verify", path, "--key", public, status=told.UNVERIFIED)["status"] == 7
     answer("verify", path, "--key", keys / "none", status=told.MISTAKEN)
+    path.write_text("[" * 100_000)
+    assert "nested" in answer("verify", path, "--key", public, status=told.MISTAKEN)["error"]
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory):
-    from certunlearn.store import new_key
+def test_a_prediction_reads_the_predictor_once(model, tables, answer, monkeypatch):
+    read, seen = ModelStore._part, []
 
-    folder = tmp_path_factory.mktemp("keys")
-    new_key(folder / "ed25519")
-    return folder
+    def counted(self, manifest, part):
+        seen.append(part)
+        return read(self, manifest, part)
+
+    monkeypatch.setattr(ModelStore, "_part", counted)
+    assert len(answer("predict", model, tables / "more.csv")) == 69
+    assert seen == ["predictor/"]
 
 
 def test_other_tables(tables, tmp_path, answer):

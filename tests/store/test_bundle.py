@@ -23,7 +23,7 @@ from certunlearn import (
 )
 from certunlearn._common import plain
 from certunlearn.exceptions import StoreDamagedError, StoreError
-from certunlearn.store.bundle import verify_bundle, write_bundle
+from certunlearn.store.bundle import verify_bundle, weights_digest, write_bundle
 from certunlearn.store.keys import P256
 
 X, Y = load_breast_cancer(return_X_y=True)
@@ -128,6 +128,20 @@ def test_changed_bundles_are_refused(bundle, model, tmp_path, keys):
     with pytest.raises(StoreError, match="is no bundle"):
         load_predictor(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
+
+
+def test_files_that_are_no_json_of_a_bundle(bundle, keys):
+    deep = "[" * 100_000
+    (bundle / "model.sig").write_text(deep)
+    with pytest.raises(VerificationError, match="no signature of a model"):
+        verify_bundle(bundle, keys / f"{P256}.pub")
+    for read in load_predictor, weights_digest:
+        (bundle / "predictor.json").write_text(deep)
+        with pytest.raises(StoreDamagedError, match="nested too deeply"):
+            read(bundle)
+        (bundle / "predictor.json").write_text("[]")
+        with pytest.raises(StoreError, match="is no bundle"):
+            read(bundle)
 
 
 def test_a_certificate_of_other_weights_is_refused(model, tmp_path):

@@ -229,6 +229,33 @@ def test_there_is_one_writer_and_many_readers(store, path):
         ModelStore.open(path, "a")
 
 
+def test_a_reader_leaves_what_a_writer_has_not_committed(store, path):
+    store.forget(rows=[3], reference="case 1")
+    written = path / "state" / "begun.npy"
+    written.write_bytes(MARKS.tobytes())
+    with ModelStore.open(path) as reader:
+        assert reader.answer("case 1").state == "done"
+        with pytest.raises(StoreError, match="open for reading"):
+            reader.forget(rows=[3], reference="case 1")
+    assert written.read_bytes() == MARKS.tobytes()
+    assert store.forget(rows=[3], reference="case 1").state == "done" and not written.exists()
+
+
+def test_a_directory_that_is_changed_while_it_is_opened(store, path, monkeypatch):
+    """What the ledger said is replaced and swept before the reader has looked at it."""
+    manifest, seen = shards.Shards.manifest, []
+
+    def late(self, state):
+        seen.append(state)
+        if len(seen) == 1:
+            store.forget(rows=[3], reference="case 1")
+        return manifest(self, state)
+
+    monkeypatch.setattr(shards.Shards, "manifest", late)
+    with ModelStore.open(path) as reader:
+        assert reader.status()["n_retained"] == N - 1
+
+
 def test_a_stale_lock_is_told_and_taken(store, path):
     store.close()
     (path / "lock").write_text('{"owner": "ann", "host": "h", "pid": 1, "since": "yesterday"}')

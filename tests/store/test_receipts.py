@@ -228,6 +228,10 @@ def test_receipts_are_not_exchanged_between_models(made, bundle, keys):
     with pytest.raises(VerificationError, match="not as it was written") as caught:
         verify_receipt(made[2], public, bundle=edited)
     assert caught.value.check == "bundle"
+    (edited / "model.safetensors").write_bytes(b"\xff" * 8 + arrays[8:])
+    with pytest.raises(VerificationError, match="not as it was written") as caught:
+        verify_receipt(made[2], public, bundle=edited)
+    assert caught.value.check == "bundle"
     with pytest.raises(VerificationError, match="older head is that of another log"):
         verify_receipt(elsewhere, public, head=old)
 
@@ -284,6 +288,16 @@ def test_keys_come_from_files_the_environment_or_elsewhere(keys, tmp_path, monke
         Verifier.read(path)
     with pytest.raises(StoreError, match="is not overwritten"):
         new_key(path)
+
+
+def test_keys_of_bundles_do_not_sign_receipts(made, keys):
+    head = made[0].log.head()
+    with pytest.raises(StoreError, match="signed with Ed25519, and this key is ECDSA"):
+        signed_receipt(made[0], "case 1", keys / P256)
+    with pytest.raises(StoreError, match="keys new"):
+        note.written("example.org/a", head, Signer.of(keys / P256))
+    with pytest.raises(StoreError, match="keys new"):
+        note.verified(made[3], Verifier.read(keys / f"{P256}.pub"))
 
 
 def test_a_receipt_is_of_what_was_done(made, keys):
