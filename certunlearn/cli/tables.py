@@ -65,7 +65,7 @@ def read(path: Path, columns: dict[str, Any], features: list[str] | None = None)
     """
     if path.suffix == ".npz":
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 found = {name: file[name] for name in file.files}
         except (EOFError, BadZipFile) as error:
             raise ValueError(f"{path} is no file of arrays: {error}") from error
