@@ -14,7 +14,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,29 @@ def read(state: FittedState) -> object:
         ValueError,
     ) as error:
         raise StateError(f"the state cannot be read: {error!r}") from error
+
+
+class Restorable(Whole):
+    """An object whose ``to_state`` writes it."""
+
+    @classmethod
+    def from_state(cls, state: FittedState) -> Self:
+        """Return the model that `to_state` wrote: its release, its requests and its noise go on.
+
+        Parameters
+        ----------
+        state : FittedState
+            Of a model of this class.
+
+        Raises
+        ------
+        StateError
+            If the state is of another class or version, or not as it was written.
+        """
+        out = read(state)
+        if not isinstance(out, cls):
+            raise StateError(f"this is the state of a {state.kind}, not of a {cls.__name__}")
+        return out
 
 
 def _checked(state: FittedState) -> dict[str, Json]:

@@ -70,15 +70,15 @@ class Frame:
         centre: Array,
         spread: Array,
         about: Array,
-        low: Array,
-        high: Array,
+        X: Array,
         rotation: Array | None = None,
     ) -> Frame:
-        """Choose origins and units for a training set, whose columns are in [low, high]."""
+        """Choose origins and units for a training set of rows (n, d)."""
         unit = _unit(spread)
         near = _near(about, spread, unit)
-        origin = np.where(_subtracts(near, low, high), near, 0.0)
-        return cls(origin, unit, centre, spread, about, _below(low), -_below(-high), rotation)
+        origin = np.where(_leaves(near, X), near, 0.0)
+        low, high = _below(X.min(axis=0)), -_below(-X.max(axis=0))
+        return cls(origin, unit, centre, spread, about, low, high, rotation)
 
     def moved(
         self, centre: Array, spread: Array, about: Array, rotation: Array | None, come: Array
@@ -103,12 +103,7 @@ class Frame:
         AssumptionError
             If the numbers of a column are too far apart for float64.
         """
-        if (
-            len(X)
-            and not (
-                _subtracts(self.origin, X.min(axis=0), X.max(axis=0)) | (self.origin == 0)
-            ).all()
-        ):
+        if len(X) and not _leaves(self.origin, X).all():
             raise StaleFrame
         out, exact = np.empty(X.shape), np.ones(X.shape[1], dtype=bool)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -225,4 +220,18 @@ def _subtracts(origin: Array, low: Array, high: Array) -> NDArray[np.bool_]:
     above = (origin > 0) & (low >= origin / 2) & (high <= 2 * origin)
     below = (origin < 0) & (high <= origin / 2) & (low >= 2 * origin)
     out: NDArray[np.bool_] = above | below | (origin == 0)
+    return out
+
+
+def _leaves(origin: Array, X: Array) -> NDArray[np.bool_]:
+    """Whether origins are subtracted from all rows (n, d) exactly."""
+    out = _subtracts(origin, X.min(axis=0), X.max(axis=0))
+    for j in np.flatnonzero(~out).tolist():
+        x, o = X[:, j], origin[j]
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = x - o
+            back = moved - x
+            # What the subtraction has rounded off (Knuth's TwoSum).
+            lost = (x - (moved - back)) - (o + back)
+        out[j] = not lost.any()
     return out

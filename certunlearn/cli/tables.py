@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -63,8 +64,11 @@ def read(path: Path, columns: dict[str, Any], features: list[str] | None = None)
         If a column is not there or not of numbers, or the file is of another kind.
     """
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+        except (EOFError, BadZipFile) as error:
+            raise ValueError(f"{path} is no file of arrays: {error}") from error
         if "X" not in found:
             raise ValueError(f"{path} has no array X, only {', '.join(sorted(found))}")
         ids, groups = (_texts(found.get(name)) for name in ("row_ids", "groups"))

@@ -389,8 +389,10 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
     plan = state.plan
     try:
         objective, reached, iterations = found(W)
-    except ConvergenceError:
+    except (ConvergenceError, NotCertifiedError) as error:
         # Rows that saturate the model leave hardly any curvature where it stood.
+        if isinstance(error, NotCertifiedError) and error.reason != "curvature":
+            raise
         plan += "; no convergence from there, so from zero"
         objective, reached, iterations = found(np.zeros_like(W))
     state = replace(state, objective=objective, reached=reached, iterations=iterations, plan=plan)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._common.arrays import AnyArray, Array, Positions, Progress
 from ..claims.frame import Frame
-from ..exceptions import AssumptionError, ConvergenceError
+from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..numerics.rows.dense import DenseRows
 from .members import Members
 from .state import State
@@ -59,7 +59,7 @@ def refitted(
 
     try:
         out = found(warm=True)
-    except (ConvergenceError, AssumptionError):
+    except (ConvergenceError, AssumptionError, NotCertifiedError):
         # The old iterate may be far off with other features.
         out = found(warm=False)
     return replace(out, plan="other features, so trained afresh")

@@ -118,6 +118,6 @@ def maximum_entropy(
     share[len(stay) :] *= weight / K
     # The weights of the classes are in s already, those of the rows' own labels.
     settings = replace(model.settings, noise=0.0, class_weight=None)
-    fitted = unlearner.fit(X, codes, share, settings, progress=progress)
+    fitted = unlearner.fit(X, codes, share, settings, frame=model.frame, progress=progress)
     unlearner.erase(fitted)
     return fitted.released, len(out)

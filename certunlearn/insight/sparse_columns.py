@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from .._common.arrays import MatrixLike, RowsLike
+from .._common.arrays import MatrixLike
 from ..exceptions import AssumptionError
 
 Array = NDArray[np.float64]
@@ -33,7 +33,7 @@ def units(largest: Array) -> Array:
     return out
 
 
-def moments(rows: RowsLike, counted: Positions) -> tuple[Array, Array, Array]:
+def moments(rows: Any, counted: Positions) -> tuple[Array, Array, Array]:
     """Return of the rows at ``counted`` powers of two above every column, means, and deviations.
 
     All of shape (d,), the last two in units of the first.  Zeros enter as many at a time, so that
@@ -80,7 +80,7 @@ class Reduced:
         The given rows.
     """
 
-    def __init__(self, rows: RowsLike, targets: Positions, unit: Array, scale: Array) -> None:
+    def __init__(self, rows: Any, targets: Positions, unit: Array, scale: Array) -> None:
         given = rows.features(targets)
         self.columns = np.unique(given.indices)
         if len(targets) * len(self.columns) > _MOST_WRITTEN_OUT:

@@ -12,6 +12,7 @@ import numpy as np
 from .._common import validate as _validate
 from .._common.arrays import Position
 from .._common.whole import serialised
+from ..claims.frame import Frame, StaleFrame
 from ..engine import unlearner
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
@@ -20,11 +21,20 @@ from ..insight.noise_cost import NoiseCost
 from ..insight.preview import Preview
 from ..requests.asked import Asked
 from ..requests.change import Change
-from ._plan import Plan
+from ._framed import anew
+from ._plan import Kept, Plan
+
+_MOVED = "the steps before the model move, so it is trained afresh from where it stands"
+_HELD_ANEW = (
+    "the steps before the model move so far that its rows are held anew, and it is trained afresh "
+    "from where it stands"
+)
 
 
 class Foresight:
     """Verbs that change nothing; what they return depends on the rows and is for the owner."""
+
+    _kept: Kept
 
     @abstractmethod
     def _head(self) -> UnlearningEstimator:
@@ -88,28 +98,35 @@ class Foresight:
         in the head: what a row does to the steps is not in them.
         """
         head = self._head()
+        head._foreseeable()
         positions = head._positions(Asked(which, rows, row_ids, groups, where))
         change, plan = self._forgetting(positions)
-        full, moves = _validate.flag("full", full), plan.features is not None
-        frame = None if plan.kept.framed is None else plan.kept.framed.frame
-        found = head._previewed(positions, threshold, full and not moves, frame)
-        if not moves:
-            return found
-        found = replace(
-            found,
-            tier="refresh",
-            distance=float("nan"),
-            together=None,
-            cost="the steps before the model move, so it is trained afresh from where it stands",
-        )
-        return _carried_out(head, change, plan, found) if full else found
+        full, framed, X = _validate.flag("full", full), plan.kept.framed, plan.features
+        frame, why = None if framed is None else framed.frame, _MOVED
+        try:
+            found = head._previewed(positions, threshold, full and X is None, frame)
+            if X is None:
+                return found
+        except StaleFrame:
+            found, why = head._previewed(positions, threshold, False), _HELD_ANEW
+        tier = replace(found, tier="refresh", distance=float("nan"), together=None, cost=why)
+        if not full:
+            return tier
+        if X is None:
+            assert framed is not None and self._kept.framed is not None
+            framed, X = anew(head, framed, change, None, self._kept.framed.frame)
+            frame = framed.frame
+        return _carried_out(head, change, X, frame, tier)
 
 
-def _carried_out(head: UnlearningEstimator, change: Change, plan: Plan, found: Preview) -> Preview:
-    """Train a model that is thrown away, and say how it went."""
-    clock, X = time.perf_counter(), np.ascontiguousarray(plan.features, dtype=np.float64)
+def _carried_out(
+    head: UnlearningEstimator, change: Change, X: Any, frame: Frame | None, found: Preview
+) -> Preview:
+    """Train a model that is thrown away, on rows as they are held in a frame; say how it went."""
+    clock, X = time.perf_counter(), np.ascontiguousarray(X, dtype=np.float64)
+    new = change.gone, X, change.codes, change.weight
     try:
-        model = unlearner.refit(head._model, change.gone, X, change.codes, change.weight)
+        model = unlearner.refit(head._model, *new, frame=frame)
     except (NotCertifiedError, AssumptionError, ConvergenceError) as error:
         return replace(found, tier="refused", cost=str(error))
     unlearner.erase(model)

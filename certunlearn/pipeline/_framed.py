@@ -187,8 +187,7 @@ def begun(steps: Steps, X: Any) -> tuple[Steps, Framed, Array]:
     seen = [X, *[values] * (len(steps) - 1)]
     steps = [(name, _template(step, like)) for (name, step), like in zip(steps, seen, strict=True)]
     steps, where = _fitted(steps, known, len(values))
-    low, high = values.min(axis=0), values.max(axis=0)
-    frame = Frame.of(where.centre, where.spread, where.about, low, high, where.rotation)
+    frame = Frame.of(where.centre, where.spread, where.about, values, where.rotation)
     return steps, Framed(known, len(values), frame), frame.held(values)
 
 
@@ -245,9 +244,7 @@ def anew(
     """
     values, places = retained(head, change, come, before)
     f = kept.frame
-    frame = Frame.of(
-        f.centre, f.spread, f.about, values.min(axis=0), values.max(axis=0), f.rotation
-    )
+    frame = Frame.of(f.centre, f.spread, f.about, values, f.rotation)
     out = np.zeros((len(head._model.members.weights) + len(change.codes), values.shape[1]))
     out[places] = frame.held(values)
     return replace(kept, frame=frame), out

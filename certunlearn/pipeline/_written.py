@@ -1,18 +1,24 @@
-"""A fitted pipeline as plain arrays and values, and back."""
+"""A fitted pipeline as plain arrays and values."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from abc import abstractmethod
+from typing import Any
 
-from .._common.plain import FittedState, read, written
-from .._common.whole import Whole, serialised
+from .._common.plain import FittedState, Restorable, written
+from .._common.whole import serialised
+from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError
 
 
-class Written(Whole):
+class Written(Restorable):
     """A pipeline that can be written, if its steps can."""
 
     steps: list[tuple[str, Any]]
+
+    @abstractmethod
+    def _head(self) -> UnlearningEstimator:
+        """Return the last step, if it is as the pipeline knows it."""
 
     @serialised
     def to_state(self) -> FittedState:
@@ -41,26 +47,3 @@ class Written(Whole):
                 raise StateError(f"step {name!r} cannot be written: {error}") from None
         head._rebase()
         return written(self)
-
-    @classmethod
-    def from_state(cls, state: FittedState) -> Self:
-        """Return the pipeline that `to_state` wrote: its steps, requests and noise go on.
-
-        Parameters
-        ----------
-        state : FittedState
-            Of a pipeline.
-
-        Raises
-        ------
-        StateError
-            If the state is of another class or version, or not as it was written.
-        """
-        out = read(state)
-        if not isinstance(out, cls):
-            raise StateError(f"this is the state of a {state.kind}, not of a {cls.__name__}")
-        return out
-
-    def _head(self) -> Any:
-        """Return the last step, if it is as the pipeline knows it."""
-        raise NotImplementedError

@@ -155,8 +155,8 @@ def _case(request: Request) -> Case:
 
 
 def _went(receipt: Receipt) -> Went:
-    # Rows that had gone before went for another request, and are called back for that one.
-    return Went(len(receipt.rows), min(receipt.rows, default=1 << 62))
+    # Copies from before another request took some of its rows hold them for this one too.
+    return Went(len(receipt.rows), min((*receipt.rows, *receipt.gone), default=0))
 
 
 def _why(error: BaseException) -> str:

@@ -8,7 +8,6 @@ in-toto attestation framework, Statement v1; Dead Simple Signing Envelope 1.0 (S
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 
@@ -91,7 +90,7 @@ def _parts(envelope: object) -> tuple[bytes, list[bytes]]:
             raise TypeError
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(s["sig"], validate=True) for s in envelope["signatures"]]
-    except (KeyError, TypeError, binascii.Error):
+    except (KeyError, TypeError, ValueError):
         raise VerificationError("not a DSSE envelope of a statement", check="envelope") from None
     if not signatures:
         raise VerificationError("the envelope is not signed", check="signature")

@@ -43,7 +43,7 @@ class Generation:
 
 
 class Went(NamedTuple):
-    """What went for a request: how many rows, and the smallest of their numbers."""
+    """What went for a request: how many rows, and the smallest number of all that it named."""
 
     rows: int
     first: int

@@ -192,6 +192,9 @@ def test_other_tables(tables, tmp_path, answer):
         assert answer(*command)["estimator"] == "CertifiedRidge"
         assert answer("forget", where, "--id", "p501")["rows"] == 1
         answer("fit", tmp_path / file, "--store", where, status=told.MISTAKEN)
+    for broken in (b"", b"text", (tmp_path / "a.npz").read_bytes()[:99]):
+        (tmp_path / "b.npz").write_bytes(broken)
+        answer("fit", tmp_path / "b.npz", "--store", tmp_path / "new", status=told.MISTAKEN)
     for more, file in (["--set", "C"], "a.npz"), (["--set", "D=1"], "a.npz"), ([], "a.parquet"):
         command = ["fit", tmp_path / file, *more, "--store", tmp_path / "new"]
         answer(*command, status=told.MISTAKEN)

@@ -3,10 +3,8 @@
 import copy
 import datetime
 import decimal
-import io
 import json
 import uuid
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +25,8 @@ from certunlearn import (
 )
 from certunlearn._common import plain
 from certunlearn._common.plain import FittedState
+
+from ..states import same, stored
 
 N = 90
 RNG = np.random.default_rng(5)
@@ -54,29 +54,11 @@ MODELS = {
 }
 
 
-def stored(state):
-    """What a disk would give back."""
-    file = io.BytesIO()
-    np.savez(file, **state.arrays)
-    file.seek(0)
-    arrays = dict(np.load(file, allow_pickle=False))
-    return FittedState(arrays, json.loads(json.dumps(state.values, allow_nan=False)))
-
-
 def fitted(name="logistic", **more):
     model, y = copy.copy(MODELS[name][0]), MODELS[name][1]
     features = RNG.normal(size=(N, 2 * N)) if name == "min norm" else X
     ids = [f"u{i}" for i in range(N)]
     return model.fit(features, y, row_ids=ids, groups=np.arange(N) // 3, **more), features, y
-
-
-def same(one, other):
-    """Two models alike in all that a request looks at, but for the clock."""
-    first, second = (replace(m.certificate_, seconds=0.0, issued="") for m in (one, other))
-    assert first == second
-    assert np.array_equal(one.coef_, other.coef_)
-    assert np.array_equal(one.intercept_, other.intercept_)
-    return True
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,9 +1,5 @@
 """States of pipelines: steps, raw rows and head go on together, to the last bit."""
 
-import io
-import json
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
@@ -21,26 +17,14 @@ from sklearn.preprocessing import (
 )
 
 from certunlearn import CertifiedLogReg, CertifiedRidge, ForgettingPipeline, StateError
-from certunlearn._common.plain import FittedState
+
+from ..states import same, stored
 
 N = 80
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(N, 4))
 Y = (X[:, 0] + RNG.normal(size=N) > 0).astype(int)
 WORDS = [" ".join(RNG.choice(["red", "green", "blue", "sky", "sea", "tree"], 4)) for _ in range(N)]
-
-
-def stored(state):
-    file = io.BytesIO()
-    np.savez(file, **state.arrays)
-    file.seek(0)
-    arrays = dict(np.load(file, allow_pickle=False))
-    return FittedState(arrays, json.loads(json.dumps(state.values, allow_nan=False)))
-
-
-def same(one, other):
-    first, second = (replace(p.certificate_, seconds=0.0, issued="") for p in (one, other))
-    return first == second and np.array_equal(one.head.coef_, other.head.coef_)
 
 
 @pytest.mark.parametrize(

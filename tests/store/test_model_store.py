@@ -185,6 +185,18 @@ def test_the_recall_list(store, path, tmp_path, keys):
     assert store.verify(envelope, keys / "ed25519.pub").outstanding == 1
 
 
+def test_copies_of_rows_that_went_for_another_request_are_called_back_as_well(store):
+    X, y = data(1)
+    store.ledger.export("export", "shop A")
+    store.learn(X[:1], y[:1], row_ids=["new"])
+    store.add(rows=[3, N], reference="both")
+    store.forget(rows=[3], reference="one")
+    (answer,) = store.run()
+    # Shop A still sees row 3, which was asked for here too.
+    assert answer.rows == 1 and [e.receiver for e in answer.recall] == ["shop A"]
+    assert "1 copy of the model" in answer.letter("The shop")
+
+
 def test_receipts_of_another_store_are_not_its_own(store, fitted, tmp_path, keys):
     store.forget(rows=[3], reference="case 1")
     with ModelStore.create(tmp_path / "other", fitted) as other:

@@ -205,7 +205,8 @@ def test_who_has_no_key_changes_nothing(made, keys):
         with pytest.raises(VerificationError, match="another key has signed") as caught:
             verify_receipt(lie, keys / f"{key}.pub")
         assert caught.value.check == "signature"
-    for nothing in (None, [], {}, receipt | {"payload": "?"}, receipt | {"payloadType": "x"}):
+    odd = [receipt | {"payload": text} for text in ("?", "\u00e9")]
+    for nothing in (None, [], {}, *odd, receipt | {"payloadType": "x"}):
         with pytest.raises(VerificationError, match="not a DSSE envelope"):
             verify_receipt(nothing, keys / "ed25519.pub")
     with pytest.raises(VerificationError, match="is not signed"):
@@ -261,6 +262,9 @@ def test_notes_are_signed_as_c2sp_has_it(made, keys):
     signer.public.verify(base64.b64decode(coded)[4:], f"{text}\n".encode())
     cosigned = old + f"— witness.example {base64.b64encode(bytes(76)).decode()}\n"
     assert note.verified(cosigned, signer.public) == note.verified(old, signer.public)
+    for odd in ("?", "\u00e9"):
+        cosigned = f"{text}\n\n— witness.example {odd}\n{line}"
+        assert note.verified(cosigned, signer.public) == note.verified(old, signer.public)
     for bad in ("", "a\nb\n", "a\n-1\nAAAA\n", f"a\n01\n{root}\n"):
         with pytest.raises(VerificationError, match="not the head of a log"):
             note.read(bad)

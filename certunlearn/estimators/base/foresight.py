@@ -146,7 +146,6 @@ class Foresight:
         frame: Frame | None = None,
     ) -> Preview:
         """Preview the removal of rows; ``frame`` is where steps before the model would leave it."""
-        self._foreseeable()
         return preview.preview(
             self._model,
             self._names.store(positions),

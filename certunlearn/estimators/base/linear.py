@@ -109,20 +109,18 @@ class LinearEstimator(UnlearningEstimator):
     @verb
     def _framed(self, frame: Frame, X: Array, y: ArrayLike, **given: Any) -> None:
         """Fit rows that are held in a frame, given as they are held there; else as `fit`."""
-        known = "sample_weight", "row_ids", "groups", "metadata", "static", "progress"
-        more: dict[str, Any] = {name: given.get(name) for name in known}
-        self._trained(X, y, **more, frame=frame)
+        self._trained(X, y, **given, frame=frame)
 
     def _trained(
         self,
         X: MatrixLike,
         y: ArrayLike,
-        sample_weight: ArrayLike,
-        row_ids: RowsLike,
-        groups: RowsLike,
-        metadata: MatrixLike,
-        static: ArrayLike,
-        progress: Show,
+        sample_weight: ArrayLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        metadata: MatrixLike | None = None,
+        static: ArrayLike | None = None,
+        progress: Show = None,
         frame: Frame | None = None,
     ) -> None:
         names_of = X

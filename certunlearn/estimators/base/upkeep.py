@@ -10,15 +10,15 @@ from typing import Any, ClassVar, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from ..._common.plain import FittedState, read, written
-from ..._common.whole import Whole, reader, serialised
+from ..._common.plain import FittedState, Restorable, written
+from ..._common.whole import reader, serialised
 from ...claims.certificate import Certificate
 from ...engine.unlearner import Model
-from ...exceptions import SecretStateWarning, StateError
+from ...exceptions import SecretStateWarning
 from ...requests.row_names import RowNames
 
 
-class Upkeep(Whole):
+class Upkeep(Restorable):
     """Overwrites rows once the verb that took them out is done, and says what a pickle holds."""
 
     history_: list[dict[str, Any]]
@@ -60,25 +60,6 @@ class Upkeep(Whole):
         check_is_fitted(self)
         self._rebase()
         return written(self)
-
-    @classmethod
-    def from_state(cls, state: FittedState) -> Self:
-        """Return the model that `to_state` wrote: its release, its requests and its noise go on.
-
-        Parameters
-        ----------
-        state : FittedState
-            Of a model of this class.
-
-        Raises
-        ------
-        StateError
-            If the state is of another class or version, or not as it was written.
-        """
-        out = read(state)
-        if not isinstance(out, cls):
-            raise StateError(f"this is the state of a {state.kind}, not of a {cls.__name__}")
-        return out
 
     @property
     def _fitted(self) -> dict[str, Any]:

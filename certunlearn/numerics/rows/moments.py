@@ -21,8 +21,6 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.object_]
 #: Bits of a slice, and rows of a block, which fits a cache: 2^20 2^20 2^11 is below 2^53.
 _BITS, _BLOCK = 20, 1 << 11
-#: So many sums below 2^53 are added as 64-bit integers.
-_TOGETHER = 1 << 9
 #: Up to so many rows are multiplied as Python's integers at once.
 _FEW = 4
 
