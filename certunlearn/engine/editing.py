@@ -275,8 +275,7 @@ def rebased(state: State, *, t: int) -> State:
     caps = None if state.budget is None else state.budget.caps(t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
     parts = [
-        _refreshed(replace(s, gram=gram, known=None), s.reached.W, share, None)
-        for s, share in shares_of(state, caps)
+        _refreshed(s.afresh(gram), s.reached.W, share, None) for s, share in shares_of(state, caps)
     ]
     return joined(state, parts)
 
@@ -287,6 +286,8 @@ def _undowndated(c: Curvature) -> bool:
 
 def _fresh(state: State) -> bool:
     """Whether the models of the curvature are of the training set as it is."""
+    if any(p.reached.metric is not None and not p.reached.metric.fresh for p in state.columns):
+        return False
     models = [part.reached.quadratic for part in state.columns]
     return all(m is None or m.weights is state.objective.weights for m in models)
 
@@ -382,9 +383,8 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
 
     def found(W: Array) -> tuple[Objective, Reached, int]:
         known = state.known if W is state.reached.W else None
-        return gauged(
-            settings, state.objective, state.gram, W, goal, state.solver, False, progress, known
-        )
+        common = settings, state.objective, state.gram, W, goal, state.solver, False, progress
+        return gauged(*common, known, state.reached.metric)
 
     plan = state.plan
     try:

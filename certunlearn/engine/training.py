@@ -19,6 +19,7 @@ from ..numerics.objective.objective import Objective, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import reason
+from ..numerics.solvers.class_blocks import Metric
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
 from .distances.carryover import Carryover
@@ -170,12 +171,13 @@ def gauged(
     fit: bool,
     progress: Progress,
     known: Known | None = None,
+    metric: Metric | None = None,
     model: QuadraticModel | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 
     What is ``known`` at W holds for the gauge there is; ``model`` is one of the curvature to begin
-    with.
+    with, ``metric`` what a descent of many classes does.
     """
     # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
     dense = solver == "newton-cholesky" and objective.l1 is None
@@ -201,6 +203,7 @@ def gauged(
                 fit=fit,
                 model=start,
                 known=known,
+                metric=metric,
                 progress=progress,
             )
             break

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ...exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.quadratic import QuadraticModel
+from ...numerics.solvers.class_blocks import Metric
 from ..distances.gram import Gram
 from ..distances.known import Known
+from ..distances.matrix_free import without_pass
 from ..distances.reached import Goal, Reached
 from ..distances.ruler import Array
 from .refresh import refresh
+from .refresh_classes import classwise, refresh_classes
 from .refresh_composite import refresh_composite
 from .refresh_matrix_free import refresh_matrix_free
 from .separation import refuse_separable
@@ -34,7 +38,8 @@ def minimised(
     fit: bool = False,
     model: QuadraticModel | None = None,
     known: Known | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    metric: Metric | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
 
@@ -46,6 +51,8 @@ def minimised(
         First model of the curvature, for "newton-cholesky".
     known : Known, optional
         What is known at W, for the others.
+    metric : Metric, optional
+        What a descent of many classes starts from.
 
     Raises
     ------
@@ -66,16 +73,8 @@ def minimised(
             objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
         )
     elif solver != "newton-cholesky":
-        reached, iterations = refresh_matrix_free(
-            objective,
-            gram,
-            W,
-            goal,
-            solver=solver,
-            max_iter=max_iter,
-            known=known,
-            tier=tier,
-            progress=progress,
+        reached, iterations = _without_factor(
+            objective, gram, W, goal, solver, max_iter, tier, progress, known, metric
         )
     else:
         reached, iterations = refresh(
@@ -90,6 +89,61 @@ def minimised(
         )
     _demand(objective, gram.geometry.norm(reached.W), reached, goal)
     return reached, iterations
+
+
+def _without_factor(
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    solver: str,
+    max_iter: int,
+    tier: str,
+    progress: Progress,
+    known: Known | None,
+    metric: Metric | None,
+) -> tuple[Reached, int]:
+    """Minimise without a factored Hessian: classes by a metric of their own, if that gets there."""
+    done = 0
+    if metric is not None:
+        # Rows may have gone since.
+        metric = replace(metric, fresh=False)
+    if (
+        solver == "newton-cg"
+        and classwise(objective, gram)
+        and not _known_enough(objective, gram, known, goal)
+    ):
+        found, done = refresh_classes(
+            objective,
+            gram,
+            W,
+            goal,
+            max_iter=max_iter,
+            known=known,
+            metric=metric,
+            tier=tier,
+            progress=progress,
+        )
+        if isinstance(found, Reached):
+            return found, done
+        known, W = (known if found is W else None), found
+    reached, iterations = refresh_matrix_free(
+        objective,
+        gram,
+        W,
+        goal,
+        solver=solver,
+        max_iter=max_iter,
+        known=known,
+        tier=tier,
+        progress=progress,
+    )
+    return reached._replace(metric=metric), done + iterations
+
+
+def _known_enough(objective: Objective, gram: Gram, known: Known | None, goal: Goal) -> bool:
+    """Whether what is known without a pass meets the goal."""
+    return not goal.relative and without_pass(objective, gram, known, goal)[0] <= goal.distance
 
 
 def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:

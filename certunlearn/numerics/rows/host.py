@@ -26,8 +26,9 @@ COMPILED = 1 << 23
 SHORT = 512
 #: Numbers of rows whose margins are summed at a time: what fits a cache.
 TOGETHER = 1 << 18
-#: Products with rows are summed into one p x p matrix for at least so many times p rows.
-LONG = 8
+#: Products with rows are summed into one p x p matrix for at least so many times p rows; more at a
+#: time would leave the cache.
+LONG = 2
 
 
 def on_accelerator(numbers: int) -> bool:
@@ -107,7 +108,14 @@ class HostBlock(DenseBlock[Array]):
         p = self.X.shape[1]
         lower = np.zeros((p, p), order="F")
         for here in self._blocks():
-            part = self.X[here] * root[here, None]
+            some = np.flatnonzero(root[here])
+            if len(some) > len(root[here]) // 2:
+                part = self.X[here] * root[here, None]
+            else:
+                # Rows that weigh nothing are left out: that costs less than their products.
+                part = self.X[here][some] * root[here][some, None]
+            if not len(part):
+                continue
             lower = blas.dsyrk(1.0, part.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
         out: Array = lower + lower.T
         out[np.diag_indices(p)] *= 0.5
