@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._common.arrays import Positions
 from .._common.plain import FittedState, read, written
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError, StoreDamagedError, StoreError
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked
-from ..requests.row_names import RowNames
+from ..requests.fitted import fitted_of
 from .shards import Arrays
 
 Model = UnlearningEstimator | ForgettingPipeline
@@ -64,7 +63,7 @@ def put_together(arrays: Arrays, values: Any) -> Any:
 
 def rows_of(model: Model) -> int:
     """Return how many rows there are or have been: their numbers are smaller."""
-    return _names(model).n
+    return fitted_of(model).names.n
 
 
 def still_there(model: Model, named: dict[str, Any]) -> int:
@@ -75,23 +74,14 @@ def still_there(model: Model, named: dict[str, Any]) -> int:
     RowError, UnknownRowError, AmbiguousRowError
         If names mean nothing to the model.
     """
-    names = _names(model)
-    positions: Positions = names.known(Asked(**named))
-    return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
+    fitted = fitted_of(model)
+    return int((~fitted.lost(fitted.names.known(Asked(**named)))).sum())
 
 
 def relearned(model: Model, X: Any, row_ids: Any) -> int:
     """Return how many of new rows have identifiers of forgotten ones."""
-    labels = _names(model).labels
+    labels = fitted_of(model).names.labels
     ids = getattr(X, "index", None) if row_ids is None else row_ids
     if labels is None or labels.positional or ids is None:
         return 0
     return sum(bool(labels.gone(label)) for label in ids)
-
-
-def _head(model: Model) -> UnlearningEstimator:
-    return model.head if isinstance(model, ForgettingPipeline) else model
-
-
-def _names(model: Model) -> RowNames:
-    return _head(model)._names
