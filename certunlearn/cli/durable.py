@@ -166,7 +166,7 @@ def correct(given: argparse.Namespace) -> Said:
 
 def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> dict[str, Any]:
     """Return names of columns: as given now, else as the fit was given them."""
-    fitted: dict[str, Any] = store.about.get("columns", {})
+    fitted: Any = store.about.get("columns", {})
     return {name: getattr(given, name) or fitted.get(name) for name in names}
 
 

@@ -58,7 +58,7 @@ def run(given: argparse.Namespace) -> tuple[Any, str]:
         raise ValueError("say with --target which column is to be predicted")
     model = estimator(given.estimator, dict(map(parameter, given.set)), given.pipeline)
     model.fit(table.X, table.y, **table.named)
-    about = {"columns": columns}
+    about: dict[str, object] = {"columns": columns}
     with ModelStore.create(given.store, model, origin=given.origin, about=about) as store:
         c = store.certificate
         text = f"{given.store}: {type(model).__name__} on {c.n_retained} rows, {promised(c)}"
