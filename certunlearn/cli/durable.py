@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._common.fields import loaded
 from ..requests.deadline import MONTH
 from .tables import read
-from .told import table
+from .told import cell, table
 
 if TYPE_CHECKING:
     from ..store import ModelStore
@@ -100,10 +100,7 @@ def request_list(given: argparse.Namespace) -> Said:
 def requests_table(requests: list[dict[str, Any]]) -> str:
     """Return requests in columns."""
     head = "reference", "state", "rows", "asked", "due", "done"
-    return table(
-        head,
-        [tuple("-" if r[k] is None else str(r[k])[:16] for k in head) for r in requests],
-    )
+    return table(head, [tuple(cell(k, r[k]) for k in head) for r in requests])
 
 
 def request_withdraw(given: argparse.Namespace) -> Said:
@@ -141,8 +138,8 @@ def letter(given: argparse.Namespace) -> Said:
 
 def learn(given: argparse.Namespace) -> Said:
     """Add rows."""
-    columns = {name: getattr(given, name) for name in ("target", "ids", "groups", "metadata")}
     with opened(given, "r" if given.dry_run else "w") as store:
+        columns = columns_of(given, store, "target", "ids", "groups", "metadata")
         found = read(given.data, columns, features(store.predictor))
         if found.y is None:
             raise ValueError("say with --target which column is to be predicted")
@@ -156,7 +153,7 @@ def learn(given: argparse.Namespace) -> Said:
 def correct(given: argparse.Namespace) -> Said:
     """Replace features, and labels where there is a target, of rows by their identifiers."""
     with opened(given, "r" if given.dry_run else "w") as store:
-        columns = {"target": given.target, "ids": given.ids}
+        columns = columns_of(given, store, "ids") | {"target": given.target}
         found = read(given.data, columns, features(store.predictor))
         if found.row_ids is None:
             raise ValueError("say with --ids which column names the rows")
@@ -165,6 +162,12 @@ def correct(given: argparse.Namespace) -> Said:
             return {"dry_run": True, "rows": n}, f"{n} rows would be corrected; none was"
         store.correct(row_ids=found.row_ids, X=found.X, y=found.y)
         return changed(store, f"{len(found.X)} rows corrected")
+
+
+def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> dict[str, Any]:
+    """Return names of columns: as given now, else as the fit was given them."""
+    fitted: Any = store.about.get("columns", {})
+    return {name: getattr(given, name) or fitted.get(name) for name in names}
 
 
 def features(predictor: Any) -> list[str] | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .tables import read
+
+if TYPE_CHECKING:
+    from ..claims.certificate import Certificate
 
 #: Names on the command line, and where the class is.
 ESTIMATORS = {
@@ -55,13 +58,22 @@ def run(given: argparse.Namespace) -> tuple[Any, str]:
         raise ValueError("say with --target which column is to be predicted")
     model = estimator(given.estimator, dict(map(parameter, given.set)), given.pipeline)
     model.fit(table.X, table.y, **table.named)
-    with ModelStore.create(given.store, model, origin=given.origin) as store:
+    about: dict[str, object] = {"columns": columns}
+    with ModelStore.create(given.store, model, origin=given.origin, about=about) as store:
         c = store.certificate
-        text = (
-            f"{given.store}: {type(model).__name__} on {c.n_retained} rows, epsilon = "
-            f"{c.epsilon:g} and delta = {c.delta:g} for each release after a removal"
-        )
+        text = f"{given.store}: {type(model).__name__} on {c.n_retained} rows, {promised(c)}"
         return store.status(), text
+
+
+def promised(c: Certificate) -> str:
+    """Say what a certificate holds for, once a row is removed."""
+    if c.kind == "none":
+        return "nothing is certified: it is released without noise"
+    what = {
+        "release": "each release after a removal",
+        "transcript": "all releases after a removal together",
+    }[c.view]
+    return f"epsilon = {c.epsilon:g} and delta = {c.delta:g} for {what}"
 
 
 def parameter(text: str) -> tuple[str, Any]:

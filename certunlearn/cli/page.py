@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._common.html import FORMATS, Facts, Page, Part, Table, Text
+from ..requests.deadline import counted
+from .told import cell
 
 if TYPE_CHECKING:
     from ..store import ModelStore
@@ -24,7 +26,7 @@ def written(store: ModelStore, title: str | None, who: str | None, format: str =
     overdue = counts["overdue"]
     late = f"{overdue} overdue. " if overdue else "None is overdue. "
     verdict = (
-        f"{counts['done']} requests were carried out, {counts['pending']} wait. {late}"
+        f"{_carried_out(counts['done'])}, {_waiting(counts['pending'])}. {late}"
         f"{certificate.title}: epsilon = {certificate.epsilon:g}, delta = {certificate.delta:g}."
     )
     answers = Facts(
@@ -58,8 +60,13 @@ def written(store: ModelStore, title: str | None, who: str | None, format: str =
 def _table(names: tuple[str, ...], values: list[dict[str, Any]], none: str) -> Table | Text:
     if not values:
         return Text(none)
-    rows = (
-        tuple("–" if v[name] is None else str(v[name]).replace("T", " ")[:60] for name in names)
-        for v in values
-    )
+    rows = (tuple(cell(name, v[name], none="–") for name in names) for v in values)
     return Table(names, tuple(rows))
+
+
+def _carried_out(count: int) -> str:
+    return f"{counted(count, 'request')} {'was' if count == 1 else 'were'} carried out"
+
+
+def _waiting(count: int) -> str:
+    return f"{count} {'waits' if count == 1 else 'wait'}"

@@ -54,6 +54,7 @@ class Holding:
         *,
         origin: str | None = None,
         clock: Callable[[], datetime] | None = None,
+        about: Json | None = None,
     ) -> Self:
         """Write a fitted model into a new directory, and open it for writing.
 
@@ -68,6 +69,8 @@ class Holding:
             by default made of the directory's name and a random number.
         clock : callable, optional
             Returns the time, with a zone.
+        about : dict, optional
+            What else whoever opens it shall know, as JSON takes it: `about` returns it.
 
         Raises
         ------
@@ -88,7 +91,7 @@ class Holding:
                 shredded(draft)
             try:
                 (draft / STATES).mkdir(parents=True)
-                _filled(draft, model, origin or _named(path), clock)
+                _filled(draft, model, origin or _named(path), clock, about or {})
                 synced(draft)
                 draft.rename(path)
             except BaseException:
@@ -162,6 +165,12 @@ class Holding:
         arrays = self._shards.arrays(manifest, lambda name: name.startswith(part))
         inner = {name.removeprefix(part): array for name, array in arrays.items()}
         return put_together(inner, manifest["values"][part])
+
+    @property
+    def about(self) -> Json:
+        """What `create` was told beside the model."""
+        found: Json = json.loads(self.ledger.fact("about"))
+        return found
 
     @property
     def certificate(self) -> Certificate:
@@ -272,8 +281,11 @@ def _committed(
     )
 
 
-def _filled(draft: Path, model: Model, origin: str, clock: Callable[[], datetime] | None) -> None:
-    with Ledger.create(draft / LEDGER, origin=origin, clock=clock) as ledger:
+def _filled(
+    draft: Path, model: Model, origin: str, clock: Callable[[], datetime] | None, about: Json
+) -> None:
+    text = json.dumps(about, allow_nan=False)
+    with Ledger.create(draft / LEDGER, origin=origin, clock=clock, about=text) as ledger:
         action = ledger.begin("fit")
         _committed(ledger, Shards(draft / STATES), action, "fit", model)
     (draft / MARK).write_text(json.dumps({"format": FORMAT, "schema": VERSION}))
