@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NewType, TypeAlias
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import jax
+
 Array = NDArray[np.float64]
+#: An array in NumPy's hands, or in JAX's: on a device, or where compiled code sums it.
+Held: TypeAlias = "AnyArray | jax.Array"
 
 #: Indices of rows: in the engine and below always places in the store.
 Positions = NDArray[np.int64]
@@ -17,7 +22,7 @@ Position = NewType("Position", NDArray[np.int64])
 #: Where rows lie in the store: they close up when forgotten rows are dropped from it.
 Place = NewType("Place", NDArray[np.int64])
 
-Progress = Callable[[int, float], None] | None
+Progress = Callable[[int, float], object] | None
 
 #: What scikit-learn takes, and checks: an array, a list, a DataFrame, a sparse matrix.
 MatrixLike: TypeAlias = Any

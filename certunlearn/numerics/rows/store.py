@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..._common.arrays import AnyArray
 
 
 class Store:
@@ -21,12 +23,12 @@ class Store:
 
     n: int
     reads: int
-    _labels: NDArray[Any]
+    _labels: AnyArray
     _scrubbed: NDArray[np.bool_]
     _column_max: NDArray[np.float64] | None
 
     @property
-    def labels(self) -> NDArray[Any]:
+    def labels(self) -> AnyArray:
         """Class codes or targets, shape (n,) or (n, K)."""
         return self._labels[: self.n]
 
