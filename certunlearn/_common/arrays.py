@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NewType, TypeAlias
+from typing import Any, NewType, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import jax
-
 Array = NDArray[np.float64]
-#: An array in NumPy's hands, or in JAX's: on a device, or where compiled code sums it.
-Held: TypeAlias = "AnyArray | jax.Array"
 
 #: Indices of rows: in the engine and below always places in the store.
 Positions = NDArray[np.int64]

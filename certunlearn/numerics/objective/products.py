@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..._common.arrays import AnyArray, Array, Held
+from ..._common.arrays import AnyArray, Array
 from ..rows.dense import DenseRows
+from ..rows.store import Held
 from .objective import Objective
 
 

@@ -9,14 +9,14 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._common.arrays import AnyArray, Array, Held
+from ..._common.arrays import AnyArray, Array
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import float64, numerics
 from .blocks import block_shape, power_above, to_power_of_two
 from .fold import Argument, ColumnMax, Kernel, Sums
 from .host import aligned, compiled, folded_by_blocks, on_accelerator
-from .store import Store
+from .store import Held, Store
 
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.arrays import AnyArray
+
+if TYPE_CHECKING:
+    import jax
+
+#: Rows or labels in NumPy's hands, or in JAX's.
+Held: TypeAlias = "AnyArray | jax.Array"
 
 
 class Store:
