@@ -9,7 +9,6 @@ integers without end.  Sums are what they are whatever rows have come and gone o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +164,7 @@ class _Slices:
         return Moments(len(self.X), self.top - _BITS * depth, first, second)
 
     def _add(self, slices: list[Array]) -> None:
-        own: dict[int, Any] = {}
+        own: dict[int, NDArray[np.int64]] = {}
         if self.joint and slices:
             d = slices[0].shape[1]
             both = np.hstack(slices)
