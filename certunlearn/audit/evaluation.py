@@ -202,8 +202,8 @@ def evaluate(
     ----------
     model : estimator
         After the removal: any fitted classifier or regressor.
-    X_test, y_test : array-like of shape (n, d), (n,)
-        Rows that nobody trained on.
+    X_test, y_test : array-like or DataFrame of shape (n, d), (n,)
+        Rows that nobody trained on, in the form that the models take.
     groups : array-like of shape (n,), optional
         Subgroup of each test row: a gap in one of them counts by itself.
     retained, forgotten : (X, y)
@@ -244,7 +244,8 @@ def evaluate(
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
     if len(oracles) < 4:
         raise ValueError("at least 4 oracles are needed to see how they differ among themselves")
-    test = (np.asarray(X_test), np.asarray(y_test))
+    # Features as they are given: a pipeline may ask for columns by their names.
+    test = (X_test, np.asarray(y_test))
     found = figures([model, *oracles], test, groups, retained, forgotten)
     axes = tuple(_axis(*f, level / len(found), tolerance) for f in found)
     return Evaluation(

@@ -13,7 +13,7 @@ from .._common.arrays import Array
 from .scores import Predictor, confidence, margins
 
 Rows = tuple[ArrayLike, ArrayLike]
-Labelled = tuple[NDArray[np.generic], NDArray[np.generic]]
+Labelled = tuple[ArrayLike, NDArray[np.generic]]
 #: Kind, name, a number for each model, and what more and less of it mean.
 Figure = tuple[str, str, Array, tuple[str, str]]
 _BETTER = ("better than retrained", "worse than retrained")

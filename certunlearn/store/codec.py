@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .._common.arrays import Positions
-from .._common.plain import FittedState, read, written
+from .._common.arrays import MatrixLike, Positions, RowsLike
+from .._common.plain import Arrays, FittedState, Json, read, written
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError, StoreDamagedError, StoreError
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked
 from ..requests.row_names import RowNames
-from .shards import Arrays
 
 Model = UnlearningEstimator | ForgettingPipeline
 _WAY_OUT = (
@@ -48,7 +45,7 @@ def taken_apart(predictor: object) -> FittedState:
         raise StoreError(f"{error}: {_WAY_OUT}") from error
 
 
-def put_together(arrays: Arrays, values: Any) -> Any:
+def put_together(arrays: Arrays, values: dict[str, Json]) -> object:
     """Return the model or predictor that was taken apart; nothing of it is run.
 
     Raises
@@ -67,7 +64,7 @@ def rows_of(model: Model) -> int:
     return _names(model).n
 
 
-def still_there(model: Model, named: dict[str, Any]) -> int:
+def still_there(model: Model, named: dict[str, RowsLike]) -> int:
     """Return how many rows of those named are in the training set.
 
     Raises
@@ -80,7 +77,7 @@ def still_there(model: Model, named: dict[str, Any]) -> int:
     return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
 
 
-def relearned(model: Model, X: Any, row_ids: Any) -> int:
+def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:
     """Return how many of new rows have identifiers of forgotten ones."""
     labels = _names(model).labels
     ids = getattr(X, "index", None) if row_ids is None else row_ids

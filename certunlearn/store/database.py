@@ -53,9 +53,16 @@ class Database:
 
     @classmethod
     def create(
-        cls, path: str | Path, *, origin: str, clock: Callable[[], datetime] | None = None
+        cls,
+        path: str | Path,
+        *,
+        origin: str,
+        clock: Callable[[], datetime] | None = None,
+        about: str = "{}",
     ) -> Self:
         """Make an empty ledger; ``origin`` is the name of its log, unlike any other's.
+
+        ``about`` is a fact that it keeps for others, as JSON.
 
         Raises
         ------
@@ -75,6 +82,7 @@ class Database:
                         ledger._database.execute(statement)
                 ledger.set("schema", str(VERSION))
                 ledger.set("origin", origin)
+                ledger.set("about", about)
         return ledger
 
     @classmethod

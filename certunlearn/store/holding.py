@@ -19,7 +19,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
@@ -27,8 +27,12 @@ from .codec import Model, put_together, rows_of, state_of, taken_apart
 from .files import local, one_writer, shredded, synced
 from .ledger import Generation, Ledger, Went
 from .log import Json
-from .shards import Shards
+from .shards import Manifest, Shards
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+T = TypeVar("T")
 FORMAT, VERSION = "certunlearn store", 1
 LEDGER, LOCK, MARK, STATES = "ledger.sqlite", "lock", "store.json", "state"
 #: How often a reader looks again when a writer has replaced what it was reading.
@@ -54,6 +58,7 @@ class Holding:
         *,
         origin: str | None = None,
         clock: Callable[[], datetime] | None = None,
+        about: Json | None = None,
     ) -> Self:
         """Write a fitted model into a new directory, and open it for writing.
 
@@ -68,6 +73,8 @@ class Holding:
             by default made of the directory's name and a random number.
         clock : callable, optional
             Returns the time, with a zone.
+        about : dict, optional
+            What else whoever opens it shall know, as JSON takes it: `about` returns it.
 
         Raises
         ------
@@ -88,7 +95,7 @@ class Holding:
                 shredded(draft)
             try:
                 (draft / STATES).mkdir(parents=True)
-                _filled(draft, model, origin or _named(path), clock)
+                _filled(draft, model, origin or _named(path), clock, about or {})
                 synced(draft)
                 draft.rename(path)
             except BaseException:
@@ -149,19 +156,28 @@ class Holding:
     def model(self) -> Model:
         """The model, read when first asked for.  Changes that are made to it are not kept."""
         if self._model is None:
-            self._model = self._read(lambda m: self._part(m, _MODEL))
+            model = self._read(lambda m: self._part(m, _MODEL))
+            if not isinstance(model, Model):
+                raise StoreDamagedError(f"{self.path} holds a {type(model).__name__}, no model")
+            self._model = model
         return self._model
 
     @property
-    def predictor(self) -> Any:
+    def predictor(self) -> BaseEstimator:
         """What `export_predictor` of the model returns; no row is read for it."""
         return self._read(lambda m: self._part(m, _PREDICTOR))
 
-    def _part(self, manifest: Any, part: str) -> Any:
+    def _part(self, manifest: Manifest, part: str) -> object:
         """Read one of the two things that a state holds, and no file of the other."""
         arrays = self._shards.arrays(manifest, lambda name: name.startswith(part))
         inner = {name.removeprefix(part): array for name, array in arrays.items()}
         return put_together(inner, manifest["values"][part])
+
+    @property
+    def about(self) -> Json:
+        """What `create` was told beside the model."""
+        found: Json = json.loads(self.ledger.fact("about"))
+        return found
 
     @property
     def certificate(self) -> Certificate:
@@ -174,7 +190,7 @@ class Holding:
         assert now is not None
         return now
 
-    def _read(self, reading: Callable[[Any], Any]) -> Any:
+    def _read(self, reading: Callable[[Manifest], T]) -> T:
         """Read from the present state; again where a writer has replaced it meanwhile."""
         for _ in range(_AGAIN):
             state = self.ledger.fact("state")
@@ -251,7 +267,7 @@ def _committed(
     """Write a model's state and commit the action that led to it."""
     states = {_MODEL: state_of(model), _PREDICTOR: taken_apart(model.export_predictor())}
     arrays = {part + k: a for part, state in states.items() for k, a in state.arrays.items()}
-    values: Json = {part: state.values for part, state in states.items()}
+    values = {part: state.values for part, state in states.items()}
     now = ledger.generation
     before = None if now is None else shards.manifest(ledger.fact("state"))
     state = shards.write(arrays, values, before)
@@ -272,8 +288,11 @@ def _committed(
     )
 
 
-def _filled(draft: Path, model: Model, origin: str, clock: Callable[[], datetime] | None) -> None:
-    with Ledger.create(draft / LEDGER, origin=origin, clock=clock) as ledger:
+def _filled(
+    draft: Path, model: Model, origin: str, clock: Callable[[], datetime] | None, about: Json
+) -> None:
+    text = json.dumps(about, allow_nan=False)
+    with Ledger.create(draft / LEDGER, origin=origin, clock=clock, about=text) as ledger:
         action = ledger.begin("fit")
         _committed(ledger, Shards(draft / STATES), action, "fit", model)
     (draft / MARK).write_text(json.dumps({"format": FORMAT, "schema": VERSION}))

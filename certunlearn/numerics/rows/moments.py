@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,14 +172,15 @@ class _Slices:
 
     def _add(self, cut: _Cutter, X: Array) -> None:
         """Add so few blocks that their sums are 64-bit integers."""
-        first: dict[int, Any] = {}
-        second: dict[int, Any] = {}
+        first: dict[int, NDArray[np.int64]] = {}
+        second: dict[int, NDArray[np.int64]] = {}
         for start in range(0, len(X), _BLOCK):
             slices = cut(X[start : start + _BLOCK])
             for i, a in enumerate(slices):
-                first[i] = first.get(i, 0) + (np.ones(len(a)) @ a).astype(np.int64)
+                sums = (np.ones(len(a)) @ a).astype(np.int64)
+                first[i] = sums + first[i] if i in first else sums
             for k, part in self._products(slices):
-                second[k] = second.get(k, 0) + part
+                second[k] = part + second[k] if k in second else part
         for own, total in ((first, self.first), (second, self.second)):
             for k, part in own.items():
                 total[k] = total.get(k, 0) + part.astype(object)
