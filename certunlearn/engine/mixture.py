@@ -39,6 +39,7 @@ def _mixture(
 ) -> tuple[Model, Certificate]:
     """Return the model whose noise is used, with the mixed release in it, and a certificate."""
     # The flattest of the norms, by what the user chose alone.
+    # By hyper-parameters and order alone: in both worlds the norm of the same model.
     base = min(models, key=lambda model: (model.settings.alpha, model.settings.l1))
     seed = _validate.seed("random_state", random_state)
     settings, geometry = replace(base.settings, seed=seed), base.gram.geometry
@@ -48,6 +49,7 @@ def _mixture(
         since = sum(removals) + 1 if any(removals) else 0
         if base.budget is not None:
             caps = base.budget.caps(since)
+            # A mixture of fits is the reference itself, which promises the fit distance.
             most = caps.target if since else caps.fit
             if not distance <= most:
                 raise NotCertifiedError(
@@ -66,6 +68,8 @@ def _mixture(
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]
         counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
+        # Adaptive composition: the mixture is one more release, its noise fresh (3 of
+        # proofs/mixture.md).
         joint = composed(counted, base.budget.delta)
     seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)
@@ -119,11 +123,13 @@ def _mean(models: Sequence[Model], shares: Array, geometry: Geometry) -> tuple[A
     for model, share in zip(models, shares, strict=True):
         W = W + share * model.W
         size = size + share * np.abs(model.W)
+        # ||v||_A <= c_i ||v||_{A_i}: each distance in the norm of the base's noise.
         carried = _carried(geometry, model.gram.geometry) * model.reached.distance
         distance = up(distance + share * carried, 4)
     # A product and at most as many sums as there are models, for each coefficient.
     size = gamma(len(models) + 1) * size * (1 + 1e-12)
     flat = geometry.mechanism == "isotropic"
+    # ||e||_A <= || half_size |e| ||, as |half| <= half_size.
     rounding = norm(size) if flat else norm(geometry.half_size @ size)
     return W, up(distance + rounding * (1 + 1e-9))
 
