@@ -25,7 +25,7 @@ def loaded(text: str, what: str) -> Any:
         raise ValueError(f"not {what}: nested too deeply") from None
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Return a field as JSON takes it; an infinity is the string "inf"."""
     if isinstance(value, tuple):
         return [plain(v) for v in value]

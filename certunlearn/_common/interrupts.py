@@ -18,20 +18,21 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from types import FrameType, ModuleType
 
 _SIGNALS = tuple(int(number) for number in signal.valid_signals())
 # Without the conversion to enumerations, which takes ten times as long as all the rest.
-_plain: Any = sys.modules.get("_signal", signal)
+_plain: ModuleType = sys.modules.get("_signal", signal)
 _handler_of, _set = _plain.getsignal, _plain.signal
 _depth = 0
 _owner = 0
-_handlers: dict[int, Any] = {}
-_came: dict[int, Any] = {}
+_handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+_came: dict[int, FrameType | None] = {}
 _steady = threading.RLock()
 
 
-def _later(number: int, frame: Any) -> Any:
+def _later(number: int, frame: FrameType | None) -> object:
     """Stand in for a handler: note the signal inside a block, hand it on outside."""
     if _depth:
         _came[number] = frame

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-Callback = Callable[[int, float], Any]
+Callback = Callable[[int, float], object]
 
 
 @contextmanager

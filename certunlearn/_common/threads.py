@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol
 
 from threadpoolctl import ThreadpoolController
 
@@ -16,10 +16,18 @@ from ..exceptions import ForkedError
 #: Up to this size one thread is fastest: several wait for each other longer than they compute,
 #: the more so beside the threads that have just swept the rows.
 SMALL = 512
+
+
+class _Limit(Protocol):
+    """What `ThreadpoolController.limit` returns."""
+
+    def restore_original_limits(self) -> None: ...
+
+
 _lock = threading.Lock()
 _users = 0
-_controller: Any = None
-_limit: Any = None
+_controller: ThreadpoolController | None = None
+_limit: _Limit | None = None
 _forked = False
 
 
@@ -54,7 +62,8 @@ def _leave() -> None:
     global _users
     with _lock:
         _users = max(_users - 1, 0)
-        _limit.restore_original_limits()
+        if _limit is not None:
+            _limit.restore_original_limits()
 
 
 def forked() -> bool:

@@ -13,11 +13,11 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Self, TypeVar, cast
 
 from .interrupts import steady
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 R = TypeVar("R")
 _MISSING = object()
 
@@ -64,7 +64,7 @@ class Whole:
     __slots__ = ("__dict__", "_locks")
     _locks: Guard
     #: Of a draft alone: its attributes when it was made.
-    _seen: dict[str, Any]
+    _seen: dict[str, object]
 
     @property
     def _guard(self) -> Guard | None:
@@ -122,17 +122,17 @@ class Whole:
         """Return a draft that shares nothing a verb changes, for whoever takes long to read it."""
         return self._draft()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         still = self if self._guard is None else serially([self], self._still)
         return {k: v for k, v in still.__dict__.items() if k != "_seen"}
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return serially([self], lambda: self._copied(memo))
 
-    def _copied(self, memo: dict[int, Any]) -> Self:
+    def _copied(self, memo: dict[int, object]) -> Self:
         self._settle()
         out = object.__new__(type(self))
         memo[id(self)] = out
@@ -162,7 +162,7 @@ def serialised(method: F) -> F:
     """Make a method wait for verbs, and verbs for it."""
 
     @functools.wraps(method)
-    def waiting(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def waiting(self: Whole, *args: object, **kwargs: object) -> object:
         guard = self._guard
         if guard is None:
             return method(self, *args, **kwargs)
@@ -181,7 +181,7 @@ def verb(method: F) -> F:
     """
 
     @functools.wraps(method)
-    def carried_out(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def carried_out(self: Whole, *args: object, **kwargs: object) -> object:
         guard = self._guard
         if guard is None:
             return method(self, *args, **kwargs)
@@ -200,7 +200,7 @@ def reader(method: F) -> F:
     """Make a method see the object as it was at one moment, whatever goes on meanwhile."""
 
     @functools.wraps(method)
-    def seeing(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def seeing(self: Whole, *args: object, **kwargs: object) -> object:
         return method(self if self._guard is None else self._draft(), *args, **kwargs)
 
     seeing.whole = "reader"  # type: ignore[attr-defined]

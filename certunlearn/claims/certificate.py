@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
 
+from .._common.arrays import ArrayLike, MatrixLike
 from .._common.fields import loaded, plain, typed
 from .._common.html import Table, Text, fragment
 from .consistency import REMOVING, SEEDED, Consistency
@@ -50,9 +51,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-_REALISED: dict[str, Any] = {"realised": True}
+_REALISED: dict[str, bool] = {"realised": True}
 #: The event itself: all that may differ between two worlds in which the same was asked.
-_OF: dict[str, Any] = {"event": True}
+_OF: dict[str, bool] = {"event": True}
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ class Certificate(Consistency):
         gone: dict[str, Any] = {f.name: None for f in fields(self) if f.metadata.get("realised")}
         return replace(self, **gone)
 
-    def of(self, verb: str, coef: Any, intercept: Any, before: Certificate | None) -> Certificate:
+    def of(
+        self, verb: str, coef: MatrixLike, intercept: ArrayLike, before: Certificate | None
+    ) -> Certificate:
         """Return this certificate as one of the release with these weights, made now.
 
         ``verb`` is what was done, "fit", "forget", "correct", "learn" or "release"; ``before`` the
@@ -185,7 +188,7 @@ class Certificate(Consistency):
             return "No certificate"
         return TITLES.get(self.event or "", "Certificate")
 
-    def matches(self, predictor: Any) -> bool:
+    def matches(self, predictor: object) -> bool:
         """Whether this is a certificate of the weights of ``predictor``, by their SHA-256.
 
         Parameters

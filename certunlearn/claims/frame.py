@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._common.columns import extremes
 from .._common.rounding import up
 from ..exceptions import AssumptionError
 from ..linalg.cholesky import Factor
@@ -76,9 +77,9 @@ class Frame:
         """Choose origins and units for a training set of rows (n, d)."""
         unit = _unit(spread)
         near = _near(about, spread, unit)
-        origin = np.where(_leaves(near, X), near, 0.0)
-        low, high = _below(X.min(axis=0)), -_below(-X.max(axis=0))
-        return cls(origin, unit, centre, spread, about, low, high, rotation)
+        low, high = extremes(X)
+        origin = np.where(_leaves(near, X, low, high), near, 0.0)
+        return cls(origin, unit, centre, spread, about, _below(low), -_below(-high), rotation)
 
     def moved(
         self, centre: Array, spread: Array, about: Array, rotation: Array | None, come: Array
@@ -103,21 +104,33 @@ class Frame:
         AssumptionError
             If the numbers of a column are too far apart for float64.
         """
-        if len(X) and not _leaves(self.origin, X).all():
+        if len(X) and not self._leaves(X):
             raise StaleFrame
         out, exact = np.empty(X.shape), np.ones(X.shape[1], dtype=bool)
+        moved, back = np.empty((2, min(_BLOCK, len(X)), X.shape[1]))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             # A block at a time, which stays in the cache.
             for start in range(0, len(X), _BLOCK):
-                moved = X[start : start + _BLOCK] - self.origin
-                here = np.divide(moved, self.unit, out=out[start : start + _BLOCK])
-                exact &= (here * self.unit == moved).all(axis=0)
+                part = X[start : start + _BLOCK]
+                there = np.subtract(part, self.origin, out=moved[: len(part)])
+                here = np.divide(there, self.unit, out=out[start : start + _BLOCK])
+                same = np.multiply(here, self.unit, out=back[: len(part)]) == there
+                if not same.all():
+                    exact &= same.all(axis=0)
         if not exact.all():
             raise AssumptionError(
                 f"the numbers of column {int(np.argmin(exact))} are too far apart for float64: "
                 "rescale it, or take its largest or smallest values out"
             )
         return out
+
+    def _leaves(self, X: Array) -> bool:
+        """Whether origins are subtracted from all rows (n, d), n > 0, exactly."""
+        far = np.flatnonzero(self.origin)
+        if not len(far):
+            return True
+        X = np.ascontiguousarray(X[:, far])
+        return bool(_leaves(self.origin[far], X, *extremes(X)).all())
 
     def raw(self, Z: Array) -> Array:
         """Return rows as they were given, exactly."""
@@ -223,9 +236,9 @@ def _subtracts(origin: Array, low: Array, high: Array) -> NDArray[np.bool_]:
     return out
 
 
-def _leaves(origin: Array, X: Array) -> NDArray[np.bool_]:
-    """Whether origins are subtracted from all rows (n, d) exactly."""
-    out = _subtracts(origin, X.min(axis=0), X.max(axis=0))
+def _leaves(origin: Array, X: Array, low: Array, high: Array) -> NDArray[np.bool_]:
+    """Whether origins are subtracted from all rows (n, d), whose extremes are known, exactly."""
+    out = _subtracts(origin, low, high)
     for j in np.flatnonzero(~out).tolist():
         x, o = X[:, j], origin[j]
         with np.errstate(over="ignore", invalid="ignore"):

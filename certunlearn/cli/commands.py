@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import durable, fitting
 
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
 
-def add(commands: Any) -> None:
+    Commands: TypeAlias = _SubParsersAction[ArgumentParser]
+
+
+def add(commands: Commands) -> None:
     """Add all of them to a parser."""
     _answering(fitting.add(commands), fitting.run)
     _requests(commands)
@@ -17,19 +23,19 @@ def add(commands: Any) -> None:
     _proofs(commands)
 
 
-def _command(commands: Any, name: str, action: durable.Command, text: str) -> Any:
+def _command(commands: Commands, name: str, action: durable.Command, text: str) -> ArgumentParser:
     made = commands.add_parser(name, help=text, description=text)
     made.add_argument("dir", type=Path, metavar="DIR", help="where the model is kept")
     return _answering(made, action)
 
 
-def _answering(made: Any, action: durable.Command) -> Any:
+def _answering(made: ArgumentParser, action: durable.Command) -> ArgumentParser:
     made.add_argument("--json", action="store_true", help="answer as JSON")
     made.set_defaults(action=action)
     return made
 
 
-def _rows(made: Any) -> None:
+def _rows(made: ArgumentParser) -> None:
     made.add_argument("--id", action="append", metavar="X", help="identifier; again for more")
     made.add_argument("--ids", type=Path, metavar="FILE", help="identifiers, one a line")
     made.add_argument("--row", action="append", type=int, metavar="N", help="position in the fit")
@@ -39,11 +45,11 @@ def _rows(made: Any) -> None:
     made.add_argument("--days", type=int, help="how long it may wait; a month by default")
 
 
-def _dry(made: Any) -> None:
+def _dry(made: ArgumentParser) -> None:
     made.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
 
 
-def _requests(commands: Any) -> None:
+def _requests(commands: Commands) -> None:
     forget = _command(commands, "forget", durable.forget, "remove rows and release anew")
     _rows(forget)
     forget.add_argument("--reference", metavar="R", help="who asked, or a case number")
@@ -71,7 +77,7 @@ def _requests(commands: Any) -> None:
     letter.add_argument("--who", required=True, help="who answers for the model")
 
 
-def _changes(commands: Any) -> None:
+def _changes(commands: Commands) -> None:
     learn = _command(commands, "learn", durable.learn, "add rows and release anew")
     learn.add_argument("data", type=Path)
     for name in ("target", "ids", "groups"):
@@ -102,11 +108,11 @@ def _changes(commands: Any) -> None:
     acknowledge.add_argument("export", type=int, help="its number in the status")
 
 
-def _limit(made: Any) -> None:
+def _limit(made: ArgumentParser) -> None:
     made.add_argument("--limit", type=int, default=100, help="how many requests to list")
 
 
-def _views(commands: Any) -> None:
+def _views(commands: Commands) -> None:
     _limit(_command(commands, "status", durable.status, "say what there is"))
     predict = _command(commands, "predict", durable.predict, "predict with the released weights")
     predict.add_argument("data", type=Path)
@@ -116,7 +122,7 @@ def _views(commands: Any) -> None:
     certificate.add_argument("--format", choices=("text", "json", "html"), default="text")
 
 
-def _proofs(commands: Any) -> None:
+def _proofs(commands: Commands) -> None:
     receipt = _command(commands, "receipt", durable.receipt, "write a signed receipt")
     receipt.add_argument("--reference", metavar="R", required=True)
     receipt.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")

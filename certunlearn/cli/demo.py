@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
+from .._common.arrays import AnyArray
 from ..estimators.logistic import CertifiedLogReg
 from ..exceptions import ClassForgottenWarning
 
 Array = NDArray[np.float64]
-Labels = NDArray[Any]
+Labels = AnyArray
 _COLUMNS = "{:<29}{:>5}  {:<9}{:>10}{:>8}{:>8}{:>8}  {:>8}{:>8}{:>8}"
 _HEADS = "certified", "true", "refit", "warm", "forget", "refit", "warm"
 _LEGEND = """\
@@ -82,7 +83,7 @@ def _requests(y: Labels) -> Iterator[tuple[str, NDArray[np.int64]]]:
         yield "one row in a hundred", order[21 : 21 + len(y) // 100]
 
 
-def _timed(job: Callable[[], Any]) -> float:
+def _timed(job: Callable[[], object]) -> float:
     clock = time.perf_counter()
     with warnings.catch_warnings():
         # A class may go, and scikit-learn may stop before it has converged: the table shows it.

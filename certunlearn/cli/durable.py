@@ -7,17 +7,24 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
+from .._common.arrays import RowsLike
 from .._common.fields import loaded
 from ..requests.deadline import MONTH
-from .tables import read
-from .told import cell, table
+from .tables import Columns, read
+from .told import Said, cell, table
 
 if TYPE_CHECKING:
     from ..store import ModelStore
+    from ..store.log import Json
 
-Said = tuple[Any, str]
+
+class Term(TypedDict, total=False):
+    """When a request came in, and how long it may wait."""
+
+    within: timedelta | str
+    received: datetime
 
 
 def opened(given: argparse.Namespace, mode: str = "w") -> ModelStore:
@@ -27,7 +34,7 @@ def opened(given: argparse.Namespace, mode: str = "w") -> ModelStore:
     return ModelStore.open(given.dir, mode)
 
 
-def rows_named(given: argparse.Namespace) -> dict[str, Any]:
+def rows_named(given: argparse.Namespace) -> dict[str, RowsLike]:
     """Return how a request names its rows, as a verb takes it."""
     ids = list(given.id or ())
     if given.ids is not None:
@@ -44,9 +51,9 @@ def rows_named(given: argparse.Namespace) -> dict[str, Any]:
     return named
 
 
-def term_of(given: argparse.Namespace) -> dict[str, Any]:
+def term_of(given: argparse.Namespace) -> Term:
     """Return when a request came in, and how long it may wait."""
-    out: dict[str, Any] = {"within": MONTH if given.days is None else timedelta(days=given.days)}
+    out: Term = {"within": MONTH if given.days is None else timedelta(days=given.days)}
     if given.received is not None:
         received = datetime.fromisoformat(given.received)
         out["received"] = received if received.tzinfo else received.astimezone()
@@ -65,7 +72,7 @@ def forget(given: argparse.Namespace) -> Said:
         return answer.values, str(answer)
 
 
-def previewed(given: argparse.Namespace, named: dict[str, Any]) -> Said:
+def previewed(given: argparse.Namespace, named: dict[str, RowsLike]) -> Said:
     """Say what a removal would do; nothing is changed."""
     with opened(given, "r") as store:
         seen = store.preview(**named)
@@ -94,11 +101,11 @@ def request_add(given: argparse.Namespace) -> Said:
 def request_list(given: argparse.Namespace) -> Said:
     """List requests."""
     with opened(given, "r") as store:
-        requests: Any = store.status(given.limit)["requests"]
+        requests = store.status(given.limit)["requests"]
     return requests, requests_table(requests)
 
 
-def requests_table(requests: list[dict[str, Any]]) -> str:
+def requests_table(requests: list[Json]) -> str:
     """Return requests in columns."""
     head = "reference", "state", "rows", "asked", "due", "done"
     return table(head, [tuple(cell(k, r[k]) for k in head) for r in requests])
@@ -165,13 +172,14 @@ def correct(given: argparse.Namespace) -> Said:
         return changed(store, f"{len(found.X)} rows corrected")
 
 
-def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> dict[str, Any]:
+def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> Columns:
     """Return names of columns: as given now, else as the fit was given them."""
-    fitted: Any = store.about.get("columns", {})
-    return {name: getattr(given, name) or fitted.get(name) for name in names}
+    fitted = store.about.get("columns")
+    known = fitted if isinstance(fitted, dict) else {}
+    return {name: getattr(given, name) or known.get(name) for name in names}
 
 
-def features(predictor: Any) -> list[str] | None:
+def features(predictor: object) -> list[str] | None:
     """Return the names of columns that a model was fitted on."""
     names = getattr(predictor, "feature_names_in_", None)
     return None if names is None else list(map(str, names))
@@ -203,18 +211,17 @@ def status(given: argparse.Namespace) -> Said:
     with opened(given, "r") as store:
         values = store.status(given.limit)
     counts, head = values["counts"], values["head"]
-    numbers: Any = {"rows": values["n_retained"], "forgotten": values["n_forgotten"]}
     facts = {
         "estimator": values["estimator"],
-        "rows": f"{numbers['rows']}, {numbers['forgotten']} forgotten",
+        "rows": f"{values['n_retained']}, {values['n_forgotten']} forgotten",
         "epsilon": f"{values['epsilon']}, together {values['joint_epsilon']}",
         "delta": values["delta"],
         "releases": values["releases"],
-        "requests": ", ".join(f"{n} {state}" for state, n in counts.items() if n),  # type: ignore[attr-defined]
-        "log": f"{head['size']} entries, root {head['root'][:16]}...",  # type: ignore[index]
+        "requests": ", ".join(f"{n} {state}" for state, n in counts.items() if n),
+        "log": f"{head['size']} entries, root {head['root'][:16]}...",
     }
     lines = [f"{name:<10} {value}" for name, value in facts.items()]
-    requests: Any = values["requests"]
+    requests = values["requests"]
     return values, "\n".join([*lines, *([requests_table(requests)] if requests else [])])
 
 

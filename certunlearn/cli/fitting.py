@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .tables import read
 
 if TYPE_CHECKING:
+    from .._common.plain import Json
     from ..claims.certificate import Certificate
+    from ..estimators.base.verbs import UnlearningEstimator
+    from ..store.codec import Model
+    from ..store.model_store import Status
 
 #: Names on the command line, and where the class is.
 ESTIMATORS = {
@@ -26,7 +30,7 @@ ESTIMATORS = {
 }
 
 
-def add(commands: Any) -> Any:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Add the command to a parser."""
     fit = commands.add_parser("fit", help="fit a model on a table and keep it in a directory")
     fit.add_argument("data", type=Path, help="table: .csv, .parquet or .npz with X and y")
@@ -51,7 +55,7 @@ def add(commands: Any) -> Any:
     return fit
 
 
-def run(given: argparse.Namespace) -> tuple[Any, str]:
+def run(given: argparse.Namespace) -> tuple[Status, str]:
     """Fit and keep; the answer is the status."""
     from ..store import ModelStore
 
@@ -64,8 +68,9 @@ def run(given: argparse.Namespace) -> tuple[Any, str]:
     model = estimator(given.estimator, dict(map(parameter, given.set)), given.pipeline)
     model.fit(table.X, table.y, **table.named)
     about: dict[str, object] = {"columns": columns}
-    more: Any = {"origin": given.origin, "about": about, "recognise": not given.unrecognised}
-    with ModelStore.create(given.store, model, **more) as store:
+    with ModelStore.create(
+        given.store, model, origin=given.origin, about=about, recognise=not given.unrecognised
+    ) as store:
         c = store.certificate
         text = f"{given.store}: {type(model).__name__} on {c.n_retained} rows, {promised(c)}"
         return store.status(), text
@@ -82,7 +87,7 @@ def promised(c: Certificate) -> str:
     return f"epsilon = {c.epsilon:g} and delta = {c.delta:g} for {what}"
 
 
-def parameter(text: str) -> tuple[str, Any]:
+def parameter(text: str) -> tuple[str, Json]:
     """Return a name and a value: JSON where it is some, else a text."""
     name, mark, value = text.partition("=")
     if not mark:
@@ -93,13 +98,13 @@ def parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def estimator(name: str, parameters: dict[str, Any], pipeline: str | None) -> Any:
+def estimator(name: str, parameters: dict[str, Json], pipeline: str | None) -> Model:
     """Return an estimator that is not fitted."""
     from importlib import import_module
 
     module, kind = ESTIMATORS[name]
     package = __package__.rpartition(".")[0]
-    made = getattr(import_module(f"{package}.estimators.{module}"), kind)()
+    made: UnlearningEstimator = getattr(import_module(f"{package}.estimators.{module}"), kind)()
     known = made.get_params()
     odd = [key for key in parameters if key not in known]
     if odd:

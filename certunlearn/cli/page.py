@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._common.html import FORMATS, Facts, Page, Part, Table, Text
 from ..requests.deadline import counted
@@ -10,6 +10,7 @@ from .told import cell
 
 if TYPE_CHECKING:
     from ..store import ModelStore
+    from ..store.log import Json
 
 _OLDER = (
     "Copies that were handed out before a removal were trained with the rows. They are listed "
@@ -21,7 +22,7 @@ _EXPORTS = "id", "kind", "receiver", "made", "withdrawn"
 
 def written(store: ModelStore, title: str | None, who: str | None, format: str = "html") -> str:
     """Return the page, one file without outside resources; no row is named."""
-    status: Any = store.status(10_000)
+    status = store.status(10_000)
     counts, certificate, head = status["counts"], store.certificate, store.head()
     overdue = counts["overdue"]
     late = f"{overdue} overdue. " if overdue else "None is overdue. "
@@ -57,7 +58,7 @@ def written(store: ModelStore, title: str | None, who: str | None, format: str =
     )
 
 
-def _table(names: tuple[str, ...], values: list[dict[str, Any]], none: str) -> Table | Text:
+def _table(names: tuple[str, ...], values: list[Json], none: str) -> Table | Text:
     if not values:
         return Text(none)
     rows = (tuple(cell(name, v[name], none="–") for name in names) for v in values)

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from ..exceptions import (
     CertunlearnError,
@@ -20,6 +19,8 @@ from ..exceptions import (
 )
 from ..requests.deadline import day
 
+#: An answer as JSON takes it, and as text.
+Said = tuple[object, str]
 #: Exit statuses; argparse ends with 2 where a command is misspelt.
 DONE, MISTAKEN, REFUSED, UNCONFIRMED, BUSY, DAMAGED, UNVERIFIED = 0, 1, 3, 4, 5, 6, 7
 #: What else a mistake in what was typed raises.
@@ -43,7 +44,7 @@ STATUSES_SAID = (
 )
 
 
-def carried_out(name: str, action: Callable[[], Any], as_json: bool) -> int:
+def carried_out(name: str, action: Callable[[], Said | None], as_json: bool) -> int:
     """Run a command; what a user can get wrong is one line on standard error, and a status."""
     try:
         answer = action()

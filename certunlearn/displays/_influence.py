@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .._common.arrays import Condition, RowsLike
@@ -15,6 +16,7 @@ from ._axes import GREY, INK, axes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
@@ -105,7 +107,7 @@ class InfluenceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         which: RowsLike | None = None,
         /,
         *,
@@ -222,7 +224,7 @@ class InfluenceDisplay:
         """Return where residuals are drawn: those below the axis on its edge."""
         return np.maximum(residual, self._least)
 
-    def _say(self, ax: Axes, points: Any) -> None:
+    def _say(self, ax: Axes, points: PathCollection) -> None:
         """Write what axes, colours and lines are."""
         from matplotlib.ticker import NullFormatter
 
@@ -312,7 +314,7 @@ class InfluenceDisplay:
             )
 
 
-def _behind(estimator: Any, found: NDArray[np.int64]) -> tuple[Array, Array] | None:
+def _behind(estimator: BaseEstimator, found: NDArray[np.int64]) -> tuple[Array, Array] | None:
     """Return leverage and residual of rows outside a request, where they come in closed form."""
     try:
         rows, each, _ = estimator._owed(Asked(), _BEHIND)

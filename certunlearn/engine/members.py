@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,9 @@ def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[MatrixLike, 
             yield X, rows.labels[here], weight[here]
 
 
-def _counts(rows: Rows, positions: Any, least: int = 0) -> NDArray[np.int64]:
+def _counts(
+    rows: Rows, positions: Positions | NDArray[np.bool_] | slice, least: int = 0
+) -> NDArray[np.int64]:
     """Count the rows of each class code; of all together where labels are targets."""
     if rows.classed:
         return np.bincount(rows.labels[positions], minlength=least)
@@ -134,8 +136,22 @@ class Members:
         return self.sums.over([(X, rows.labels[positions], weight)])
 
 
+class Growing(Protocol):
+    """A store that takes rows behind those it has, and gives them back."""
+
+    @property
+    def n(self) -> int:
+        """Rows held."""
+
+    def append(self, X: MatrixLike, labels: AnyArray, /) -> None:
+        """Put rows behind those there are."""
+
+    def withdraw(self, count: int) -> None:
+        """Overwrite and drop the last rows."""
+
+
 @contextmanager
-def appended(rows: Any, known: int, X: MatrixLike, labels: AnyArray) -> Iterator[None]:
+def appended(rows: Growing, known: int, X: MatrixLike, labels: AnyArray) -> Iterator[None]:
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
     with steady():
         unappended(rows, known)
@@ -150,7 +166,7 @@ def appended(rows: Any, known: int, X: MatrixLike, labels: AnyArray) -> Iterator
         raise
 
 
-def unappended(rows: Any, known: int) -> None:
+def unappended(rows: Growing, known: int) -> None:
     """Overwrite and drop all rows behind the ``known`` ones: those of an edit not taken over."""
     with steady():
         if rows.n > known:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict, Unpack
 
+from .._common.arrays import RowsLike, Show
 from ..claims.certificate import Certificate
 from ..exceptions import BatchRefusedError
 from ..operations.queue import ForgetQueue
@@ -20,18 +21,26 @@ from .ledger import Went
 from .log import canonical
 
 
+class How(TypedDict):
+    """How a removal is carried out: see `ForgetQueue.run`."""
+
+    confirm: bool
+    expand: str | None
+    progress: Show
+
+
 class Answering(Holding):
     """Takes requests in, and answers each once."""
 
     def add(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
         reference: str,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
         where: str | None = None,
         received: datetime | None = None,
         within: timedelta | str | None = MONTH,
@@ -70,7 +79,7 @@ class Answering(Holding):
         return self._answer(self.ledger.extend(reference, **more))  # type: ignore[arg-type]
 
     def run(
-        self, *, confirm: bool = False, expand: str | None = None, progress: Any = None
+        self, *, confirm: bool = False, expand: str | None = None, progress: Show = None
     ) -> tuple[Answer, ...]:
         """Carry out all requests that wait as one: one removal, one release, one certificate.
 
@@ -125,11 +134,11 @@ class Answering(Holding):
 
     def _asked(
         self,
-        which: Any,
+        which: RowsLike | None,
         reference: str,
         received: datetime | None,
         within: timedelta | str | None,
-        named: dict[str, Any],
+        named: dict[str, RowsLike | None],
     ) -> Case:
         """Look a request up in the model; nothing is written."""
         queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
@@ -139,7 +148,7 @@ class Answering(Holding):
             request = replace(request, kind="rows", named=tuple(request.rows.tolist()))
         return _case(request)
 
-    def _forgotten(self, cases: list[Case], **how: Any) -> None:
+    def _forgotten(self, cases: list[Case], **how: Unpack[How]) -> None:
         """Carry requests out together: the rules are those of `ForgetQueue.run`."""
         values = [case.values for case in cases]
         text = canonical({"version": 1, "fit": "", "requests": values}).decode()

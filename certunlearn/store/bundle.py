@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._common.fields import loaded
 from .._version import __version__
@@ -29,6 +29,9 @@ from .files import digest, synced
 from .keys import P256, Signer, Verifier, needed
 from .log import Json
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 FORMAT, VERSION = "certunlearn predictor", 1
 ARRAYS, REST, SIGNATURE = "model.safetensors", "predictor.json", "model.sig"
 _PREDICATE = "https://model_signing/signature/v1.0"
@@ -36,7 +39,7 @@ _MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
 def write_bundle(
-    predictor: Any,
+    predictor: BaseEstimator,
     certificate: Certificate | None,
     to: str | Path,
     key: Signer | str | Path | None = None,
@@ -93,7 +96,9 @@ def write_bundle(
     return to
 
 
-def load_predictor(path: str | Path, *, key: Verifier | str | Path | bytes | None = None) -> Any:
+def load_predictor(
+    path: str | Path, *, key: Verifier | str | Path | bytes | None = None
+) -> BaseEstimator:
     """Read a predictor from a bundle; JAX is not needed for it.
 
     Parameters
@@ -167,7 +172,7 @@ def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
         )
 
 
-def _held(path: Path) -> tuple[Any, Any]:
+def _held(path: Path) -> tuple[BaseEstimator, Json | None]:
     """Return the predictor of a bundle, and its certificate as JSON reads it."""
     try:
         said = loaded((path / REST).read_text(), "a predictor")
@@ -186,7 +191,7 @@ def _held(path: Path) -> tuple[Any, Any]:
         raise StoreError(f"{path} is no bundle of a predictor: {error}") from error
     except needed("safetensors").SafetensorError as error:
         raise StoreDamagedError(f"{path / ARRAYS} is not as it was written: {error}") from error
-    return put_together(arrays, said.get("predictor")), said.get("certificate")
+    return put_together(arrays, said.get("predictor", {})), said.get("certificate")
 
 
 def _files(path: Path) -> list[str]:

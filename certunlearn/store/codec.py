@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .._common.arrays import Positions
-from .._common.plain import FittedState, read, written
+from .._common.arrays import MatrixLike, Positions, RowsLike
+from .._common.plain import Arrays, FittedState, Json, read, written
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError, StoreDamagedError, StoreError
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked, listed
 from ..requests.row_names import RowNames
-from .shards import Arrays
 
 Model = UnlearningEstimator | ForgettingPipeline
 _WAY_OUT = (
@@ -51,7 +50,7 @@ def taken_apart(predictor: object) -> FittedState:
         raise StoreError(f"{error}: {_WAY_OUT}") from error
 
 
-def put_together(arrays: Arrays, values: Any) -> Any:
+def put_together(arrays: Arrays, values: dict[str, Json]) -> object:
     """Return the model or predictor that was taken apart; nothing of it is run.
 
     Raises
@@ -70,7 +69,7 @@ def rows_of(model: Model) -> int:
     return _names(model).n
 
 
-def still_there(model: Model, named: dict[str, Any], *, recognised: bool = True) -> int:
+def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = True) -> int:
     """Return how many rows of those named are in the training set.
 
     Where forgotten names are not ``recognised`` an unknown one is that of no row that is there.
@@ -94,7 +93,7 @@ def still_there(model: Model, named: dict[str, Any], *, recognised: bool = True)
     return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
 
 
-def relearned(model: Model, X: Any, row_ids: Any) -> int:
+def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:
     """Return how many of new rows have identifiers of forgotten ones."""
     labels = _names(model).labels
     ids = getattr(X, "index", None) if row_ids is None else row_ids

@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
@@ -29,8 +29,12 @@ from .files import local, one_writer, shredded, synced
 from .ledger import Generation, Ledger, Went
 from .log import Json
 from .migrations import VERSION, newer
-from .shards import Shards
+from .shards import Manifest, Shards
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+T = TypeVar("T")
 FORMAT = "certunlearn store"
 LEDGER, LOCK, MARK, STATES = "ledger.sqlite", "lock", "store.json", "state"
 #: How often a reader looks again when a writer has replaced what it was reading.
@@ -164,15 +168,18 @@ class Holding:
     def model(self) -> Model:
         """The model, read when first asked for.  Changes that are made to it are not kept."""
         if self._model is None:
-            self._model = self._read(lambda m: self._part(m, _MODEL))
+            model = self._read(lambda m: self._part(m, _MODEL))
+            if not isinstance(model, Model):
+                raise StoreDamagedError(f"{self.path} holds a {type(model).__name__}, no model")
+            self._model = model
         return self._model
 
     @property
-    def predictor(self) -> Any:
+    def predictor(self) -> BaseEstimator:
         """What `export_predictor` of the model returns; no row is read for it."""
         return self._read(lambda m: self._part(m, _PREDICTOR))
 
-    def _part(self, manifest: Any, part: str) -> Any:
+    def _part(self, manifest: Manifest, part: str) -> object:
         """Read one of the two things that a state holds, and no file of the other."""
         arrays = self._shards.arrays(manifest, lambda name: name.startswith(part))
         inner = {name.removeprefix(part): array for name, array in arrays.items()}
@@ -195,7 +202,7 @@ class Holding:
         assert now is not None
         return now
 
-    def _read(self, reading: Callable[[Any], Any]) -> Any:
+    def _read(self, reading: Callable[[Manifest], T]) -> T:
         """Read from the present state; again where a writer has replaced it meanwhile."""
         for _ in range(_AGAIN):
             state = self.ledger.fact("state")
@@ -224,8 +231,16 @@ class Holding:
             action = self.ledger.begin(verb, references)
             try:
                 answered = change(model)
-                more: Any = {"answered": answered, "facts": facts, "public": public}
-                made = _committed(self.ledger, self._shards, action, verb, model, **more)
+                made = _committed(
+                    self.ledger,
+                    self._shards,
+                    action,
+                    verb,
+                    model,
+                    answered=answered,
+                    facts=facts,
+                    public=public,
+                )
             except BaseException:
                 # Memory may be ahead of the directory, which is what counts.
                 self._model = None
@@ -276,7 +291,7 @@ def _committed(
         disowned(model)
     states = {_MODEL: state_of(model), _PREDICTOR: taken_apart(model.export_predictor())}
     arrays = {part + k: a for part, state in states.items() for k, a in state.arrays.items()}
-    values: Json = {part: state.values for part, state in states.items()}
+    values = {part: state.values for part, state in states.items()}
     now = ledger.generation
     before = None if now is None else shards.manifest(ledger.fact("state"))
     state = shards.write(arrays, values, before)

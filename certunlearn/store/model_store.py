@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from .._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike, Show
 from ..claims.certificate import Certificate
 from ..exceptions import (
     BatchRefusedError,
@@ -22,13 +23,44 @@ from .answering import Answering, _why
 from .answers import Answer
 from .bundle import write_bundle
 from .cases import DONE, PENDING
-from .codec import relearned, replayed, still_there
+from .codec import Model, relearned, replayed, still_there
 from .exports import Export
 from .keys import Signer, Verifier
+from .ledger import Went
 from .log import Json
 from .note import written
 from .receipts import signed_receipt
 from .verify import Verified, verify_receipt
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+
+class Size(TypedDict):
+    """How long the log is, and the root of the tree over it, in hexadecimal digits."""
+
+    size: int
+    root: str
+
+
+class Status(TypedDict):
+    """What `ModelStore.status` returns; infinite epsilons are None."""
+
+    estimator: str
+    origin: str
+    generation: int
+    recognises: bool
+    n_retained: int
+    n_forgotten: int
+    epsilon: float | None
+    delta: float
+    joint_epsilon: float | None
+    releases: int
+    weights: str
+    counts: dict[str, int]
+    requests: list[Json]
+    exports: list[Json]
+    head: Size
 
 
 class ModelStore(Answering):
@@ -62,19 +94,19 @@ class ModelStore(Answering):
 
     def forget(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
         reference: str | None = None,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
         where: str | None = None,
         received: datetime | None = None,
         within: timedelta | str | None = MONTH,
         expand: str | None = None,
         confirm: bool = False,
-        progress: Any = None,
+        progress: Show = None,
     ) -> Answer:
         """Remove rows and release anew; durable, and the rows overwritten, when it returns.
 
@@ -121,7 +153,13 @@ class ModelStore(Answering):
         return self.answer(reference)
 
     def learn(
-        self, X: Any, y: Any, sample_weight: Any = None, *, again: bool = False, **named: Any
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        again: bool = False,
+        **named: Any,
     ) -> Certificate:
         """Add rows and release anew; durable when it returns.
 
@@ -151,7 +189,7 @@ class ModelStore(Answering):
         public: Json = {"relearned": back} if back else {}
         return self._done("addition", lambda m: m.learn(X, y, sample_weight, **named), public)
 
-    def correct(self, which: Any = None, /, **how: Any) -> Certificate:
+    def correct(self, which: RowsLike | None = None, /, **how: Any) -> Certificate:
         """Replace features or labels of rows and release anew: as `CertifiedLogReg.correct`."""
         return self._done("correction", lambda m: m.correct(which, **how))
 
@@ -163,24 +201,25 @@ class ModelStore(Answering):
         return certificate
 
     def _done(
-        self, verb: str, change: Callable[[Any], object], public: Json | None = None
+        self, verb: str, change: Callable[[Model], object], public: Json | None = None
     ) -> Certificate:
-        def change_and_answer(model: Any) -> dict[str, Any]:
+        def change_and_answer(model: Model) -> dict[str, Went]:
             change(model)
             return {}
 
         self._carry_out(verb, change_and_answer, public=public)
         return self.certificate
 
-    def preview(self, which: Any = None, /, **named: Any) -> Any:
+    def preview(self, which: RowsLike | None = None, /, **named: Any) -> Any:
         """Foresee a removal: as `CertifiedLogReg.preview`.  Changes nothing."""
         return self.model.preview(which, **named)
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: MatrixLike) -> AnyArray:
         """Predict with the released weights; no row is read."""
-        return self.predictor.predict(X)
+        labels: AnyArray = self.predictor.predict(X)
+        return labels
 
-    def export_predictor(self) -> Any:
+    def export_predictor(self) -> BaseEstimator:
         """Return a scikit-learn estimator with the released weights only; no row is read."""
         return self.predictor
 
@@ -241,7 +280,7 @@ class ModelStore(Answering):
         key: Verifier | str | Path | bytes,
         *,
         replay: bool = False,
-        **gone: Any,
+        **gone: RowsLike,
     ) -> Verified:
         """Check a receipt against this store too, as its owner can.
 
@@ -318,7 +357,7 @@ class ModelStore(Answering):
             raise RowError("requests wait that may name forgotten rows: run or withdraw them first")
         self._carry_out("names erased", lambda model: {}, facts={"recognises": "no"})
 
-    def status(self, limit: int = 100) -> Json:
+    def status(self, limit: int = 100) -> Status:
         """Return what the owner wants to know, as JSON takes it; no row is read.
 
         ``requests`` are the ``limit`` most urgent ones, then those closed last.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ...exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
@@ -34,7 +34,7 @@ def minimised(
     fit: bool = False,
     model: QuadraticModel | None = None,
     known: Known | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
 

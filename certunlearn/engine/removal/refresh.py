@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ...claims.noise import Geometry
 from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.quadratic import QuadraticModel, model_at, unfactored
@@ -29,7 +29,7 @@ def refresh(
     max_iter: int,
     model: QuadraticModel | None = None,
     tier: str = "refresh",
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 

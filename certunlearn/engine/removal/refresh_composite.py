@@ -7,10 +7,10 @@ so there is neither a carryover nor a chord step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ..._common.rounding import UNIT_ROUNDOFF, up
 from ...claims.bounds import distance_remainder
 from ...claims.noise import Geometry
@@ -93,7 +93,7 @@ def refresh_composite(
     *,
     max_iter: int,
     tier: str = "refresh",
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 

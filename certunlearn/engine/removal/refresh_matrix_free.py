@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ...exceptions import AssumptionError
 from ...numerics.losses.margins import positive
 from ...numerics.objective.objective import Measurement, Objective
@@ -75,7 +75,7 @@ def refresh_matrix_free(
     max_iter: int,
     known: Known | None = None,
     tier: str = "refresh",
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 

@@ -11,15 +11,15 @@ exactly in rationals where that leaves them open.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import OptimizeWarning, linprog
 
+from ..._common.arrays import MatrixLike
 from ..._common.rounding import gamma
 from ...exceptions import AssumptionError, CertunlearnError, ConvergenceError
 from ...numerics.losses.margins import Columnwise, endless, positive, stronger
@@ -88,7 +88,7 @@ def no_convergence(
     )
 
 
-def _blocks(objective: Objective) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+def _blocks(objective: Objective) -> Iterator[tuple[MatrixLike, NDArray[np.int64]]]:
     """Yield features (m, p) with the column of ones, dense or CSR, and columns of the labels."""
     rows, live = objective.rows, np.flatnonzero(objective.weight > 0)
     step = max(1, _BLOCK // rows.p)
@@ -189,7 +189,7 @@ def _found(objective: Objective) -> Iterator[Array]:
             yield V
 
 
-def _programmed(A: Any) -> Iterator[Array]:
+def _programmed(A: sparse.csr_array) -> Iterator[Array]:
     """Yield v with ``A v >= 0`` and ``|v| <= 1``: of largest least entry, then of largest sum.
 
     The first tells complete separation; the second leaves zeros (Konis 2007), which are exact only
@@ -206,7 +206,9 @@ def _programmed(A: Any) -> Iterator[Array]:
         yield from (np.round(v, digits) for digits in (1, 3, 6, 9, 17))
 
 
-def _maximised(c: Array, A: Any, box: list[Any]) -> Array | None:
+def _maximised(
+    c: Array, A: sparse.csr_array, box: Sequence[tuple[float | None, float]]
+) -> Array | None:
     """Maximise ``c . v`` under ``A v <= 0`` in a box; None where no solution was found in time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OptimizeWarning)

@@ -56,6 +56,19 @@ def sigmoid(z: Values) -> Values:
     return xp.where(z >= 0, 1.0, small) / (1.0 + small)
 
 
+def _softplus(z: Values) -> Values:
+    """Return log(1 + exp(z)) without overflow: by functions that NumPy evaluates many at once."""
+    xp = namespace(z)
+    return xp.maximum(z, 0.0) + xp.log1p(xp.exp(-xp.abs(z)))
+
+
+def _bell(z: Values) -> Values:
+    """Return the derivative of the sigmoid, to a few units relatively."""
+    xp = namespace(z)
+    small = xp.exp(-xp.abs(z))
+    return small / (1.0 + small) ** 2
+
+
 @dataclass(frozen=True)
 class Logistic:
     """``log(1 + exp(-t z))``, t = 1 or -1."""
@@ -67,13 +80,13 @@ class Logistic:
     at_zero: float = 0.25
 
     def value(self, z: Values, t: Values) -> Values:
-        return namespace(z).logaddexp(0.0, -t * z)
+        return _softplus(-t * z)
 
     def slope(self, z: Values, t: Values) -> Values:
         return -t * sigmoid(-t * z)
 
     def curvature(self, z: Values, t: Values) -> Values:
-        return sigmoid(z) * sigmoid(-z)
+        return _bell(z)
 
     def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * namespace(z).abs(self.slope(z, t))
@@ -237,14 +250,13 @@ class SoftplusHinge:
         return (1.0 - t * z) / self.temperature
 
     def value(self, z: Values, t: Values) -> Values:
-        return self.temperature * namespace(z).logaddexp(0.0, self._lack(z, t))
+        return self.temperature * _softplus(self._lack(z, t))
 
     def slope(self, z: Values, t: Values) -> Values:
         return -t * sigmoid(self._lack(z, t))
 
     def curvature(self, z: Values, t: Values) -> Values:
-        lack = self._lack(z, t)
-        return sigmoid(lack) * sigmoid(-lack) / self.temperature
+        return _bell(self._lack(z, t)) / self.temperature
 
     def slope_ulps(self, z: Values, t: Values) -> Values:
         lack = namespace(z).abs(self._lack(z, t))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray, Array
 from ..._common.cached import cached_property
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...linalg.cholesky import Factor, whitened_norm
@@ -16,7 +15,6 @@ from ...linalg.norms import norm, spectral_norm
 from ..losses.margins import TINY, Loss, Softmax
 from ..losses.slopes import slopes
 
-Array = NDArray[np.float64]
 #: Rows of a root whose shares are bounded together: the price grows with the square.
 _MOST_AT_ONCE = 512
 #: A share that is bounded by more is bounded again, all rows together.
@@ -55,14 +53,14 @@ class Contribution:
     loss: Loss
     gradient: Array
     allowance: Array
-    labels: NDArray[Any]
+    labels: AnyArray
     reference: Array
     diagonal: Array
     error: float
 
     @classmethod
     def of(
-        cls, loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, W_ref: Array
+        cls, loss: Loss, X: Array, y: AnyArray, weight: Array, W: Array, W_ref: Array
     ) -> Contribution:
         """Evaluate the rows' share.
 
@@ -195,7 +193,7 @@ class Contribution:
         return sum(whitened_norm(factor, A, first=k) ** 2 for k in blocks) * (1 + 1e-9)
 
 
-def _half(loss: Loss, y: NDArray[Any], weight: Array, Z: Array) -> Array:
+def _half(loss: Loss, y: AnyArray, weight: Array, Z: Array) -> Array:
     """Return matrices (m, K, K) whose Gram matrices are the rows' curvatures at margins Z."""
     own = np.eye(Z.shape[1])[None]
     if isinstance(loss, Softmax):
@@ -208,7 +206,7 @@ def _half(loss: Loss, y: NDArray[Any], weight: Array, Z: Array) -> Array:
     return out
 
 
-def _diagonal(loss: Loss, X: Array, y: NDArray[Any], weight: Array, Z: Array) -> Array:
+def _diagonal(loss: Loss, X: Array, y: AnyArray, weight: Array, Z: Array) -> Array:
     """Return sum s c x_j^2 class by class, c the diagonal of the curvature, shape (q,)."""
     out: Array = ((X * X).T @ (weight[:, None] * loss.diagonal(Z, y))).T.ravel()
     return out

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,11 +202,11 @@ class Objective:
         """Relative error of a computed curvature at given margins."""
         return self.loss.ulps * UNIT_ROUNDOFF
 
-    def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+    def labels(self, positions: NDArray[np.int64]) -> AnyArray:
         """Return what the loss takes as labels of the rows at ``positions``."""
         return self.meant(self.rows.labels[positions])
 
-    def meant(self, labels: NDArray[Any]) -> NDArray[Any]:
+    def meant(self, labels: AnyArray) -> AnyArray:
         """Return what the loss takes for labels of the store, (m,) or (m, K)."""
         return np.asarray(meant(NUMPY, labels, self.table))
 

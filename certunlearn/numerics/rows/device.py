@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
-from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray
 from ..losses.namespace import Namespace
 from .fold import DenseBlock, Kernel
 
@@ -78,12 +78,12 @@ def zeros(shape: tuple[int, ...], kind: type) -> jax.Array:
     return jnp.zeros(shape, kind)
 
 
-def copied(values: NDArray[Any] | jax.Array) -> jax.Array:
+def copied(values: AnyArray | jax.Array) -> jax.Array:
     """A copy on the device."""
     return jnp.array(values, copy=True)
 
 
-def lent(values: NDArray[Any] | jax.Array) -> jax.Array:
+def lent(values: AnyArray | jax.Array) -> jax.Array:
     """The same memory in JAX's hands, where that is the host's: to be read during one pass."""
     out: jax.Array = jax.device_put(values, may_alias=True)
     return out

@@ -1,8 +1,9 @@
 """Dense rows in the host's memory: NumPy and BLAS sum them, or JAX where that is faster.
 
 Measured on one core (``python -m tests.benchmarks sums``): products of rows with rows by BLAS are
-twice as fast as JAX's at any size; of what is summed by margins JAX does ten numbers a row at once,
-which pays where rows are short and so many that compiling no longer counts.
+twice as fast as JAX's at any size, products with one vector half as fast again; of what is summed
+by margins JAX does ten numbers a row at once, which pays where rows are short, or have several
+columns of margins, and are so many that compiling no longer counts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.linalg import blas
 
 from ..._common.arrays import Array
+from ..._common.columns import extremes
 from .fold import NUMPY, Argument, DenseBlock, Kernel, Sums, folded
 
 #: Up to so many numbers (n p) rows stay on the host, and nobody asks for an accelerator: JAX,
@@ -24,6 +26,8 @@ SMALL = 1 << 22
 COMPILED = 1 << 23
 #: ... where rows are shorter than this: the arithmetic of longer ones is all in their products.
 SHORT = 512
+#: Of a single column BLAS's products with vectors are as fast from shorter rows on.
+SHORTER = 32
 #: Numbers of rows whose margins are summed at a time: what fits a cache.
 TOGETHER = 1 << 18
 #: Products with rows are summed into one p x p matrix for at least so many times p rows.
@@ -41,7 +45,9 @@ def on_accelerator(numbers: int) -> bool:
 
 def compiled(kernel: Kernel, n: int, p: int) -> bool:
     """Whether JAX folds a kernel over n rows of p coordinates on the host faster than NumPy."""
-    return p < SHORT and not kernel.quadratic and n * p * kernel.columns > COMPILED
+    if kernel.quadratic or not n * p * kernel.columns > COMPILED:
+        return False
+    return p < (SHORT if kernel.columns > 1 else SHORTER)
 
 
 def aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[np.float64 | np.float32]:
@@ -75,6 +81,10 @@ class HostBlock(DenseBlock[Array]):
 
     def size(self) -> HostBlock:
         return self._of(np.abs(self.X, out=self.scratch[: len(self.X)]))
+
+    def largest(self) -> Array:
+        low, high = extremes(self.X)
+        return np.maximum(high, -low)
 
     def _of(self, X: Array) -> HostBlock:
         return HostBlock(X, self.y, self.weight, self.rows, self.scratch)

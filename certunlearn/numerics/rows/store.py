@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..._common.arrays import AnyArray
+
+if TYPE_CHECKING:
+    import jax
+
+#: Rows or labels in NumPy's hands, or in JAX's.
+Held: TypeAlias = "AnyArray | jax.Array"
 
 
 class Store:
@@ -21,12 +29,12 @@ class Store:
 
     n: int
     reads: int
-    _labels: NDArray[Any]
+    _labels: AnyArray
     _scrubbed: NDArray[np.bool_]
     _column_max: NDArray[np.float64] | None
 
     @property
-    def labels(self) -> NDArray[Any]:
+    def labels(self) -> AnyArray:
         """Class codes or targets, shape (n,) or (n, K)."""
         return self._labels[: self.n]
 

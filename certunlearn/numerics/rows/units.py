@@ -12,24 +12,22 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from ..._common.arrays import AnyArray, Array, MatrixLike
 from ...exceptions import AssumptionError
 from ..losses.margins import Columnwise, Loss
 from ..losses.pointwise import LogCosh, Poisson, PseudoHuber, Squared
 from .weights import exact_sum
 
-Array = NDArray[np.float64]
 #: Losses whose unit is one of the targets.
 _TARGETED = (Squared, PseudoHuber, LogCosh, Poisson)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
-def squared_lengths(X: Any, *, intercept: bool) -> Array:
+def squared_lengths(X: MatrixLike, *, intercept: bool) -> Array:
     """Return ``||x_i||^2`` of rows (m, d), dense or CSR, to float64 accuracy, shape (m,).
 
     Squares rounded once, then summed from left to right, each row by itself: the same bits
@@ -72,7 +70,7 @@ class Sums:
     second: tuple[Fraction, ...] = ()
     length: Fraction = Fraction(0)
 
-    def over(self, parts: Iterable[tuple[Any, NDArray[Any] | None, Array]]) -> Sums:
+    def over(self, parts: Iterable[tuple[MatrixLike, AnyArray | None, Array]]) -> Sums:
         """Return the same sums over other rows.
 
         Parameters
@@ -91,7 +89,7 @@ class Sums:
             out = out + self._part(X, y, weight)
         return out
 
-    def _part(self, X: Any, y: NDArray[Any] | None, weight: Array) -> Sums:
+    def _part(self, X: MatrixLike, y: AnyArray | None, weight: Array) -> Sums:
         live = weight > 0
         weight = weight[live]
         first: list[Fraction] = []
@@ -133,7 +131,7 @@ class Sums:
         )
 
 
-def wanted(loss: Any, mechanism: str, classed: bool, intercept: bool) -> Sums:
+def wanted(loss: object, mechanism: str, classed: bool, intercept: bool) -> Sums:
     """Return empty sums of what the unit of the noise needs.
 
     ``loss`` is that of a margin; None stands for logistic regression.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,13 +47,14 @@ def exact_sum(*factors: Array) -> Fraction:
 
 def _digits(factors: list[Array]) -> Fraction:
     """Return `exact_sum` of a piece: products of digits of 18 bits, summed by their exponents."""
-    digits: list[Any] = [1]
-    exponent: Any = -53 * len(factors)
+    digits = [np.ones(1, dtype=np.int64)]
+    exponent = np.full(1, -53 * len(factors), dtype=np.int64)
     for f in factors:
         mantissa, e = np.frexp(f)
         exponent = exponent + e.astype(np.int64)
         whole = np.ldexp(np.abs(mantissa), 53).astype(np.int64)
-        sign, product = np.sign(mantissa).astype(np.int64), [0] * (len(digits) + 2)
+        sign = np.sign(mantissa).astype(np.int64)
+        product = [np.zeros(1, dtype=np.int64)] * (len(digits) + 2)
         for j in range(3):
             digit = sign * ((whole >> (18 * j)) & (2**18 - 1))
             for i, known in enumerate(digits):
@@ -174,6 +174,6 @@ class Weights:
     def _flat(self) -> Weights:
         return Weights(self.array, NO_ROWS, np.zeros(0), self.kept)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # What a row that has gone weighed does not belong into a pickle.
         return vars(self._flat)

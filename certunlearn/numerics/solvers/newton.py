@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import Progress
 from ...linalg.norms import norm
 from ..objective.objective import Measurement, Objective, flat, folded
 from ..objective.quadratic import QuadraticModel, model_at
@@ -42,7 +43,7 @@ def newton(
     judge: Callable[[Array, Measurement, QuadraticModel], Verdict],
     *,
     max_iter: int,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> Solution:
     """Minimise until ``judge`` accepts; globally convergent by backtracking on value or decrement.
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import Progress
 from ...linalg.cholesky import Factor
 from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
@@ -54,7 +55,7 @@ def newton_cg(
     max_iter: int,
     measured: Measurement | None = None,
     propose: Callable[[Array, Array, float], Array] | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> Stop:
     """Minimise until nothing is in excess; convergent by backtracking on value or gradient.
 

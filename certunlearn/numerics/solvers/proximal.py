@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from ..._common.arrays import Progress
 from ..objective.objective import Measurement, Objective, flat, folded
 from ..objective.quadratic import QuadraticModel, model_at
 from .line_search import SHORTEST, searched
@@ -161,7 +162,7 @@ def proximal_newton(
     accept: Callable[[Array, Measurement, QuadraticModel], bool],
     *,
     max_iter: int,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> Stop:
     """Minimise the objective plus ``sum_jk lam_j |W_jk|`` until ``accept``, by backtracking.
 
