@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 
@@ -141,7 +142,11 @@ class Answering(Holding):
     ) -> Case:
         """Look a request up in the model; nothing is written."""
         queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
-        return _case(queue.add(which, reference=reference, received=received, **named))
+        request = queue.add(which, reference=reference, received=received, **named)
+        if not self.ledger.recognises:
+            # Names that nobody will recognise any more once another request has taken their rows.
+            request = replace(request, kind="rows", named=tuple(request.rows.tolist()))
+        return _case(request)
 
     def _forgotten(self, cases: list[Case], **how: Unpack[How]) -> None:
         """Carry requests out together: the rules are those of `ForgetQueue.run`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -15,10 +15,12 @@ from ..requests.deadline import zoned
 from . import cases, exports, log
 from .files import digest
 from .log import Entry, Json, Log
+from .migrations import VERSION, migrate, newer
 
-VERSION = 1
 #: How far back a clock may be set before nothing more is written.
 _DRIFT = timedelta(minutes=5)
+#: What a ledger says where it was told nothing else.
+_FACTS = {"about": "{}", "recognises": "yes"}
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE actions (
@@ -58,11 +60,11 @@ class Database:
         *,
         origin: str,
         clock: Callable[[], datetime] | None = None,
-        about: str = "{}",
+        facts: Mapping[str, str] | None = None,
     ) -> Self:
         """Make an empty ledger; ``origin`` is the name of its log, unlike any other's.
 
-        ``about`` is a fact that it keeps for others, as JSON.
+        ``facts`` are others that it is to keep.
 
         Raises
         ------
@@ -81,8 +83,8 @@ class Database:
                     for statement in filter(str.strip, text.split(";")):
                         ledger._database.execute(statement)
                 ledger.set("schema", str(VERSION))
-                ledger.set("origin", origin)
-                ledger.set("about", about)
+                for name, value in {**_FACTS, **(facts or {}), "origin": origin}.items():
+                    ledger.set(name, value)
         return ledger
 
     @classmethod
@@ -100,7 +102,8 @@ class Database:
         StoreDamagedError
             If the file is not as it was written.
         StoreError
-            If there is none, or it was written by a newer version of this package.
+            If there is none, it was written by a newer version of this package, or by an older one
+            and ``mode`` is not "w": writers bring it up to the schema of this version.
         StoreLockedError
             If somebody else is writing for longer than a few seconds.
         """
@@ -111,25 +114,41 @@ class Database:
         ledger = cls(path, _connected(path, writes=mode == "w"), clock)
         try:
             with _told(path):
-                ledger._check_schema()
+                newer(ledger.schema)
                 if not known:
                     ledger.check()
                 if mode == "w":
                     # What follows changes the file: its digest is written again on closing.
                     _digest_path(path).unlink(missing_ok=True)
                     ledger.writes = True
+                ledger._migrate()
         except BaseException:
             ledger._database.close()
             raise
         return ledger
 
-    def _check_schema(self) -> None:
-        version = int(self.fact("schema"))
-        if version > VERSION:
+    @property
+    def schema(self) -> int:
+        """Which version of this package's schemas the file has."""
+        return int(self.fact("schema"))
+
+    def _migrate(self) -> None:
+        """Bring an older schema up to that of this version.
+
+        Raises
+        ------
+        StoreError
+            If it is open for reading, or no step leads on from its schema.
+        """
+        if self.schema == VERSION:
+            return
+        if not self.writes:
             raise StoreError(
-                f"{self.path} has schema {version}, this version of certunlearn knows {VERSION}: "
-                "upgrade certunlearn; nothing was changed"
+                f"{self.path} has schema {self.schema}, this version of certunlearn writes "
+                f"{VERSION}: open it with mode='w' once, which brings it up"
             )
+        with self._transaction():
+            migrate(self, self.schema)
 
     def check(self) -> None:
         """Read all of the file: its pages, every commitment, and the tree over the entries.

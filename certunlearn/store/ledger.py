@@ -75,6 +75,11 @@ class Ledger(Database):
         super().__init__(path, connection, clock)
         self.cases, self.exports = Cases(connection), Exports(connection)
 
+    @property
+    def recognises(self) -> bool:
+        """Whether names of forgotten rows are to be recognised."""
+        return self.fact("recognises") == "yes"
+
     def add(self, case: Case) -> Case:
         """Take a request in; durable when it returns."""
         with self._transaction():

@@ -38,6 +38,12 @@ CHECKS = {
     "consistency": "the log begins with that of the older head",
     "bundle": "the exported weights are those of the certificate",
 }
+#: What the owner can check beside.
+OWNED = {
+    "store": "the ledger says that it was done so",
+    "row": "the rows named are not in the training set",
+    "replay": "trained again on the rows that stay, the model is where it was",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Verified:
     origin : str
         Name of the log.
     checks : tuple of str
-        What was checked, names in `CHECKS`.
+        What was checked, names in `CHECKS` and `OWNED`.
     outstanding : int
         Copies handed out before that are not known to be withdrawn, when it was written.
     """
@@ -72,7 +78,7 @@ class Verified:
             f"{self.reference}: verified. epsilon = {c.epsilon:g}, delta = {c.delta:g}, weights "
             f"{self.weights[:16]}..., log {self.origin}"
         ]
-        lines += [f"  {name:<12} {CHECKS[name]}" for name in self.checks]
+        lines += [f"  {name:<12} {(CHECKS | OWNED)[name]}" for name in self.checks]
         if self.outstanding:
             lines.append(f"  careful      copies that may still hold the rows: {self.outstanding}")
         return "\n".join(lines)
