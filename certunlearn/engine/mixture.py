@@ -38,8 +38,7 @@ def _mixture(
     models: Sequence[Model], shares: Array, random_state: RandomState
 ) -> tuple[Model, Certificate]:
     """Return the model whose noise is used, with the mixed release in it, and a certificate."""
-    # The flattest of the norms, by what the user chose alone.
-    # By hyper-parameters and order alone: in both worlds the norm of the same model.
+    # The flattest norm, by hyper-parameters and order alone: that of the same model in both worlds.
     base = min(models, key=lambda model: (model.settings.alpha, model.settings.l1))
     seed = _validate.seed("random_state", random_state)
     settings, geometry = replace(base.settings, seed=seed), base.gram.geometry
@@ -68,8 +67,6 @@ def _mixture(
     if base.budget is not None and since:
         parts = [(m.budget, m.requests.since_removal) for m in models]
         counted = [(b, k) for b, k in (*parts, (base.budget, 1)) if b is not None and k]
-        # Adaptive composition: the mixture is one more release, its noise fresh (3 of
-        # proofs/mixture.md).
         joint = composed(counted, base.budget.delta)
     seeded = c.conditions + (SEEDED,) * any(m.settings.seed is not None for m in models)
     listed = ", ".join(f"{share:.6g}" for share in shares)

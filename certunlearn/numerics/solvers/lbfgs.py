@@ -91,12 +91,10 @@ def lbfgs(
     best, least, since = V, first, 0
     pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
     for _ in range(max_iter):
-        # Two loops of Liu & Nocedal (1989), the metric in the place of their scaled identity.
         v = -_applied(pairs, metric, g)
         down = float(np.sum(g * v))
         if not down < 0:
             break
-        # Counted as a pass, as it reads every row once.
         objective.rows.sweep()
         dz = products.margins(v)
         ridge = float(np.sum(v * pull(v)))
@@ -105,8 +103,6 @@ def lbfgs(
             """First and second derivative at a part t of the step."""
             at = counted(loss, Z + t * dz, s[:, 0])  # noqa: B023
             bent = float(np.sum(s * dz * loss.curve(at, y, dz)))  # noqa: B023
-            # Differences of slopes first: what single precision rounds is small where the
-            # difference is.
             return float(np.sum((slope(at) - here) * dz)) + down + t * ridge, bent + ridge  # noqa: B023
 
         t = _flattest(along, down)
@@ -114,15 +110,11 @@ def lbfgs(
             break
         V, Z = V + t * v, Z + t * dz
         here = slope(Z)
-        # gradient stays the one measured in double precision; the rows' precision rounds the
-        # difference alone.
         new = gradient + products.combined(here - there) + pull(V)
         bent = t * float(np.sum(v * (new - g)))
-        # Only pairs of positive curvature keep the model positive definite.
         if bent > 0:
             pairs.append((t * v, new - g, bent))
         g, size, since = new, norm(metric.white(new)), since + 1
-        # The best iterate counts: in the rows' precision the last need not be.
         if size < least:
             best, least, since = V, size, 0
         if least <= enough * first or since > _PATIENCE or not math.isfinite(size):
@@ -132,6 +124,7 @@ def lbfgs(
 
 def _applied(pairs: deque[tuple[Array, Array, float]], metric: Metric, g: Array) -> Array:
     """Return the inverse Hessian's model times g: the two loops of L-BFGS."""
+    # Liu & Nocedal (1989), with the metric in the place of their scaled identity.
     q, parts = g, []
     for step, change, bent in reversed(pairs):
         part = float(np.sum(step * q)) / bent
