@@ -48,7 +48,6 @@ def _mixture(
         since = sum(removals) + 1 if any(removals) else 0
         if base.budget is not None:
             caps = base.budget.caps(since)
-            # A mixture of fits is the reference itself, which promises the fit distance.
             most = caps.target if since else caps.fit
             if not distance <= most:
                 raise NotCertifiedError(
