@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 from .cases import DONE, PENDING, REFUSED, WITHDRAWN, Case
 from .exports import Export
@@ -17,6 +18,21 @@ from .log import Json, canonical
 
 #: What the log says of a request, by reference: as `_of_case` does of the table.
 Told = dict[str, object]
+
+
+class State(Protocol):
+    """A state that a model has been in, as the table of states has it."""
+
+    @property
+    def verb(self) -> str: ...
+    @property
+    def made(self) -> str: ...
+    @property
+    def weights(self) -> str: ...
+    @property
+    def certificate(self) -> str: ...
+    @property
+    def entry(self) -> int: ...
 
 
 class Retold:
@@ -69,7 +85,7 @@ class Retold:
         self.requests[reference] = said
 
     def differs(
-        self, cases: Iterable[Case], states: Iterable[tuple[object, ...]], exports: Iterable[Export]
+        self, cases: Iterable[Case], states: Iterable[State], exports: Iterable[Export]
     ) -> str | None:
         """Return what the tables say otherwise; None where they agree."""
         left = dict(self.requests)
@@ -78,7 +94,7 @@ class Retold:
                 return f"the request {case.reference!r} is not as the log has it"
         if left:
             return f"the request {min(left)!r} of the log is missing"
-        found = [_of_state(*state) for state in states]
+        found = [_of_state(state) for state in states]
         if found != self.states:
             return "the states of the model are not as the log has them"
         if {export.n: _of_export(export) for export in exports} != self.exports:
@@ -100,12 +116,10 @@ def _of_case(case: Case) -> Told:
     return case.times | told
 
 
-def _of_state(
-    n: object, verb: str, made: str, rows: int, weights: str, certificate: str, entry: int
-) -> Told:
-    digest = hashlib.sha256(canonical(json.loads(certificate))).hexdigest()
-    told: Told = {"verb": verb, "made": _seconds(made), "entry": entry, "weights": weights}
-    return told | {"certificate": digest}
+def _of_state(state: State) -> Told:
+    digest = hashlib.sha256(canonical(json.loads(state.certificate))).hexdigest()
+    told: Told = {"verb": state.verb, "made": _seconds(state.made), "entry": state.entry}
+    return told | {"weights": state.weights, "certificate": digest}
 
 
 def _of_export(export: Export) -> Told:

@@ -80,8 +80,7 @@ class Ledger(Database):
         told = Retold()
         try:
             wrong = self.log.faults(told.take)
-            states = self._database.execute("SELECT * FROM generations ORDER BY n")
-            return wrong or told.differs(self.cases, states, self.exports)
+            return wrong or told.differs(self.cases, self.generations(), self.exports)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             return f"an entry or a line is not as any is written ({error})"
 

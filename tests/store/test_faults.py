@@ -1,7 +1,6 @@
 """Full disks, directories that cannot be written, locks and clocks: told, and nothing is lost."""
 
 import contextlib
-import os
 import resource
 import shutil
 import sqlite3
@@ -78,7 +77,7 @@ def what(store):
 
 @contextlib.contextmanager
 def limited(size):
-    """A disk on which no file grows beyond a size; writes after that fail as on one that is full."""
+    """A disk on which no file grows beyond a size: writes fail then as on one that is full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
