@@ -153,7 +153,7 @@ class Database:
             migrate(self, self.schema)
 
     def check(self) -> None:
-        """Read all of the file: its pages, every commitment, and the tree over the entries.
+        """Read all of the file: its pages, commitments, the tree, and what tables say of it.
 
         Opening does so where the process before did not close the file in good order.
 
@@ -164,9 +164,13 @@ class Database:
         """
         with _told(self.path):
             said = self._database.execute("PRAGMA integrity_check").fetchone()[0]
-            fault = self.log.faults() if said == "ok" else said
+            fault = said if said != "ok" else self._faults()
         if fault is not None:
             raise StoreDamagedError(f"{self.path}: {fault}; restore it from a backup")
+
+    def _faults(self) -> str | None:
+        """Return what is wrong with the log, or with tables that ought to say the same."""
+        return self.log.faults()
 
     def fact(self, name: str) -> str:
         """Return a fact of the model, such as its origin."""
@@ -244,15 +248,23 @@ class Database:
         ------
         StoreLockedError
             If somebody reads what is to be overwritten for longer than a few seconds.
+        StoreError
+            If there is no room to write in.
         """
-        with _told(self.path):
+        done = f"{self.path}: what was asked is done and committed, but"
+        try:
             # With secure_delete freed cells are zeros in the main file, but the log of changes
             # still has the old pages.
             busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"{done} what was erased can still be found in the file ({error}): make room or "
+                "give the right to write, then ask again"
+            ) from error
         if busy:
             raise StoreLockedError(
-                f"{self.path}: what was asked is done and committed, but somebody is reading, and "
-                "what was erased can be found in the file until they have closed it; then ask again"
+                f"{done} somebody is reading, and what was erased can be found in the file until "
+                "they have closed it; then ask again"
             )
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..exceptions import RowError, StoreError
+from .agreement import Retold
 from .cases import DONE, PENDING, REFUSED, WITHDRAWN, Case, Cases
 from .database import Database
 from .exports import Export, Exports
@@ -74,6 +75,14 @@ class Ledger(Database):
     ) -> None:
         super().__init__(path, connection, clock)
         self.cases, self.exports = Cases(connection), Exports(connection)
+
+    def _faults(self) -> str | None:
+        told = Retold()
+        try:
+            wrong = self.log.faults(told.take)
+            return wrong or told.differs(self.cases, self.generations(), self.exports)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return f"an entry or a line is not as any is written ({error})"
 
     @property
     def recognises(self) -> bool:

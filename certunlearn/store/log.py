@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -128,15 +129,21 @@ class Log:
         """Return the proof that the first ``new`` entries begin with the first ``old`` ones."""
         return merkle.consistency(self._node, old, new)
 
-    def faults(self) -> str | None:
-        """Return what is wrong with the log, None if nothing is; reads all of it."""
+    def faults(self, take: Callable[[int, Json], None] | None = None) -> str | None:
+        """Return what is wrong with the log, None if nothing is; reads all of it.
+
+        ``take`` is handed the place and the values of every entry.
+        """
         nodes: dict[tuple[int, int], bytes] = {}
         places = 0
         for n, data, salt, private in self._database.execute("SELECT * FROM entries ORDER BY n"):
             if n != places:
                 return f"entry {places} of the log is missing"
-            if json.loads(data).get("commitment") != commitment(salt, private):
+            public: Json = json.loads(data)
+            if public.get("commitment") != commitment(salt, private):
                 return f"entry {n} of the log is not what it was committed to"
+            if take is not None:
+                take(n, json.loads(private) | public)
             hashed = merkle.leaf_hash(data)
             for level, at, value in merkle.grown(lambda a, b: nodes[a, b], n, hashed):
                 # Built anew from the entries alone, to be compared with those that are kept.
