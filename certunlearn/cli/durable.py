@@ -56,6 +56,7 @@ def term_of(given: argparse.Namespace) -> Term:
     out: Term = {"within": MONTH if given.days is None else timedelta(days=given.days)}
     if given.received is not None:
         received = datetime.fromisoformat(given.received)
+        # A time without a zone is one of this machine.
         out["received"] = received if received.tzinfo else received.astimezone()
     return out
 

@@ -321,6 +321,7 @@ def _behind(estimator: BaseEstimator, found: NDArray[np.int64]) -> tuple[Array, 
     except AssumptionError:
         return None
     leverage = each.own_leverage
+    # The request's own rows are drawn in front, once.
     keep = ~np.isin(rows, found) & _drawable(leverage, each.residual)
     return leverage[keep], each.residual[keep]
 
