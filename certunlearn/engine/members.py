@@ -61,7 +61,7 @@ class Members:
     classed : bool
         Whether labels are class codes.
     sums : Sums or None
-        Exact sums that the unit of the noise is made of; None without noise.
+        Exact sums that the unit of the noise is made of; None where it is one, or without noise.
     """
 
     weights: Weights
@@ -77,7 +77,7 @@ class Members:
         mass = exact_sum(weight) if settings.per_weight else None
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
-            sums = sums.over(_parts(rows, sums, weight))
+            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
         return cls(Weights.of(weight), counts, mass, rows.classed, sums)
 
     @property
