@@ -239,6 +239,7 @@ def evaluate(
         count("oracles", oracles, low=4)
         clock = time.perf_counter()
         oracles = [_retrained(model, retained, k) for k in range(1, oracles + 1)]
+        # Of one oracle in the mean, on this machine, at this time.
         efficiency["seconds_of_refit"] = (time.perf_counter() - clock) / len(oracles)
         if seconds is not None:
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
@@ -247,6 +248,7 @@ def evaluate(
     # Features as they are given: a pipeline may ask for columns by their names.
     test = (X_test, np.asarray(y_test))
     found = figures([model, *oracles], test, groups, retained, forgotten)
+    # Bonferroni: an oracle is flagged on any axis with probability at most level.
     axes = tuple(_axis(*f, level / len(found), tolerance) for f in found)
     return Evaluation(
         axes=axes,
@@ -275,7 +277,9 @@ def _axis(
     # A new draw beside n old ones: the prediction interval, not that of the mean.
     centre, n = float(others.mean()), len(others)
     reach = float(student.isf(outside / 2, n - 1)) * float(others.std(ddof=1)) * (1 + 1 / n) ** 0.5
+    # Oracles that draw no noise agree to the last bit: a band of no width would flag rounding.
     reach = max(reach, tolerance)
+    # Without a word for less, less is no fault.
     band = (centre - reach if said[1] else -np.inf, centre + reach)
     return Axis(kind, name, own, centre, band, said[0] if own > band[1] else said[1])
 

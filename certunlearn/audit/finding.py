@@ -75,6 +75,7 @@ class Finding(Measured):
     @property
     def passed(self) -> bool:
         """Whether the statistic is in the null band; an undefined one is not."""
+        # NaN compares as False: what could not be computed does not pass.
         return self.null[0] <= self.statistic <= self.null[1]
 
     def lines(self) -> list[tuple[str, str]]:

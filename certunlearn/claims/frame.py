@@ -75,9 +75,11 @@ class Frame:
         rotation: Array | None = None,
     ) -> Frame:
         """Choose origins and units for a training set of rows (n, d)."""
+        # A power of two: dividing by it, and squaring spread / unit, round as for the spread alone.
         unit = _unit(spread)
         near = _near(about, spread, unit)
         low, high = extremes(X)
+        # Zero where the subtraction would round: the rows are then held as they came.
         origin = np.where(_leaves(near, X, low, high), near, 0.0)
         return cls(origin, unit, centre, spread, about, _below(low), -_below(-high), rotation)
 
@@ -90,6 +92,7 @@ class Frame:
         """
         low, high = self.low, self.high
         if len(come):
+            # Bounds on all rows ever held since: they only widen, and have six bits.
             low = np.minimum(low, _below(come.min(axis=0)))
             high = np.maximum(high, -_below(-come.max(axis=0)))
         return Frame(self.origin, self.unit, centre, spread, about, low, high, rotation, own=False)
@@ -114,6 +117,8 @@ class Frame:
                 part = X[start : start + _BLOCK]
                 there = np.subtract(part, self.origin, out=moved[: len(part)])
                 here = np.divide(there, self.unit, out=out[start : start + _BLOCK])
+                # Division by a power of two is exact unless the quotient is subnormal or infinite:
+                # asked, not assumed.
                 same = np.multiply(here, self.unit, out=back[: len(part)]) == there
                 if not same.all():
                     exact &= same.all(axis=0)
@@ -152,6 +157,7 @@ class Frame:
         StaleFrame
             If the unit has become so wrong that this would not be so.
         """
+        # P_j = fl(alpha fl(t_j^2)) / h_j^2, as (t / h)^2 rounds as t^2 does.
         ratio, out = self.spread / self.unit, alpha.copy()
         out[: len(ratio)] *= ratio * ratio
         if not self.own and not ((ratio < _FAR) & (ratio > 1 / _FAR)).all():
@@ -161,6 +167,7 @@ class Frame:
     def released(self, V: Array) -> Array:
         """Return weights (p, K), held coordinates, as those of the model: u and below it b."""
         d = len(self.unit)
+        # u = R (t / h) v and b = c + v . (m - o) / h.
         U = V[:d] * (self.spread / self.unit)[:, None]
         if self.rotation is not None:
             U = self.rotation @ U
@@ -170,17 +177,22 @@ class Frame:
         """Return the model's weights (p, K) in held coordinates, to float64 accuracy."""
         d = len(self.unit)
         V = U[:d] if self.rotation is None else self.rotation.T @ U[:d]
+        # v = (h / t) R'u and c = b - v . (m - o) / h.
         V = V * (self.unit / self.spread)[:, None]
         return np.vstack([V, U[d:] - self.offset @ V])
 
     def deviations(self, factor: Factor) -> Array:
         """Return the standard deviations (p,) of the model's weights under noise G^{-1}."""
         d = len(self.unit)
+        # b = (offset, 1) . (v, c): its variance is ||L^{-1} (offset, 1)||^2.
         last = lapack.dtrtrs(factor.lower, np.append(self.offset, 1.0), lower=1)[0]
         ratio = self.spread / self.unit
         if self.rotation is None:
+            # u_j = (t_j / h_j) v_j, variances those of G^{-1}.
             variance = ratio**2 * factor.variance[:d]
         else:
+            # Row j of R diag(t / h) L^{-T}: its length is what a standard normal vector moves u_j
+            # by.
             variance = np.sum((factor.inverse[:, :d] * ratio @ self.rotation.T) ** 2, axis=0)
         out: Array = np.sqrt(np.append(variance, float(last @ last)))
         return out
@@ -197,12 +209,16 @@ class Frame:
         """
         if self.own:
             return factor.spread
+        # o' = near or 0, functions of the training set: where a fit on it would put its origin.
         near = _near(self.about, self.spread, _unit(self.spread))
+        # k_j = |o'_j - o_j| / h_j.
         apart = np.abs(near - self.origin)
         # Rows that have gone may be why a fit on the others could choose another origin.
         unsure = ~_subtracts(near, self.low, self.high)
         apart = np.where(unsure, np.maximum(apart, np.abs(self.origin)), apart) / self.unit
         g = factor.diagonal_root
+        # g_o'|x_o| <= (1 + 2 max_j k_j g_d / g_j) g'|x|, g_d that of the intercept, g'|x| <= spread
+        # ||L'x||.
         most = float(np.max(apart * (g[-1] / g[:-1]), initial=0.0))
         return up(factor.spread * (1.0 + 2.0 * most) * (1 + 1e-9))
 
@@ -230,6 +246,7 @@ def _near(about: Array, spread: Array, unit: Array) -> Array:
 
 def _subtracts(origin: Array, low: Array, high: Array) -> NDArray[np.bool_]:
     """Whether origins are subtracted from all of [low, high] exactly (Sterbenz 1974)."""
+    # o / 2 <= x <= 2 o: x - o is a float (Sterbenz 1974); mirrored at 0 for negative ones.
     above = (origin > 0) & (low >= origin / 2) & (high <= 2 * origin)
     below = (origin < 0) & (high <= origin / 2) & (low >= 2 * origin)
     out: NDArray[np.bool_] = above | below | (origin == 0)

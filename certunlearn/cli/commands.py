@@ -90,6 +90,12 @@ def _changes(commands: Commands) -> None:
     correct.add_argument("--target", metavar="COL", help="column of new labels")
     for made in (learn, correct):
         _dry(made)
+    _command(
+        commands,
+        "unrecognise",
+        durable.unrecognise,
+        "erase the digests by which forgotten identifiers are recognised",
+    )
     release = _command(commands, "release", durable.release, "draw a fresh release")
     release.add_argument("--receiver", help="who is given it")
     export = _command(commands, "export", durable.export, "write a bundle of the predictor")
@@ -131,6 +137,9 @@ def _proofs(commands: Commands) -> None:
     verify.add_argument("--bundle", type=Path, help="a predictor that you were given")
     verify.add_argument("--store", type=Path, metavar="DIR", help="as the owner: with the ledger")
     verify.add_argument("--id", action="append", metavar="X", help="must be gone from the store")
+    verify.add_argument(
+        "--replay", action="store_true", help="train again on the rows that stay, and compare"
+    )
     _answering(verify, durable.verify)
     keys = commands.add_parser("keys", help="keys that sign")
     new = keys.add_subparsers(dest="part", required=True).add_parser(

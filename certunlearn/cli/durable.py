@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
@@ -198,6 +199,13 @@ def release(given: argparse.Namespace) -> Said:
         return changed(store, "released anew")
 
 
+def unrecognise(given: argparse.Namespace) -> Said:
+    """Erase what forgotten identifiers are recognised by."""
+    with opened(given) as store:
+        store.unrecognise()
+        return changed(store, "forgotten identifiers are not recognised any more")
+
+
 def status(given: argparse.Namespace) -> Said:
     """Say what there is."""
     with opened(given, "r") as store:
@@ -280,16 +288,18 @@ def verify(given: argparse.Namespace) -> Said:
     older = None if given.head is None else given.head.read_text("utf-8")
     seen = verify_receipt(envelope, given.key, head=older, bundle=given.bundle)
     if given.store is not None:
+        gone = {"row_ids": given.id} if given.id else {}
         with ModelStore.open(given.store) as store:
-            store.verify(envelope, given.key, **({"row_ids": given.id} if given.id else {}))
-    elif given.id:
-        raise ValueError("whether a row is gone only the owner can see: give --store too")
+            owned = store.verify(envelope, given.key, replay=given.replay, **gone)
+        seen = replace(seen, checks=tuple(dict.fromkeys((*seen.checks, *owned.checks))))
+    elif given.id or given.replay:
+        raise ValueError("that only the owner can see: give --store too")
     values = {
         "verified": True,
         "reference": seen.reference,
         "weights": seen.weights,
         "origin": seen.origin,
-        "checks": [*seen.checks, *(["store"] if given.store is not None else [])],
+        "checks": list(seen.checks),
         "outstanding": seen.outstanding,
     }
     return values, str(seen)

@@ -46,6 +46,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
     )
     fit.add_argument("--pipeline", choices=["scaler"], help="a step that forgets with the model")
     fit.add_argument("--store", type=Path, required=True, metavar="DIR", help="not there yet")
+    fit.add_argument(
+        "--unrecognised",
+        action="store_true",
+        help="keep nothing by which a forgotten identifier could be recognised",
+    )
     fit.add_argument("--origin", help="name of the log, as example.org/churn")
     return fit
 
@@ -63,7 +68,9 @@ def run(given: argparse.Namespace) -> tuple[Status, str]:
     model = estimator(given.estimator, dict(map(parameter, given.set)), given.pipeline)
     model.fit(table.X, table.y, **table.named)
     about: dict[str, object] = {"columns": columns}
-    with ModelStore.create(given.store, model, origin=given.origin, about=about) as store:
+    with ModelStore.create(
+        given.store, model, origin=given.origin, about=about, recognise=not given.unrecognised
+    ) as store:
         c = store.certificate
         text = f"{given.store}: {type(model).__name__} on {c.n_retained} rows, {promised(c)}"
         return store.status(), text

@@ -77,6 +77,7 @@ class Members:
         mass = exact_sum(weight) if settings.per_weight else None
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
+            # Exact rational sums: what a row adds now is what it takes with it later.
             sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
         return cls(Weights.of(weight), counts, mass, rows.classed, sums)
 
@@ -89,6 +90,7 @@ class Members:
         AssumptionError
             If there are fewer than two classes, or no rows.
         """
+        # Counts of the training set alone: a class is there as long as one of its rows has weight.
         live = np.flatnonzero(self.counts)
         if not self.classed:
             if not len(live):
@@ -105,6 +107,7 @@ class Members:
     def without(self, rows: Rows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
         lost = _counts(rows, gone, len(self.counts))
+        # Before they are set to zero: the sums lose what the rows had.
         weight = self.weights.at(gone)
         return replace(
             self,
@@ -155,6 +158,8 @@ def appended(rows: Growing, known: int, X: MatrixLike, labels: AnyArray) -> Iter
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
     with steady():
         unappended(rows, known)
+        # Inside `steady`: a fork between the two would copy a store that is neither the old nor the
+        # new one.
         rows.append(X, labels)
     try:
         yield

@@ -119,9 +119,12 @@ def effective(settings: Settings, rows: Rows, members: Members) -> Weights:
         return members.weights
     codes, weight = rows.labels[: len(members.weights)], members.weights.array
     if isinstance(settings.class_weight, str):
+        # Rows that have gone add exact zeros, so both worlds sum the same numbers in the same
+        # order.
         total = np.bincount(codes, weights=weight, minlength=int(codes.max()) + 1)
         live = total > 0
         per_class = np.zeros(len(total))
+        # scikit-learn's n / (K n_k), with sums of weights in the place of counts.
         per_class[live] = math.fsum(total[live]) / (live.sum() * total[live])
     else:
         per_class = settings.class_weight
@@ -156,6 +159,7 @@ def rescaled(state: State, members: Members) -> State:
         return state
     alpha = state.settings.penalty(state.rows.p, members.mass)
     scale = scale_of(state.settings, state.objective.loss, members, state.rows.p, alpha)
+    # Caps are proportional to sigma: mu_t does not depend on it ((e) of proofs/noise_scale.md).
     budget = replace(state.budget, sigma=state.settings.noise * min(scale))
     return replace(state, budget=budget, scale=scale)
 

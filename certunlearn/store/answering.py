@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 
@@ -103,6 +104,8 @@ class Answering(Holding):
         waiting = self.ledger.cases.pending()
         references = [case.reference for case in waiting]
         refused: set[str] = set()
+        # One that cannot be carried out is refused and the others are tried again: at most one
+        # round a request.
         while set(references) - refused:
             left = [case for case in waiting if case.reference not in refused]
             try:
@@ -141,7 +144,11 @@ class Answering(Holding):
     ) -> Case:
         """Look a request up in the model; nothing is written."""
         queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
-        return _case(queue.add(which, reference=reference, received=received, **named))
+        request = queue.add(which, reference=reference, received=received, **named)
+        if not self.ledger.recognises:
+            # Names that nobody will recognise any more once another request has taken their rows.
+            request = replace(request, kind="rows", named=tuple(request.rows.tolist()))
+        return _case(request)
 
     def _forgotten(self, cases: list[Case], **how: Unpack[How]) -> None:
         """Carry requests out together: the rules are those of `ForgetQueue.run`."""
@@ -150,6 +157,7 @@ class Answering(Holding):
 
         def change(model: Model) -> dict[str, Went]:
             # The ledger's positions are those of the model it lies beside.
+            # From the ledger's own values: what is carried out is what was written down.
             queue = ForgetQueue.from_json(text, model, same_rows=True, now=self.ledger.now)
             return {receipt.reference: _went(receipt) for receipt in queue.run(**how)}
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
 from .._common.arrays import MatrixLike, Positions, RowsLike
 from .._common.plain import Arrays, FittedState, Json, read, written
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError, StoreDamagedError, StoreError
 from ..pipeline import ForgettingPipeline
-from ..requests.asked import Asked
+from ..requests.asked import Asked, listed
 from ..requests.row_names import RowNames
 
 Model = UnlearningEstimator | ForgettingPipeline
@@ -64,8 +69,10 @@ def rows_of(model: Model) -> int:
     return _names(model).n
 
 
-def still_there(model: Model, named: dict[str, RowsLike]) -> int:
+def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = True) -> int:
     """Return how many rows of those named are in the training set.
+
+    Where forgotten names are not ``recognised`` an unknown one is that of no row that is there.
 
     Raises
     ------
@@ -73,6 +80,15 @@ def still_there(model: Model, named: dict[str, RowsLike]) -> int:
         If names mean nothing to the model.
     """
     names = _names(model)
+    if not recognised:
+        ways = (("row_ids", names.labels), ("groups", names.groups))
+        known = {way: labels for way, labels in ways if way in named and labels is not None}
+        if known:
+            return sum(
+                len(labels.live(name))
+                for way, labels in known.items()
+                for name in listed(named[way])
+            )
     positions: Positions = names.known(Asked(**named))
     return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
 
@@ -84,6 +100,61 @@ def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:
     if labels is None or labels.positional or ids is None:
         return 0
     return sum(bool(labels.gone(label)) for label in ids)
+
+
+def disowned(model: Model) -> None:
+    """Erase what names of forgotten rows could be recognised by."""
+    _names(model).disown()
+
+
+class Replayed(NamedTuple):
+    """A training from the retained rows alone, held against a secret iterate.
+
+    Attributes
+    ----------
+    apart : float
+        At least the distance of the two, in the norm of the noise.
+    shown : float
+        Certified distance of the secret iterate to the optimum of the retained rows.
+    own : float
+        The same of the training.
+    """
+
+    apart: float
+    shown: float
+    own: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two are as near as their certified distances to one optimum allow."""
+        # The norms of the two differ by the rounding of their factors.
+        return self.apart <= (self.shown + self.own) * (1 + 1e-6)
+
+
+def replayed(model: Model) -> Replayed:
+    """Train from the retained rows alone, and compare.  The model is not changed.
+
+    Of the fitted state nothing but rows, labels, weights and settings is used, and without noise
+    the training goes as far as float64 does.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError, AssumptionError
+        If these rows cannot be trained on.
+    """
+    head = _head(model)
+    known, fitted = head._unlearner, head._model
+    places = np.flatnonzero(fitted.members.weights.array > 0)
+    framed = {} if getattr(fitted, "frame", None) is None else {"frame": fitted.frame}
+    settings = dataclasses.replace(fitted.settings, noise=0.0)
+    afresh = known.fit(*known.held(fitted, places), settings, **framed)
+    difference = afresh.W - fitted.W
+    # Least squares of minimum norm have noise that is the same in all directions.
+    gram = getattr(fitted, "gram", None)
+    apart = float(np.linalg.norm(difference)) if gram is None else gram.geometry.norm(difference)
+    shown, own = fitted.certificate.distance, afresh.certificate.distance
+    assert shown is not None and own is not None
+    return Replayed(apart, shown, own)
 
 
 def _head(model: Model) -> UnlearningEstimator:

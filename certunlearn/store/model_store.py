@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from .answering import Answering, _why
 from .answers import Answer
 from .bundle import write_bundle
 from .cases import DONE, PENDING
-from .codec import Model, relearned, still_there
+from .codec import Model, relearned, replayed, still_there
 from .exports import Export
 from .keys import Signer, Verifier
 from .ledger import Went
@@ -48,6 +49,7 @@ class Status(TypedDict):
     estimator: str
     origin: str
     generation: int
+    recognises: bool
     n_retained: int
     n_forgotten: int
     epsilon: float | None
@@ -273,7 +275,12 @@ class ModelStore(Answering):
         return written(self.ledger.fact("origin"), self.ledger.log.head(), signer)
 
     def verify(
-        self, envelope: object, key: Verifier | str | Path | bytes, **gone: RowsLike
+        self,
+        envelope: object,
+        key: Verifier | str | Path | bytes,
+        *,
+        replay: bool = False,
+        **gone: RowsLike,
     ) -> Verified:
         """Check a receipt against this store too, as its owner can.
 
@@ -281,6 +288,10 @@ class ModelStore(Answering):
         ----------
         envelope, key
             As in `verify_receipt`.
+        replay : bool
+            Whether to train again from the rows that stay: the secret iterate must be as near as
+            its certified distance says.  The state before the removal, from which it could be gone
+            through step by step, has been destroyed with the rows.
         **gone
             ``rows``, ``row_ids``, ``groups`` or ``where``: rows that must not be in the training
             set any more.
@@ -288,8 +299,8 @@ class ModelStore(Answering):
         Raises
         ------
         VerificationError
-            As `verify_receipt`; or if it is of another log, this log has another entry there, or a
-            row is still in the training set.
+            As `verify_receipt`; or if it is of another log, this log has another entry there, a
+            row is still in the training set, or the model is not where its rows put it.
         """
         seen = verify_receipt(envelope, key)
         if seen.origin != self.ledger.fact("origin"):
@@ -303,12 +314,48 @@ class ModelStore(Answering):
                 f"the ledger does not say that {seen.reference!r} was done as the receipt has it",
                 check="store",
             )
-        left = still_there(self.model, gone) if gone else 0
+        left = still_there(self.model, gone, recognised=self.ledger.recognises) if gone else 0
         if left:
             raise VerificationError(
                 f"{left} of the rows are still in the training set", check="row"
             )
-        return seen
+        checks = [*seen.checks, "store", *(["row"] if gone else [])]
+        if replay:
+            self._replayed()
+            checks.append("replay")
+        return dataclasses.replace(seen, checks=tuple(checks))
+
+    def _replayed(self) -> None:
+        """Train again from the rows that stay, and refuse a model that is elsewhere."""
+        found, stated = replayed(self.model), self.certificate.distance_target
+        if not found.holds:
+            raise VerificationError(
+                f"trained again on the rows that stay, the model is {found.apart:.3g} from where "
+                f"it was, and the two are certified to be within {found.shown + found.own:.3g} of "
+                "each other: it is no model of these rows",
+                check="replay",
+            )
+        if self.certificate.kind == "gaussian" and not found.shown <= stated:
+            raise VerificationError(
+                f"the model is certified to a distance of {found.shown:.3g} from its optimum, and "
+                f"its certificate states {stated:.3g}",
+                check="replay",
+            )
+
+    def unrecognise(self) -> None:
+        """Erase the digests by which identifiers and groups of forgotten rows are recognised.
+
+        From then on it is as if `create` had been told ``recognise=False``: a forgotten identifier
+        is as unknown as one that never was, and rows that come back are not told.
+
+        Raises
+        ------
+        RowError
+            If requests wait: some may name rows that another one has taken.
+        """
+        if self.ledger.cases.pending():
+            raise RowError("requests wait that may name forgotten rows: run or withdraw them first")
+        self._carry_out("names erased", lambda model: {}, facts={"recognises": "no"})
 
     def status(self, limit: int = 100) -> Status:
         """Return what the owner wants to know, as JSON takes it; no row is read.
@@ -321,6 +368,7 @@ class ModelStore(Answering):
             "estimator": self.ledger.fact("estimator"),
             "origin": self.ledger.fact("origin"),
             "generation": now.n,
+            "recognises": self.ledger.recognises,
             "n_retained": c.n_retained,
             "n_forgotten": int(self.ledger.fact("forgotten")),
             "epsilon": None if math.isinf(c.epsilon) else c.epsilon,

@@ -32,6 +32,7 @@ def written(origin: str, head: Head, signer: Signer | None = None) -> str:
     text = f"{origin}\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
     if signer is None:
         return text
+    # Four bytes to find the key by; the signature is over the text alone.
     signature = _key_hash(origin, signer.public) + signer.sign(text.encode())
     return f"{text}\n{_MARK}{origin} {base64.b64encode(signature).decode()}\n"
 
@@ -72,6 +73,7 @@ def verified(note: str, key: Verifier) -> tuple[str, Head]:
             signature = base64.b64decode(coded, validate=True)
         except ValueError:
             continue
+        # Lines of witnesses, and of keys unknown here, are passed over, as C2SP signed-note has it.
         if name == origin and signature[:4] == _key_hash(origin, key):
             try:
                 key.verify(signature[4:], data)

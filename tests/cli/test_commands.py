@@ -155,7 +155,10 @@ def test_a_receipt_that_was_changed(model, tmp_path, answer, keys):
     owner = "verify", path, "--key", public, "--store", model
     assert answer(*owner, "--id", "p001")["verified"]
     assert "still in" in answer(*owner, "--id", "p002", status=told.UNVERIFIED)["error"]
-    answer("verify", path, "--key", public, "--id", "p001", status=told.MISTAKEN)
+    assert "replay" in answer(*owner, "--replay")["checks"]
+    for owners in (["--id", "p001"], ["--replay"]):
+        error = answer("verify", path, "--key", public, *owners, status=told.MISTAKEN)["error"]
+        assert "only the owner" in error
     path.write_text(json.dumps(envelope | {"payload": "AAAA"}))
     assert answer("verify", path, "--key", public, status=told.UNVERIFIED)["status"] == 7
     answer("verify", path, "--key", keys / "none", status=told.MISTAKEN)
@@ -173,6 +176,20 @@ def test_a_prediction_reads_the_predictor_once(model, tables, answer, monkeypatc
     monkeypatch.setattr(ModelStore, "_part", counted)
     assert len(answer("predict", model, tables / "more.csv")) == 69
     assert seen == ["predictor/"]
+
+
+def test_forgotten_identifiers_that_are_not_recognised(model, tables, tmp_path, answer):
+    command = ["fit", tables / "people.csv", "--target", "ill", "--ids", "person", "--groups"]
+    command += ["ward", "--unrecognised", "--store", tmp_path / "new"]
+    assert answer(*command)["recognises"] is False
+    for where in tmp_path / "new", model:
+        answer("forget", where, "--id", "p001")
+    again = answer("forget", model, "--id", "p001", status=told.MISTAKEN)["error"]
+    assert "already forgotten" in again
+    assert answer("unrecognise", model)["recognises"] is False
+    for where in tmp_path / "new", model:
+        again = answer("forget", where, "--id", "p001", status=told.MISTAKEN)["error"]
+        assert "no row was fitted" in again
 
 
 def test_other_tables(tables, tmp_path, answer):

@@ -100,6 +100,7 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
     """
     allowed = goal.distance
     if goal.relative:
+        # Without a factor a bound may be large where the iterate is good: only infinity tells.
         crude = reached.quadratic is None
         allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
     if reached.distance <= allowed:
@@ -108,6 +109,7 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
         refuse_separable(objective, reached.W)
         m = reached.measurement
         slope = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+        # A gradient beyond its own rounding that no step lowers: not a question of conditioning.
         if goal.relative and slope > goal.tol and (np.abs(m.gradient) > m.allowance).any():
             raise ConvergenceError(
                 f"no step lowers the objective (max |mean gradient| {slope:.3g}): rescale the "

@@ -97,6 +97,8 @@ class DenseRows(Store):
     def _store(self, rows: Callable[[int, int], Array]) -> None:
         """Copy rows (n, d), chunk by chunk: no second copy of them all exists."""
         shape = self.blocks, self.block, *self._labels.shape[1:]
+        # Whole blocks of about CHUNK numbers, and all of one shape, so that one program is
+        # compiled.
         step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
         all_of_them = self.blocks, self.block, self.p
         self._y: Held = self._labels.reshape(shape).copy()
@@ -165,6 +167,7 @@ class DenseRows(Store):
         device = self._device()
         with float64():
             out = device.scan(kernel, device.lent(X), device.lent(y), weights, args)
+            # JAX falls back to float32 silently where float64 is off: no sum of a certificate may.
             if any(a.dtype != np.float64 for a in out):
                 raise RuntimeError("a sweep left float64")
             return tuple(np.asarray(a) for a in out)
@@ -250,11 +253,15 @@ class DenseRows(Store):
         In place wherever the last block has room; further blocks come an eighth at a time.
         """
         positions = np.arange(self.n, self.n + len(X))
+        # A row that float32 does not hold would be rounded: all are widened instead, which is
+        # exact.
         if self.dtype == np.float32 and not np.array_equal(X, X.astype(np.float32)):
             self._retype(np.float64)
             self._narrow = self.n
         needed = -(-(self.n + len(X)) // self.block)
         if needed > self.blocks:
+            # An eighth more at a time: appending one by one costs a constant factor, not a copy
+            # each.
             self._grow(max(needed, self.blocks + self.blocks // 8))
         part = self._padded(X, -(-len(X) // self.block)).reshape(-1, self.p)
         self.n += len(X)
@@ -279,6 +286,8 @@ class DenseRows(Store):
         """Hold the rows as numbers of another kind."""
         if self._hosted or forked():
             held = aligned(self._X.shape, kind)
+            # float32 to float64 is exact; the way back is taken once the rows that needed it are
+            # gone.
             held[...] = self._X
             self._X, self._y = held, np.asarray(self._y)
         else:
@@ -319,6 +328,8 @@ class DenseRows(Store):
             return
         where = to_power_of_two(positions)
         if np.ndim(rows):
+            # Positions are consecutive where rows are written: the repeated first one is row 0
+            # again.
             order = where - positions[0]
             rows, labels = np.asarray(rows)[order], np.asarray(labels)[order]
         # The one place where a signal between call and assignment would lose the rows, and numbers
@@ -340,6 +351,8 @@ class DenseRows(Store):
         out._X, out._y = np.asarray(self._X), np.asarray(self._y)
         if self._hosted or forked():
             out._X, out._y = out._X.copy(), out._y.copy()
+        # What a later verb writes into in place has to be a copy; all else is replaced, not
+        # changed.
         out._labels, out._scrubbed = self._labels.copy(), self._scrubbed.copy()
         out.reads = self.reads
         return out

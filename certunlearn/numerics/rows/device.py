@@ -40,6 +40,7 @@ def scan(
     def body(
         carry: tuple[jax.Array, ...], part: tuple[jax.Array, ...]
     ) -> tuple[tuple[jax.Array, ...], None]:
+        # Block by block: all of them widened at once would be a second copy of the rows.
         block = DeviceBlock(xp, part[0].astype(jnp.float64), *part[1:])
         return kernel.join(xp, carry, kernel(xp, block, *args)), None
 
@@ -64,6 +65,7 @@ def write(
     X: jax.Array, y: jax.Array, where: jax.Array, rows: jax.Array, labels: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Return X and y with rows (m, p) and labels at flat positions ``where``."""
+    # Flat positions as block and place in it.
     at = where // X.shape[1], where % X.shape[1]
     return X.at[at].set(rows), y.at[at].set(labels)
 

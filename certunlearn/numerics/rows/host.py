@@ -57,6 +57,7 @@ def compiled(kernel: Kernel, n: int, p: int) -> bool:
 
 def aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[np.float64 | np.float32]:
     """Return zeros that begin where a line of cache does: JAX reads such arrays without a copy."""
+    # 64 bytes are a line of cache, and what JAX wants a shared array to begin at.
     size = math.prod(shape) * np.dtype(kind).itemsize
     raw = np.zeros(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
@@ -107,6 +108,8 @@ class HostBlock(DenseBlock[Array]):
         return np.concatenate([self.X[here].astype(np.float64) @ W for here in self._blocks()])
 
     def combined(self, c: Array) -> Array:
+        # Each block's product by itself, then added: the chain of additions that `block_shape`
+        # keeps short.
         parts = self.X.reshape(-1, self.rows, self.X.shape[1])
         factors = np.ascontiguousarray(c.T).reshape(c.shape[1], -1, 1, self.rows)
         if c.shape[1] <= FEW:
@@ -123,8 +126,11 @@ class HostBlock(DenseBlock[Array]):
         lower = np.zeros((p, p), order="F")
         for here in self._blocks():
             part = self.X[here] * root[here, None]
+            # sqrt(s c) x with itself: half the multiplications of a general product, and symmetric
+            # to the bit.
             lower = blas.dsyrk(1.0, part.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
         out: Array = lower + lower.T
+        # lower + lower' counts the diagonal twice; halving is exact.
         out[np.diag_indices(p)] *= 0.5
         return out
 
@@ -145,6 +151,8 @@ def folded_by_blocks(
         exactly.
     """
     count, rows, p = X.shape
+    # Blocks taken together, so that one product is long enough for BLAS, or short enough for the
+    # cache.
     group = -(-LONG * p // rows) if kernel.quadratic else max(1, TOGETHER // (rows * p))
 
     # Only margins' kernels ask for sizes.

@@ -70,9 +70,12 @@ class Moments:
     def _outright(cls, X: Array, joint: bool) -> Moments:
         """Sum few rows, whose numbers are integers times a power of two each."""
         mantissa, e = np.frexp(X)
+        # x = whole 2^(e - 53), whole an integer below 2^53 in size.
         whole = np.ldexp(mantissa, 53).astype(np.int64).astype(object)
+        # 1100 is above every exponent: a zero does not lower the common one.
         live = np.where(X == 0, 1100, e)
         exponent = live.min(axis=0, initial=1100).astype(np.int64) - 53
+        # Every number as an integer times the column's smallest power of two.
         shift = np.maximum(live - 53 - exponent, 0) if len(X) else live
         rows = whole << shift.astype(object)
         if len(X) == 0:
@@ -99,6 +102,7 @@ class Moments:
         n = self.count
         squares = np.diag(self.second) if self.joint else self.second
         each = zip(squares.tolist(), self.first.tolist(), self.exponent.tolist(), strict=True)
+        # n sum x^2 - (sum x)^2 over n^2: integers until the one division.
         return np.array([_quotient(n * q - s * s, n * n, 2 * e) for q, s, e in each])
 
     @property
@@ -113,6 +117,7 @@ class Moments:
 
     def _at(self, exponent: NDArray[np.int64]) -> tuple[Integers, Integers]:
         """Return the sums as integers of smaller exponents."""
+        # Smaller exponents, larger integers: a shift to the left loses nothing.
         shift = (self.exponent - exponent).astype(object)
         both = shift[:, None] + shift if self.joint else 2 * shift
         return self.first << shift, self.second << both
@@ -135,6 +140,7 @@ def _quotient(above: int, below: int, exponent: int) -> float:
         If that is beyond float64.
     """
     try:
+        # Python divides integers with one rounding, whatever their length.
         if exponent >= 0:
             return (above << exponent) / below
         return above / (below << -exponent)
@@ -149,6 +155,7 @@ class _Slices:
 
     def __init__(self, X: Array, joint: bool) -> None:
         self.X, self.joint, d = X, joint, X.shape[1]
+        # |x_j| < 2^top_j for all rows: the e of step 1 of proofs/frame.md.
         low, high = extremes(X)
         self.top = np.frexp(np.maximum(high, -low))[1].astype(np.int64)
         shape = (d, d) if joint else (d,)
@@ -162,9 +169,11 @@ class _Slices:
         cut = _Cutter(min(_BLOCK, len(self.X)), self.top)
         for start in range(0, len(self.X), _TOGETHER * _BLOCK):
             self._add(cut, self.X[start : start + _TOGETHER * _BLOCK])
+        # Slices below the last one that occurs hold nothing.
         depth = max(self.first, default=0) + 1
         first, second = self.nothing
         for k, part in self.first.items():
+            # Slice k weighs 2^(top - 20 (k + 1)): all brought to the exponent of the last.
             first = first + (part << (_BITS * (depth - 1 - k)))
         for k, part in self.second.items():
             second = second + (part << (_BITS * (2 * depth - 2 - k)))
@@ -177,6 +186,8 @@ class _Slices:
         for start in range(0, len(X), _BLOCK):
             slices = cut(X[start : start + _BLOCK])
             for i, a in enumerate(slices):
+                # A product of ones is BLAS's fastest sum, and exact for the same reason as the
+                # products of slices.
                 sums = (np.ones(len(a)) @ a).astype(np.int64)
                 first[i] = sums + first[i] if i in first else sums
             for k, part in self._products(slices):
@@ -190,12 +201,15 @@ class _Slices:
         if self.joint and slices:
             d = slices[0].shape[1]
             both = np.hstack(slices)
+            # All pairs of slices in one product: |digits| <= 2^20, so 2^10 rows add up to at most
+            # 2^50, partial sums as well, and BLAS may add in any order.
             products = (both.T @ both).astype(np.int64).reshape(len(slices), d, len(slices), d)
         for i, a in enumerate(slices):
             for j, b in enumerate(slices):
                 if self.joint:
                     yield i + j, products[i, :, j]
                 elif j <= i:
+                    # Pairs (i, j) and (j, i) are the same squares: once, and doubled.
                     yield i + j, np.einsum("nd,nd->d", a, b).astype(np.int64) << int(j < i)
 
 
@@ -220,6 +234,8 @@ class _Cutter:
             return _cut(X, self.top)
         rest, back = self.rest[: len(X)], self.back[: len(X)]
         np.multiply(X, self.scales[0], out=rest)
+        # The way back shows whether 2^(20 - e) x was exact; where it was not, `_cut` scales digit
+        # by digit.
         np.multiply(rest, self.scales[1], out=back)
         if not np.array_equal(back, X):
             return _cut(X, self.top)
@@ -227,6 +243,8 @@ class _Cutter:
         while len(out) < _LEAST or rest.any():
             if len(out) == len(self.slices):
                 self.slices.append(np.empty(self.shape))
+            # h = rint(2^(20 - e) x); the remainder times 2^20 is a float of no more bits, and gives
+            # the next digit.
             digit = np.rint(rest, out=self.slices[len(out)][: len(X)])
             np.subtract(rest, digit, out=rest)
             np.multiply(rest, 2.0**_BITS, out=rest)

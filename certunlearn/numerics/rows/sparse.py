@@ -33,9 +33,12 @@ def canonical(X: MatrixLike) -> csr_array:
     else:
         out = csr_array(np.asarray(X, dtype=np.float64))
     with np.errstate(over="ignore"):
+        # Entries given twice for one place are one number from here on, rounded once, for every
+        # model alike.
         out.sum_duplicates()
     if not np.isfinite(out.data).all():
         raise ValueError("entries given more than once for the same place add up to infinity")
+    # A stored zero would tell that the row had been touched, and makes sums longer for nothing.
     out.eliminate_zeros()
     return out
 
@@ -69,6 +72,7 @@ class SparseRows(Store):
         X = canonical(X)
         self.n, self.d = int(X.shape[0]), int(X.shape[1])
         self.p, self.intercept = self.d + int(intercept), intercept
+        # Column numbers at half the size wherever they fit.
         kind = np.int32 if self.d <= np.iinfo(np.int32).max else np.int64
         self._data: Array = X.data
         self._indices: NDArray[np.int32] | NDArray[np.int64] = X.indices.astype(kind, copy=False)
@@ -126,6 +130,7 @@ class SparseRows(Store):
     def _cut(self, first: int, last: int) -> csr_array:
         at = self._indptr[first : last + 1]
         here = slice(int(at[0]), int(at[-1]))
+        # Pointers of a part start at 0, and are 32 bits where scipy takes them so.
         few = here.stop - here.start <= np.iinfo(np.int32).max
         pointers = (at - at[0]).astype(self._indices.dtype if few else np.int64)
         parts = self._data[here], self._indices[here], pointers
@@ -165,6 +170,7 @@ class SparseRows(Store):
         X = canonical(X)
         start, stop = self.nnz, self.nnz + int(X.nnz)
         if stop > len(self._data):
+            # An eighth more at a time, as for dense rows.
             more = max(stop, start + start // 8) - len(self._data)
             self._data = np.concatenate([self._data, np.zeros(more)])
             self._indices = np.concatenate([self._indices, np.zeros(more, self._indices.dtype)])
@@ -190,6 +196,7 @@ class SparseRows(Store):
         to = int(self._indptr[gone[0]])
         for row, following in zip(gone, [*gone[1:], self.n], strict=True):
             to = self._closed_up(int(self._indptr[row + 1]), int(self._indptr[following]), to)
+        # What closed up leaves its last entries behind: they are overwritten.
         self._data[to:used], self._indices[to:used] = 0.0, 0
         lengths = np.diff(self._indptr)
         lengths[gone] = 0
@@ -200,6 +207,8 @@ class SparseRows(Store):
 
     def _closed_up(self, first: int, last: int, to: int) -> int:
         """Move entries to the left, a piece at a time; return where they end."""
+        # A piece at a time: source and destination overlap, and a copy of all would double the
+        # memory.
         for at in range(first, last, CHUNK):
             size = min(CHUNK, last - at)
             for array in (self._data, self._indices):

@@ -37,6 +37,8 @@ def squared_lengths(X: MatrixLike, *, intercept: bool) -> Array:
         entries, counts = X.data, np.diff(X.indptr)
     else:
         entries, counts = np.ravel(X), np.full(len(X), X.shape[1])
+    # bincount adds into the place of each row from left to right: no other row enters, nor where it
+    # lies.
     row = np.repeat(np.arange(X.shape[0]), counts)
     with np.errstate(over="ignore"):
         squares = np.bincount(row, weights=entries * entries, minlength=X.shape[0])
@@ -95,12 +97,14 @@ class Sums:
         return out
 
     def _part(self, X: MatrixLike, y: AnyArray | None, weight: Array) -> Sums:
+        # Weights are exact, and rows without weight are not of the training set.
         live = weight > 0
         weight = weight[live]
         first: list[Fraction] = []
         second: list[Fraction] = []
         length = Fraction(0)
         if self.targets and y is not None:
+            # Exact rational sums: what a row added is what is subtracted for it, to the last bit.
             for column in np.atleast_2d(y[live].T):
                 first.append(exact_sum(weight, column))
                 second.append(exact_sum(weight, column, column))
@@ -180,6 +184,7 @@ def units(sums: Sums, loss: Loss, mechanism: str, p: int, alpha: float) -> tuple
                 "the rows are zero, or so small that their squares vanish, so they set no scale "
                 'for the noise: rescale the features, or use mechanism="gram"'
             )
+        # g = kappa Q / min(p, m) + alpha: a mean curvature, in rationals.
         g = Fraction(loss.kappa) * sums.length / min(Fraction(p), sums.mass) + Fraction(alpha)
         # Half the size: rows not trained on meet noise in directions that no training row has.
         squares = [s / (4 * g) if mechanism == "isotropic" else s * g / sums.mass for s in squares]
@@ -199,6 +204,7 @@ def _targets(sums: Sums, loss: Loss) -> list[Fraction]:
                 raise AssumptionError("all targets are zero: Poisson regression has no optimum")
             out.append(1 / mean)
             continue
+        # mean(y^2) - mean(y)^2, without cancellation as both are exact.
         square = second / sums.mass - mean * mean
         if not (square > 0 or sums.intercept):
             square = mean * mean
@@ -223,6 +229,8 @@ def root(square: Fraction) -> float:
     AssumptionError
         If it is outside the normal numbers of float64.
     """
+    # k = 64 - floor((bits(num) - bits(den)) / 2): the integer root below has 63 bits or more, so
+    # one rounding counts.
     up = 64 - (square.numerator.bit_length() - square.denominator.bit_length()) // 2
     scaled = square * Fraction(4) ** up
     try:
