@@ -61,7 +61,7 @@ class Members:
     classed : bool
         Whether labels are class codes.
     sums : Sums or None
-        Exact sums that the unit of the noise is made of; None without noise.
+        Exact sums that the unit of the noise is made of; None where it is one, or without noise.
     """
 
     weights: Weights
@@ -78,7 +78,7 @@ class Members:
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
             # Exact rational sums: what a row adds now is what it takes with it later.
-            sums = sums.over(_parts(rows, sums, weight))
+            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
         return cls(Weights.of(weight), counts, mass, rows.classed, sums)
 
     @property
