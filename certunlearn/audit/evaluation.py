@@ -237,6 +237,7 @@ def evaluate(
     efficiency: dict[str, float] = {} if seconds is None else {"seconds_of_removal": seconds}
     if isinstance(oracles, int):
         count("oracles", oracles, low=4)
+        # Seconds of this machine, beside one another: only their ratio says anything.
         clock = time.perf_counter()
         oracles = [_retrained(model, retained, k) for k in range(1, oracles + 1)]
         # Of one oracle in the mean, on this machine, at this time.
@@ -247,6 +248,7 @@ def evaluate(
         raise ValueError("at least 4 oracles are needed to see how they differ among themselves")
     # Features as they are given: a pipeline may ask for columns by their names.
     test = (X_test, np.asarray(y_test))
+    # One number for each model and axis, the audited one first.
     found = figures([model, *oracles], test, groups, retained, forgotten)
     # Bonferroni: an oracle is flagged on any axis with probability at most level.
     axes = tuple(_axis(*f, level / len(found), tolerance) for f in found)

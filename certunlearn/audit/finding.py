@@ -99,6 +99,7 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple):
+        # Two numbers are an interval.
         numbers = all(isinstance(v, float) for v in value)
         return (" to " if numbers and len(value) == 2 else ", ").join(map(_shown, value))
     if isinstance(value, np.ndarray):

@@ -305,6 +305,7 @@ def _replay(t: Task) -> Array:
     pairs: list[tuple[Array, Array]] = []
     w = np.zeros(len(t.w))
     for k, (then, g) in enumerate(t.path or ()):
+        # Burn-in of ten exact steps, then every fifth, as the paper's j_0 and T_0.
         if k < 10 or k % 5 == 0:
             # Exact steps are also where pairs for the BFGS matrix come from.
             full = gradient(w, everything) + t.alpha * w
@@ -377,6 +378,7 @@ def _stochastic(t: Task) -> Array:
 def _ascent(t: Task) -> Array:
     """Twenty steps up the loss of the rows that go."""
     rows, w = t.rows("forgotten"), t.w.copy()
+    # One over the largest curvature of these rows: larger steps could overshoot even uphill.
     eta = 1.0 / (0.25 * float(np.linalg.norm(rows[0], 2)) ** 2)
     for _ in range(20):
         w = w + eta * gradient(w, rows)

@@ -117,4 +117,5 @@ def representation(
 
 def _vote(labels: Array) -> object:
     values, counts = np.unique(labels, return_counts=True)
+    # Ties go to the smallest label, the same in both comparisons.
     return values[counts.argmax()]

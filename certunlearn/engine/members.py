@@ -119,6 +119,7 @@ class Members:
 
     def extended(self, rows: Rows, weight: Array) -> Members:
         """Return the training set with the store's last rows in it, weighted so."""
+        # Rows of no weight are in the store and not in the training set: they add to no sum.
         new = len(self.weights) + np.flatnonzero(weight > 0)
         counts = _counts(rows, new, len(self.counts))
         counts[: len(self.counts)] += self.counts

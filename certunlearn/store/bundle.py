@@ -205,6 +205,8 @@ def _files(path: Path) -> list[str]:
 def _signed(path: Path, name: str, signer: Signer) -> Json:
     """Return what `model.sig` holds: the manifest of all files, signed."""
     digests = {file: digest(path / file) for file in _files(path)}
+    # One digest for the subject of the statement: that of all files' digests in the order of their
+    # names.
     whole = hashlib.sha256(b"".join(bytes.fromhex(d) for d in digests.values())).hexdigest()
     predicate: Json = {
         "serialization": {

@@ -188,6 +188,7 @@ class Cases:
         if case.state != PENDING:
             # Names of rows are kept as long as they are needed, and no longer.
             case = replace(case, named=None)
+        # All columns at once: what a request is stands in one place, `_row`.
         changed = ", ".join(f"{name} = ?" for name in _FIELDS)
         self._database.execute(
             f"UPDATE requests SET {changed} WHERE reference = ?", (*case._row(), case.reference)

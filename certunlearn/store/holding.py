@@ -158,12 +158,15 @@ class Holding:
                 stack.enter_context(Ledger.open(path / LEDGER, mode, clock=clock)),
                 stack,
             )
+            # The manifest alone: that its files are there and whole is seen when they are read.
             store._read(lambda manifest: None)
             if mode == "w":
                 if schema < VERSION:
                     _mark(path)
                 store.interrupted = store.ledger.interrupted()
                 store._tidy()
+            # Only now does the store own lock and ledger: whatever was raised before has let go of
+            # both.
             store._release = stack.pop_all()
         return store
 

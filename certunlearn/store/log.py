@@ -72,6 +72,7 @@ class Entry:
         """Make the entry at place ``n``, with fresh salt."""
         # 256 fresh bits an entry: equal requests have commitments that tell nothing of it.
         salt, hidden = os.urandom(32), canonical(private)
+        # Its place is in the bytes that are hashed: an entry cannot be moved.
         data = canonical({"n": n, **public, "commitment": commitment(salt, hidden)})
         return cls(n, data, salt, hidden)
 
@@ -90,6 +91,7 @@ class Log:
         self._database = database
 
     def __len__(self) -> int:
+        # max of a primary key: the end of an index, whatever the length of the log.
         last = self._database.execute("SELECT max(n) FROM entries").fetchone()[0]
         return 0 if last is None else int(last) + 1
 

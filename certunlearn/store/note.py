@@ -45,6 +45,7 @@ def read(note: str) -> tuple[str, Head]:
     VerificationError
         If it is no checkpoint.
     """
+    # Further lines are extensions, which the form allows and nobody here reads.
     lines = note.split("\n\n")[0].removesuffix("\n").split("\n")
     try:
         origin, size, root = lines[:3]
