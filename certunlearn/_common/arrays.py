@@ -17,7 +17,7 @@ Position = NewType("Position", NDArray[np.int64])
 #: Where rows lie in the store: they close up when forgotten rows are dropped from it.
 Place = NewType("Place", NDArray[np.int64])
 
-Progress = Callable[[int, float], None] | None
+Progress = Callable[[int, float], object] | None
 
 #: What scikit-learn takes, and checks: an array, a list, a DataFrame, a sparse matrix.
 MatrixLike: TypeAlias = Any

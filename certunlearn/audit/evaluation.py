@@ -202,8 +202,8 @@ def evaluate(
     ----------
     model : estimator
         After the removal: any fitted classifier or regressor.
-    X_test, y_test : array-like of shape (n, d), (n,)
-        Rows that nobody trained on.
+    X_test, y_test : array-like or DataFrame of shape (n, d), (n,)
+        Rows that nobody trained on, in the form that the models take.
     groups : array-like of shape (n,), optional
         Subgroup of each test row: a gap in one of them counts by itself.
     retained, forgotten : (X, y)
@@ -237,15 +237,20 @@ def evaluate(
     efficiency: dict[str, float] = {} if seconds is None else {"seconds_of_removal": seconds}
     if isinstance(oracles, int):
         count("oracles", oracles, low=4)
+        # Seconds of this machine, beside one another: only their ratio says anything.
         clock = time.perf_counter()
         oracles = [_retrained(model, retained, k) for k in range(1, oracles + 1)]
+        # Of one oracle in the mean, on this machine, at this time.
         efficiency["seconds_of_refit"] = (time.perf_counter() - clock) / len(oracles)
         if seconds is not None:
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
     if len(oracles) < 4:
         raise ValueError("at least 4 oracles are needed to see how they differ among themselves")
-    test = (np.asarray(X_test), np.asarray(y_test))
+    # Features as they are given: a pipeline may ask for columns by their names.
+    test = (X_test, np.asarray(y_test))
+    # One number for each model and axis, the audited one first.
     found = figures([model, *oracles], test, groups, retained, forgotten)
+    # Bonferroni: an oracle is flagged on any axis with probability at most level.
     axes = tuple(_axis(*f, level / len(found), tolerance) for f in found)
     return Evaluation(
         axes=axes,
@@ -274,7 +279,9 @@ def _axis(
     # A new draw beside n old ones: the prediction interval, not that of the mean.
     centre, n = float(others.mean()), len(others)
     reach = float(student.isf(outside / 2, n - 1)) * float(others.std(ddof=1)) * (1 + 1 / n) ** 0.5
+    # Oracles that draw no noise agree to the last bit: a band of no width would flag rounding.
     reach = max(reach, tolerance)
+    # Without a word for less, less is no fault.
     band = (centre - reach if said[1] else -np.inf, centre + reach)
     return Axis(kind, name, own, centre, band, said[0] if own > band[1] else said[1])
 

@@ -13,7 +13,7 @@ from .._common.arrays import Array
 from .scores import Predictor, confidence, margins
 
 Rows = tuple[ArrayLike, ArrayLike]
-Labelled = tuple[NDArray[np.generic], NDArray[np.generic]]
+Labelled = tuple[ArrayLike, NDArray[np.generic]]
 #: Kind, name, a number for each model, and what more and less of it mean.
 Figure = tuple[str, str, Array, tuple[str, str]]
 _BETTER = ("better than retrained", "worse than retrained")
@@ -66,6 +66,7 @@ def _hard(model: Predictor, X: ArrayLike, y: ArrayLike) -> Array:
     guess = np.asarray(model.predict(X))
     if is_classifier(model):
         return np.asarray(guess == target, dtype=np.float64)
+    # In units of the targets' variance, so that figures of different targets compare.
     spread = float(np.var(np.asarray(target, dtype=np.float64)))
     return np.asarray(1.0 - (guess - target) ** 2 / max(spread, 1e-300), dtype=np.float64)
 
@@ -91,10 +92,12 @@ def _consistency(models: Sequence[Predictor], test: Labelled) -> list[Figure]:
             away = _away(np.array(flat)) / scale
             out.append(("consistency", "weights, relative distance", away, _FAR))
         else:
+            # A class more or less changes the shape: no distance is taken then.
             gone = np.array([v.shape != flat[1].shape for v in flat], dtype=np.float64)
             out.append(("consistency", "shape of the weights differs", gone, _FAR))
     if is_classifier(models[0]):
         codes = np.array([[g == v for v in guesses[1:]] for g in guesses]).mean(axis=2)
+        # An oracle is compared with the others alone: it agrees with itself.
         others = [np.delete(c, i - 1).mean() if i else c.mean() for i, c in enumerate(codes)]
         out.append(("consistency", "predictions that differ", 1.0 - np.array(others), _FAR))
         error = np.array([_calibration(m, *test) for m in models])
@@ -127,5 +130,6 @@ def _calibration(model: Predictor, X: ArrayLike, y: ArrayLike) -> float:
     classes = np.asarray(model.classes_)  # type: ignore[attr-defined]
     sure, right = p.max(axis=1), classes[p.argmax(axis=1)] == np.asarray(y)
     cell = np.minimum((sure * 10).astype(int), 9)
+    # Counts times gaps, summed and divided by all rows at the end: empty bins add nothing.
     gaps = [abs(float(np.sum(right[cell == b] - sure[cell == b]))) for b in range(10)]
     return sum(gaps) / len(p)

@@ -37,7 +37,7 @@ def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[MatrixLike, 
 
 
 def _counts(
-    rows: Rows, positions: Positions | NDArray[np.bool_], least: int = 0
+    rows: Rows, positions: Positions | NDArray[np.bool_] | slice, least: int = 0
 ) -> NDArray[np.int64]:
     """Count the rows of each class code; of all together where labels are targets."""
     if rows.classed:
@@ -61,7 +61,7 @@ class Members:
     classed : bool
         Whether labels are class codes.
     sums : Sums or None
-        Exact sums that the unit of the noise is made of; None without noise.
+        Exact sums that the unit of the noise is made of; None where it is one, or without noise.
     """
 
     weights: Weights
@@ -77,7 +77,8 @@ class Members:
         mass = exact_sum(weight) if settings.per_weight else None
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
-            sums = sums.over(_parts(rows, sums, weight))
+            # Exact rational sums: what a row adds now is what it takes with it later.
+            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
         return cls(Weights.of(weight), counts, mass, rows.classed, sums)
 
     @property
@@ -89,6 +90,7 @@ class Members:
         AssumptionError
             If there are fewer than two classes, or no rows.
         """
+        # Counts of the training set alone: a class is there as long as one of its rows has weight.
         live = np.flatnonzero(self.counts)
         if not self.classed:
             if not len(live):
@@ -105,6 +107,7 @@ class Members:
     def without(self, rows: Rows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
         lost = _counts(rows, gone, len(self.counts))
+        # Before they are set to zero: the sums lose what the rows had.
         weight = self.weights.at(gone)
         return replace(
             self,
@@ -116,6 +119,7 @@ class Members:
 
     def extended(self, rows: Rows, weight: Array) -> Members:
         """Return the training set with the store's last rows in it, weighted so."""
+        # Rows of no weight are in the store and not in the training set: they add to no sum.
         new = len(self.weights) + np.flatnonzero(weight > 0)
         counts = _counts(rows, new, len(self.counts))
         counts[: len(self.counts)] += self.counts
@@ -167,6 +171,8 @@ def appended(rows: Store, known: int, X: MatrixLike, labels: AnyArray) -> Iterat
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
     with steady():
         unappended(rows, known)
+        # Inside `steady`: a fork between the two would copy a store that is neither the old nor the
+        # new one.
         rows.append(X, labels)
     try:
         yield

@@ -108,6 +108,15 @@ class Unlearner(Protocol):
     def rebased(self) -> Self:
         """Return the same release over a state made of the retained rows alone."""
 
+    def retrained(self) -> Self:
+        """Return a model trained on the retained rows alone, without noise.
+
+        Of this one nothing but rows, labels, weights and settings is used.
+        """
+
+    def apart(self, W: Array) -> float:
+        """Return how far weights (p, K) are from the secret iterate, in the norm of the noise."""
+
     def condensed(self) -> tuple[Self, NDArray[np.bool_]] | None:
         """Return the same release over a store that has closed up, and the places kept, (n,).
 

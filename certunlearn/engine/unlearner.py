@@ -208,6 +208,16 @@ class Model(Holding, State):
             self.rows.forget_maxima()
         return _of(state, self.requests, self.released, self.certificate)
 
+    def retrained(self) -> Model:
+        """Return a model trained on the retained rows alone, without noise."""
+        places = np.flatnonzero(self.sample_weight > 0)
+        settings = replace(self.settings, noise=0.0)
+        return fit(*self.held(places), settings, frame=self.frame)
+
+    def apart(self, W: Array) -> float:
+        """Return how far weights (p, K) are from the secret iterate, in the norm of the noise."""
+        return self.gram.geometry.norm(W - self.W)
+
     def condensed(self) -> tuple[Model, NDArray[np.bool_]] | None:
         """Return the same release over a store that has closed up, and the places kept, (n,).
 

@@ -7,7 +7,7 @@ take that over has changed nothing.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -56,7 +56,7 @@ class Fitted:
     @classmethod
     def of(cls, model: Unlearner, names: RowNames, encoding: Encoding) -> Fitted:
         """Return a new fit."""
-        return cls(secrets.token_hex(8), model, names, encoding)
+        return cls(os.urandom(8).hex(), model, names, encoding)
 
     @property
     def linear(self) -> Model:

@@ -209,6 +209,10 @@ class Labels:
                     gone.append(position)
             run.forget(position)
 
+    def disown(self) -> None:
+        """Erase the digests of forgotten labels and their key: no guess can be tested any more."""
+        self._key, self._gone = os.urandom(32), {}
+
     def _digest(self, label: Any) -> bytes | None:
         code = _encoded(label)
         if code is None:

@@ -161,6 +161,12 @@ class RowNames:
             if known is not None:
                 known.forget(named)
 
+    def disown(self) -> None:
+        """Erase what the names of forgotten rows could be recognised by; see `Labels.disown`."""
+        for known in (self.labels, self.groups):
+            if known is not None:
+                known.disown()
+
     def extended(
         self,
         X: Any,

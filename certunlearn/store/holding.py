@@ -15,21 +15,27 @@ Assumes: what fsync has returned for is kept, and a file is overwritten where it
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
-from .codec import Model, put_together, rows_of, state_of, taken_apart
+from .codec import Model, disowned, put_together, rows_of, state_of, taken_apart
 from .files import local, one_writer, shredded, synced
 from .ledger import Generation, Ledger, Went
 from .log import Json
-from .shards import Shards
+from .migrations import VERSION, newer
+from .shards import Manifest, Shards
 
-FORMAT, VERSION = "certunlearn store", 1
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+T = TypeVar("T")
+FORMAT = "certunlearn store"
 LEDGER, LOCK, MARK, STATES = "ledger.sqlite", "lock", "store.json", "state"
 #: How often a reader looks again when a writer has replaced what it was reading.
 _AGAIN = 5
@@ -54,6 +60,8 @@ class Holding:
         *,
         origin: str | None = None,
         clock: Callable[[], datetime] | None = None,
+        about: Json | None = None,
+        recognise: bool = True,
     ) -> Self:
         """Write a fitted model into a new directory, and open it for writing.
 
@@ -68,6 +76,14 @@ class Holding:
             by default made of the directory's name and a random number.
         clock : callable, optional
             Returns the time, with a zone.
+        about : dict, optional
+            What else whoever opens it shall know, as JSON takes it: `about` returns it.
+        recognise : bool
+            Whether identifiers and groups of forgotten rows are to be recognised when they are
+            named or learnt again.  That takes digests of them, which whoever holds the directory
+            can test a guess against; without, nothing of them is kept, a request that waits names
+            its rows by position, and rows that groups and conditions meet are those that were there
+            when it came in.
 
         Raises
         ------
@@ -77,6 +93,7 @@ class Holding:
         """
         path = Path(path)
         local(path)
+        facts = {"about": json.dumps(about or {}, allow_nan=False), "recognises": _said(recognise)}
         if path.exists():
             raise StoreError(f"{path} is there already: open it, or choose another place")
         # Built beside and moved: nobody ever finds half of it.
@@ -88,12 +105,15 @@ class Holding:
                 shredded(draft)
             try:
                 (draft / STATES).mkdir(parents=True)
-                _filled(draft, model, origin or _named(path), clock)
+                _filled(draft, model, origin or _named(path), clock, facts)
                 synced(draft)
+                # One step of the file system: before it there is no directory, after it a whole
+                # one.
                 draft.rename(path)
             except BaseException:
                 shredded(draft)
                 raise
+            # The name itself lasts only once its directory is flushed.
             synced(path.parent, deep=False)
         path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
         return cls.open(path, "w", clock=clock)
@@ -128,7 +148,7 @@ class Holding:
         if mode not in ("r", "w"):
             raise ValueError(f"mode must be 'r' or 'w', got {mode!r}")
         path = Path(path)
-        _marked(path)
+        schema = _marked(path)
         local(path)
         with _writing(path), contextlib.ExitStack() as stack:
             if mode == "w":
@@ -138,10 +158,15 @@ class Holding:
                 stack.enter_context(Ledger.open(path / LEDGER, mode, clock=clock)),
                 stack,
             )
+            # The manifest alone: that its files are there and whole is seen when they are read.
             store._read(lambda manifest: None)
             if mode == "w":
+                if schema < VERSION:
+                    _mark(path)
                 store.interrupted = store.ledger.interrupted()
                 store._tidy()
+            # Only now does the store own lock and ledger: whatever was raised before has let go of
+            # both.
             store._release = stack.pop_all()
         return store
 
@@ -149,19 +174,28 @@ class Holding:
     def model(self) -> Model:
         """The model, read when first asked for.  Changes that are made to it are not kept."""
         if self._model is None:
-            self._model = self._read(lambda m: self._part(m, _MODEL))
+            model = self._read(lambda m: self._part(m, _MODEL))
+            if not isinstance(model, Model):
+                raise StoreDamagedError(f"{self.path} holds a {type(model).__name__}, no model")
+            self._model = model
         return self._model
 
     @property
-    def predictor(self) -> Any:
+    def predictor(self) -> BaseEstimator:
         """What `export_predictor` of the model returns; no row is read for it."""
         return self._read(lambda m: self._part(m, _PREDICTOR))
 
-    def _part(self, manifest: Any, part: str) -> Any:
+    def _part(self, manifest: Manifest, part: str) -> object:
         """Read one of the two things that a state holds, and no file of the other."""
         arrays = self._shards.arrays(manifest, lambda name: name.startswith(part))
         inner = {name.removeprefix(part): array for name, array in arrays.items()}
         return put_together(inner, manifest["values"][part])
+
+    @property
+    def about(self) -> Json:
+        """What `create` was told beside the model."""
+        found: Json = json.loads(self.ledger.fact("about"))
+        return found
 
     @property
     def certificate(self) -> Certificate:
@@ -174,11 +208,13 @@ class Holding:
         assert now is not None
         return now
 
-    def _read(self, reading: Callable[[Any], Any]) -> Any:
+    def _read(self, reading: Callable[[Manifest], T]) -> T:
         """Read from the present state; again where a writer has replaced it meanwhile."""
         for _ in range(_AGAIN):
             state = self.ledger.fact("state")
             try:
+                # A writer may sweep these files while they are read: a failure counts only if the
+                # state is still this one.
                 return reading(self._shards.manifest(state))
             except StoreDamagedError:
                 if state == self.ledger.fact("state"):
@@ -191,6 +227,7 @@ class Holding:
         change: Callable[[Model], dict[str, Went]],
         *,
         references: tuple[str, ...] = (),
+        facts: Mapping[str, str] | None = None,
         public: Json | None = None,
     ) -> Generation:
         """Change the model: all of it durable when this returns, or nothing of it done.
@@ -199,11 +236,20 @@ class Holding:
         """
         with _writing(self.path):
             model = self.model
+            # Durable before the model is touched: a crash from here on is found as an action
+            # without a state.
             action = self.ledger.begin(verb, references)
             try:
                 answered = change(model)
                 made = _committed(
-                    self.ledger, self._shards, action, verb, model, answered=answered, public=public
+                    self.ledger,
+                    self._shards,
+                    action,
+                    verb,
+                    model,
+                    answered=answered,
+                    facts=facts,
+                    public=public,
                 )
             except BaseException:
                 # Memory may be ahead of the directory, which is what counts.
@@ -218,6 +264,7 @@ class Holding:
     def _tidy(self) -> None:
         """Overwrite and take away what is no part of the present state."""
         # To a reader what a writer has not committed yet looks like what it has left.
+        # Sweeping is for the one writer.
         self.ledger.writable()
         self._shards.sweep(self.ledger.fact("state"))
         self.ledger.erase_pages()
@@ -246,12 +293,16 @@ def _committed(
     model: Model,
     *,
     answered: dict[str, Went] | None = None,
+    facts: Mapping[str, str] | None = None,
     public: Json | None = None,
 ) -> Generation:
     """Write a model's state and commit the action that led to it."""
+    facts = facts or {}
+    if facts.get("recognises", _said(ledger.recognises)) == "no":
+        disowned(model)
     states = {_MODEL: state_of(model), _PREDICTOR: taken_apart(model.export_predictor())}
     arrays = {part + k: a for part, state in states.items() for k, a in state.arrays.items()}
-    values: Json = {part: state.values for part, state in states.items()}
+    values = {part: state.values for part, state in states.items()}
     now = ledger.generation
     before = None if now is None else shards.manifest(ledger.fact("state"))
     state = shards.write(arrays, values, before)
@@ -267,16 +318,30 @@ def _committed(
             "state": state,
             "forgotten": str(model.n_forgotten_),
             "estimator": type(model).__name__,
+            **facts,
         },
         public=public,
     )
 
 
-def _filled(draft: Path, model: Model, origin: str, clock: Callable[[], datetime] | None) -> None:
-    with Ledger.create(draft / LEDGER, origin=origin, clock=clock) as ledger:
+def _said(flag: bool) -> str:
+    return "yes" if flag else "no"
+
+
+def _filled(
+    draft: Path,
+    model: Model,
+    origin: str,
+    clock: Callable[[], datetime] | None,
+    facts: Mapping[str, str],
+) -> None:
+    with Ledger.create(draft / LEDGER, origin=origin, clock=clock, facts=facts) as ledger:
+        if not ledger.recognises:
+            # What becomes of the model given does not matter here, nor of this there.
+            model = copy.deepcopy(model)
         action = ledger.begin("fit")
         _committed(ledger, Shards(draft / STATES), action, "fit", model)
-    (draft / MARK).write_text(json.dumps({"format": FORMAT, "schema": VERSION}))
+    _mark(draft)
 
 
 def _named(path: Path) -> str:
@@ -286,8 +351,18 @@ def _named(path: Path) -> str:
     return f"{re.sub('[^a-zA-Z0-9.-]+', '-', path.absolute().name)}/{secrets.token_hex(8)}"
 
 
-def _marked(path: Path) -> None:
-    """Check what a directory says that it is."""
+def _mark(path: Path) -> None:
+    """Write what a directory is."""
+    # Replaced as a whole: half of it would be a directory of nothing.
+    draft = path / f"{MARK}.new"
+    draft.write_text(json.dumps({"format": FORMAT, "schema": VERSION}))
+    synced(draft)
+    draft.replace(path / MARK)
+    synced(path, deep=False)
+
+
+def _marked(path: Path) -> int:
+    """Return the schema that a directory says that it has."""
     try:
         said = json.loads((path / MARK).read_text())
         if said["format"] != FORMAT:
@@ -297,11 +372,8 @@ def _marked(path: Path) -> None:
         raise StoreError(f"no model at {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError):
         raise StoreDamagedError(f"{path / MARK} is not as it was written") from None
-    if schema > VERSION:
-        raise StoreError(
-            f"{path} has schema {schema}, this version of certunlearn knows {VERSION}: upgrade "
-            "certunlearn; nothing was changed"
-        )
+    newer(schema)
+    return schema
 
 
 @contextlib.contextmanager

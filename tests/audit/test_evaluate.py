@@ -3,14 +3,16 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from certunlearn import CertifiedLogReg, CertifiedRidge
+from certunlearn import CertifiedLogReg, CertifiedRidge, forgetting
 from certunlearn.audit import effective_epsilon, evaluate, forgetting_quality, klom
 
 RNG = np.random.default_rng(0)
@@ -180,3 +182,23 @@ def test_ensembles_score_as_others_do():
     key = "KLoM_on_forgotten_rows"
     assert found.ensembles[key] >= clean.ensembles[key] - 1.0
     assert 0 < clean.ensembles["forgetting_quality"] <= 1
+
+
+def test_features_reach_the_models_as_they_are_given():
+    """A table whose columns a pipeline asks for by name, one of them text; labels are text too."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"size": rng.normal(size=200), "kind": rng.choice(["a", "b", "c"], 200)})
+    y = np.where(table["size"] + (table["kind"] == "a") > 0, "yes", "no")
+    steps = make_column_transformer((StandardScaler(), ["size"]), (OneHotEncoder(), ["kind"]))
+    model = forgetting(make_pipeline(steps, CertifiedLogReg()))
+    model.fit(table[:150], y[:150]).forget(rows=np.arange(10))
+    found = evaluate(
+        model,
+        table[150:],
+        y[150:],
+        groups=table["kind"][150:],
+        retained=(table[10:150], y[10:150]),
+        forgotten=(table[:10], y[:10]),
+        oracles=4,
+    )
+    assert {axis.name for axis in found.axes} >= {"group a, hard", "group c, soft"}

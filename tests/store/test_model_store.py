@@ -331,13 +331,6 @@ def _flipped(data, at):
     return bytes(out)
 
 
-def test_a_newer_schema_is_refused(store, path):
-    store.close()
-    (path / "store.json").write_text('{"format": "certunlearn store", "schema": 2}')
-    with pytest.raises(StoreError, match="upgrade"):
-        ModelStore.open(path)
-
-
 def test_what_is_created_is_there_as_a_whole(path, fitted, monkeypatch):
     def fail(*args):
         raise OSError(28, "No space left on device")

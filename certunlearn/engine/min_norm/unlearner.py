@@ -181,6 +181,15 @@ class Model(Holding, State):
         _shown(solution, _needed(solution, self.budget, goal))
         return replace(self, solution=solution)
 
+    def retrained(self) -> Model:
+        """Return a model trained on the retained rows alone, without noise."""
+        places = np.flatnonzero(self.members.weights.array > 0)
+        return fit(*self.held(places), replace(self.settings, noise=0.0))
+
+    def apart(self, W: Array) -> float:
+        """Return the Frobenius norm of the difference to the secret iterate."""
+        return float(np.linalg.norm(W - self.W))
+
     def condensed(self) -> tuple[Model, NDArray[np.bool_]] | None:
         """Return the same release over a store that has closed up, and the places kept, (n,).
 

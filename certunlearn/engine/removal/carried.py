@@ -30,11 +30,15 @@ class Descent:
         """Return where to go from w, of gradient g, both (q,)."""
         if self._last is not None:
             s, y = w - self._last[0], g - self._last[1]
+            # Curvature along the step has to be positive, or the update is not (Nocedal & Wright
+            # 2006, (7.20)); rounding alone breaks it.
             if (product := float(s @ y)) > 0:
                 self._pairs.append((s, y, product))
         self._last = w, g
         v, used = g.copy(), []
         for s, y, product in reversed(self._pairs):
+            # The two-loop recursion, with B of the carryover in the place of a multiple of the
+            # identity.
             used.append(float(s @ v) / product)
             v -= used[-1] * y
         v = self._carryover.solve(v)
@@ -74,6 +78,7 @@ def carried(
     size = norm(origin.factor.white(gradient))
     for _ in range(most):
         W = folded(descent.step(flat(W), gradient), len(W))
+        # Margins against W_ref of the last refresh, as the carryover's bounds have them.
         m = objective.measure(W, origin.W)
         carryover = carryover.measured(W, m, 1)
         stepped, distance = carryover.step(geometry, target)
@@ -81,6 +86,7 @@ def carried(
             return carryover, Reached(stepped, distance, origin, "chord", W, m)
         gradient, before = carryover.gradient, size
         size = norm(origin.factor.white(gradient))
+        # A refresh pays where a pass no longer halves the gradient, or where it grows.
         slow += not size < _SLOW * before
         if slow > _PATIENCE or not size < 2 * before:
             break

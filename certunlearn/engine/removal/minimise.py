@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ...exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
@@ -34,7 +34,7 @@ def minimised(
     fit: bool = False,
     model: QuadraticModel | None = None,
     known: Known | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
 
@@ -100,6 +100,7 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
     """
     allowed = goal.distance
     if goal.relative:
+        # Without a factor a bound may be large where the iterate is good: only infinity tells.
         crude = reached.quadratic is None
         allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
     if reached.distance <= allowed:
@@ -107,12 +108,15 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
     if goal.relative or math.isinf(reached.distance):
         refuse_separable(objective, reached.W)
         m = reached.measurement
+        # In units of a row's weight, as `tol` is.
         slope = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+        # A gradient beyond its own rounding that no step lowers: not a question of conditioning.
         if goal.relative and slope > goal.tol and (np.abs(m.gradient) > m.allowance).any():
             raise ConvergenceError(
                 f"no step lowers the objective (max |mean gradient| {slope:.3g}): rescale the "
                 f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
             )
+        # What helps against flat directions, the nearest at hand first.
         ways = [stronger(objective.loss), "drop collinear columns", "rescale the features"]
         if reached.quadratic is None and objective.l1 is None and not objective.rows.sparse:
             ways.append('use solver="newton-cholesky"')

@@ -52,8 +52,13 @@ class Measure(OfLoss):
         total: float,
     ) -> tuple[Values, ...]:
         loss, s, y, size = self.loss, block.weight, block.labels(table), block.size()
+        # Margins of rows that weigh nothing are set to zero where curvature has no bound: 0 times
+        # infinity is no number.
         Z = counted(loss, block.margins(W), s)
+        # rho of proofs/measure.md: how far each margin may be off.
         found = slopes(loss, Z, y, unit * size.margins(xp.abs(W)), total)
+        # One product for both errors: what evaluating a slope costs, and what the margins' errors
+        # push.
         both = xp.concatenate([found.evaluated, found.pushed], axis=1)
         return (
             xp.sum(s * loss.value(Z, y)),
@@ -90,6 +95,8 @@ class Hessian(OfLoss):
         Z = counted(loss, block.margins(W), s)
         curvatures = [loss.diagonal(Z, block.labels(table)) * s[:, None]]
         if isinstance(loss, Softmax):
+            # p_k p_l for k < l; the assembly puts them in with a minus, transposed below the
+            # diagonal.
             P = loss.probability(Z)
             for k, m in coupled_pairs(loss):
                 curvatures.append((P[:, k] * P[:, m] * s)[:, None])
@@ -179,6 +186,7 @@ class Magnified(Added):
         self, xp: Namespace[Values], block: Block[Values], u: Values
     ) -> tuple[Values, ...]:
         size = block.size()
+        # TINY at every product: what underflows is put back before anything can magnify it.
         return (size.combined(block.weight[:, None] * (size.margins(u) + TINY) + TINY),)
 
 
@@ -200,6 +208,7 @@ class Leverage(Added):
             xp.where(block.weight > 0, xp.sum(block.margins(inverse.T) ** 2, axis=1), 0.0)
             for inverse in inverses
         ]
+        # The largest classes of each row, summed: which they are differs from row to row.
         top = xp.sort(xp.stack(squares), axis=0)[-self.pairs :]
         return (xp.max(xp.sum(top, axis=0)),)
 

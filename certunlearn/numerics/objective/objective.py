@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +137,9 @@ class Objective:
         Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
         Proof: proofs/measure.md
         """
+        # unit: p products and additions of a margin, its |x||W| and softmax's subtraction.
         step, unit = W - W_ref, gamma(self.rows.p + 4)
+        # Two products and a chain of additions over rows, and spare for the slopes' own sums.
         chain = gamma(self.sum_length + W.shape[1] + 8)
         value, grad, wrong, shaken, moved, worst = self.rows.fold(
             Measure(self.loss), self.blocked, self.table, W, step, unit, chain
@@ -147,6 +149,7 @@ class Objective:
         ridge = self.alpha[:, None] * W
         gauge = (self.gauge * W.sum(axis=1))[:, None]
         total = grad + ridge + gauge
+        # alpha W one rounding, the gauge K, the two additions two: gamma(K + 8) of their sizes.
         penalty = np.abs(ridge) + (self.gauge * np.abs(W).sum(axis=1))[:, None]
         regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
         K = W.shape[1]
@@ -202,11 +205,11 @@ class Objective:
         """Relative error of a computed curvature at given margins."""
         return self.loss.ulps * UNIT_ROUNDOFF
 
-    def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+    def labels(self, positions: NDArray[np.int64]) -> AnyArray:
         """Return what the loss takes as labels of the rows at ``positions``."""
         return self.meant(self.rows.labels[positions])
 
-    def meant(self, labels: NDArray[Any]) -> NDArray[Any]:
+    def meant(self, labels: AnyArray) -> AnyArray:
         """Return what the loss takes for labels of the store, (m,) or (m, K)."""
         return np.asarray(meant(NUMPY, labels, self.table))
 
@@ -227,6 +230,7 @@ class Objective:
         K, at_zero = self.loss.columns, self.loss.at_zero
         if not at_zero:
             return None
+        # Z = (G - diag alpha) / kappa; the diagonal blocks are l''(0) Z, the others -Z / K^2.
         raw = (gram.matrix - np.diag(self.alpha)) / self.loss.kappa
         # At W = 0 the curvature is at most kappa, so the entries' errors are at most the Gram's.
         error = gram.error + (16 + self.loss.ulps) * UNIT_ROUNDOFF
@@ -249,6 +253,7 @@ class Objective:
         diagonal = np.concatenate([np.diag(f) for f in blocks[:K]])
         diagonal = diagonal + np.tile(self.alpha + self.gauge, K)
         H[np.diag_indices(K * p)] += np.tile(self.alpha, K)
+        # rho_j couples coordinate j of all classes: (sum_k W_jk)^2.
         for j in np.flatnonzero(self.gauge):
             same = np.arange(j, K * p, p)
             H[np.ix_(same, same)] += self.gauge[j]
@@ -311,6 +316,8 @@ class Objective:
         if len(pieces) < self._pairs:
             # The factor of G is that of every class.
             pieces = pieces * self._pairs
+        # A pair is at most as long as both its classes together; uncoupled columns need the largest
+        # alone.
         top = sum(sorted(pieces)[-self._pairs :])
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9)
 
@@ -327,8 +334,10 @@ class Objective:
         """
         p, pairs = self.rows.p, self._pairs
         pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
+        # The sweep's X x is off by gamma(p + 4)|X||x|, which the box bounds in every block.
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
         (found,) = self.rows.fold(Leverage(pairs), self.blocked, pieces)
+        # ||a - b||^2 <= 2 (||a||^2 + ||b||^2), over the two largest classes of each row.
         top = float(np.sqrt(pairs * (float(found) + _TINY)))
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
@@ -342,6 +351,7 @@ class Objective:
         Guarantee: as stated, of roots right to eight units.  Proof: proofs/leverage.md
         """
         (found,) = self.rows.fold(Length(), self.blocked, root)
+        # p squares with their roots' eight units, without cancellation: gamma(p + 40).
         square = float(found) + _TINY
         return (
             self.loss.R
@@ -359,6 +369,7 @@ def gauge_weights(alpha: Array, loss: Loss, gram: Array, *, everywhere: bool) ->
     classes moved together meet no curvature but the penalty, which would make the Hessian look
     far smaller than G; at the optimum all these sums are zero anyway.
     """
+    # Adding one number to every class changes nothing of softmax alone.
     if not loss.coupled:
         return np.zeros_like(alpha)
     size = (gram - alpha) / (loss.kappa * loss.columns**2)

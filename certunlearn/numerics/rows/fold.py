@@ -118,6 +118,7 @@ class Added:
         self, xp: Namespace[Values], a: tuple[Values, ...], b: tuple[Values, ...], /
     ) -> tuple[Values, ...]:
         """The sum over two disjoint sets of rows, from the sums over each."""
+        # Sums first, maxima last: a maximum rounds nothing, so only sums lengthen a chain.
         added = len(a) - self.maxima
         return tuple(
             x + y if i < added else xp.maximum(x, y)
@@ -161,6 +162,7 @@ class DenseBlock(Generic[Values]):
 
     def grams(self, c: Values) -> Values:
         columns = range(c.shape[1])
+        # X' diag(c) X with the weights on one side: c >= 0 need not have a root.
         return self.xp.stack([(self.X * c[:, k : k + 1]).T @ self.X for k in columns])
 
     def size(self) -> DenseBlock[Values]:
@@ -194,6 +196,7 @@ def folded(
     """Fold a kernel over blocks on the host, one after the other."""
     out: Sums = kernel.start(NUMPY, p)
     with np.errstate(all="ignore"):
+        # One join a block: the chain that proofs/measure.md counts.
         for block in blocks:
             out = kernel.join(NUMPY, out, kernel(NUMPY, block, *args))
     return tuple(np.asarray(a) for a in out)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..._common.arrays import AnyArray
+
+if TYPE_CHECKING:
+    import jax
+
+#: Rows or labels in NumPy's hands, or in JAX's.
+Held: TypeAlias = "AnyArray | jax.Array"
 
 
 class Store:
@@ -21,12 +29,12 @@ class Store:
 
     n: int
     reads: int
-    _labels: NDArray[Any]
+    _labels: AnyArray
     _scrubbed: NDArray[np.bool_]
     _column_max: NDArray[np.float64] | None
 
     @property
-    def labels(self) -> NDArray[Any]:
+    def labels(self) -> AnyArray:
         """Class codes or targets, shape (n,) or (n, K)."""
         return self._labels[: self.n]
 
@@ -42,6 +50,7 @@ class Store:
 
     def passes_since(self, reads: int) -> int:
         """Return how many times all rows have been read since ``reads`` were counted, rounded."""
+        # Sweeps and single reads in one number: a removal that reads few rows counts as none.
         return int(round((self.reads - reads) / self.n))
 
     def forget_maxima(self) -> None:
@@ -52,5 +61,6 @@ class Store:
         """Return the same rows with a count of reads of their own; for reading only."""
         out = object.__new__(type(self))
         out.__dict__.update(self.__dict__)
+        # Readers in other threads count for themselves: sums are what they are whoever reads.
         out.reads = 0
         return out
