@@ -35,6 +35,7 @@ _steady = threading.RLock()
 def _later(number: int, frame: FrameType | None) -> object:
     """Stand in for a handler: note the signal inside a block, hand it on outside."""
     if _depth:
+        # The last frame of each signal: what came twice is handled once, as by the system.
         _came[number] = frame
         return None
     return _handlers[number](number, frame)
@@ -64,6 +65,7 @@ def _remove() -> None:
 def _deliver() -> None:
     """Call the handlers of signals that came, every one of them even if one raises."""
     if _came:
+        # Taken off first: a handler that raises must not be called again.
         number, frame = _came.popitem()
         try:
             _handlers[number](number, frame)
@@ -112,6 +114,7 @@ class steady(deferred):
     def __enter__(self) -> None:
         super().__enter__()
         try:
+            # A fork in another thread waits in `before` until this is released.
             _steady.acquire()
         except BaseException:
             super().__exit__()
@@ -132,6 +135,7 @@ def _in_child() -> None:
     """Forget the block of a thread that does not exist in a forked process."""
     global _depth
     _steady.release()
+    # The block belonged to a thread that has not been copied: it never ends here.
     if _depth and _owner != threading.get_ident():
         _depth = 0
         _came.clear()

@@ -48,5 +48,6 @@ def _status(line: Callable[[int, float], str]) -> Iterator[Callback | None]:
     except ImportError:
         yield None
         return
+    # On standard error: what a program prints stays what it was.
     with Console(stderr=True).status("reading rows") as status:
         yield lambda step, size: status.update(line(step, size))

@@ -53,7 +53,9 @@ def _enter() -> None:
     global _users, _controller, _limit
     with _lock:
         _controller = _controller or ThreadpoolController()
+        # Taken anew by each thread: where a library keeps it by the thread, each needs its own.
         limit = _controller.limit(limits=1, user_api="blas")
+        # The first of all users has seen the number that was there before any of them.
         _limit = limit if _users == 0 else _limit
         _users += 1
 
@@ -92,6 +94,7 @@ def refuse_forked() -> None:
 def _in_child() -> None:
     """Take note of which threads have gone, and of a lock that one of them may have held."""
     global _lock, _users, _forked
+    # A new lock: the old one may be held by a thread that is not here.
     _lock, _users = threading.Lock(), 0
     bridge = sys.modules.get("jax._src.xla_bridge")
     if bridge is not None:

@@ -16,6 +16,7 @@ def real(
 
     ``closed`` names the limits that are allowed themselves: "", "low", "high" or "both".
     """
+    # Not a number compares as False with every limit: it is refused like one beyond them.
     number = math.nan
     if isinstance(value, Real) and not isinstance(value, bool):
         number = float(value)
@@ -56,5 +57,6 @@ def seed(name: str, value: object) -> int | None:
     if value is None:
         return None
     if not isinstance(value, Integral) or isinstance(value, bool):
+        # Of a RandomState one number is drawn, so that what it is used for here can be repeated.
         value = check_random_state(value).randint(2**63 - 1, dtype=np.int64)
     return count(name, value, low=0)

@@ -39,6 +39,7 @@ class Guard:
 
     def renew(self) -> None:
         """Take new locks: whoever held the old ones does not exist in a forked process."""
+        # Re-entrant: a verb calls readers and other verbs of the same object, in its own thread.
         self.verbs, self.moment = threading.RLock(), threading.RLock()
 
 
@@ -49,6 +50,7 @@ _making = threading.Lock()
 def _in_child() -> None:
     global _making
     _making = threading.Lock()
+    # A thread that does not exist here may have held any of them at the fork.
     for guard in list(_guards):
         guard.renew()
 
@@ -73,6 +75,7 @@ class Whole:
             return None
         if not hasattr(self, "_locks"):
             with _making:
+                # Asked again under the lock: another thread may have made them in between.
                 if not hasattr(self, "_locks"):
                     self._locks = Guard()
         return self._locks
@@ -84,6 +87,7 @@ class Whole:
             out._filled(self)
         else:
             with guard.moment:
+                # No attribute may be put in place between the first and the last that is copied.
                 out._filled(self)
         out._seen = dict(out.__dict__)
         return out
@@ -94,6 +98,7 @@ class Whole:
 
     def _become(self, draft: Self) -> None:
         """Take over every attribute that a draft has changed since it was made."""
+        # Only what the verb has changed: an attribute that a reader has worked out meanwhile stays.
         seen, new = draft._seen, {k: v for k, v in draft.__dict__.items() if k != "_seen"}
         for name in seen.keys() - new.keys():
             self.__dict__.pop(name, None)
@@ -113,6 +118,8 @@ class Whole:
             self._become(draft)
             return
         with steady():
+            # What there was, to be overwritten once nobody can reach it through the object any
+            # more.
             before = self._draft()
             with guard.moment:
                 self._become(draft)
@@ -123,6 +130,7 @@ class Whole:
         return self._draft()
 
     def __getstate__(self) -> dict[str, object]:
+        # A pickle waits for the verb in progress: it holds the object before or after it.
         still = self if self._guard is None else serially([self], self._still)
         return {k: v for k, v in still.__dict__.items() if k != "_seen"}
 
@@ -135,6 +143,7 @@ class Whole:
     def _copied(self, memo: dict[int, object]) -> Self:
         self._settle()
         out = object.__new__(type(self))
+        # Known before its attributes are copied: one of them may lead back here.
         memo[id(self)] = out
         state = {k: v for k, v in self.__dict__.items() if k != "_seen"}
         out.__dict__.update(copy.deepcopy(state, memo))
@@ -147,6 +156,7 @@ def serially(objects: Sequence[Whole], action: Callable[[], R]) -> R:
     The locks are taken in one order, whatever that of the objects: nobody waits in a circle.
     """
     guards = {id(g): g for g in (o._guard for o in objects) if g is not None}
+    # By address: two threads that want the same objects take them in the same order.
     return _held([guards[key] for key in sorted(guards)], action)
 
 
@@ -186,8 +196,10 @@ def verb(method: F) -> F:
         if guard is None:
             return method(self, *args, **kwargs)
         with guard.verbs:
+            # An interrupt may have come between the last verb's taking over and its overwriting.
             self._settle()
             draft = self._draft()
+            # Whatever is raised here leaves the object untouched: the draft is dropped.
             method(draft, *args, **kwargs)
             self._take_over(draft)
         return self

@@ -258,14 +258,17 @@ def evaluate(
     efficiency: dict[str, float] = {} if seconds is None else {"seconds_of_removal": seconds}
     if isinstance(oracles, int):
         _enough(oracles, needed, level)
+        # Seconds of this machine, beside one another: only their ratio says anything.
         clock = time.perf_counter()
         oracles = [_retrained(model, retained, k) for k in range(1, oracles + 1)]
+        # Of one oracle in the mean, on this machine, at this time.
         efficiency["seconds_of_refit"] = (time.perf_counter() - clock) / len(oracles)
         if seconds is not None:
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
     _enough(len(oracles), needed, level)
     # Features as they are given: a pipeline may ask for columns by their names.
     test = (X_test, np.asarray(y_test))
+    # One number for each model and axis, the audited one first.
     found, left = figures([model, *oracles], test, groups, retained, forgotten)
     away = np.array([_deviations(v, tolerance, further=not said[1]) for *_, v, said in found])
     limit, p_value = _limit(away.max(axis=0), level)
@@ -335,7 +338,9 @@ def _axis(
 ) -> Axis:
     own = float(values[0])
     centre, spread = _others(values[1:])
+    # Oracles that draw no noise agree to the last bit: a band of no width would flag rounding.
     reach = max(limit * spread if spread > 0 else 0.0, tolerance)
+    # Without a word for less, less is no fault.
     band = (centre - reach if said[1] else -np.inf, centre + reach)
     return Axis(kind, name, own, centre, band, said[0] if own > band[1] else said[1])
 

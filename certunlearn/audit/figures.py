@@ -80,6 +80,7 @@ def _hard(model: Predictor, X: ArrayLike, y: ArrayLike) -> Array:
     guess = np.asarray(model.predict(X))
     if is_classifier(model):
         return np.asarray(guess == target, dtype=np.float64)
+    # In units of the targets' variance, so that figures of different targets compare.
     spread = float(np.var(np.asarray(target, dtype=np.float64)))
     return np.asarray(1.0 - (guess - target) ** 2 / max(spread, 1e-300), dtype=np.float64)
 
@@ -113,6 +114,7 @@ def _consistency(models: Sequence[Predictor], test: Labelled, *, calibrated: boo
             away = _away(np.array(flat)) / scale
             out.append(("consistency", "weights, relative distance", away, _FAR))
         else:
+            # A class more or less changes the shape: no distance is taken then.
             alike = np.array([[v.shape == w.shape for w in flat] for v in flat]).sum(axis=1)
             gone = 1.0 - (alike - 1) / (len(flat) - 1)
             out.append(("consistency", "shape of the weights differs", gone, _FAR))
@@ -147,5 +149,6 @@ def _calibration(model: Predictor, X: ArrayLike, y: ArrayLike) -> float:
     p, classes = _probabilities(model, X)
     sure, right = p.max(axis=1), classes[p.argmax(axis=1)] == np.asarray(y)
     cell = np.minimum((sure * 10).astype(int), 9)
+    # Counts times gaps, summed and divided by all rows at the end: empty bins add nothing.
     gaps = [abs(float(np.sum(right[cell == b] - sure[cell == b]))) for b in range(10)]
     return sum(gaps) / len(p)

@@ -212,6 +212,7 @@ class Certificate(Consistency):
 
     def to_json(self) -> str:
         """Serialise, in its own version; infinities are written as the string "inf"."""
+        # A stored version keeps its list of fields: what it did not have is not written into it.
         later = _SINCE_2 if self.version == 1 else frozenset()
         values = {k: plain(v) for k, v in asdict(self).items() if k not in later}
         return json.dumps(values, allow_nan=False)
@@ -234,6 +235,8 @@ class Certificate(Consistency):
         names = {f.name for f in fields(cls)} - (_SINCE_2 if version == 1 else frozenset())
         if set(values) != names:
             raise ValueError(f"fields do not match: {sorted(set(values) ^ names)}")
+        # Each value by the type its field is declared with: no second list of types to keep in
+        # step.
         hints = get_type_hints(cls)
         for key, value in values.items():
             values[key] = typed(key, value, hints[key], "certificate")
@@ -243,6 +246,7 @@ class Certificate(Consistency):
         if values["delta"] > 1:
             raise ValueError(f"delta of a certificate cannot be {values['delta']}")
         read = cls(**(_of_version_1(values) if version == 1 else values))
+        # Recomputed from mu and drift: an edit of one figure does not pass (proofs/check.md).
         if read.contradictions:
             raise ValueError("not a certificate as issued: " + "; ".join(read.contradictions))
         return read
@@ -348,6 +352,7 @@ def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
     # Of a vote it stated a mu where no covariance drifts, and none otherwise.
     drifts = values["mechanism"] != "isotropic" and " members (" not in values["reference"]
     if drifts and values["kind"] != "none":
+        # The reserve and the tail that version 1 was calibrated with.
         drift = min(1e-3 * epsilon, 1e-3), epsilon - math.log(delta) + math.log(1e3)
     one = values["joint_epsilon"] <= epsilon
     return values | {

@@ -39,7 +39,9 @@ def fingerprint(weights: Iterable[tuple[MatrixLike, ArrayLike]]) -> str:
     digest = hashlib.sha256()
     for coef, intercept in weights:
         rows = np.atleast_2d(np.asarray(coef.toarray() if issparse(coef) else coef, dtype="<f8"))
+        # An intercept that is one number stands for all rows: the same bytes either way.
         one_each = np.broadcast_to(np.asarray(intercept, dtype="<f8"), len(rows))
+        # The shape first: bytes of two by three numbers are not those of three by two.
         digest.update(f"{rows.shape[0]} {rows.shape[1]}\n".encode("ascii"))
         digest.update(rows.tobytes())
         digest.update(one_each.tobytes())

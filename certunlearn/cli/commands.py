@@ -31,6 +31,7 @@ def _command(commands: Commands, name: str, action: durable.Command, text: str) 
 
 def _answering(made: ArgumentParser, action: durable.Command) -> ArgumentParser:
     made.add_argument("--json", action="store_true", help="answer as JSON")
+    # The function that carries the command out travels with what was typed.
     made.set_defaults(action=action)
     return made
 

@@ -46,6 +46,8 @@ def rows_named(given: argparse.Namespace) -> dict[str, RowsLike]:
         "where": given.where,
     }
     named = {name: value for name, value in found.items() if value}
+    # A request that named rows in two ways would mean the union or the intersection: nobody guesses
+    # which.
     if len(named) != 1:
         raise ValueError("name the rows in one way: --id or --ids, --row, --group, or --where")
     return named
@@ -56,6 +58,7 @@ def term_of(given: argparse.Namespace) -> Term:
     out: Term = {"within": MONTH if given.days is None else timedelta(days=given.days)}
     if given.received is not None:
         received = datetime.fromisoformat(given.received)
+        # A time without a zone is one of this machine.
         out["received"] = received if received.tzinfo else received.astimezone()
     return out
 
@@ -130,6 +133,8 @@ def request_run(given: argparse.Namespace) -> Said:
     if given.dry_run:
         with opened(given, "r") as store:
             waiting = [store.answer(case.reference) for case in store.ledger.cases.pending()]
+        # What waits, as it is: a dry run carries nothing out, so there is nothing to foresee
+        # together.
         values = [answer.values for answer in waiting]
         return {"dry_run": True, "requests": values}, "\n".join(map(str, waiting)) or "none waits"
     with opened(given) as store:

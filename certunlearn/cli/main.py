@@ -82,6 +82,7 @@ def _report_of_directory(arguments: argparse.Namespace) -> int:
 
 def _day(text: str | None) -> str | date | None:
     """Return a time where the text is one by ISO 8601, so that a deadline can be compared."""
+    # A date where the text is one, else a moment: the two do not compare with one another.
     for kind in (date, datetime):
         try:
             return None if text is None else kind.fromisoformat(text)

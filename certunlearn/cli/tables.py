@@ -76,6 +76,7 @@ def read(path: Path, columns: Columns, features: list[str] | None = None) -> Giv
     if path.suffix == ".npz":
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                # allow_pickle=False: a file of arrays runs no code.
                 found = {name: file[name] for name in file.files}
         except (EOFError, BadZipFile) as error:
             raise ValueError(f"{path} is no file of arrays: {error}") from error
@@ -92,6 +93,7 @@ def read(path: Path, columns: Columns, features: list[str] | None = None) -> Giv
         raise ValueError(f"{path} has no column {missing[0]!r}, only {', '.join(frame.columns)}")
     taken = features or [name for name in frame.columns if name not in wanted]
     X = frame[taken]
+    # Numbers and booleans: what is a text or a date has to be encoded by somebody who knows how.
     odd = [name for name in taken if X[name].dtype.kind not in "biuf"]
     if odd:
         raise ValueError(

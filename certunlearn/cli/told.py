@@ -49,6 +49,7 @@ def carried_out(name: str, action: Callable[[], Said | None], as_json: bool) -> 
     try:
         answer = action()
     except (CertunlearnError, *_USUAL) as error:
+        # From the special to the general: most of these are subclasses of others.
         status = next(s for kinds, s in _STATUSES if isinstance(error, kinds))
         said = error.args[0] if isinstance(error, KeyError) and error.args else error
         if isinstance(error, ConfirmationNeededError):

@@ -97,6 +97,7 @@ class CertificateDisplay:
         x, y, promise = self.false_positive_rate, self.true_positive_rate, self.promise
         ax.fill_between(x, x, y, color=BEST, alpha=0.15, linewidth=0)
         ax.plot([0, 1], [0, 1], color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
+        # A test that never rejects has power 0: delta makes the curve leave the axis above it.
         ax.plot(np.append(0.0, x), np.append(0.0, y), color=BEST, linewidth=2.2)
         gain = percent(promise.advantage).rstrip("%")
         said = f"best test:\nat most {gain} points\nover guessing\n"

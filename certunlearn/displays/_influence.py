@@ -259,6 +259,7 @@ class InfluenceDisplay:
         """Draw lines of equal shift, each with its value, up to about the largest there is."""
         right, (low, high) = ax.get_xlim()[1], ax.get_ylim()
         most = float(np.max(self.shift[_drawable(self.leverage, self.residual)]))
+        # Round numbers: 1 and 3 in every decade.
         levels = [m * 10.0**k for k in range(-300, 300) for m in (1, 3)]
         for level in [v for v in levels if v < 2 * most][-4:]:
             # Where residual = level (1 - h) / h enters at the top, and leaves below or right.
@@ -291,6 +292,7 @@ class InfluenceDisplay:
         line = _LINE * ax.figure.dpi / 72.0
         order, height = np.argsort(pixels[:, 1], kind="stable"), pixels[:, 1].copy()
         for below, i in zip(order, order[1:], strict=False):
+            # Upwards first, each at least a line above the one below, then down from the ceiling.
             height[i] = max(height[i], height[below] + line)
         ceiling = frame.y1 - line
         for i in order[::-1]:
@@ -321,6 +323,7 @@ def _behind(estimator: BaseEstimator, found: NDArray[np.int64]) -> tuple[Array, 
     except AssumptionError:
         return None
     leverage = each.own_leverage
+    # The request's own rows are drawn in front, once.
     keep = ~np.isin(rows, found) & _drawable(leverage, each.residual)
     return leverage[keep], each.residual[keep]
 

@@ -61,7 +61,7 @@ class Members:
     classed : bool
         Whether labels are class codes.
     sums : Sums or None
-        Exact sums that the unit of the noise is made of; None without noise.
+        Exact sums that the unit of the noise is made of; None where it is one, or without noise.
     """
 
     weights: Weights
@@ -78,7 +78,7 @@ class Members:
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
             # Exact rational sums: what a row adds now is what it takes with it later.
-            sums = sums.over(_parts(rows, sums, weight))
+            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
         return cls(Weights.of(weight), counts, mass, rows.classed, sums)
 
     @property
@@ -119,6 +119,7 @@ class Members:
 
     def extended(self, rows: Rows, weight: Array) -> Members:
         """Return the training set with the store's last rows in it, weighted so."""
+        # Rows of no weight are in the store and not in the training set: they add to no sum.
         new = len(self.weights) + np.flatnonzero(weight > 0)
         counts = _counts(rows, new, len(self.counts))
         counts[: len(self.counts)] += self.counts

@@ -143,6 +143,7 @@ def scale_of(
     """
     if members.sums is None:
         return (1.0,)
+    # Exact sums of the training set: the same number in both worlds (proofs/noise_scale.md).
     out = units(members.sums, loss, settings.mechanism, p, float(alpha.max(initial=0.0)))
     if settings.noise * min(out) < np.finfo(np.float64).tiny or math.isinf(
         settings.noise * max(out)
@@ -167,5 +168,7 @@ def rescaled(state: State, members: Members) -> State:
 def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal:
     """Return the distance and the gradient norm to reach."""
     if caps is None:
+        # Without noise nothing is promised, and a distance relative to the iterate is what can be
+        # asked.
         return Goal(UNNOISED, True, settings.tol)
     return Goal(caps.fit if fit else caps.target, False, settings.tol)

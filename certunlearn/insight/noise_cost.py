@@ -151,13 +151,14 @@ def _summed(model: Model) -> tuple[float, float]:
     if model.frame is not None:
         R = model.frame.inside(R)
     # kappa sum s x x', from which a common factor cancels.
-    data = model.gram.curvature.matrix - np.diag(alpha)
-    margins = data @ R
+    G = model.gram.curvature.matrix
+    margins = G @ R - alpha[:, None] * R
     spread = float(np.sum(R * margins))
-    if model.rows.intercept and data[-1, -1] > 0:
-        spread -= float(np.sum(margins[-1] ** 2)) / float(data[-1, -1])
+    mass = float(G[-1, -1] - alpha[-1])
+    if model.rows.intercept and mass > 0:
+        spread -= float(np.sum(margins[-1] ** 2)) / mass
     if geometry.mechanism == "isotropic":
-        return float(np.trace(data)), spread
+        return float(np.trace(G) - np.sum(alpha)), spread
     noise = geometry.gram.variance
     if geometry.mechanism == "gram":
         return float(len(R) - np.sum(alpha * noise)), spread

@@ -151,7 +151,7 @@ def factorise(matrix: Array, diagonal: Array, error: float) -> Factor:
     Parameters
     ----------
     matrix : ndarray of shape (q, q)
-        Computed matrix; only its lower triangle is read.
+        Computed matrix; only its upper triangle is read.
     diagonal : ndarray of shape (q,)
         g^2: the diagonal before any subtraction, up to the same relative error.
     error : float
@@ -234,8 +234,10 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
 def _bare(matrix: Array, diagonal: Array, error: float) -> Factor:
     """Factor a matrix, its spread not known yet."""
     q = len(matrix)
-    lower, info = lapack.dpotrf(matrix, lower=1, clean=1)
-    if info != 0 or not np.isfinite(lower).all():
+    # Transposed a matrix of rows is one of columns, which need not be copied into another order.
+    lower, info = lapack.dpotrf(matrix.T, lower=1, clean=1)
+    # What is not finite leaves the pivot of its row neither finite nor positive.
+    if info != 0 or not np.isfinite(np.diag(lower)).all():
         raise np.linalg.LinAlgError("the matrix is not numerically positive definite")
     # The larger of both diagonals: ||L_i||^2 <= matrix_ii / (1 - gamma) bounds |L||L'|.
     g = np.sqrt(np.maximum(diagonal, np.diag(matrix))) * _GUARD

@@ -46,6 +46,8 @@ class Retold:
     def take(self, n: int, entry: Json) -> None:
         """Take in the entry at place ``n``, both parts of it."""
         event, time = str(entry["event"]), str(entry["time"])
+        # Exports and acknowledgements have a number of their own; all else is of a state or a
+        # request.
         if "id" in entry:
             self._handed_out(int(str(entry["id"])), event, time, entry)
             return
@@ -82,12 +84,14 @@ class Retold:
         elif "done" in entry:
             said |= {"state": DONE, "closed": _seconds(str(entry["done"])), "rows": entry["rows"]}
             said["generation"] = entry["generation"]
+        # The last entry of a request counts: one that was refused may have been asked again.
         self.requests[reference] = said
 
     def differs(
         self, cases: Iterable[Case], states: Iterable[State], exports: Iterable[Export]
     ) -> str | None:
         """Return what the tables say otherwise; None where they agree."""
+        # Whatever is left over at the end is in the log and not in the table.
         left = dict(self.requests)
         for case in cases:
             if left.pop(case.reference, None) != _of_case(case):

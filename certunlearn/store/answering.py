@@ -104,6 +104,8 @@ class Answering(Holding):
         waiting = self.ledger.cases.pending()
         references = [case.reference for case in waiting]
         refused: set[str] = set()
+        # One that cannot be carried out is refused and the others are tried again: at most one
+        # round a request.
         while set(references) - refused:
             left = [case for case in waiting if case.reference not in refused]
             try:
@@ -155,6 +157,7 @@ class Answering(Holding):
 
         def change(model: Model) -> dict[str, Went]:
             # The ledger's positions are those of the model it lies beside.
+            # From the ledger's own values: what is carried out is what was written down.
             queue = ForgetQueue.from_json(text, model, same_rows=True, now=self.ledger.now)
             return {receipt.reference: _went(receipt) for receipt in queue.run(**how)}
 

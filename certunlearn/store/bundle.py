@@ -79,6 +79,7 @@ def write_bundle(
         "certificate": None if certificate is None else json.loads(certificate.public().to_json()),
         "predictor": state.values,
     }
+    # Beside the goal, on the same file system, so that the rename at the end is one step.
     draft = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         draft.mkdir(parents=True)
@@ -130,6 +131,7 @@ def load_predictor(
         certificate = None if values is None else Certificate.from_json(json.dumps(values))
     except ValueError as error:
         raise StoreDamagedError(f"{path}: {error}") from error
+    # Weights and certificate are bound by the hash that the certificate states.
     if certificate is not None and not certificate.matches(predictor):
         raise StoreDamagedError(
             f"{path}: the weights are not those that the certificate is of: one of them was changed"
@@ -165,6 +167,7 @@ def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
     predicate: Any = opened(envelope, key).get("predicate", {})
     said = {r["name"]: r["digest"] for r in predicate.get("resources", ())}
     found = {name: digest(path / name) for name in _files(path)}
+    # Both ways: files that are missing, and files that were added.
     changed = sorted(name for name in said | found if said.get(name) != found.get(name))
     if changed:
         raise VerificationError(
@@ -202,6 +205,8 @@ def _files(path: Path) -> list[str]:
 def _signed(path: Path, name: str, signer: Signer) -> Json:
     """Return what `model.sig` holds: the manifest of all files, signed."""
     digests = {file: digest(path / file) for file in _files(path)}
+    # One digest for the subject of the statement: that of all files' digests in the order of their
+    # names.
     whole = hashlib.sha256(b"".join(bytes.fromhex(d) for d in digests.values())).hexdigest()
     predicate: Json = {
         "serialization": {

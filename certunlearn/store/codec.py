@@ -90,6 +90,7 @@ def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = 
                 for name in listed(named[way])
             )
     positions: Positions = names.known(Asked(**named))
+    # Named by position, looked up by place: rows move when the store closes up.
     return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
 
 

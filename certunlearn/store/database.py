@@ -116,6 +116,8 @@ class Database:
             with _told(path):
                 newer(ledger.schema)
                 if not known:
+                    # Closed in good order its digest tells all; else everything is read: a torn
+                    # page would show here, and not in the middle of a request.
                     ledger.check()
                 if mode == "w":
                     # What follows changes the file: its digest is written again on closing.
@@ -193,6 +195,7 @@ class Database:
         ClockError
             If the clock has gone back by more than a few minutes.
         """
+        # Time never goes back in the log: deadlines and the order of entries rest on it.
         now, last = self.now(), None
         row = self._database.execute("SELECT value FROM facts WHERE name = 'time'").fetchone()
         if row is not None:
@@ -223,6 +226,8 @@ class Database:
         """All or nothing, durable at the end."""
         self.writable()
         with _told(self.path):
+            # The write lock at once: a transaction that read first could be refused when it comes
+            # to write.
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -248,6 +253,8 @@ class Database:
         """
         done = f"{self.path}: what was asked is done and committed, but"
         try:
+            # With secure_delete freed cells are zeros in the main file, but the log of changes
+            # still has the old pages.
             busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.OperationalError as error:
             raise StoreError(
@@ -283,7 +290,9 @@ def _connected(path: Path, *, writes: bool) -> sqlite3.Connection:
         if writes:
             database = sqlite3.connect(path, timeout=5, isolation_level=None)
             database.execute("PRAGMA journal_mode = WAL")
+            # A commit returns once the log of changes is on the disk: power may fail right after.
             database.execute("PRAGMA synchronous = FULL")
+            # What is deleted is overwritten with zeros, names of forgotten rows among it.
             database.execute("PRAGMA secure_delete = ON")
             return database
         # Without a log there is no writer, and a directory that cannot be written will do.
@@ -312,6 +321,7 @@ def _unchanged(path: Path) -> bool:
         said = ""
     wal = Path(f"{path}-wal")
     # What readers leave of a log is empty.
+    # A log of changes that is not empty says that somebody ended without closing.
     same = said == digest(path) and not (wal.exists() and wal.stat().st_size)
     # A writer that has opened it meanwhile takes the digest away first.
     if not same and _digest_path(path).exists():

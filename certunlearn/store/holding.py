@@ -107,10 +107,13 @@ class Holding:
                 (draft / STATES).mkdir(parents=True)
                 _filled(draft, model, origin or _named(path), clock, facts)
                 synced(draft)
+                # One step of the file system: before it there is no directory, after it a whole
+                # one.
                 draft.rename(path)
             except BaseException:
                 shredded(draft)
                 raise
+            # The name itself lasts only once its directory is flushed.
             synced(path.parent, deep=False)
         path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
         return cls.open(path, "w", clock=clock)
@@ -155,12 +158,15 @@ class Holding:
                 stack.enter_context(Ledger.open(path / LEDGER, mode, clock=clock)),
                 stack,
             )
+            # The manifest alone: that its files are there and whole is seen when they are read.
             store._read(lambda manifest: None)
             if mode == "w":
                 if schema < VERSION:
                     _mark(path)
                 store.interrupted = store.ledger.interrupted()
                 store._tidy()
+            # Only now does the store own lock and ledger: whatever was raised before has let go of
+            # both.
             store._release = stack.pop_all()
         return store
 
@@ -207,6 +213,8 @@ class Holding:
         for _ in range(_AGAIN):
             state = self.ledger.fact("state")
             try:
+                # A writer may sweep these files while they are read: a failure counts only if the
+                # state is still this one.
                 return reading(self._shards.manifest(state))
             except StoreDamagedError:
                 if state == self.ledger.fact("state"):
@@ -228,6 +236,8 @@ class Holding:
         """
         with _writing(self.path):
             model = self.model
+            # Durable before the model is touched: a crash from here on is found as an action
+            # without a state.
             action = self.ledger.begin(verb, references)
             try:
                 answered = change(model)
@@ -254,6 +264,7 @@ class Holding:
     def _tidy(self) -> None:
         """Overwrite and take away what is no part of the present state."""
         # To a reader what a writer has not committed yet looks like what it has left.
+        # Sweeping is for the one writer.
         self.ledger.writable()
         self._shards.sweep(self.ledger.fact("state"))
         self.ledger.erase_pages()

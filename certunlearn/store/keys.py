@@ -160,6 +160,7 @@ class Signer:
                 f"a key is needed to sign: give key=, or set {VARIABLE} to one in PEM or to its "
                 "file; `certunlearn keys new` makes one"
             )
+        # The variable may hold the key itself, or the path of a file with it.
         data = pem.encode() if "PRIVATE KEY" in pem else _file(key or pem)
         serialization = needed("cryptography.hazmat.primitives.serialization")
         try:

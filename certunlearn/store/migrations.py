@@ -37,6 +37,7 @@ def migrate(ledger: Facts, schema: int) -> None:
     StoreError
         If no step leads on from it.
     """
+    # One step after the other, in one transaction: an interrupted one leaves the old schema.
     for version in range(schema, VERSION):
         if version not in STEPS:
             raise StoreError(

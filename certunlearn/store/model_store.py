@@ -180,6 +180,7 @@ class ModelStore(Answering):
             If identifiers of forgotten rows come back, and ``again`` does not allow it; or as
             `CertifiedLogReg.learn`.
         """
+        # Recognised by identifiers of forgotten rows, which the model keeps as digests alone.
         back = relearned(self.model, X, named.get("row_ids"))
         if back and not again:
             raise RowError(
@@ -314,6 +315,7 @@ class ModelStore(Answering):
                 f"the ledger does not say that {seen.reference!r} was done as the receipt has it",
                 check="store",
             )
+        # Only the owner can ask the training set itself.
         left = still_there(self.model, gone, recognised=self.ledger.recognises) if gone else 0
         if left:
             raise VerificationError(

@@ -91,6 +91,8 @@ class Shards:
         }
         text = json.dumps(manifest, allow_nan=False).encode()
         kept = self._kept(text, "json")
+        # Every file is flushed as it is written; their names are with this. The ledger names the
+        # state afterwards.
         synced(self.folder, deep=False)
         return f"{kept['file']} {kept['sha256']}"
 
@@ -150,6 +152,8 @@ class Shards:
         parts = []
         for i, first in enumerate(range(0, len(array), each)):
             part = np.ascontiguousarray(array[first : first + each])
+            # Compared bit for bit, not by digest: sharing a part is a promise that it has not
+            # changed.
             shared = i < len(known) and self._holds(known[i], part)
             parts.append(known[i] if shared else self._part(part))
         shape = list(array.shape)
@@ -161,6 +165,7 @@ class Shards:
             old = np.load(self.folder / said["file"], mmap_mode="r")
         except (OSError, ValueError):
             return False
+        # A last part may have grown.
         if old.shape != part.shape:
             return False
         same: bool = np.array_equal(old.view(np.uint8), part.view(np.uint8))
@@ -175,6 +180,7 @@ class Shards:
         """Write a file that was not there, and flush it."""
         # No name that tells the content: it would let a guess at a row be tested.
         path = self.folder / f"{os.urandom(12).hex()}.{ending}"
+        # Never an existing file: what an earlier state names is not written to.
         with path.open("xb") as file:
             file.write(data)
             file.flush()

@@ -116,8 +116,14 @@ class Present:
         if count > 2 * most:
             return out._together(None)
         # Only the new rows are multiplied with the inverse: r q^2 operations.
-        solved = np.hstack([self.solved, self.inverse @ share.root.T])
-        out = replace(out, solved=solved, inner=np.diag(out.sign) + out.root @ solved)
+        new = self.inverse @ share.root.T
+        solved, r = np.hstack([self.solved, new]), len(self.root)
+        inner = np.empty((r + count, r + count))
+        inner[:r, :r] = self.inner
+        inner[:, r:] = out.root @ new
+        inner[r:, :r] = share.root @ self.solved
+        inner[r:, r:] += sign * np.eye(count)
+        out = replace(out, solved=solved, inner=inner)
         # Past that many each solve would cost more than the matrix's own product.
         return out.together() if len(out.root) > 2 * most else out
 

@@ -108,6 +108,7 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
     if goal.relative or math.isinf(reached.distance):
         refuse_separable(objective, reached.W)
         m = reached.measurement
+        # In units of a row's weight, as `tol` is.
         slope = float(np.max(np.abs(m.gradient))) / objective.weight_sum
         # A gradient beyond its own rounding that no step lowers: not a question of conditioning.
         if goal.relative and slope > goal.tol and (np.abs(m.gradient) > m.allowance).any():
@@ -115,6 +116,7 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
                 f"no step lowers the objective (max |mean gradient| {slope:.3g}): rescale the "
                 f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
             )
+        # What helps against flat directions, the nearest at hand first.
         ways = [stronger(objective.loss), "drop collinear columns", "rescale the features"]
         if reached.quadratic is None and objective.l1 is None and not objective.rows.sparse:
             ways.append('use solver="newton-cholesky"')

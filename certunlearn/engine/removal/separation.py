@@ -115,13 +115,17 @@ def _separates(objective: Objective, V: Array) -> bool:
             Z, size = Z[own][:, None] - Z, size[own][:, None] + size
             Z[own], size[own] = 0.0, 0.0
         else:
+            # t_i x_i . v for a column; for softmax the own class's margin less that of every other.
             Z = Z * _signs(y, K)
+        # Twice gamma(p + 4)|x||V|, as two margins are subtracted; and what underflows.
         error = 2 * unit * size + _TINY * objective.rows.p
+        # Surely negative for one row: V does not separate.  Surely positive for one: strictly so.
         valid &= _over(~(Z < -error), coupled)
         strict |= ~_over(~(Z > error), coupled)
         unclear = ~(np.abs(Z) > error) & valid
         if coupled:
             unclear[own] = False
+        # Signs that rounding leaves open are settled in rationals, as long as that stays cheap.
         exact += int(np.count_nonzero(unclear)) * objective.rows.p
         if exact > _MOST_EXACT:
             return False
@@ -134,6 +138,7 @@ def _separates(objective: Objective, V: Array) -> bool:
             strict[case] |= sign > 0
         if not valid.any():
             return False
+    # No row on the wrong side, and one of them strictly on the right (Albert & Anderson 1984).
     return bool((valid & strict).any())
 
 
@@ -170,6 +175,7 @@ def _found(objective: Objective) -> Iterator[Array]:
     X = sparse.csr_array(sparse.vstack([sparse.csr_array(X) for X, _ in parts]))
     y = np.concatenate([y for _, y in parts])
     # Powers of two, so that nothing is rounded on the way back.
+    # Columns of size about one: the programme's tolerances are absolute.
     scale = np.exp2(-np.ceil(np.log2(np.maximum(abs(X).max(axis=0).toarray().ravel(), 1e-300))))
     X = sparse.csr_array(X @ sparse.diags_array(scale))
     if isinstance(objective.loss, Columnwise):
@@ -180,6 +186,7 @@ def _found(objective: Objective) -> Iterator[Array]:
         for k in range(K):
             at = np.flatnonzero(y != k)
             here, own = X[at], [sparse.diags_array(1.0 * (y[at] == j)) for j in range(K)]
+            # (e_y - e_k) (x) x_i for all rows of other classes than k.
             pieces.append(sparse.hstack([-here if j == k else own[j] @ here for j in range(K)]))
         programmes = [(sparse.vstack(pieces), list(range(K)))]
     for A, columns in programmes:
@@ -197,6 +204,7 @@ def _programmed(A: sparse.csr_array) -> Iterator[Array]:
     """
     m, q = A.shape
     box = [(-1.0, 1.0)] * q
+    # A v >= t 1, t at most 1, as large as it can be: positive only if every row is strictly right.
     lowest = sparse.hstack([-A, np.ones((m, 1))])
     v = _maximised(np.append(np.zeros(q), 1.0), lowest, [*box, (None, 1.0)])
     if v is not None and v[-1] > 1e-12:

@@ -132,6 +132,8 @@ class Contribution:
         # Both sums and the entries of half; || |X| a || <= sum_j a_j ||X e_j|| for |X||root'|.
         wrong = gamma(p + 5 * K + 40) * norm(np.abs(half) @ absolute[:, :, None])
         # Longest first: shares of groups add up, and those that hardly count are only summed.
+        if len(root) == 1:
+            return ((norm(root) + wrong) / (1.0 - factor.slack) * (1 + 1e-9)) ** 2
         squares = np.einsum("iq,iq->i", root, root)
         order = np.argsort(-squares)
         counted = int(np.sum(np.cumsum(squares[order[::-1]]) > _SLIGHT))

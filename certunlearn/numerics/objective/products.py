@@ -40,6 +40,7 @@ class Products:
         if not isinstance(objective.rows, DenseRows):
             raise TypeError("only dense rows lie beside one another: sum sparse ones by folds")
         X, y = objective.rows.sweep(times=0)
+        # The blocks' own memory as one matrix: rows of padding have weight zero and do no harm.
         labels = np.asarray(_viewed(y))
         labels = labels.reshape(-1, *labels.shape[2:])
         flat = _viewed(X).reshape(-1, objective.rows.p)
@@ -59,6 +60,7 @@ class Products:
 
     @staticmethod
     def _wide(product: Held) -> Array:
+        # Back to float64 at once: sums over columns and steps are taken there.
         out = np.asarray(product).astype(np.float64)
         return out[:, None] if out.ndim == 1 else out
 

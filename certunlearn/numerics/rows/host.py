@@ -8,6 +8,7 @@ columns of margins, and are so many that compiling no longer counts.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -36,8 +37,12 @@ LONG = 8
 
 def on_accelerator(numbers: int) -> bool:
     """Whether rows of so many numbers go to an accelerator: many of them, where there is one."""
-    if numbers <= SMALL:
-        return False
+    return numbers > SMALL and _accelerated()
+
+
+@functools.cache
+def _accelerated() -> bool:
+    """Whether JAX computes on an accelerator, which does not change in a process."""
     import jax
 
     return bool(jax.default_backend() != "cpu")

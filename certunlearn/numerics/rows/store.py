@@ -50,6 +50,7 @@ class Store:
 
     def passes_since(self, reads: int) -> int:
         """Return how many times all rows have been read since ``reads`` were counted, rounded."""
+        # Sweeps and single reads in one number: a removal that reads few rows counts as none.
         return int(round((self.reads - reads) / self.n))
 
     def forget_maxima(self) -> None:
@@ -60,5 +61,6 @@ class Store:
         """Return the same rows with a count of reads of their own; for reading only."""
         out = object.__new__(type(self))
         out.__dict__.update(self.__dict__)
+        # Readers in other threads count for themselves: sums are what they are whoever reads.
         out.reads = 0
         return out

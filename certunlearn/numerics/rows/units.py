@@ -72,6 +72,11 @@ class Sums:
     second: tuple[Fraction, ...] = ()
     length: Fraction = Fraction(0)
 
+    @property
+    def needed(self) -> bool:
+        """Whether the unit is a function of the rows at all, or else one."""
+        return self.targets or self.lengths
+
     def over(self, parts: Iterable[tuple[MatrixLike, AnyArray | None, Array]]) -> Sums:
         """Return the same sums over other rows.
 
