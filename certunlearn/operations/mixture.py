@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._common.arrays import RandomState
 from .._common.whole import serially
-from ..engine import unlearner
 from ..engine.mixture import _mixture
 from ..engine.unlearner import Model
+from ..estimators.base.foresight import predictor_of
 from ..estimators.base.linear import LinearEstimator
 from ..exceptions import AssumptionError
+from ..requests.fitted import fitted_of
 
 Array = NDArray[np.float64]
 
@@ -95,10 +96,8 @@ def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Rando
     """Release the mean of models that no verb is changing."""
     first = models[0]
     _comparable(models)
-    mixed, certificate = _mixture([m._model for m in models], shares, random_state)
-    shown = first._attributes(mixed)
-    out = first.export_predictor()
-    out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
+    mixed, certificate = _mixture([fitted_of(m).linear for m in models], shares, random_state)
+    out = predictor_of(first, mixed)
     # Whoever is given the predictor has this too.
     out.certificate_ = certificate.of("release", out.coef_, out.intercept_, certificate).public()
     return out
@@ -132,19 +131,19 @@ def _comparable(models: Sequence[Any]) -> None:
                 f"models[{k}] is a {type(other).__name__}, models[0] a {type(first).__name__}: "
                 "margins of different losses have no common scale"
             )
-        own, its = first._model.settings, other._model.settings
-        differ = [p for p in _SHARED if getattr(own, p) != getattr(its, p)]
+        mine, its = fitted_of(first).linear, fitted_of(other).linear
+        differ = [p for p in _SHARED if getattr(mine.settings, p) != getattr(its.settings, p)]
         if differ:
             raise AssumptionError(
                 f"models[{k}] differs from models[0] in {', '.join(differ)}: fit them alike"
             )
-        if not _same_labels(first, other) or not _same_rows(first._model, other._model):
+        if not _same_labels(first, other) or not _same_rows(mine, its):
             raise AssumptionError(
                 f"models[{k}] and models[0] were not trained on the same rows, labels and sample "
                 "weights in the same order: the mixture would have no common retraining to be "
                 "compared with; carry out every request in every model first"
             )
-    if own.mechanism == "objective":
+    if mine.settings.mechanism == "objective":
         raise AssumptionError(
             'a mixture is certified with mechanism="gram" or "isotropic": G^2 is not carried over '
             "between different penalties"
@@ -154,7 +153,8 @@ def _comparable(models: Sequence[Any]) -> None:
 def _same_labels(a: Any, b: Any) -> bool:
     """Whether codes mean the same, and columns have the same names."""
     names = [getattr(m, "feature_names_in_", np.zeros(0)) for m in (a, b)]
-    return np.array_equal(names[0], names[1]) and a._class_names() == b._class_names()
+    labels = [fitted_of(m).encoding.names for m in (a, b)]
+    return np.array_equal(names[0], names[1]) and labels[0] == labels[1]
 
 
 def _same_rows(a: Model, b: Model) -> bool:
@@ -168,7 +168,7 @@ def _same_rows(a: Model, b: Model) -> bool:
     step = max(1, _COMPARED // a.rows.p)
     for start in range(0, len(at[0]), step):
         (X, y, w), (X_b, y_b, w_b) = (
-            unlearner.held(model, positions[start : start + step])
+            model.held(positions[start : start + step])
             for model, positions in zip((a, b), at, strict=True)
         )
         same = (X != X_b).nnz == 0 if issparse(X) else np.array_equal(X, X_b)

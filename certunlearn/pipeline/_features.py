@@ -9,10 +9,10 @@ import scipy.sparse as sp
 from sklearn.utils import _safe_indexing
 
 from .._common.arrays import Positions
-from ..engine import unlearner
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..requests.asked import _is_pandas
+from ..requests.fitted import fitted_of
 
 #: Entries that a sparse result may have once it is written out, about 1.6 GB.
 MOST_ENTRIES = 200_000_000
@@ -85,7 +85,7 @@ def held(head: UnlearningEstimator, at: Positions, full: Any) -> bool:
     values = np.asarray(full, dtype=np.float64)
     if values.shape[1] != head.n_features_in_:
         return False
-    return np.array_equal(unlearner.held(head._model, at)[0], values[at])
+    return np.array_equal(fitted_of(head).model.held(at)[0], values[at])
 
 
 def overwrite(X: Any) -> None:

@@ -23,13 +23,13 @@ from sklearn.utils import check_array
 from .._common.arrays import Array, Positions
 from .._common.threads import blas_threads
 from ..claims.frame import Frame
-from ..engine import unlearner
 from ..estimators.base.linear import LinearEstimator
 from ..exceptions import AssumptionError
 from ..numerics.rows.extremes import Largest
 from ..numerics.rows.moments import Moments
 from ..requests.asked import _is_pandas
 from ..requests.change import Change
+from ..requests.fitted import Fitted
 from .steps import SAME_STEPS, Declared, Verdict
 
 Steps = list[tuple[str, Any]]
@@ -126,7 +126,7 @@ def recognised(steps: Steps, X: Any, declared: Declared, params: bool) -> bool:
         return False
     if not all(_plain(step) for _, step in moving):
         return False
-    plain = isinstance(head, LinearEstimator) and head._refits and head.fit_intercept is True
+    plain = isinstance(head, LinearEstimator) and head.fit_intercept is True
     if not (plain and head.mechanism in ("auto", "gram") and not getattr(head, "l1_ratio", 0)):
         return False
     if not _numbers(X):
@@ -219,40 +219,40 @@ def follows(steps: Steps, kept: Framed, more: int) -> bool:
 
 
 def retained(
-    head: LinearEstimator, change: Change, come: Array | None, frame: Frame
+    fitted: Fitted, change: Change, come: Array | None, frame: Frame
 ) -> tuple[Array, Positions]:
     """Return raw rows of the training set after a change, and their places in the store then."""
-    weight = head._model.members.weights.array
+    weight = fitted.model.members.weights.array
     live = weight > 0
     live[change.gone] = False
     places = np.flatnonzero(live)
-    values = members(head, places, frame)
+    values = members(fitted, places, frame)
     if not len(change.codes):
         return values, places
     if come is None:
-        come = frame.raw(unlearner.held(head._model, change.gone)[0])
+        come = frame.raw(fitted.model.held(change.gone)[0])
     new = np.flatnonzero(change.weight > 0)
     return np.vstack([values, come[new]]), np.concatenate([places, len(weight) + new])
 
 
 def anew(
-    head: LinearEstimator, kept: Framed, change: Change, come: Array | None, before: Frame
+    fitted: Fitted, kept: Framed, change: Change, come: Array | None, before: Frame
 ) -> tuple[Framed, Array]:
     """Return what is kept, and the store after a change, as a fit would hold its rows.
 
     ``before`` is the frame that the head holds them in now.
     """
-    values, places = retained(head, change, come, before)
+    values, places = retained(fitted, change, come, before)
     f = kept.frame
     frame = Frame.of(f.centre, f.spread, f.about, values, f.rotation)
-    out = np.zeros((len(head._model.members.weights) + len(change.codes), values.shape[1]))
+    out = np.zeros((fitted.places + len(change.codes), values.shape[1]))
     out[places] = frame.held(values)
     return replace(kept, frame=frame), out
 
 
-def members(head: LinearEstimator, places: Positions, frame: Frame) -> Array:
+def members(fitted: Fitted, places: Positions, frame: Frame) -> Array:
     """Return raw rows of the head's store, of those at places the ones it trains on."""
-    X, _, weight = unlearner.held(head._model, places)
+    X, _, weight = fitted.model.held(places)
     return frame.raw(X[weight > 0])
 
 

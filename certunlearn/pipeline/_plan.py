@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._common.arrays import Array, Positions
-from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..requests.change import Change
+from ..requests.fitted import Fitted, fitted_of
 from . import _features, _framed, _kinds
 from ._beside import Beside
 from ._framed import Framed
@@ -37,8 +37,8 @@ class Kept:
         What the certificate lists on account of the steps.
     mark : tuple of int
         Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
-    fit : dict
-        What tells the head's fit from others.
+    fit : str
+        The id of the head's fit.
     like : Any
         No row of the fit: its kind and dtypes, which rows that come are given.
     framed : Framed or None
@@ -52,26 +52,26 @@ class Kept:
     at: Positions
     verdict: Verdict
     mark: tuple[int, int]
-    fit: dict[str, Any]
+    fit: str
     like: Any
     framed: Framed | None = None
 
-    def recountable(self, head: UnlearningEstimator) -> Kept:
+    def recountable(self, fitted: Fitted) -> Kept:
         """Return this with its rows written out, as the first step is given them."""
         framed = self.framed
         assert framed is not None
-        places = np.flatnonzero(head._model.members.weights.array > 0)
-        at = head._names.called(len(head._model.members.weights))[places]
+        places = np.flatnonzero(fitted.model.members.weights.array > 0)
+        at = fitted.called[places]
         order = np.argsort(at)
-        raw: Any = _framed.members(head, places[order], framed.frame)
+        raw: Any = _framed.members(fitted, places[order], framed.frame)
         if hasattr(self.like, "columns"):
             raw = type(self.like)(raw, columns=self.like.columns)
         raw = _kinds.alike(raw, self.like)
         return replace(self, at=at[order], raw=raw, framed=None)
 
-    def known_to(self, head: UnlearningEstimator) -> bool:
+    def known_to(self, fitted: Fitted) -> bool:
         """Whether the head has seen this fit's rows and requests, and no others."""
-        return head._fitted is self.fit and mark_of(head) == self.mark
+        return fitted.id == self.fit and fitted.mark == self.mark
 
 
 class Rows(NamedTuple):
@@ -120,26 +120,20 @@ class Plan(NamedTuple):
     raw: Any = None
 
 
-def mark_of(head: UnlearningEstimator) -> tuple[int, int]:
-    """Rows ever given to the head, and rows that requests have named, as the head knows it."""
-    model = head._model
-    return len(model.members.weights) + model.requests.dropped, model.requests.forgotten
-
-
 def followed(steps: Steps, kept: Kept, change: Change, new: Any) -> Plan | None:
     """Let the steps follow a change without a recount; None where they have to be recounted.
 
     ``new`` are the rows that come, as the first step that moves is given them; None where those
     that come have the features of those that go.
     """
-    framed, head, m = kept.framed, steps[-1][1], len(change.codes)
+    framed, fitted, m = kept.framed, fitted_of(steps[-1][1]), len(change.codes)
     assert framed is not None
     n, named = kept.mark
     after = replace(kept, mark=(n + m, named + len(change.gone)))
     raw = None if new is None else _framed.table(new)
     if not (raw is None and m):
         come = np.zeros((0, len(framed.frame.unit))) if raw is None else raw[change.weight > 0]
-        gone = _framed.members(head, change.gone, framed.frame)
+        gone = _framed.members(fitted, change.gone, framed.frame)
         if not len(gone) and not len(come):
             return Plan(steps, after, raw=raw)
         moving, frame = steps[kept.first : -1], framed.frame
@@ -147,7 +141,7 @@ def followed(steps: Steps, kept: Kept, change: Change, new: Any) -> Plan | None:
             return None
 
         def rows() -> Array:
-            return _framed.retained(head, change, raw, frame)[0]
+            return _framed.retained(fitted, change, raw, frame)[0]
 
         moved, framed = _framed.followed(moving, framed, gone, come, rows)
         steps, after = [*steps[: kept.first], *moved, steps[-1]], replace(after, framed=framed)
@@ -173,7 +167,7 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
     """
     head, last = steps[-1][1], len(steps) - 1
     ever, named = kept.mark
-    n, come = len(head._model.members.weights), len(change.weight)
+    n, come = fitted_of(head).places, len(change.weight)
     mark = ever + come, named + len(change.gone)
     after = replace(kept, at=rows.at, mark=mark, beside=rows.beside)
     same = np.array_equal(rows.order, np.arange(len(kept.at)))

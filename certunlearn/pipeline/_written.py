@@ -7,6 +7,7 @@ from typing import Any
 
 from .._common.plain import FittedState, Restorable, written
 from .._common.whole import serialised
+from ..estimators.base.behind import rebase
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError
 
@@ -45,5 +46,5 @@ class Written(Restorable):
                 written(step)
             except StateError as error:
                 raise StateError(f"step {name!r} cannot be written: {error}") from None
-        head._rebase()
+        rebase(head)
         return written(self)

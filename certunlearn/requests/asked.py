@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._common.arrays import Condition, RowsLike
+from .._common.arrays import ArrayLike, Condition, MatrixLike, RowsLike
 from ..exceptions import RowError
 
 #: A tuple is one group, as pandas would name it.
@@ -63,3 +63,13 @@ class Asked(NamedTuple):
     def named(self) -> dict[str, Any]:
         """The ways that are keywords of a request, with what they are given."""
         return {name: value for name, value in self._asdict().items() if name != "which"}
+
+
+class Annotations(NamedTuple):
+    """What comes with new rows: weights, names, and what `forget` can look at."""
+
+    sample_weight: ArrayLike | None = None
+    row_ids: RowsLike | None = None
+    groups: RowsLike | None = None
+    metadata: MatrixLike | None = None
+    static: ArrayLike | None = None
