@@ -47,6 +47,10 @@ class Unlearner(Protocol):
         """None without noise."""
 
     @property
+    def scale(self) -> tuple[float, ...]:
+        """Unit of the noise of each column, or of all."""
+
+    @property
     def requests(self) -> RequestCount:
         """What has been asked so far."""
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import reprlib
 import sys
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
@@ -33,7 +33,7 @@ _VOTING = (VotingClassifier, VotingRegressor)
 
 
 def forget_in(
-    meta: Any,
+    meta: BaseEstimator,
     which: RowsLike | None = None,
     /,
     *,
@@ -116,7 +116,7 @@ def forget_in(
     return _forgotten(meta, Asked(which, rows, row_ids, groups, where), confirm)
 
 
-def _forgotten(meta: Any, asked: Asked, confirm: bool) -> Certificate:
+def _forgotten(meta: BaseEstimator, asked: Asked, confirm: bool) -> Certificate:
     if isinstance(meta, (UnlearningEstimator, ForgettingPipeline)):
         meta.forget(asked.which, **asked.named, confirm=confirm)
         return meta.certificate_
@@ -127,7 +127,7 @@ def _forgotten(meta: Any, asked: Asked, confirm: bool) -> Certificate:
     raise _refusal(meta)
 
 
-def _searched(search: Any, asked: Asked, confirm: bool) -> Certificate:
+def _searched(search: BaseEstimator, asked: Asked, confirm: bool) -> Certificate:
     if not hasattr(search, "best_estimator_"):
         raise AssumptionError("the search has no best_estimator_: fit it, with refit=True")
     best = search.best_estimator_
@@ -152,7 +152,7 @@ def _searched(search: Any, asked: Asked, confirm: bool) -> Certificate:
     return replace(certificate, not_covered=(line, *certificate.not_covered))
 
 
-def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
+def _voted(vote: BaseEstimator, asked: Asked, confirm: bool) -> Certificate:
     """All members forget, or none: every new model is worked out before any is taken over."""
     members = list(getattr(vote, "estimators_", ()))
     for member in members:
@@ -168,7 +168,7 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
 
 
 def _jointly(
-    vote: Any, members: list[UnlearningEstimator], asked: Asked, confirm: bool
+    vote: BaseEstimator, members: list[UnlearningEstimator], asked: Asked, confirm: bool
 ) -> Certificate:
     fits = [fitted_of(member) for member in members]
     positions = [fitted.positions(asked) for fitted in fits]
@@ -262,7 +262,7 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
     )
 
 
-def _refusal(meta: Any) -> AssumptionError:
+def _refusal(meta: BaseEstimator) -> AssumptionError:
     name = type(meta).__name__
     if isinstance(meta, CalibratedClassifierCV):
         return AssumptionError(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._common.arrays import RandomState
+from .._common.arrays import ArrayLike, RandomState
 from .._common.whole import serially
 from ..engine.mixture import _mixture
 from ..engine.unlearner import Model
@@ -31,8 +31,11 @@ _SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_int
 
 
 def mix(
-    models: Sequence[LinearEstimator], weights: Any = None, *, random_state: RandomState = None
-) -> Any:
+    models: Sequence[LinearEstimator],
+    weights: ArrayLike | None = None,
+    *,
+    random_state: RandomState = None,
+) -> BaseEstimator:
     """Release a weighted mean of models that were trained on the same rows.
 
     Parameters
@@ -92,7 +95,9 @@ def mix(
     return serially(known, lambda: _mixed(models, shares, random_state))
 
 
-def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: RandomState) -> Any:
+def _mixed(
+    models: Sequence[LinearEstimator], shares: Array, random_state: RandomState
+) -> BaseEstimator:
     """Release the mean of models that no verb is changing."""
     first = models[0]
     _comparable(models)
@@ -103,7 +108,7 @@ def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: Rando
     return out
 
 
-def _shares(weights: Any, count: int) -> Array:
+def _shares(weights: ArrayLike | None, count: int) -> Array:
     if not count:
         raise ValueError("there is no model to mix")
     if weights is None:
@@ -116,7 +121,7 @@ def _shares(weights: Any, count: int) -> Array:
     return out
 
 
-def _comparable(models: Sequence[Any]) -> None:
+def _comparable(models: Sequence[LinearEstimator]) -> None:
     """Refuse models that are no models of the same retained rows."""
     first = models[0]
     for k, other in enumerate(models):
@@ -150,7 +155,7 @@ def _comparable(models: Sequence[Any]) -> None:
         )
 
 
-def _same_labels(a: Any, b: Any) -> bool:
+def _same_labels(a: LinearEstimator, b: LinearEstimator) -> bool:
     """Whether codes mean the same, and columns have the same names."""
     names = [getattr(m, "feature_names_in_", np.zeros(0)) for m in (a, b)]
     labels = [fitted_of(m).encoding.names for m in (a, b)]

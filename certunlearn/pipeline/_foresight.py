@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from .._common import validate as _validate
-from .._common.arrays import Position
+from .._common.arrays import ArrayLike, Condition, MatrixLike, Position, RowsLike
 from .._common.whole import serialised
 from ..claims.frame import Frame, StaleFrame
 from ..estimators.base.verbs import UnlearningEstimator
@@ -48,13 +48,13 @@ class Foresight:
     @serialised
     def neighbours(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         threshold: float | None = None,
     ) -> Neighbours:
         """Find rows that look like those of a request, by what the steps make of them.
@@ -66,7 +66,12 @@ class Foresight:
 
     @serialised
     def noise_cost(
-        self, X: Any, y: Any, sample_weight: Any = None, *, draws: int = 20
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        draws: int = 20,
     ) -> NoiseCost:
         """Measure on raw rows what a release costs in score and margins, without making one.
 
@@ -78,13 +83,13 @@ class Foresight:
     @serialised
     def preview(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         threshold: float | None = None,
         full: bool = False,
     ) -> Preview:
@@ -121,7 +126,7 @@ class Foresight:
 
 
 def _carried_out(
-    fitted: Fitted, change: Change, X: Any, frame: Frame | None, found: Preview
+    fitted: Fitted, change: Change, X: MatrixLike, frame: Frame | None, found: Preview
 ) -> Preview:
     """Train a model that is thrown away, on rows as they are held in a frame; say how it went."""
     clock, X = time.perf_counter(), np.ascontiguousarray(X, dtype=np.float64)

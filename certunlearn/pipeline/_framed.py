@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,7 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils import check_array
 
-from .._common.arrays import Array, Positions
+from .._common.arrays import Array, MatrixLike, Positions
 from .._common.threads import blas_threads
 from ..claims.frame import Frame
 from ..estimators.base.linear import LinearEstimator
@@ -30,9 +30,9 @@ from ..numerics.rows.moments import Moments
 from ..requests.asked import _is_pandas
 from ..requests.change import Change
 from ..requests.fitted import Fitted
+from ._types import Step, Steps
 from .steps import SAME_STEPS, Declared, Verdict
 
-Steps = list[tuple[str, Any]]
 _SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler)
 _EPS = float(np.finfo(np.float64).eps)
 #: What the certificate says of the steps.
@@ -112,7 +112,7 @@ class Framed:
     frame: Frame
 
 
-def recognised(steps: Steps, X: Any, declared: Declared, params: bool) -> bool:
+def recognised(steps: Steps, X: MatrixLike, declared: Declared, params: bool) -> bool:
     """Whether the steps that move and the head are of this kind, for rows like those of ``X``.
 
     ``params`` says whether a step's fit is given anything beside the rows.
@@ -134,7 +134,7 @@ def recognised(steps: Steps, X: Any, declared: Declared, params: bool) -> bool:
     return PCA not in kinds or X.shape[0] > X.shape[1]
 
 
-def _plain(step: Any) -> bool:
+def _plain(step: Step) -> bool:
     """Whether a step is of the usual settings: an invertible affine map, of arrays."""
     if getattr(step, "_sklearn_output_config", {}).get("transform", "default") != "default":
         return False
@@ -144,7 +144,7 @@ def _plain(step: Any) -> bool:
     return not getattr(step, "clip", False)
 
 
-def _numbers(X: Any) -> bool:
+def _numbers(X: MatrixLike) -> bool:
     """Whether rows are a dense table of plain numbers."""
     if sp.issparse(X):
         return False
@@ -160,13 +160,13 @@ def stated(steps: Steps, verdict: Verdict) -> Verdict:
     return replace(verdict, conditions=(*own, EXACT_SUMS, *((ROTATION,) if rotated else ())))
 
 
-def table(X: Any) -> Array:
+def table(X: MatrixLike) -> Array:
     """Return finite rows as float64; raises as scikit-learn does."""
     out: Array = check_array(X, dtype=np.float64)
     return out
 
 
-def begun(steps: Steps, X: Any) -> tuple[Steps, Framed, Array]:
+def begun(steps: Steps, X: MatrixLike) -> tuple[Steps, Framed, Array]:
     """Fit steps on rows; return them, what is kept, and the rows as the head holds them.
 
     Raises
@@ -265,9 +265,9 @@ class _Where(NamedTuple):
     rotation: Array | None
 
 
-def _template(step: Any, X: Any) -> Any:
+def _template(step: Step, X: MatrixLike) -> Step:
     """Return a fitted clone that knows its columns and nothing of the rows."""
-    blank: Any = np.zeros((1, X.shape[1]))
+    blank: MatrixLike = np.zeros((1, X.shape[1]))
     if _is_pandas(X, "DataFrame"):
         blank = type(X)(blank, columns=X.columns)
     if not isinstance(step, PCA):
@@ -364,7 +364,7 @@ def _rotated(step: PCA, known: Statistics, before: _Where | None) -> _Where:
     return _Where(means, spread, before.about, R)
 
 
-_RULES: dict[type, Callable[[Any, Statistics], _Where]] = {
+_RULES: dict[type, Callable[[Step, Statistics], _Where]] = {
     StandardScaler: _standard,
     MinMaxScaler: _min_max,
     MaxAbsScaler: _max_abs,

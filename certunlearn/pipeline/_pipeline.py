@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from .._common import validate as _validate
+from .._common.arrays import ArrayLike, MatrixLike, RowsLike, Show
 from .._common.whole import reader, verb
 from ..claims.certificate import NOT_COVERED, Certificate
 from ..claims.frame import StaleFrame
@@ -29,6 +30,7 @@ from ._composed import composed_predictor
 from ._framed import recognised
 from ._plan import Kept
 from ._predict import DensePredictions
+from ._types import Predictor, Steps
 from ._verbs import Verbs
 from ._written import Written
 from .steps import Declared, Verdict, fitted_through, is_nothing, surveyed
@@ -97,17 +99,17 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
     (567, 567)
     """
 
-    steps: list[tuple[str, Any]]
+    steps: Steps
     _kept: Kept
 
     def __init__(
         self,
-        steps: list[tuple[str, Any]],
+        steps: Steps,
         *,
         frozen: Mapping[str, str] | None = None,
         refit: Iterable[str] | None = None,
-        transform_input: Any = None,
-        memory: Any = None,
+        transform_input: object = None,
+        memory: object = None,
         verbose: bool = False,
     ) -> None:
         super().__init__(steps, transform_input=transform_input, memory=memory, verbose=verbose)
@@ -157,16 +159,16 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
     @verb
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        row_ids: Any = None,
-        groups: Any = None,
-        metadata: Any = None,
-        static: Any = None,
-        progress: Any = None,
-        **params: Any,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        metadata: MatrixLike | None = None,
+        static: ArrayLike | None = None,
+        progress: Show = None,
+        **params: object,
     ) -> Self:
         """Fit the steps on the rows of positive weight, then the head on what they make of them.
 
@@ -279,7 +281,7 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
         return out
 
     @reader
-    def export_predictor(self, *, composed: bool = False) -> Any:
+    def export_predictor(self, *, composed: bool = False) -> Predictor:
         """Return plain scikit-learn with the released weights only.
 
         Parameters

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .._common.arrays import Array, Positions
+from .._common.arrays import Array, MatrixLike, Positions
 from ..exceptions import AssumptionError
 from ..requests.change import Change
 from ..requests.fitted import Fitted, fitted_of
 from . import _features, _framed, _kinds
 from ._beside import Beside
 from ._framed import Framed
+from ._types import Steps
 from .steps import Declared, Verdict, fitted_through, is_nothing
-
-Steps = list[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Kept:
     ----------
     first : int
         The first step that depends on the rows; the number of steps if none does.
-    raw : Any
+    raw : array-like
         The training rows as that step is given them, a copy; None if no step depends on them.
     beside : Beside
         Labels and weights of these rows, as the steps are given them.
@@ -39,7 +38,7 @@ class Kept:
         Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
     fit : str
         The id of the head's fit.
-    like : Any
+    like : array-like
         No row of the fit: its kind and dtypes, which rows that come are given.
     framed : Framed or None
         What the steps are made of, where they need no recount; then ``raw`` is None and ``at``
@@ -47,13 +46,13 @@ class Kept:
     """
 
     first: int
-    raw: Any
+    raw: MatrixLike
     beside: Beside
     at: Positions
     verdict: Verdict
     mark: tuple[int, int]
     fit: str
-    like: Any
+    like: MatrixLike
     framed: Framed | None = None
 
     def recountable(self, fitted: Fitted) -> Kept:
@@ -63,7 +62,7 @@ class Kept:
         places = np.flatnonzero(fitted.model.members.weights.array > 0)
         at = fitted.called[places]
         order = np.argsort(at)
-        raw: Any = _framed.members(fitted, places[order], framed.frame)
+        raw: MatrixLike = _framed.members(fitted, places[order], framed.frame)
         if hasattr(self.like, "columns"):
             raw = type(self.like)(raw, columns=self.like.columns)
         raw = _kinds.alike(raw, self.like)
@@ -85,7 +84,7 @@ class Rows(NamedTuple):
         Where each row is found: among the kept ones, followed by those of ``new`` that are live.
     beside : Beside
         Labels and weights of the rows, as the steps are given them.
-    new : Any
+    new : array-like
         Rows that come (m), as the first step that moves is given them; None if none come.
     live : ndarray of int
         Which of them have positive weight.
@@ -94,7 +93,7 @@ class Rows(NamedTuple):
     at: Positions
     order: Positions
     beside: Beside
-    new: Any = None
+    new: MatrixLike = None
     live: Positions = np.zeros(0, dtype=np.int64)
 
 
@@ -105,22 +104,22 @@ class Plan(NamedTuple):
     ----------
     steps, kept : list, Kept
         Afterwards.
-    features : Any
+    features : array-like
         Of all rows of the head's store, those that come last, if others have changed; else None.
-    new : Any
+    new : array-like
         Otherwise those of the rows that come (m, n_features); None where they are as they were.
-    raw : Any
+    raw : array-like
         Rows that come, as float64, where steps are not recounted.
     """
 
     steps: Steps
     kept: Kept
-    features: Any = None
-    new: Any = None
-    raw: Any = None
+    features: MatrixLike = None
+    new: MatrixLike = None
+    raw: MatrixLike = None
 
 
-def followed(steps: Steps, kept: Kept, change: Change, new: Any) -> Plan | None:
+def followed(steps: Steps, kept: Kept, change: Change, new: MatrixLike) -> Plan | None:
     """Let the steps follow a change without a recount; None where they have to be recounted.
 
     ``new`` are the rows that come, as the first step that moves is given them; None where those
@@ -148,7 +147,7 @@ def followed(steps: Steps, kept: Kept, change: Change, new: Any) -> Plan | None:
     return Plan(steps, after, raw=raw)
 
 
-def through(steps: Steps, X: Any) -> Any:
+def through(steps: Steps, X: MatrixLike) -> MatrixLike:
     """Return what fitted steps make of rows."""
     for _, step in steps:
         if not is_nothing(step):

@@ -6,12 +6,12 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from .._common.arrays import Array, Position, Show
+from .._common.arrays import Array, ArrayLike, Condition, MatrixLike, Position, RowsLike, Show
 from .._common.whole import Guard, Whole, verb
 from ..claims.frame import Frame, StaleFrame
 from ..estimators.base import behind
@@ -27,14 +27,15 @@ from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._foresight import Foresight
 from ._framed import Framed, anew, begun, stated
-from ._plan import Kept, Plan, Rows, Steps, followed, planned, through
+from ._plan import Kept, Plan, Rows, followed, planned, through
+from ._types import Arguments, Steps
 from .steps import Declared
 
 
 class Verbs(Whole, Foresight):
     """Carries requests out on steps and head together."""
 
-    steps: list[tuple[str, Any]]
+    steps: Steps
     _kept: Kept
 
     @property
@@ -50,16 +51,16 @@ class Verbs(Whole, Foresight):
     @verb
     def forget(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         expand: str | None = None,
         confirm: bool = False,
-        progress: Any = None,
+        progress: Show = None,
     ) -> Self:
         """Remove rows from the training set of every step and of the head, and release anew.
 
@@ -97,16 +98,16 @@ class Verbs(Whole, Foresight):
     @verb
     def learn(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        row_ids: Any = None,
-        groups: Any = None,
-        metadata: Any = None,
-        static: Any = None,
-        progress: Any = None,
-        **params: Any,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        metadata: MatrixLike | None = None,
+        static: ArrayLike | None = None,
+        progress: Show = None,
+        **params: object,
     ) -> Self:
         """Add raw rows to the training set of every step and of the head, and release anew.
 
@@ -172,14 +173,14 @@ class Verbs(Whole, Foresight):
     @verb
     def correct(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        X: Any = None,
-        y: Any = None,
-        rows: Any = None,
-        row_ids: Any = None,
-        progress: Any = None,
+        X: MatrixLike | None = None,
+        y: ArrayLike | None = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        progress: Show = None,
     ) -> Self:
         """Replace raw rows or labels, as if they had always been so, and release anew.
 
@@ -239,12 +240,14 @@ class Verbs(Whole, Foresight):
 
         return change, self._planned(change, after)
 
-    def _raw(self, X: Any) -> Any:
+    def _raw(self, X: MatrixLike) -> MatrixLike:
         """Return rows as the first step that moves is given them, a copy."""
         X = _kinds.alike(_features.taken(X, np.arange(_num_samples(X))), self._kept.like)
         return through(self.steps[: self._kept.first], X)
 
-    def _planned(self, change: Change, rows: Callable[[Kept], Rows], new: Any = None) -> Plan:
+    def _planned(
+        self, change: Change, rows: Callable[[Kept], Rows], new: MatrixLike = None
+    ) -> Plan:
         """Return what is to be done; ``rows`` says for what is kept what it will be."""
         kept = self._kept
         if kept.framed is not None:
@@ -260,7 +263,7 @@ class Verbs(Whole, Foresight):
         """Take over what was planned: forgetting, learning and correcting alike."""
         before, head = self._kept.framed, self.head
         self.steps, self._kept = plan.steps, plan.kept
-        more: dict[str, Any] = {"look_alikes": look_alikes, "progress": progress}
+        more: Arguments = {"look_alikes": look_alikes, "progress": progress}
         if plan.kept.framed is not None and before is not None:
             self._move(change, plan.kept.framed, plan.raw, before.frame, **more)
         elif plan.features is None:
@@ -280,7 +283,7 @@ class Verbs(Whole, Foresight):
     ) -> None:
         """Let the head follow the steps; where rows have to be held elsewhere, train afresh."""
         head = self.head
-        more: dict[str, Any] = {"look_alikes": look_alikes, "progress": progress}
+        more: Arguments = {"look_alikes": look_alikes, "progress": progress}
         try:
             new = None
             if come is not None:
@@ -292,7 +295,7 @@ class Verbs(Whole, Foresight):
             self._kept = replace(self._kept, framed=after)
             behind.refit(head, change, features, frame=after.frame, **more)
 
-    def _begin(self, kept: Kept, done: Steps, y: Any, given: dict[str, Any]) -> None:
+    def _begin(self, kept: Kept, done: Steps, y: ArrayLike, given: Arguments) -> None:
         """Fit steps that need no recount later, and the head on rows held still."""
         steps, framed, held = begun(self.steps[kept.first : -1], kept.raw)
         self.steps = [*done, *steps, self.steps[-1]]
