@@ -261,7 +261,6 @@ def evaluate(
         # Seconds of this machine, beside one another: only their ratio says anything.
         clock = time.perf_counter()
         oracles = [_retrained(model, retained, k) for k in range(1, oracles + 1)]
-        # Of one oracle in the mean, on this machine, at this time.
         efficiency["seconds_of_refit"] = (time.perf_counter() - clock) / len(oracles)
         if seconds is not None:
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
