@@ -181,8 +181,7 @@ def _class_of(name: str) -> type:
     module, _, path = name.partition(":")
     if not module.startswith(_HOMES):
         raise StateError(f"{name} is no class of this package or of scikit-learn")
-    # Only modules of this package and scikit-learn; the class is made by `object.__new__`, and
-    # nothing of it is called.
+    # Only modules of this package and scikit-learn, and of their classes those that `_known` says.
     found: object = importlib.import_module(module)
     for part in path.split("."):
         found = getattr(found, part)
@@ -279,7 +278,7 @@ class _Writer:
         return out
 
     def _object(self, value: object, at: str) -> Json:
-        # An object there is one of says so by returning its name (as enumerations do).
+        # An object there is one of says so by returning its name in its module.
         reduced = type(value).__reduce__ is not object.__reduce__ and value.__reduce__()
         if isinstance(reduced, str):
             return {"one": f"{type(value).__module__}:{reduced}"}

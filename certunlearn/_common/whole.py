@@ -19,6 +19,7 @@ from .interrupts import steady
 
 F = TypeVar("F", bound=Callable[..., object])
 R = TypeVar("R")
+W = TypeVar("W", bound="Whole")
 _MISSING = object()
 
 
@@ -158,6 +159,26 @@ def serially(objects: Sequence[Whole], action: Callable[[], R]) -> R:
     guards = {id(g): g for g in (o._guard for o in objects) if g is not None}
     # By address: two threads that want the same objects take them in the same order.
     return _held([guards[key] for key in sorted(guards)], action)
+
+
+def together(objects: Sequence[W], action: Callable[[list[W]], R]) -> R:
+    """Carry a verb out on several objects: all of them become their drafts, or none.
+
+    ``action`` is given the drafts.  No other verb of any object is carried out meanwhile.
+    """
+
+    def carried_out() -> R:
+        for one in objects:
+            one._settle()
+        drafts = [one._draft() for one in objects]
+        out = action(drafts)
+        # All at once: no interrupt comes between the first and the last.
+        with steady():
+            for one, draft in zip(objects, drafts, strict=True):
+                one._take_over(draft)
+        return out
+
+    return serially(objects, carried_out)
 
 
 def _held(guards: Sequence[Guard], action: Callable[[], R]) -> R:

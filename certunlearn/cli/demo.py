@@ -18,6 +18,7 @@ from sklearn.preprocessing import scale
 from .._common.arrays import AnyArray
 from ..estimators.logistic import CertifiedLogReg
 from ..exceptions import ClassForgottenWarning
+from ..requests.fitted import fitted_of
 
 Array = NDArray[np.float64]
 Labels = AnyArray
@@ -120,7 +121,7 @@ def story(X: Array, y: Labels, seed: int | None = None) -> tuple[CertifiedLogReg
         warm_seconds = _timed(lambda: warm.fit(*rest))  # noqa: B023
         # To 1e-12: what certified and true distances are held against.
         exact = LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(*rest)
-        inner, c = model._model, model.certificate_
+        inner, c = fitted_of(model).linear, model.certificate_
         true, refit_off, warm_off = (
             inner.gram.geometry.norm(W - _weights(exact)) / c.distance_target
             for W in (inner.W, _weights(refit), _weights(warm))

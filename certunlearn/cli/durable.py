@@ -133,8 +133,6 @@ def request_run(given: argparse.Namespace) -> Said:
     if given.dry_run:
         with opened(given, "r") as store:
             waiting = [store.answer(case.reference) for case in store.ledger.cases.pending()]
-        # What waits, as it is: a dry run carries nothing out, so there is nothing to foresee
-        # together.
         values = [answer.values for answer in waiting]
         return {"dry_run": True, "requests": values}, "\n".join(map(str, waiting)) or "none waits"
     with opened(given) as store:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..requests.fitted import fitted_of
 from ._axes import INK, OTHER, TIERS, axes_of
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class ForgettingCurveDisplay:
             If it was fitted without noise: then no distance was asked for.
         """
         check_is_fitted(estimator)
-        if getattr(estimator, "head", estimator)._model.budget is None:
+        if fitted_of(estimator).model.budget is None:
             raise ValueError("nothing is certified without noise, so there is no target to show")
         # The noise, and so what it allows, is relative to a scale of the rows there were then.
         target = [entry["target"] for entry in estimator.history_]

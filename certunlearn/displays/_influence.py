@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._common.arrays import Condition, RowsLike
+from .._common.arrays import Condition, Position, RowsLike
+from .._common.whole import serially
 from ..exceptions import AssumptionError
+from ..insight.attribution import owed
+from ..insight.influence import LeftOut
 from ..requests.asked import Asked
+from ..requests.fitted import fitted_of
 from ._axes import GREY, INK, axes_of
 
 if TYPE_CHECKING:
@@ -148,17 +152,17 @@ class InfluenceDisplay:
             If none of the rows weighs anything.
         """
         check_is_fitted(estimator)
-        if not hasattr(estimator, "_owed"):
+        if hasattr(estimator, "head") or not hasattr(estimator, "neighbours"):
             raise TypeError(
                 f"{type(estimator).__name__} keeps no rows of its own to leave out: pass a model "
                 "of this package, of a pipeline its last step (pipe[-1])"
             )
         asked = Asked(which, rows, row_ids, groups, where)
-        found, each, unit = estimator._owed(asked)
+        found, each, unit = _owed(estimator, asked)
         behind = None
         if any(v is not None for v in asked):
             behind = _behind(estimator, found)
-        labels = estimator._names.labels
+        labels = fitted_of(estimator).names.labels
         called = found if labels is None else labels.at(found)
         return cls(
             rows=found,
@@ -316,10 +320,17 @@ class InfluenceDisplay:
             )
 
 
+def _owed(
+    estimator: BaseEstimator, asked: Asked, most: int | None = None
+) -> tuple[Position, LeftOut, str]:
+    """Return what rows owe to themselves, while no verb changes the model."""
+    return serially([estimator], lambda: owed(fitted_of(estimator), asked, most))
+
+
 def _behind(estimator: BaseEstimator, found: NDArray[np.int64]) -> tuple[Array, Array] | None:
     """Return leverage and residual of rows outside a request, where they come in closed form."""
     try:
-        rows, each, _ = estimator._owed(Asked(), _BEHIND)
+        rows, each, _ = _owed(estimator, Asked(), _BEHIND)
     except AssumptionError:
         return None
     leverage = each.own_leverage

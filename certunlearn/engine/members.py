@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,22 +140,34 @@ class Members:
         return self.sums.over([(X, rows.labels[positions], weight)])
 
 
-class Growing(Protocol):
-    """A store that takes rows behind those it has, and gives them back."""
+class Store(Protocol):
+    """What every store of rows does, whatever is computed over them."""
+
+    sparse: bool
 
     @property
     def n(self) -> int:
-        """Rows held."""
+        """Rows held, overwritten ones included."""
+
+    @property
+    def scrubbed(self) -> NDArray[np.bool_]:
+        """Rows that have been overwritten, shape (n,); not to be written to."""
 
     def append(self, X: MatrixLike, labels: AnyArray, /) -> None:
-        """Put rows behind those there are."""
+        """Put rows after those there are."""
 
     def withdraw(self, count: int) -> None:
-        """Overwrite and drop the last rows."""
+        """Overwrite and drop the last ``count`` rows."""
+
+    def scrub(self, positions: Positions, /) -> None:
+        """Overwrite rows."""
+
+    def still(self) -> Self:
+        """Return the same rows, as they are now whatever happens to these."""
 
 
 @contextmanager
-def appended(rows: Growing, known: int, X: MatrixLike, labels: AnyArray) -> Iterator[None]:
+def appended(rows: Store, known: int, X: MatrixLike, labels: AnyArray) -> Iterator[None]:
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
     with steady():
         unappended(rows, known)
@@ -172,7 +184,7 @@ def appended(rows: Growing, known: int, X: MatrixLike, labels: AnyArray) -> Iter
         raise
 
 
-def unappended(rows: Growing, known: int) -> None:
+def unappended(rows: Store, known: int) -> None:
     """Overwrite and drop all rows behind the ``known`` ones: those of an edit not taken over."""
     with steady():
         if rows.n > known:

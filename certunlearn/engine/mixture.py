@@ -17,7 +17,7 @@ from ..claims.consistency import SEEDED
 from ..claims.noise import Geometry, Transfer
 from ..exceptions import AssumptionError, NotCertifiedError
 from ..linalg.norms import norm
-from . import unlearner
+from ..numerics.context import numerics
 from .release import drawn, promised
 from .unlearner import Model
 
@@ -36,13 +36,13 @@ COUNTED = "the joint epsilon counts this mixture and its models' releases, no ot
 
 def _mixture(
     models: Sequence[Model], shares: Array, random_state: RandomState
-) -> tuple[Model, Certificate]:
-    """Return the model whose noise is used, with the mixed release in it, and a certificate."""
+) -> tuple[Array, Certificate]:
+    """Return the mixed release (p, K) and its certificate."""
     # The flattest norm, by hyper-parameters and order alone: that of the same model in both worlds.
     base = min(models, key=lambda model: (model.settings.alpha, model.settings.l1))
     seed = _validate.seed("random_state", random_state)
     settings, geometry = replace(base.settings, seed=seed), base.gram.geometry
-    with unlearner.numerics(base.W.size):
+    with numerics(base.W.size):
         W, distance = _mean(_comparable(models), shares, geometry)
         removals = [m.requests.since_removal for m in models]
         since = sum(removals) + 1 if any(removals) else 0
@@ -88,7 +88,7 @@ def _mixture(
         tier="mixture",
         n_forgotten=max(m.requests.forgotten for m in models),
     )
-    return replace(base, released=released), certificate
+    return released, certificate
 
 
 def _comparable(models: Sequence[Model]) -> Sequence[Model]:

@@ -51,7 +51,7 @@ def refitted(
     weight[gone] = 0.0
     codes = np.concatenate([state.rows.labels[:known], labels])
     rows = DenseRows(X, codes, intercept=settings.fit_intercept)
-    # Their new features were made as well: of what is asked to be forgotten nothing stays.
+    # Whatever stands in their places: nothing of what is to be forgotten stays.
     rows.scrub(gone)
     # Sums afresh: none of the old features' is of use.
     members = Members.of(settings, rows, weight)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
-import numpy as np
-
-from .._common.arrays import MatrixLike, Positions, RowsLike
+from .._common.arrays import MatrixLike, RowsLike
 from .._common.plain import Arrays, FittedState, Json, read, written
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError, StoreDamagedError, StoreError
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked, listed
-from ..requests.row_names import RowNames
+from ..requests.fitted import fitted_of
 
 Model = UnlearningEstimator | ForgettingPipeline
 _WAY_OUT = (
@@ -66,7 +63,7 @@ def put_together(arrays: Arrays, values: dict[str, Json]) -> object:
 
 def rows_of(model: Model) -> int:
     """Return how many rows there are or have been: their numbers are smaller."""
-    return _names(model).n
+    return fitted_of(model).names.n
 
 
 def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = True) -> int:
@@ -79,7 +76,8 @@ def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = 
     RowError, UnknownRowError, AmbiguousRowError
         If names mean nothing to the model.
     """
-    names = _names(model)
+    fitted = fitted_of(model)
+    names = fitted.names
     if not recognised:
         ways = (("row_ids", names.labels), ("groups", names.groups))
         known = {way: labels for way, labels in ways if way in named and labels is not None}
@@ -89,14 +87,12 @@ def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = 
                 for way, labels in known.items()
                 for name in listed(named[way])
             )
-    positions: Positions = names.known(Asked(**named))
-    # Named by position, looked up by place: rows move when the store closes up.
-    return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
+    return int((~fitted.lost(names.known(Asked(**named)))).sum())
 
 
 def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:
     """Return how many of new rows have identifiers of forgotten ones."""
-    labels = _names(model).labels
+    labels = fitted_of(model).names.labels
     ids = getattr(X, "index", None) if row_ids is None else row_ids
     if labels is None or labels.positional or ids is None:
         return 0
@@ -105,7 +101,7 @@ def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:
 
 def disowned(model: Model) -> None:
     """Erase what names of forgotten rows could be recognised by."""
-    _names(model).disown()
+    fitted_of(model).names.disown()
 
 
 class Replayed(NamedTuple):
@@ -143,24 +139,9 @@ def replayed(model: Model) -> Replayed:
     NotCertifiedError, ConvergenceError, AssumptionError
         If these rows cannot be trained on.
     """
-    head = _head(model)
-    known, fitted = head._unlearner, head._model
-    places = np.flatnonzero(fitted.members.weights.array > 0)
-    framed = {} if getattr(fitted, "frame", None) is None else {"frame": fitted.frame}
-    settings = dataclasses.replace(fitted.settings, noise=0.0)
-    afresh = known.fit(*known.held(fitted, places), settings, **framed)
-    difference = afresh.W - fitted.W
-    # Least squares of minimum norm have noise that is the same in all directions.
-    gram = getattr(fitted, "gram", None)
-    apart = float(np.linalg.norm(difference)) if gram is None else gram.geometry.norm(difference)
+    fitted = fitted_of(model).model
+    afresh = fitted.retrained()
+    apart = fitted.apart(afresh.W)
     shown, own = fitted.certificate.distance, afresh.certificate.distance
     assert shown is not None and own is not None
     return Replayed(apart, shown, own)
-
-
-def _head(model: Model) -> UnlearningEstimator:
-    return model.head if isinstance(model, ForgettingPipeline) else model
-
-
-def _names(model: Model) -> RowNames:
-    return _head(model)._names

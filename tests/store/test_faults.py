@@ -72,7 +72,7 @@ def what(store):
     done = {r["reference"]: r["state"] for r in status["requests"] if r["reference"] != "new"}
     numbers = [status[name] for name in ("generation", "n_retained", "weights", "recognises")]
     withdrawn = [e["withdrawn"] for e in status["exports"]][:1]
-    return numbers, done, withdrawn, store.model._model.W.tolist()
+    return numbers, done, withdrawn, store.model._fitted.model.W.tolist()
 
 
 @contextlib.contextmanager

@@ -108,7 +108,7 @@ def test_reopened_it_is_the_model_it_was(store, path, fitted):
     store.close()
     with ModelStore.open(path) as opened:
         theirs = opened.model
-        assert np.allclose(theirs._model.W, mine._model.W, rtol=0, atol=1e-12)
+        assert np.allclose(theirs._fitted.model.W, mine._fitted.model.W, rtol=0, atol=1e-12)
         assert opened.certificate == theirs.certificate_.public()
         assert (opened.predict(data()[0]) == theirs.predict(data()[0])).all()
         with pytest.raises(StoreError, match="open for reading"):
@@ -288,7 +288,7 @@ def test_what_fails_in_the_middle_has_not_happened(store, path, monkeypatch, poi
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    before, weights = store.status(), store.model._model.W.copy()
+    before, weights = store.status(), store.model._fitted.model.W.copy()
     monkeypatch.setattr(
         *((shards.Shards, "_kept") if point == "write" else (store.ledger, "commit")), full
     )
@@ -299,7 +299,7 @@ def test_what_fails_in_the_middle_has_not_happened(store, path, monkeypatch, poi
     monkeypatch.setattr(shards, "SMALL", 1 << 10)
     after = store.status()
     assert after["generation"] == before["generation"] and after["counts"]["pending"] == 1
-    assert np.array_equal(store.model._model.W, weights)
+    assert np.array_equal(store.model._fitted.model.W, weights)
     states = set(os.listdir(path / "state"))
     assert store.run()[0].state == "done" and not states <= set(os.listdir(path / "state"))
 

@@ -33,7 +33,7 @@ def fitted(who=WHO, ward=WARD):
 def guessed(path, who, ward):
     """Whether somebody who holds the directory can tell that a guess is right."""
     with ModelStore.open(path) as store:
-        names = store.model._names
+        names = store.model._fitted.names
         return bool(names.labels.gone(who)), bool(names.groups.gone(ward))
 
 

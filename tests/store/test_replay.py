@@ -54,11 +54,11 @@ def test_every_model_is_where_training_again_puts_it(name):
     for row in 3, 5:
         model.forget(rows=[row])
     model.learn(features[:1], target[:1])
-    weights = [np.copy(v) for v in (head(model)._model.W, head(model).coef_)]
+    weights = [np.copy(v) for v in (head(model)._fitted.model.W, head(model).coef_)]
     found = replayed(model)
     assert found.holds and found.shown == model.certificate_.distance and found.apart > 0
     # Nothing is changed by looking.
-    assert np.array_equal(head(model)._model.W, weights[0])
+    assert np.array_equal(head(model)._fitted.model.W, weights[0])
     assert np.array_equal(head(model).coef_, weights[1])
 
 
@@ -68,8 +68,9 @@ def head(model):
 
 def moved(model, W):
     """The model with another secret iterate, and the same claim."""
-    fitted = model._model
-    model._model = replace(fitted, reached=fitted.reached._replace(W=W))
+    held = model._fitted.model
+    changed = replace(held, reached=held.reached._replace(W=W))
+    model._fitted = replace(model._fitted, model=changed)
     return model
 
 
@@ -110,14 +111,14 @@ def caught(path, keys, change):
 
 
 def test_an_iterate_that_has_forgotten_nothing_is_found_out(path, keys):
-    stale = fitted()._model.W
+    stale = fitted()._fitted.model.W
     assert "no model of these rows" in caught(path, keys, lambda model: moved(model, stale))
 
 
 def test_a_distance_that_is_larger_than_stated_is_found_out(path, keys):
     def claimed(model):
-        certificate = replace(model._model.certificate, distance=1.0)
-        model._model = replace(model._model, certificate=certificate)
+        certificate = replace(model._fitted.model.certificate, distance=1.0)
+        model._fitted = model._fitted.certified(certificate)
         return model
 
     assert "its certificate states" in caught(path, keys, claimed)
@@ -126,8 +127,8 @@ def test_a_distance_that_is_larger_than_stated_is_found_out(path, keys):
 @pytest.mark.parametrize("times, holds", [(0.99, True), (1.01, False)])
 def test_what_is_allowed_is_the_sum_of_both_distances_and_no_more(times, holds):
     model = fitted().forget(rows=[9])
-    honest, norm = replayed(model), model._model.gram.geometry.norm
-    optimum = CertifiedLogReg(noise=0).fit(np.delete(X, 9, axis=0), np.delete(Y, 9))._model.W
+    honest, norm = replayed(model), model._fitted.model.gram.geometry.norm
+    optimum = CertifiedLogReg(noise=0).fit(np.delete(X, 9, axis=0), np.delete(Y, 9))._fitted.model.W
     for direction in (*np.eye(len(optimum))[:, :, None], RNG.normal(size=optimum.shape)):
         step = times * (honest.shown + honest.own) / norm(direction)
         assert replayed(moved(model, optimum + step * direction)).holds is holds

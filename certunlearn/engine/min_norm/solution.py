@@ -128,8 +128,7 @@ def trained(rows: ScaledRows, weights: Weights, goal: float) -> Solution:
     """
     live = np.flatnonzero(weights.array > 0)
     group = np.full(len(weights), -1, dtype=np.int64)
-    # Equal rows are one row with the mean of their targets: neither weights nor multiplicities move
-    # an interpolant.
+    # Equal rows count as one row with the weighted mean of their targets (`_targets`).
     group[live] = rows.grouped(live, live[:0])
     places = np.unique(group[group >= 0])
     # More distinct rows than features: no interpolant, least squares proper. Which side of the

@@ -34,7 +34,7 @@ class Descent:
         if self._last is not None:
             s, y = w - self._last[0], g - self._last[1]
             # Curvature along the step has to be positive, or the update is not (Nocedal & Wright
-            # 2006, (7.20)); rounding alone breaks it.
+            # 2006, (6.7)); rounding alone breaks it.
             if (product := float(s @ y)) > 0:
                 self._pairs.append((s, y, product))
         self._last = w, g

@@ -394,7 +394,7 @@ def gauge_weights(alpha: Array, loss: Loss, gram: Array, *, everywhere: bool) ->
     classes moved together meet no curvature but the penalty, which would make the Hessian look
     far smaller than G; at the optimum all these sums are zero anyway.
     """
-    # Adding one number to every class changes nothing of softmax alone.
+    # Of softmax alone: adding one number to every class changes nothing there.
     if not loss.coupled:
         return np.zeros_like(alpha)
     size = (gram - alpha) / (loss.kappa * loss.columns**2)

@@ -97,7 +97,7 @@ class Sums:
         return out
 
     def _part(self, X: MatrixLike, y: AnyArray | None, weight: Array) -> Sums:
-        # Weights are exact, and rows without weight are not of the training set.
+        # Rows of no weight are not of the training set.
         live = weight > 0
         weight = weight[live]
         first: list[Fraction] = []
