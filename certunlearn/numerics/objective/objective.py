@@ -124,13 +124,13 @@ class Objective:
         Proof: proofs/measure.md
         """
         if self.spare is not None and self.spare.asked:
-            m = self._measured(W, W_ref, *self._coarse(W, W - W_ref))
+            m = self._measured(W, W_ref, self._coarse(W, W - W_ref))
             if self.spare.covers(m):
                 return m
         sums = self.rows.fold(
             Measure(self.loss), self.blocked, self.table, W, W - W_ref, self._unit, self._chain
         )
-        return self._measured(W, W_ref, *sums)
+        return self._measured(W, W_ref, sums)
 
     @property
     def _unit(self) -> float:
@@ -156,18 +156,9 @@ class Objective:
         worst = np.asarray((2.0 if self.loss.coupled else 1.0) * np.max(error))
         return value, grad, self.rows.column_max[:, None] * wrong, shaken, moved, worst
 
-    def _measured(
-        self,
-        W: Array,
-        W_ref: Array,
-        value: Array,
-        grad: Array,
-        wrong: Array,
-        shaken: Array,
-        moved: Array,
-        worst: Array,
-    ) -> Measurement:
+    def _measured(self, W: Array, W_ref: Array, sums: Sums) -> Measurement:
         """Add the penalty to the sums of `Measure`, and what it and underflow may cost."""
+        value, grad, wrong, shaken, moved, worst = sums
         if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
             raise AssumptionError(f"the gradient {_OVERFLOW}")
         ridge = self.alpha[:, None] * W
