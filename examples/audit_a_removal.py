@@ -60,7 +60,7 @@ def audited(unlearn):
         audit.effective_epsilon(released, reference, delta=1e-6, claimed=1.0),
         audit.lira_forget(unlearn, *train, rows, shadow=shadow, shadows=500, victims=140),
     ]
-    more = {"retained": kept, "forgotten": gone, "oracles": 6, "findings": findings}
+    more = {"retained": kept, "forgotten": gone, "findings": findings}
     return audit.evaluate(model, *test, test[0][:, 0] > 0, **more)
 
 

@@ -19,21 +19,23 @@ MAY = {
     "claims": {"_common", "linalg"},
     "numerics": {"_common", "linalg"},
     "engine": {"_common", "linalg", "claims", "numerics"},
-    "requests": {"_common", "numerics", "engine"},
+    "requests": {"_common", "claims", "numerics", "engine"},
     "insight": {"_common", "linalg", "claims", "numerics", "engine", "requests"},
     "estimators": {"_common", "claims", "numerics", "engine", "requests", "insight"},
-    "displays": {"_common", "claims", "requests", "audit"},
-    "pipeline": {"_common", "claims", "numerics", "engine", "requests", "insight", "estimators"},
+    "displays": {"_common", "claims", "requests", "insight", "audit"},
+    "pipeline": {"_common", "claims", "numerics", "requests", "insight", "estimators"},
     "operations": {
         "_common",
         "claims",
         "numerics",
         "engine",
         "requests",
+        "insight",
         "estimators",
         "pipeline",
+        "audit",
     },
-    "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations"},
+    "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations", "audit"},
     "audit": {"_common"},
     "cli": {
         "_common",
@@ -60,7 +62,7 @@ FLOORS = {
         {"worth"},
         {"training"},
         {"condensing", "editing", "refitting"},
-        {"release"},
+        {"protocol", "release"},
         {"unlearner"},
         {"min_norm", "mixture"},
     ],
@@ -118,6 +120,42 @@ def upward():
             if not floor[there.split(".")[0]] < floor[here]:
                 out.append(f"{wing}.{here} imports {wing}.{there}")
     return sorted(out)
+
+
+def private_names(wing):
+    """Return the private names that classes of a wing define, methods and attributes."""
+    found = set()
+    for path in sorted((ROOT / wing).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                for inner in ast.walk(node):
+                    if isinstance(inner, ast.FunctionDef):
+                        found.add(inner.name)
+                    elif isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
+                        found.add(inner.attr)
+                    elif isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+                        found.add(inner.target.id)
+    return {name for name in found if re.match("_[^_]", name)}
+
+
+def intrusions(wing, shared=frozenset()):
+    """List where other wings use private names of a wing's classes, but for ``shared`` ones."""
+    names, out = private_names(wing) - shared, []
+    for path in files():
+        if parts(path)[0] == wing:
+            continue
+        tree = ast.parse(path.read_text())
+        own = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in names - own:
+                if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                    out.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}")
+            # Spelt as a text, by getattr or hasattr.
+            texts = node.args[1:2] if isinstance(node, ast.Call) else ()
+            for text in texts:
+                if isinstance(text, ast.Constant) and text.value in names - own:
+                    out.append(f"{path.relative_to(ROOT)}:{node.lineno} {text.value!r}")
+    return out
 
 
 def floors():

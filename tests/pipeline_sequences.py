@@ -73,7 +73,7 @@ class Truth:
     def check(self, pipe):
         """Steps are scikit-learn's fits on these rows; the head is as near as it says."""
         kept = pipe._kept
-        kept = kept if kept.framed is None else kept.recountable(pipe.head)
+        kept = kept if kept.framed is None else kept.recountable(pipe.head._fitted)
         assert kept.at.tolist() == self.at.tolist()
         X = rows(self.X, self.at)
         for _, step in pipe.steps[:-1]:

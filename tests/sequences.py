@@ -92,15 +92,15 @@ class Sequence:
         gone, new = self.request()
         rows = self.X[new], self.codes[new], self.weight[new]
         if len(new):
-            self.model = unlearner.edit(self.model, np.sort(gone), *rows)
+            self.model = self.model.edit(np.sort(gone), *rows)
         else:
-            self.model = unlearner.forget(self.model, np.sort(gone))
+            self.model = self.model.forget(np.sort(gone))
         self.model.scrub()
         self.alive[gone] = False
         self.held = np.concatenate([self.held, new])
         self.alive = np.concatenate([self.alive, np.ones(len(new), dtype=bool)])
         self.tiers[self.model.reached.tier] += 1
-        closed = unlearner.condensed(self.model) if self.rng.random() < 0.2 else None
+        closed = self.model.condensed() if self.rng.random() < 0.2 else None
         if closed is not None:
             self.model, keep = closed
             assert np.array_equal(keep, self.alive)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from certunlearn._common import whole
+
 from . import architecture
 
 ROOT = architecture.ROOT
@@ -102,3 +104,30 @@ def test_the_command_prints_the_floors(capsys):
     assert architecture.main() == 0
     out = capsys.readouterr().out
     assert "floors" in out and "rooms at the root" in out
+
+
+#: What objects with verbs do to one another: the pipeline and the queue are such objects too.
+WHOLE = {name for name in vars(whole.Whole) if re.match("_[^_]", name)}
+
+
+def test_nobody_uses_a_private_name_of_an_estimator():
+    # The fit is handed out by `fitted_of`, and by nobody else.
+    found = architecture.intrusions("estimators", WHOLE)
+    assert {line.split(":")[0] for line in found} == {"requests/fitted.py"}
+    assert [line.split()[-1] for line in found] == ["'_fitted'"]
+    assert {"_fitted", "_adopt", "_attributes"} <= architecture.private_names("estimators")
+
+
+def test_an_intrusion_is_found(monkeypatch, tmp_path):
+    page = tmp_path / "operations" / "page.py"
+    page.parent.mkdir()
+    page.write_text("def page(model):\n    return model._adopt, getattr(model, '_fitted')\n")
+    seen = [page, *architecture.files()]
+    names = architecture.private_names("estimators")
+    monkeypatch.setattr(architecture, "files", lambda: seen[:1])
+    monkeypatch.setattr(architecture, "private_names", lambda wing: names)
+    monkeypatch.setattr(architecture, "ROOT", tmp_path)
+    assert architecture.intrusions("estimators") == [
+        "operations/page.py:2 model._adopt",
+        "operations/page.py:2 '_fitted'",
+    ]

@@ -106,7 +106,7 @@ def attempt(case):
         for request in case.requests:
             weight = weight.copy()
             weight[request] = 0.0
-            model = unlearner.forget(model, request)
+            model = model.forget(request)
             assert model.certificate.n_retained == np.count_nonzero(weight)
             check(model, case, weight)
     except NotCertifiedError as error:
@@ -173,7 +173,7 @@ def test_leaving_one_class_is_refused():
     X, codes, _ = problems.intercept_only([3, 4])
     model = unlearner.fit(X, codes, np.ones(7), problems.settings())
     with pytest.raises(AssumptionError, match="at least 2 classes"):
-        unlearner.forget(model, np.flatnonzero(codes == 0))
+        model.forget(np.flatnonzero(codes == 0))
 
 
 @pytest.mark.parametrize("n, C", [(1, 1.0), (7, 100.0), (50, 1e-3), (50, 1e4)])
@@ -236,7 +236,7 @@ def test_distance_stays_certified_request_after_request(mechanism, K):
             continue
         weight = weight.copy()
         weight[request] = 0.0
-        model = unlearner.forget(model, request)
+        model = model.forget(request)
         truth = reference.optimum(X, codes, weight, 1.0, True, start=start)
         half, r, start = problems.half_of(model.gram.geometry), model.reached.distance, truth.W
         assert truth.sound
@@ -332,7 +332,7 @@ def test_release_is_near_the_optimum_of_scikit_learn(name, standardised):
     for request in requests_of(X, codes, name == "digits").values():
         left = weight.copy()
         left[request] = 0.0
-        compare(unlearner.forget(model, request), retrained, left, 0.1)
+        compare(model.forget(request), retrained, left, 0.1)
 
 
 @pytest.mark.parametrize("name, standardised", REAL)
@@ -348,7 +348,7 @@ def test_release_at_small_noise_is_the_optimum_of_scikit_learn(name, standardise
     for request in (np.array([3]), np.arange(0, len(X), 10)):
         left = weight.copy()
         left[request] = 0.0
-        removed = unlearner.forget(model, request)
+        removed = model.forget(request)
         W = compare(removed, retrained, left, 1e-6)
         assert np.linalg.norm(removed.released - W) <= 1e-5 * np.linalg.norm(W)
 
@@ -363,7 +363,7 @@ def test_two_hundred_single_requests_in_a_row(name, standardised):
     for count, row in enumerate(np.random.default_rng(1).permutation(len(X))[:200], 1):
         weight = weight.copy()
         weight[row] = 0.0
-        model = unlearner.forget(model, np.array([row]))
+        model = model.forget(np.array([row]))
         tiers[model.reached.tier] += 1
         if count % every == 0:
             compare(model, retrained, weight, 0.1)

@@ -144,7 +144,7 @@ def whitened_noise(mechanism, releases=120):
     out = []
     for _ in range(releases):
         out.append(half @ (model.released - model.W) / (0.1 * unit))
-        model = unlearner.release(model)
+        model = model.release()
     return np.stack(out)
 
 
@@ -206,7 +206,7 @@ def test_the_distance_of_a_fit_says_nothing_about_the_reference_run():
         geometry, budget = retrained.gram.geometry, retrained.budget
         true = geometry.norm((retrained.W - truth.W).astype(np.float64))
         assert true <= budget.fit_distance
-        removed = unlearner.forget(model, np.arange(12))
+        removed = model.forget(np.arange(12))
         apart = geometry.norm(removed.W - retrained.W)
         assert apart <= removed.reached.distance + budget.fit_distance * (1 + 1e-6)
         broken += true > 10 * model.reached.distance

@@ -116,9 +116,9 @@ def compare(maker, container, labels, story, **parameters):
     # Certificates: the same for the same requests; a fit's, but for the number of the request.
     own, fresh = promises(models[0]), models[2]
     assert own == promises(models[1])
-    since = head(models[0])._model.requests.since_removal
-    assert own == promises(fresh, since, head(fresh)._model.budget)
-    close(*(head(m)._model for m in (models[0], fresh)))
+    since = head(models[0])._fitted.model.requests.since_removal
+    assert own == promises(fresh, since, head(fresh)._fitted.model.budget)
+    close(*(head(m)._fitted.model for m in (models[0], fresh)))
     assert draws(models[0]) == draws(models[1]) == draws(fresh)
     if labels in CLASSES and maker not in ("Poisson",):
         assert len({refused(m, kinds, FINE.x) for m in models}) == 1
@@ -174,7 +174,7 @@ def test_a_store_of_single_precision_sums_what_one_of_double_precision_does():
         double.learn(X[:1] + 0.1, y[:1]).forget([300])
         np.testing.assert_array_equal(single.coef_, double.coef_)
         fresh = kind(random_state=0).fit(X, y)
-        own, other = (m._model.gram.known.matrix for m in (fresh, double))
+        own, other = (m._fitted.model.gram.known.matrix for m in (fresh, double))
         np.testing.assert_allclose(own, other, rtol=1e-13)
 
 

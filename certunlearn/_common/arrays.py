@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NewType, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ Position = NewType("Position", NDArray[np.int64])
 #: Where rows lie in the store: they close up when forgotten rows are dropped from it.
 Place = NewType("Place", NDArray[np.int64])
 
-Progress = Callable[[int, float], None] | None
+Progress = Callable[[int, float], object] | None
 
 #: What scikit-learn takes, and checks: an array, a list, a DataFrame, a sparse matrix.
 MatrixLike: TypeAlias = Any
@@ -29,6 +29,8 @@ RowsLike: TypeAlias = Any
 Condition: TypeAlias = str | Callable[[MatrixLike], ArrayLike]
 #: Labels or targets of whatever type the user has.
 AnyArray: TypeAlias = NDArray[Any]
+#: A label of a class, or the name of a row or group: whatever can be looked up.
+Label: TypeAlias = Hashable
 #: Whether and how work is shown that takes long.
 Show: TypeAlias = bool | Callable[[int, float], object] | None
 RandomState: TypeAlias = int | np.random.RandomState | None

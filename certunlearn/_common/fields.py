@@ -25,7 +25,7 @@ def loaded(text: str, what: str) -> Any:
         raise ValueError(f"not {what}: nested too deeply") from None
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Return a field as JSON takes it; an infinity is the string "inf"."""
     if isinstance(value, tuple):
         return [plain(v) for v in value]
@@ -40,6 +40,7 @@ def typed(name: str, value: Any, kind: Any, what: str) -> Any:
     kind = options[0]
     if get_origin(kind) is tuple and isinstance(value, list):
         inner = get_args(kind)
+        # tuple[T, ...] is as long as it comes; other tuples have their length.
         inner = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
         if len(inner) == len(value):
             return tuple(typed(name, v, k, what) for v, k in zip(value, inner, strict=True))

@@ -126,7 +126,10 @@ def percent(rate: float) -> str:
 def _plain(text: str) -> str:
     """Take out what could change the direction or the lines of the text around it."""
     text = re.sub(r"\s+", " ", text).strip()
+    # Control characters, and the marks that turn the direction of writing: a name could make a
+    # figure read backwards.
     text = re.sub("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", text)
+    # Lone surrogates have no UTF-8: a page with one could not be written.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -281,8 +284,11 @@ def _svg(curve: Curve) -> str:
 
 def _marked(text: str) -> str:
     """Escape what Markdown, or the HTML in it, would take for markup or a link."""
+    # Backslashes before all punctuation that Markdown gives a meaning to.
     text = re.sub(r"([\\`*_\[\]<>#|~&$])", r"\\\1", _plain(text))
+    # Addresses that some renderers would turn into links by themselves.
     text = re.sub(r"(?i)://|(?<=www)\.", lambda m: "\\" + m[0], text)
+    # What begins a list, a heading or a rule at the start of a line.
     return re.sub(r"^(\d*)([-+=]|[.)](?=\s|$))", r"\1\\\2", text)
 
 

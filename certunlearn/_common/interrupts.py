@@ -18,22 +18,24 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from types import FrameType, ModuleType
 
 _SIGNALS = tuple(int(number) for number in signal.valid_signals())
 # Without the conversion to enumerations, which takes ten times as long as all the rest.
-_plain: Any = sys.modules.get("_signal", signal)
+_plain: ModuleType = sys.modules.get("_signal", signal)
 _handler_of, _set = _plain.getsignal, _plain.signal
 _depth = 0
 _owner = 0
-_handlers: dict[int, Any] = {}
-_came: dict[int, Any] = {}
+_handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+_came: dict[int, FrameType | None] = {}
 _steady = threading.RLock()
 
 
-def _later(number: int, frame: Any) -> Any:
+def _later(number: int, frame: FrameType | None) -> object:
     """Stand in for a handler: note the signal inside a block, hand it on outside."""
     if _depth:
+        # The last frame of each signal: what came twice is handled once, as by the system.
         _came[number] = frame
         return None
     return _handlers[number](number, frame)
@@ -63,6 +65,7 @@ def _remove() -> None:
 def _deliver() -> None:
     """Call the handlers of signals that came, every one of them even if one raises."""
     if _came:
+        # Taken off first: a handler that raises must not be called again.
         number, frame = _came.popitem()
         try:
             _handlers[number](number, frame)
@@ -111,6 +114,7 @@ class steady(deferred):
     def __enter__(self) -> None:
         super().__enter__()
         try:
+            # A fork in another thread waits in `before` until this is released.
             _steady.acquire()
         except BaseException:
             super().__exit__()
@@ -131,6 +135,7 @@ def _in_child() -> None:
     """Forget the block of a thread that does not exist in a forked process."""
     global _depth
     _steady.release()
+    # The block belonged to a thread that has not been copied: it never ends here.
     if _depth and _owner != threading.get_ident():
         _depth = 0
         _came.clear()

@@ -181,9 +181,11 @@ def _class_of(name: str) -> type:
     module, _, path = name.partition(":")
     if not module.startswith(_HOMES):
         raise StateError(f"{name} is no class of this package or of scikit-learn")
+    # Only modules of this package and scikit-learn, and of their classes those that `_known` says.
     found: object = importlib.import_module(module)
     for part in path.split("."):
         found = getattr(found, part)
+    # An alias, or something imported from elsewhere, has another name.
     if not isinstance(found, type) or _class_name(found) != name or not _known(found):
         raise StateError(f"{name} is no class that a state may hold")
     return found
@@ -221,6 +223,7 @@ class _Writer:
     def __init__(self) -> None:
         self.objects: list[Json] = []
         self.arrays: Arrays = {}
+        # By address: what hangs together is written once and found again as one.
         self._numbers: dict[int, int] = {}
         #: What is numbered by its address must not be freed meanwhile.
         self._alive: list[object] = []
@@ -235,6 +238,7 @@ class _Writer:
         if number is None or isinstance(value, np.ndarray) and not value.size:
             number = self._numbers[id(value)] = len(self.objects)
             self._alive.append(value)
+            # Its place first, as its attributes may lead back to it.
             self.objects.append(None)
             self.objects[number] = self._content(value, at)
         return {"object": number}
@@ -274,6 +278,7 @@ class _Writer:
         return out
 
     def _object(self, value: object, at: str) -> Json:
+        # An object there is one of says so by returning its name in its module.
         reduced = type(value).__reduce__ is not object.__reduce__ and value.__reduce__()
         if isinstance(reduced, str):
             return {"one": f"{type(value).__module__}:{reduced}"}
@@ -287,6 +292,7 @@ class _Writer:
         kind = value.dtype.kind
         if kind in "biufc" and value.dtype.itemsize <= 16:
             turned = value.flags.f_contiguous and not value.flags.c_contiguous
+            # Fortran order as the transpose in C order: the same bytes, and read back alike.
             plain = value.T if turned else value
             # JAX's arrays are never written to; others are, when rows go.
             self.arrays[at] = np.array(plain, order="C", copy=plain.flags.writeable or None)
@@ -296,6 +302,7 @@ class _Writer:
             return {"array": at, "order": "C", "dtype": value.dtype.str}
         if kind not in "UO":
             raise StateError(f"{at} is an array of {value.dtype}, which cannot be written")
+        # Texts and integers as arrays of bytes: a million names are no million nodes.
         packed, rest = plain_values.packed(value.ravel().tolist())
         names: dict[str, Json] = {name: f"{at}.{name}" for name in packed}
         self.arrays.update({f"{at}.{name}": array for name, array in packed.items()})
@@ -318,6 +325,7 @@ class _Reader:
         if "object" not in node:
             return plain_values.complicated(node)
         number = cast(int, node["object"])
+        # Each object once, whatever leads to it.
         if number not in self._made:
             self._made[number] = self._content(number)
         return self._made[number]

@@ -35,8 +35,10 @@ def simple(value: object, at: str) -> tuple[bool, Json]:
     if value is None or isinstance(value, bool | str) and kind in (bool, str):
         return True, value
     if isinstance(value, int) and kind is int:
+        # Beyond 2^53 some readers of JSON round: as hexadecimal digits.
         return True, value if abs(value) < _SAFE else {"int": hex(value)}
     if isinstance(value, float) and kind is float:
+        # JSON has no infinities and no NaN; all other floats are read back to the last bit.
         return True, value if math.isfinite(value) else {"float": repr(value)}
     if isinstance(value, bytes) and kind is bytes:
         return True, {"bytes": value.hex()}
@@ -86,6 +88,7 @@ def _time(value: object, at: str) -> Json:
     if zone is None or isinstance(zone, datetime.timezone):
         return {"datetime": value.isoformat(), "fold": value.fold}
     if isinstance(zone, zoneinfo.ZoneInfo) and zone.key:
+        # Wall time and the name of the zone: rules of zones change, and the moment with them.
         wall = value.replace(tzinfo=None).isoformat()
         return {"datetime": wall, "fold": value.fold, "zone": zone.key}
     raise StateError(f"{at} has a time zone {zone!r}, which cannot be written: use zoneinfo's")
@@ -101,6 +104,7 @@ def _pandas_scalar(value: object, at: str) -> tuple[bool, Json]:
     if isinstance(value, pd.Timestamp):
         zone = str(value.tzinfo)
         out: dict[str, Json] = {"timestamp": int(value.value), "unit": value.unit, "zone": zone}
+        # Tried at once: a zone that cannot be read back is refused while the model is still there.
         if _time_read("timestamp", out["timestamp"], out) != value:
             raise StateError(f"{at} has a time zone {zone}, which cannot be written")
         return True, out
@@ -174,6 +178,7 @@ def packed(
     for i, value in enumerate(values):
         if type(value) is str:
             kinds[i] = _TEXT
+            # Lone surrogates are legal in Python's texts, and must come back as they were.
             texts.append(value.encode("utf-8", "surrogatepass"))
         elif type(value) is int and -(1 << 63) <= value < 1 << 63:
             kinds[i] = _INT

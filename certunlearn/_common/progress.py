@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-Callback = Callable[[int, float], Any]
+Callback = Callable[[int, float], object]
 
 
 @contextmanager
@@ -49,5 +48,6 @@ def _status(line: Callable[[int, float], str]) -> Iterator[Callback | None]:
     except ImportError:
         yield None
         return
+    # On standard error: what a program prints stays what it was.
     with Console(stderr=True).status("reading rows") as status:
         yield lambda step, size: status.update(line(step, size))

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol
 
 from threadpoolctl import ThreadpoolController
 
@@ -16,10 +16,18 @@ from ..exceptions import ForkedError
 #: Up to this size one thread is fastest: several wait for each other longer than they compute,
 #: the more so beside the threads that have just swept the rows.
 SMALL = 512
+
+
+class _Limit(Protocol):
+    """What `ThreadpoolController.limit` returns."""
+
+    def restore_original_limits(self) -> None: ...
+
+
 _lock = threading.Lock()
 _users = 0
-_controller: Any = None
-_limit: Any = None
+_controller: ThreadpoolController | None = None
+_limit: _Limit | None = None
 _forked = False
 
 
@@ -45,7 +53,9 @@ def _enter() -> None:
     global _users, _controller, _limit
     with _lock:
         _controller = _controller or ThreadpoolController()
+        # Taken anew by each thread: where a library keeps it by the thread, each needs its own.
         limit = _controller.limit(limits=1, user_api="blas")
+        # The first of all users has seen the number that was there before any of them.
         _limit = limit if _users == 0 else _limit
         _users += 1
 
@@ -54,7 +64,8 @@ def _leave() -> None:
     global _users
     with _lock:
         _users = max(_users - 1, 0)
-        _limit.restore_original_limits()
+        if _limit is not None:
+            _limit.restore_original_limits()
 
 
 def forked() -> bool:
@@ -83,6 +94,7 @@ def refuse_forked() -> None:
 def _in_child() -> None:
     """Take note of which threads have gone, and of a lock that one of them may have held."""
     global _lock, _users, _forked
+    # A new lock: the old one may be held by a thread that is not here.
     _lock, _users = threading.Lock(), 0
     bridge = sys.modules.get("jax._src.xla_bridge")
     if bridge is not None:

@@ -13,12 +13,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Self, TypeVar, cast
 
 from .interrupts import steady
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 R = TypeVar("R")
+W = TypeVar("W", bound="Whole")
 _MISSING = object()
 
 
@@ -39,6 +40,7 @@ class Guard:
 
     def renew(self) -> None:
         """Take new locks: whoever held the old ones does not exist in a forked process."""
+        # Re-entrant: a verb calls readers and other verbs of the same object, in its own thread.
         self.verbs, self.moment = threading.RLock(), threading.RLock()
 
 
@@ -49,6 +51,7 @@ _making = threading.Lock()
 def _in_child() -> None:
     global _making
     _making = threading.Lock()
+    # A thread that does not exist here may have held any of them at the fork.
     for guard in list(_guards):
         guard.renew()
 
@@ -64,7 +67,7 @@ class Whole:
     __slots__ = ("__dict__", "_locks")
     _locks: Guard
     #: Of a draft alone: its attributes when it was made.
-    _seen: dict[str, Any]
+    _seen: dict[str, object]
 
     @property
     def _guard(self) -> Guard | None:
@@ -73,6 +76,7 @@ class Whole:
             return None
         if not hasattr(self, "_locks"):
             with _making:
+                # Asked again under the lock: another thread may have made them in between.
                 if not hasattr(self, "_locks"):
                     self._locks = Guard()
         return self._locks
@@ -84,6 +88,7 @@ class Whole:
             out._filled(self)
         else:
             with guard.moment:
+                # No attribute may be put in place between the first and the last that is copied.
                 out._filled(self)
         out._seen = dict(out.__dict__)
         return out
@@ -94,6 +99,7 @@ class Whole:
 
     def _become(self, draft: Self) -> None:
         """Take over every attribute that a draft has changed since it was made."""
+        # Only what the verb has changed: an attribute that a reader has worked out meanwhile stays.
         seen, new = draft._seen, {k: v for k, v in draft.__dict__.items() if k != "_seen"}
         for name in seen.keys() - new.keys():
             self.__dict__.pop(name, None)
@@ -113,6 +119,8 @@ class Whole:
             self._become(draft)
             return
         with steady():
+            # What there was, to be overwritten once nobody can reach it through the object any
+            # more.
             before = self._draft()
             with guard.moment:
                 self._become(draft)
@@ -122,19 +130,21 @@ class Whole:
         """Return a draft that shares nothing a verb changes, for whoever takes long to read it."""
         return self._draft()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
+        # A pickle waits for the verb in progress: it holds the object before or after it.
         still = self if self._guard is None else serially([self], self._still)
         return {k: v for k, v in still.__dict__.items() if k != "_seen"}
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return serially([self], lambda: self._copied(memo))
 
-    def _copied(self, memo: dict[int, Any]) -> Self:
+    def _copied(self, memo: dict[int, object]) -> Self:
         self._settle()
         out = object.__new__(type(self))
+        # Known before its attributes are copied: one of them may lead back here.
         memo[id(self)] = out
         state = {k: v for k, v in self.__dict__.items() if k != "_seen"}
         out.__dict__.update(copy.deepcopy(state, memo))
@@ -147,7 +157,28 @@ def serially(objects: Sequence[Whole], action: Callable[[], R]) -> R:
     The locks are taken in one order, whatever that of the objects: nobody waits in a circle.
     """
     guards = {id(g): g for g in (o._guard for o in objects) if g is not None}
+    # By address: two threads that want the same objects take them in the same order.
     return _held([guards[key] for key in sorted(guards)], action)
+
+
+def together(objects: Sequence[W], action: Callable[[list[W]], R]) -> R:
+    """Carry a verb out on several objects: all of them become their drafts, or none.
+
+    ``action`` is given the drafts.  No other verb of any object is carried out meanwhile.
+    """
+
+    def carried_out() -> R:
+        for one in objects:
+            one._settle()
+        drafts = [one._draft() for one in objects]
+        out = action(drafts)
+        # All at once: no interrupt comes between the first and the last.
+        with steady():
+            for one, draft in zip(objects, drafts, strict=True):
+                one._take_over(draft)
+        return out
+
+    return serially(objects, carried_out)
 
 
 def _held(guards: Sequence[Guard], action: Callable[[], R]) -> R:
@@ -162,7 +193,7 @@ def serialised(method: F) -> F:
     """Make a method wait for verbs, and verbs for it."""
 
     @functools.wraps(method)
-    def waiting(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def waiting(self: Whole, *args: object, **kwargs: object) -> object:
         guard = self._guard
         if guard is None:
             return method(self, *args, **kwargs)
@@ -181,13 +212,15 @@ def verb(method: F) -> F:
     """
 
     @functools.wraps(method)
-    def carried_out(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def carried_out(self: Whole, *args: object, **kwargs: object) -> object:
         guard = self._guard
         if guard is None:
             return method(self, *args, **kwargs)
         with guard.verbs:
+            # An interrupt may have come between the last verb's taking over and its overwriting.
             self._settle()
             draft = self._draft()
+            # Whatever is raised here leaves the object untouched: the draft is dropped.
             method(draft, *args, **kwargs)
             self._take_over(draft)
         return self
@@ -200,7 +233,7 @@ def reader(method: F) -> F:
     """Make a method see the object as it was at one moment, whatever goes on meanwhile."""
 
     @functools.wraps(method)
-    def seeing(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def seeing(self: Whole, *args: object, **kwargs: object) -> object:
         return method(self if self._guard is None else self._draft(), *args, **kwargs)
 
     seeing.whole = "reader"  # type: ignore[attr-defined]

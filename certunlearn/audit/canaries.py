@@ -103,6 +103,7 @@ class Canaries:
     def _trace(self, model: Linear) -> float:
         coef = np.atleast_2d(np.asarray(model.coef_, dtype=np.float64))
         if len(coef) == 1:
+            # A single column of coefficients: label 1 pulls upwards, label 0 downwards.
             pull = np.where(self.side == 0, -1.0, 1.0)[:, None] * coef
         else:
             # Against the mean of the other classes, as labels pull at differences of columns.
@@ -140,6 +141,8 @@ def plant(X: ArrayLike, y: ArrayLike, m: int, *, size: float = 1.0, seed: int = 
     spread = features.std(axis=0)
     # A constant column would leave a canary nothing to be told by.
     spread = size * np.where(spread > 0, spread, 1.0)
+    # Deviations of the columns, so that scaling a column scales its canaries: the null does not
+    # depend on units.
     rows = spread * rng.normal(size=(m, features.shape[1]))
     if labels.dtype.kind == "f":
         side = rng.integers(0, 2, m)

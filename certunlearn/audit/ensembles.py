@@ -40,6 +40,7 @@ def forgetting_quality(unlearned: ArrayLike, retrained: ArrayLike, *, delta: flo
 
 def _row_epsilon(a: Array, b: Array, delta: float) -> float:
     """Largest epsilon of a threshold between two clouds of numbers."""
+    # Every threshold that divides the two clouds differently.
     thresholds = np.unique(np.concatenate([a, b]))
     false = np.array([np.mean(b > t) for t in thresholds])
     miss = np.array([np.mean(a <= t) for t in thresholds])
@@ -48,6 +49,7 @@ def _row_epsilon(a: Array, b: Array, delta: float) -> float:
     for f, m in ((false, miss), (1 - false, 1 - miss)):
         if np.any((f == 0) & (m == 0)):
             return float("inf")
+        # Logarithms that exist; one rate of zero alone says nothing of so few models.
         fair = (f > 0) & (m > 0) & (f < 1 - delta) & (m < 1 - delta)
         if fair.any():
             both = np.log((1 - delta - f[fair]) / m[fair]), np.log((1 - delta - m[fair]) / f[fair])
@@ -86,6 +88,7 @@ def klom(unlearned: ArrayLike, oracles: ArrayLike, *, bins: int = 20, floor: flo
     out = np.empty(p.shape[1])
     for j in range(p.shape[1]):
         ends = np.array([min(p[:, j].min(), q[:, j].min()), max(p[:, j].max(), q[:, j].max())])
+        # A range of its own for each row: margins of different rows do not compare.
         edges = np.linspace(ends[0], max(ends[1], ends[0] + 1e-12), bins + 1)
         a, b = (np.maximum(np.histogram(v[:, j], edges)[0] / len(v), floor) for v in (p, q))
         # Floors add mass; both are distributions again before they are compared.

@@ -53,6 +53,7 @@ class EpsilonBound(Finding):
 
 def _log_ratio(hits: Counts, n: int, false: Counts, m: int, delta: float, outside: float) -> Array:
     """Epsilon that so many hits and false alarms show, each rate at confidence 1 - outside."""
+    # p_low - delta <= P(E) - delta <= e^epsilon Q(E) <= e^epsilon q_high, but for `outside` twice.
     p, q = rate_below(hits, n, outside), rate_above(false, m, outside)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.maximum(np.where(p > delta, np.log((p - delta) / q), 0.0), 0.0)
@@ -121,6 +122,8 @@ def effective_epsilon(
     attacks = {"own": score} if score is not None else _attacks(*fit)
     best = -1.0, "", 0.0, 0
     for name, attack in attacks.items():
+        # On runs of its own: given these, the event is fixed and the counts of the last half are
+        # binomial.
         gain, threshold, event = _chosen(attack(choose[0]), attack(choose[1]), delta, outside)
         if gain > best[0]:
             best = gain, name, threshold, event
@@ -129,6 +132,8 @@ def effective_epsilon(
     above = [attacks[name](x) > threshold for x in count]
     sizes = [len(x) for x in count]
     n, m = sizes
+    # Counted once, on the half that nothing was chosen on: nothing is to be divided among the
+    # events.
     hits, false = (np.array([a.sum()]) for a in above)
     found = _events(hits, false, n, m, delta, outside)[event]
     return EpsilonBound(
@@ -176,6 +181,7 @@ def _attacks(p: Array, q: Array) -> dict[str, Score]:
 
     def both(x: Array) -> Array:
         y = white(x)
+        # Twice the log likelihood ratio of two Gaussians, but for a constant.
         return np.asarray(np.sum(y**2, axis=1) - np.sum(((y - gap) @ other) ** 2, axis=1))
 
     return {
@@ -216,6 +222,7 @@ def _power(k: float, n: int, m: int, delta: float, outside: float, claimed: floa
     """Chance that the bound exceeds what is claimed where the mean is k deviations off."""
     hits, best = np.arange(n + 1), 0.0
     low = rate_below(hits, n, outside) - delta
+    # Thresholds in deviations of the reference: the best of them is what the attack would find.
     for t in np.linspace(-1.0, 4.0, 11):
         p, q = float(norm.sf(t - k)), float(norm.sf(t))
         false = np.arange(int(binom.ppf(1 - 1e-9, m, q)) + 1)

@@ -3,23 +3,28 @@
 A gap counts where it is outside of what the oracles show among themselves.  Too good on forgotten
 rows says that they are still known, too bad that more was forgotten than retraining would: both
 are failures.
+
+The level is exact, whatever the law of the figures.  Each model's score is its largest deviation on
+any axis from the mean of all others, in their standard deviations.  Of models that are drawn alike
+each is as likely as any other to have the largest score, so with n oracles the model has one of the
+``k`` largest with probability ``k / (n + 1)``.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
 from sklearn.base import BaseEstimator, clone
 
 from .._common.arrays import Array
 from .._common.html import FORMATS, Drawing, Facts, Page, Part, Table, Text, fragment
-from .._common.validate import count, real, seed
+from .._common.validate import real, seed
 from .ensembles import forgetting_quality, klom
 from .epsilon import EpsilonBound
 from .figures import Labelled, Rows, figures
@@ -80,7 +85,11 @@ class Evaluation:
         Audits to show beside.
     oracles : int
     level : float
-        Chance that an oracle is flagged on any axis.
+        Largest chance that one more oracle is flagged on any axis.
+    p_value : float
+        Share of all models whose score is at least the model's.
+    left_out : tuple of str
+        What the models cannot be asked, and why.
     """
 
     axes: tuple[Axis, ...]
@@ -90,6 +99,8 @@ class Evaluation:
     findings: tuple[Finding, ...] = ()
     oracles: int = 1
     level: float = 0.05
+    p_value: float = 1.0
+    left_out: tuple[str, ...] = ()
 
     @property
     def flags(self) -> tuple[Axis, ...]:
@@ -116,7 +127,8 @@ class Evaluation:
     def facts(self) -> list[tuple[str, str]]:
         """Labels and values of everything that has no oracle beside it."""
         groups = (self.efficiency, self.certified, self.ensembles)
-        return [(k.replace("_", " "), f"{v:.4g}") for group in groups for k, v in group.items()]
+        out = [(k.replace("_", " "), f"{v:.4g}") for group in groups for k, v in group.items()]
+        return [*out, *(("left out", text) for text in self.left_out)]
 
     @property
     def verdict(self) -> str:
@@ -175,8 +187,8 @@ class Evaluation:
 _CAVEAT = (
     "Each figure stands beside those of models retrained without the forgotten rows. Outside their "
     "band is a failure in either direction: a model that is worse than they are on forgotten rows "
-    "has forgotten too much. An oracle is flagged on any axis with a chance of {level:g}, where "
-    "the figures of oracles are normal."
+    "has forgotten too much. One more retrained model would be flagged on any axis with a chance "
+    "of at most {level:g}, whatever the law of the figures."
 )
 
 
@@ -188,7 +200,7 @@ def evaluate(
     *,
     retained: Rows,
     forgotten: Rows,
-    oracles: Sequence[Predictor] | int = 8,
+    oracles: Sequence[Predictor] | int | None = None,
     seconds: float | None = None,
     ensemble: Sequence[Predictor] | None = None,
     findings: Sequence[Finding] = (),
@@ -202,15 +214,16 @@ def evaluate(
     ----------
     model : estimator
         After the removal: any fitted classifier or regressor.
-    X_test, y_test : array-like of shape (n, d), (n,)
-        Rows that nobody trained on.
+    X_test, y_test : array-like or DataFrame of shape (n, d), (n,)
+        Rows that nobody trained on, in the form that the models take.
     groups : array-like of shape (n,), optional
         Subgroup of each test row: a gap in one of them counts by itself.
     retained, forgotten : (X, y)
         Rows that stay, and rows that were removed.
     oracles : sequence of fitted estimators, or int
         Models retrained without the forgotten rows; a number fits so many clones of ``model`` on
-        the retained rows, each with a ``random_state`` of its own.  At least 4.
+        the retained rows, each with a ``random_state`` of its own.  ``1 / level - 1`` or more: 19
+        for a level of 0.05, which is how many are fitted by default.
     seconds : float, optional
         What the removal took.
     ensemble : sequence of fitted estimators, optional
@@ -222,31 +235,43 @@ def evaluate(
     tolerance : float
         Gaps this small never count: they are below what oracles that draw no noise can show.
     level : float
-        Chance that an oracle is flagged at all, divided among the axes.
+        Largest chance that a retrained model is flagged on any axis.
 
     Returns
     -------
     Evaluation
 
+    Raises
+    ------
+    ValueError
+        If there are fewer oracles than the level needs.
+
     Notes
     -----
-    Bands are prediction intervals of Student's t over the oracles; those of figures far from
-    normal hold their level only roughly.
+    Guarantee: if model and oracles are drawn independently of one law, the model is flagged on any
+    axis with probability at most ``level``.  If the model's law is (epsilon, delta)-close to
+    theirs, with probability at most ``exp(epsilon) level + delta``.  Proof: proofs/evaluation.md
     """
     real("level", level, low=0, high=1)
+    needed = math.ceil(1.0 / level - 1e-9) - 1
+    oracles = max(needed, 2) if oracles is None else oracles
     efficiency: dict[str, float] = {} if seconds is None else {"seconds_of_removal": seconds}
     if isinstance(oracles, int):
-        count("oracles", oracles, low=4)
+        _enough(oracles, needed, level)
+        # Seconds of this machine, beside one another: only their ratio says anything.
         clock = time.perf_counter()
         oracles = [_retrained(model, retained, k) for k in range(1, oracles + 1)]
         efficiency["seconds_of_refit"] = (time.perf_counter() - clock) / len(oracles)
         if seconds is not None:
             efficiency["refit_over_removal"] = efficiency["seconds_of_refit"] / max(seconds, 1e-12)
-    if len(oracles) < 4:
-        raise ValueError("at least 4 oracles are needed to see how they differ among themselves")
-    test = (np.asarray(X_test), np.asarray(y_test))
-    found = figures([model, *oracles], test, groups, retained, forgotten)
-    axes = tuple(_axis(*f, level / len(found), tolerance) for f in found)
+    _enough(len(oracles), needed, level)
+    # Features as they are given: a pipeline may ask for columns by their names.
+    test = (X_test, np.asarray(y_test))
+    # One number for each model and axis, the audited one first.
+    found, left = figures([model, *oracles], test, groups, retained, forgotten)
+    away = np.array([_deviations(v, tolerance, further=not said[1]) for *_, v, said in found])
+    limit, p_value = _limit(away.max(axis=0), level)
+    axes = tuple(_axis(*f, limit, tolerance) for f in found)
     return Evaluation(
         axes=axes,
         efficiency=efficiency,
@@ -255,7 +280,47 @@ def evaluate(
         findings=tuple(findings),
         oracles=len(oracles),
         level=level,
+        p_value=p_value,
+        left_out=left,
     )
+
+
+def _enough(oracles: int, needed: int, level: float) -> None:
+    """Refuse a level that so many oracles cannot hold."""
+    if oracles < max(needed, 2):
+        raise ValueError(
+            f"a level of {level:g} needs {max(needed, 2)} oracles or more, got {oracles}: retrain "
+            f"more, or say level={math.ceil(100 / (max(oracles, 2) + 1)) / 100:g}"
+        )
+
+
+def _deviations(values: Array, tolerance: float, *, further: bool) -> Array:
+    """Return how far each value is from the mean of all others, in their standard deviations.
+
+    Those within ``tolerance`` are not far; nor, if only ``further`` counts, those below.  One that
+    is undefined is farthest.
+    """
+    out = np.zeros(len(values))
+    for i, own in enumerate(values):
+        centre, spread = _others(np.delete(values, i))
+        off = own - centre if further else abs(own - centre)
+        if not off <= tolerance:
+            out[i] = abs(off) / spread if spread > 0 and np.isfinite(off) else math.inf
+    return out
+
+
+def _others(values: Array) -> tuple[float, float]:
+    """Return mean and standard deviation of values, without those that are undefined."""
+    known = values[np.isfinite(values)]
+    centre = float(known.mean()) if len(known) else math.nan
+    return centre, float(known.std(ddof=1)) if len(known) > 1 else 0.0
+
+
+def _limit(scores: Array, level: float) -> tuple[float, float]:
+    """Return what the first score has to exceed to be flagged, and its p-value."""
+    own, others = float(scores[0]), np.sort(scores[1:])[::-1]
+    k = math.floor(level * len(scores) * (1 + 1e-12))
+    return float(others[k - 1]), (1 + int(np.sum(others >= own))) / len(scores)
 
 
 def _retrained(model: Predictor, retained: Rows, k: int) -> Predictor:
@@ -268,13 +333,13 @@ def _retrained(model: Predictor, retained: Rows, k: int) -> Predictor:
 
 
 def _axis(
-    kind: str, name: str, values: Array, said: tuple[str, str], outside: float, tolerance: float
+    kind: str, name: str, values: Array, said: tuple[str, str], limit: float, tolerance: float
 ) -> Axis:
-    own, others = float(values[0]), values[1:]
-    # A new draw beside n old ones: the prediction interval, not that of the mean.
-    centre, n = float(others.mean()), len(others)
-    reach = float(student.isf(outside / 2, n - 1)) * float(others.std(ddof=1)) * (1 + 1 / n) ** 0.5
-    reach = max(reach, tolerance)
+    own = float(values[0])
+    centre, spread = _others(values[1:])
+    # Oracles that draw no noise agree to the last bit: a band of no width would flag rounding.
+    reach = max(limit * spread if spread > 0 else 0.0, tolerance)
+    # Without a word for less, less is no fault.
     band = (centre - reach if said[1] else -np.inf, centre + reach)
     return Axis(kind, name, own, centre, band, said[0] if own > band[1] else said[1])
 

@@ -62,6 +62,7 @@ class Predictions(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             p = np.array([[float(line[f"p_{c}"]) for c in classes] for line in lines])
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: a probability is no number: {error}") from None
+        # A thousandth for probabilities that were printed with few digits.
         if not (np.isfinite(p).all() and (p >= 0).all() and np.abs(p.sum(axis=1) - 1).max() < 1e-3):
             raise ValueError(f"{path}: probabilities of a line must be at least 0 and sum to 1")
         part, label = (np.array([line[k] for line in lines]) for k in ("set", "label"))

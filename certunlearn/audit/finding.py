@@ -75,6 +75,7 @@ class Finding(Measured):
     @property
     def passed(self) -> bool:
         """Whether the statistic is in the null band; an undefined one is not."""
+        # NaN compares as False: what could not be computed does not pass.
         return self.null[0] <= self.statistic <= self.null[1]
 
     def lines(self) -> list[tuple[str, str]]:
@@ -98,6 +99,7 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple):
+        # Two numbers are an interval.
         numbers = all(isinstance(v, float) for v in value)
         return (" to " if numbers and len(value) == 2 else ", ").join(map(_shown, value))
     if isinstance(value, np.ndarray):

@@ -88,8 +88,10 @@ class Law:
         if fit_intercept:
             penalty[-1] = 0.0
         curvature = KAPPA[kappa] if isinstance(kappa, str) else float(kappa)
+        # Computed here and afresh: an error of the library's own G cannot hide itself.
         G = curvature * (D * s[:, None]).T @ D + np.diag(penalty)
         A = {"gram": G, "isotropic": np.eye(len(G)), "objective": G @ G}[said["mechanism"]]
+        # Column by column: the certificate's sigma is that of the smallest unit.
         sigma = said["noise"] * np.array(said["scale"], dtype=np.float64)
         return cls(A, sigma, float(said["distance_target"]))
 
@@ -205,10 +207,12 @@ def release_law(
     """
     level = real("level", level, low=0, high=1)
     outside = 0.5 * (1.0 - real("confidence", confidence, low=0, high=1))
+    # y_j = a_j + z_j with ||a_j|| <= cap / min sigma.
     y, cap = law.apart(releases, optimum), law.reach
     J, D = len(y), y[0].size
     T, Q = float(np.sum(y**2)), float(J * np.sum(y.mean(axis=0) ** 2))
     # T is smallest without a shift, Q largest with all of it.
+    # level / 2 for each of the two questions; together at most level, by the union bound.
     low = float(chi2.ppf(0.5 * level, J * D))
     high = float(ncx2.ppf(1.0 - 0.5 * level, D, J * cap**2))
 
@@ -236,6 +240,7 @@ def release_law(
 
 def _scale_interval(T: float, degrees: int, shift: float, outside: float) -> tuple[float, float]:
     """Confidence interval of s where T / s^2 is chi-square with shift at most ``shift / s^2``."""
+    # From above: P(T <= t) is largest without a shift, so a larger s has less than `outside`.
     high = math.sqrt(T / float(chi2.ppf(outside, degrees)))
 
     def excess(log_s: float) -> float:
@@ -244,6 +249,7 @@ def _scale_interval(T: float, degrees: int, shift: float, outside: float) -> tup
 
     # The smallest s under which T is not too large; none is if the shift alone explains T.
     bottom = math.log(high) - 12.0
+    # P(T >= t) tends to 1 as s tends to 0 where t < J m^2: no s is excluded from below.
     if not high > 0 or excess(bottom) >= 0:
         return 0.0, high
     return math.exp(brentq(excess, bottom, math.log(high) + 1.0)), high
@@ -259,6 +265,7 @@ def _shift_interval(Q: float, degrees: int, J: int, outside: float) -> tuple[flo
 
         if excess(0.0) <= 0:
             return 0.0
+        # Far beyond any shift that a Q of this size leaves a chance.
         top = math.sqrt(Q) + math.sqrt(degrees) + 20.0
         return float(brentq(excess, 0.0, top)) / math.sqrt(J)
 

@@ -138,11 +138,13 @@ def lira_forget(
     real("level", level, low=0, high=1)
     _enough(shadows, victims, m, effect, level)
     rng = np.random.default_rng(seed)
+    # Fair and independent, one a person: rows of one person go together or not at all.
     coins = rng.random((shadows + victims, m)) < 0.5
     features, labels = np.asarray(X), np.asarray(y)
 
     def mask(bits: Bits) -> Bits:
         there = np.ones(len(features), dtype=bool)
+        # Only targets are ever left out: the rows that stay are the same in every world.
         there[targets] = bits[owner]
         return there
 
@@ -156,6 +158,8 @@ def lira_forget(
         learnt = np.asarray(shadow(np.array([mask(bits) for bits in coins[:shadows]])))
     tried = np.array([scored(bits) for bits in coins[shadows:]])
     ratios = _log_ratios(learnt, coins[:shadows][:, owner], tried)
+    # Ratios of one person's rows add up, as their logarithms do under independence; nothing rests
+    # on it.
     pooled = np.array([np.bincount(owner, r) for r in ratios])
     return _finding(pooled, coins[shadows:], shadows, level, confidence_level, rng)
 
@@ -169,6 +173,8 @@ def _codes(groups: ArrayLike, m: int) -> Positions:
 
 def _caught(effect: float, victims: int, level: float) -> float:
     """Power of the AUC where all scores of a world move together, so that only worlds count."""
+    # AUC of two normal laws `effect` apart is Phi(effect / sqrt 2); with worlds of either kind in
+    # equal number its variance is 1 / (3 victims) where there is no effect (Mann & Whitney).
     gain = float(norm.cdf(effect / np.sqrt(2.0))) - 0.5
     return float(norm.cdf(gain * np.sqrt(3.0 * victims) - norm.isf(level / 3)))
 
@@ -229,11 +235,15 @@ def _finding(
     found = _rates(ratios, ranks, coins)
     # Ten times more draws than the level needs to be a whole number of them.
     draws = max(199, int(np.ceil(10 / level)) - 1)
+    # Given the ratios, other fair coins are as likely as the true ones if the release does not
+    # depend on them.
     null = np.array([_rates(ratios, ranks, rng.random(coins.shape) < 0.5) for _ in range(draws)])
     everything = np.vstack([found, null])
     centre, spread = everything.mean(axis=0), np.maximum(everything.std(axis=0), 1e-9)
     # The observed draw is one among them, so all are treated alike and ranks stay exact.
     largest = ((everything - centre) / spread).max(axis=1)
+    # The k-th largest of the other draws, k = floor(level (draws + 1)): exact by exchangeability
+    # (Phipson & Smyth 2010).
     high = np.sort(largest[1:])[::-1][int(level * (draws + 1)) - 1]
     others = np.sort(ratios[~coins])
     thresholds = tuple(_threshold(others, a) for a in LEVELS)
@@ -273,6 +283,7 @@ def _advantage(ratios: Array, coins: Bits) -> Array:
     for j in range(len(out)):
         a, b = ratios[coins[:, j], j], ratios[~coins[:, j], j]
         if min(len(a), len(b)) > 1:
+            # Welch's: the two kinds of worlds need not spread alike.
             error = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
             out[j] = (a.mean() - b.mean()) / max(error, 1e-300)
     return out

@@ -59,6 +59,7 @@ class Task:
     @property
     def given(self) -> frozenset[str]:
         """Which of `NEEDS` are there."""
+        # In the order of `NEEDS`.
         values = (self.retained, self.forgotten, self.hessian, self.path, self.certified)
         return frozenset(n for n, v in zip(NEEDS, values, strict=True) if v is not None)
 
@@ -239,6 +240,7 @@ def _certified(t: Task) -> Array:
 )
 def _newton(t: Task) -> Array:
     """``w + H^{-1} Delta``, H of the rows that stay, Delta the gradient of those that go."""
+    # w minimises over all rows: the gradient over those that stay, penalty included, is -Delta.
     H = curvature(t.w, t.rows("retained")) + np.diag(t.alpha)
     return np.asarray(t.w + np.linalg.solve(H, gradient(t.w, t.rows("forgotten"))))
 
@@ -279,6 +281,7 @@ def _rescaled(t: Task) -> Array:
 def _fisher(t: Task) -> Array:
     """Newton removal and noise of covariance in proportion to ``H^{-1/2}``, 0.1 errors long."""
     H = curvature(t.w, t.rows("retained")) + np.diag(t.alpha)
+    # Covariance H^{-1/2}, so its root is H^{-1/4}.
     values, vectors = eigh(H)
     root = vectors * values**-0.25
     size = 0.1 * np.sqrt(len(t.w) / np.sum(root * (H @ root)))
@@ -302,7 +305,9 @@ def _replay(t: Task) -> Array:
     pairs: list[tuple[Array, Array]] = []
     w = np.zeros(len(t.w))
     for k, (then, g) in enumerate(t.path or ()):
+        # Burn-in of ten exact steps, then every fifth, as the paper's j_0 and T_0.
         if k < 10 or k % 5 == 0:
+            # Exact steps are also where pairs for the BFGS matrix come from.
             full = gradient(w, everything) + t.alpha * w
             d, change = w - then, full - g
             # A pair without curvature would make the matrix indefinite.
@@ -310,6 +315,7 @@ def _replay(t: Task) -> Array:
                 pairs = [*pairs, (d, change)][-2:]
         else:
             full = g + _bfgs(pairs, w - then)
+        # The full gradient less that of the rows that go, which is always exact.
         w = w - rate * (full - gradient(w, gone))
     return np.asarray(w)
 
@@ -337,6 +343,7 @@ def _langevin(t: Task) -> Array:
     rows, w = t.rows("retained"), t.w.copy()
     eta = _rate(rows, t.alpha)
     for _ in range(50):
+        # Unadjusted Langevin: the step of gradient descent and a draw of variance 2 eta s^2.
         noise = np.sqrt(2 * eta) * 0.1 * t.rng.normal(size=len(w))
         w = w - eta * (gradient(w, rows) + t.alpha * w) + noise
     return np.asarray(w)
@@ -371,6 +378,7 @@ def _stochastic(t: Task) -> Array:
 def _ascent(t: Task) -> Array:
     """Twenty steps up the loss of the rows that go."""
     rows, w = t.rows("forgotten"), t.w.copy()
+    # One over the largest curvature of these rows: larger steps could overshoot even uphill.
     eta = 1.0 / (0.25 * float(np.linalg.norm(rows[0], 2)) ** 2)
     for _ in range(20):
         w = w + eta * gradient(w, rows)

@@ -23,6 +23,7 @@ def one_run_p_value(m: int, r: int, v: int, epsilon: float, delta: float) -> flo
     Steinke, Nasr & Jagielski (2023), Privacy auditing with one (1) training run, Theorem 5.2 and
     appendix D.
     """
+    # Chance of a right guess under epsilon-randomised response, the worst case without delta.
     q = 1.0 / (1.0 + math.exp(-min(epsilon, 700.0)))
     beyond = float(binom.sf(v - 1, r, q))
     if delta == 0 or v == 0:
@@ -43,6 +44,7 @@ def one_run_bound(m: int, r: int, v: int, *, delta: float, outside: float) -> fl
     if one_run_p_value(m, r, v, 0.0, delta) > outside:
         return 0.0
     low, high = 0.0, 1.0
+    # The p-value grows with epsilon: double until it is above, then halve.
     while high < 700.0 and one_run_p_value(m, r, v, high, delta) <= outside:
         low, high = high, 2 * high
     while high - low > 1e-6:
@@ -111,7 +113,9 @@ def one_run_epsilon(
         if 2 * half > m:
             low, high = order[: m // 2], order[m // 2 :]
         r = len(low) + len(high)
+        # Right: there among the highest scores, and not there among the lowest.
         v = int(coins[high].sum() + (~coins[low]).sum())
+        # Each share has its part of what may go wrong, so the best of them holds as it is.
         best = max(best, (one_run_bound(m, r, v, delta=delta, outside=outside), r, v))
         ceiling = max(ceiling, one_run_bound(m, r, r, delta=delta, outside=outside))
     r = best[1]

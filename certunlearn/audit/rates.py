@@ -20,6 +20,8 @@ def rate_below(hits: ArrayLike, trials: int, outside: float) -> Array:
     """
     k = np.asarray(hits, dtype=np.float64)
     with np.errstate(invalid="ignore"):
+        # P(B >= k) at p = low is `outside`: the quantile of the beta distribution that belongs to
+        # it.
         low = beta.ppf(outside, k, trials - k + 1)
     return np.where(k > 0, low, 0.0)
 

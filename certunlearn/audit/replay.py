@@ -48,6 +48,7 @@ class Tape:
         """Return the next bytes of a module's own stream, and write down how many."""
         sizes = self.draws.setdefault(module, [])
         sizes.append(size)
+        # One stream a module: a draw more or less in one does not shift all others.
         name = f"{self.seed}/{module}/{len(sizes)}".encode()
         return hashlib.shake_256(name).digest(size)
 
@@ -62,11 +63,14 @@ def same_noise(seed: int = 0) -> Iterator[Tape]:
     tape, fresh, owner = Tape(seed), os.urandom, threading.get_ident()
 
     def recorded(size: int, /) -> bytes:
+        # Whoever calls `os.urandom`: the standard library's own draws (names of files, hashes) are
+        # none of a model's.
         module = str(sys._getframe(1).f_globals.get("__name__", ""))
         if threading.get_ident() != owner or module.split(".")[0] in sys.stdlib_module_names:
             return fresh(size)
         return tape.bytes(module, size)
 
+    # Replaced for the process: two such blocks at once would record each other's draws.
     with _GUARD:
         os.urandom = recorded
         try:
@@ -178,6 +182,7 @@ def replay(
             warnings.simplefilter("always")
             model = play()
         told = look(model)
+        # How much noise is drawn, and in what order, must not depend on the rows either.
         told["draws of random bytes"] = tape.draws
         told["warnings"] = [[w.category.__name__, str(w.message)] for w in caught]
         models.append(model)
@@ -205,6 +210,7 @@ def _gap(models: list[BaseEstimator], law: Law | None) -> tuple[float, float]:
     """Return how far apart the released weights are, and how far they may be."""
     if not all(hasattr(m, "coef_") for m in models):
         return 0.0, math.inf
+    # A law of one more coordinate than there are columns counts the intercept.
     with_intercept = law is None or len(law.precision) > np.shape(models[0].coef_)[-1]
     pair: list[NDArray[np.float64]] = [weights(m, fit_intercept=with_intercept) for m in models]
     if pair[0].shape != pair[1].shape:

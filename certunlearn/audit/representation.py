@@ -60,6 +60,7 @@ def linear_cka(A: ArrayLike, B: ArrayLike) -> float:
     """
     a, b = (np.asarray(v, dtype=np.float64) for v in (A, B))
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    # Columns by columns, not rows by rows: d x d products where n is large.
     size = float(np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b))
     return float(np.linalg.norm(b.T @ a) ** 2) / size if size > 0 else float("nan")
 
@@ -97,6 +98,7 @@ def representation(
         return np.array([_vote(v) == y for v, y in zip(near, np.asarray(rows[1]), strict=True)])
 
     hits = [right(rows) for rows in (forgotten, fresh)]
+    # A second extractor is needed to say what alignment is usual.
     cka = [float("nan")] * 2
     if never is not None:
         mine = (forgotten[0], fresh[0])
@@ -115,4 +117,5 @@ def representation(
 
 def _vote(labels: Array) -> object:
     values, counts = np.unique(labels, return_counts=True)
+    # Ties go to the smallest label, the same in both comparisons.
     return values[counts.argmax()]

@@ -66,6 +66,8 @@ def influence_residue(
     if not size > 0:
         raise ValueError("the rows have no influence: the optimum with them is that without them")
     y = law.apart(released, optimum).reshape(-1, v.size)
+    # <y, v> / ||v||^2 of one release has deviation 1 / ||v||; the mean of J of them 1 / (||v|| sqrt
+    # J).
     error = 1.0 / (size * math.sqrt(len(y)))
     # A mean that is off by all of the cap in just this direction is within the promise.
     cap = law.reach / size
@@ -155,6 +157,8 @@ def null_space(
 
     inside, statistic = response(coef)
     degrees = inside.size
+    # Chi-square of `degrees` with a non-centrality of at most reach^2: the cap may lie in these
+    # directions altogether.
     limit = float(ncx2.isf(level, degrees, law.reach**2))
     power = {}
     if before is not None:
@@ -175,6 +179,7 @@ def null_space(
 
 def _unspanned(kept: Array, gone: Array, tol: float) -> Array:
     """Orthonormal directions of the rows ``gone`` that no row of ``kept`` has, shape (d, k)."""
+    # Directions of the retained rows, to `tol` of the longest.
     _, s, V = np.linalg.svd(kept, full_matrices=False)
     V = V[s > tol * max(float(s[0]), 1e-300)] if len(s) else V[:0]
     rest = gone - (gone @ V.T) @ V
@@ -227,6 +232,7 @@ def difference_attack(
     """
     g = np.asarray(gradients, dtype=np.float64)
     lower = np.linalg.cholesky(law.precision)
+    # The step A^{-1} g whitened by L': L^{-1} g / sigma.
     v = np.array([solve_triangular(lower, x, lower=True) / law.sigma for x in g])
     v = v.reshape(len(g), -1)
     start = np.asarray(before, dtype=np.float64)
@@ -237,6 +243,7 @@ def difference_attack(
     place = np.empty(len(g), dtype=np.int64)
     place[order] = np.arange(1, len(g) + 1)
     which = np.atleast_1d(np.asarray(forgotten, dtype=np.int64))
+    # Noise of both releases: variance 2 in each whitened coordinate.
     mu = np.linalg.norm(v[which], axis=1) / math.sqrt(2.0)
     return Difference(
         audit="one release before, one after",

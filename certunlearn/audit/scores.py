@@ -56,6 +56,7 @@ def confidence(model: Predictor, X: ArrayLike, y: ArrayLike) -> Array:
     out = np.full(len(z), -50.0)
     for k, label in enumerate(classes):
         at = target == label
+        # log(p / (1 - p)) from margins: no probability is formed that could round to 1.
         out[at] = z[at, k] - logsumexp(np.delete(z[at], k, axis=1), axis=1)
     return np.asarray(np.clip(out, -50.0, 50.0))
 
@@ -100,6 +101,7 @@ def logistic_heads(
     S = np.asarray(weight, dtype=np.float64)
     W, open_ = np.zeros((len(S), D.shape[1])), np.arange(len(S))
     for _ in range(max_iter):
+        # Only heads that have not converged take part.
         s = S[open_]
         p = expit(W[open_] @ D.T)
         gradient = (s * (p - target)) @ D + alpha * W[open_]

@@ -72,7 +72,7 @@ class SelfAudit:
     def after(
         self,
         release: ArrayLike,
-        law: Law,
+        law: Law | Callable[[], Law],
         solve: Callable[[], ArrayLike],
         *,
         rng: np.random.Generator | None = None,
@@ -85,8 +85,8 @@ class SelfAudit:
         ----------
         release : array-like of shape (p, K)
             Weights released for this request.
-        law : Law
-            What is claimed for it.
+        law : Law or callable
+            What is claimed for it; or what returns that, called only for a look.
         solve : callable
             Returns the exact optimum (p, K) of the rows that stay now; called only for a look.
         rng : Generator, optional
@@ -96,19 +96,27 @@ class SelfAudit:
         """
         real("rate", self.rate, low=0, high=1, closed="both")
         rng = np.random.default_rng() if rng is None else rng
+        # Decided before anything is looked at, by a coin of its own: a look that depended on the
+        # noise would bias the bets.
         if rng.random() >= self.rate:
             return replace(self, requests=self.requests + 1)
         optimum = solve()
+        law = law() if callable(law) else law
         y = law.apart(release, optimum)
+        # e-values of mean at most 1 given the past, so their product is a supermartingale (Ville
+        # 1939).
         bets = log_bets(float(np.sum(y**2)), y.size, law.reach**2)
         ratios = self.ratios
         if iterate is not None and distance is not None:
             true = float(np.linalg.norm(law.apart(iterate, optimum) * law.sigma))
             ratios = (*ratios, true / distance if distance > 0 else math.inf)
+        # Each bet keeps its own fortune; the mean with fixed stakes is an e-value again.
         now = np.array(self.fortunes) + bets
         return replace(
             self,
             fortunes=tuple(float(v) for v in now),
+            # Ville's inequality is about the largest value ever reached: a later fall does not
+            # clear a model.
             largest=max(self.largest, float(logsumexp(now, b=STAKES))),
             requests=self.requests + 1,
             looks=self.looks + 1,
@@ -137,6 +145,7 @@ def log_bets(T: float, degrees: int, shift: float) -> Array:
     One for each of `SMALLER`, ``s^-D exp(-T (s^-2 - 1) / 2)``: noise is too small; and one for each
     of `FURTHER`, the ratio of the densities with a larger non-centrality and with ``shift``.
     """
+    # Density of s^2 chi-square over that of chi-square: mean 1 without a shift, less with one.
     small = [-degrees * math.log(s) - 0.5 * T * (s**-2 - 1.0) for s in SMALLER]
     # The ratio grows with T: to bet as if T were smaller only loses, and keeps densities finite.
     t = min(T, degrees + shift + 50.0 * math.sqrt(2.0 * degrees + 4.0 * shift) + 500.0)

@@ -31,6 +31,8 @@ def gsc_remainder(t: float) -> float:
     # exp(t) overflows; nothing is claimed from so long a step.
     if t > 700:
         return math.inf
+    # expm1(t) - t loses at most a factor 2/t + 2 <= 202 of expm1's two units: 9e-14, inside the
+    # guard.
     return (math.expm1(t) - t) / t * _GUARD
 
 
@@ -72,6 +74,7 @@ def distance_from_decrement(nu: float, L: float) -> tuple[float, float]:
     product = up(nu * L)
     if not product < 1:
         return math.inf, math.inf
+    # The guard covers log1p's own units; the quotient is spare.
     t = -math.log1p(-product) * _GUARD / (1.0 - product * 1e-15)
     if product > 0.5:
         # log1p amplifies the rounding of its argument by 1 / (1 - product).
@@ -80,6 +83,7 @@ def distance_from_decrement(nu: float, L: float) -> tuple[float, float]:
         # -log(1 - x) <= x (1 + x/2 + x^2), x <= 1/2; dividing by a tiny L would lose everything.
         grown = 1.0 + product * (0.5 + product)
         return up(nu * grown, 8), up(product * grown, 8)
+    # ||d||_H <= -log(1 - L nu) / L, from nu >= (1 - e^{-L D}) / L.
     return up(t / L), up(t)
 
 
@@ -116,15 +120,19 @@ def distance_remainder(
     """
     if not T >= 0:
         raise ValueError(f"T must be at least 0, got {T!r}")
+    # e^T would swamp everything else: nothing useful follows, and nothing overflows.
     if T > 100:
         return math.inf, math.inf
     # B and H differ by exp(T): norms by exp(T/2), in either direction.
     half = math.exp(T / 2) * _GUARD
+    # ||g||_{H^{-1}} <= e^{T/2} nu, ||x||_{H^{-1}} <= e^{T/2} ||x||_{B^{-1}}: Theorem 1 in the norm
+    # of H.
     r_H, t = distance_from_decrement(up(nu * half), up(L * half))
     if math.isinf(r_H):
         return math.inf, math.inf
     # stale: what a step with B in place of H(w) leaves; phi(t): what the change of H adds.
     r, stale = up(half * r_H), math.expm1(T) * _GUARD
+    # d + B^{-1} g = -B^{-1} [(H - B) d + e]: (e^T - 1) r for the first, phi(t) r for the second.
     q = up((stale + gsc_remainder(t)) * r)
     L_G, size, c_G = spread
     if math.isfinite(L_G) and math.isfinite(q):
@@ -160,7 +168,9 @@ def inverse_range(lower: float, upper: float, T: float, t: float) -> tuple[float
     if not (upper >= lower > 0 and T >= 0 and t >= 0):
         raise ValueError(f"bad ranges {(lower, upper, T, t)!r}")
     # (1 - e^{-t}) / t H <= mean <= (e^t - 1) / t H, and t / (1 - e^{-t}) = t + t / (e^t - 1).
+    # b = t / (e^t - 1), whose limit at 0 is 1 and which is zero to all digits beyond 700.
     b = 1.0 if t == 0 else t / math.expm1(min(t, 700.0))
+    # high = 1 / l with l = lower e^{-T} (1 - e^{-t}) / t; low = 1 / u likewise.
     high = (t + b) * math.exp(min(T, 700.0)) / lower * _GUARD
     low = b * math.exp(-T) / upper / _GUARD
     return down(low), up(high)
@@ -236,6 +246,7 @@ def covariance_drift(eta: float, dimension: float, log_tail: float) -> float:
     # The inverses differ by e = eta / (1 - eta), whitened, and log of their ratio by f.
     e = up(eta / (1.0 - eta))
     f = up(e / (1.0 - e))
+    # v = N f^2 / 4; f where e would do costs a relative eta.
     return joint_drift(up(0.25 * dimension * f * f, 4), f, log_tail)
 
 
@@ -261,4 +272,6 @@ def joint_drift(spread: float, largest: float, log_tail: float) -> float:
     Proof: proofs/covariance_drift.md
     """
     x = log_tail
+    # The mean of the log ratio is at most 2v; the rest is the sub-gamma tail with variance factor v
+    # and scale f (Boucheron, Lugosi & Massart 2013, Theorem 2.3).
     return up(2.0 * spread + 2.0 * math.sqrt(spread * x) + largest * x, 32)

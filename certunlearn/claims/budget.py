@@ -29,6 +29,7 @@ def share(horizon: int, t: int) -> float:
 
     ``0.9 / H`` up to the horizon H and ``0.1 H / (t (t - 1))`` beyond it: 1 over all t.
     """
+    # 1 / (t (t - 1)) = 1 / (t - 1) - 1 / t telescopes: the sum beyond H is 0.1 H (1 / H).
     return _WITHIN / horizon if t <= horizon else _BEYOND * horizon / t / (t - 1)
 
 
@@ -132,10 +133,14 @@ class Budget:
         t = max(t, 1)
         mu, drift = self.mu, self.drift_cap
         if self.view == "transcript":
+            # share: at most three roundings and a constant's; the root halves them, two more
+            # follow.
             mu = down(mu * math.sqrt(self.share(t)), 8)
             drift = max(down(drift * math.sqrt(self.share(t) / self.share(1)), 8), 0.0)
         # A tenth for the reference's own distance: it costs the removal a tenth of its room, and
         # a fit a Newton step or two.
+        # ||m2 - w*||_{A1} <= fit / sqrt(1 - drift) <= fit (1 + drift): target is what sigma mu
+        # leaves.
         fit = down(0.1 * self.sigma * mu)
         return Caps(fit, down(down(self.sigma * mu) - up(fit * (1.0 + drift))), drift)
 
@@ -174,6 +179,11 @@ class Budget:
         return self.joint(releases).epsilon
 
 
+def allowed(budget: Budget | None, t: int) -> Caps | None:
+    """Return the caps of release t of a model; None without noise, where nothing is promised."""
+    return None if budget is None else budget.caps(t)
+
+
 def composed_mu(parts: Sequence[tuple[Budget, int]]) -> float:
     """Distance over sigma of the joint means of releases of several models, from the caps.
 
@@ -181,6 +191,7 @@ def composed_mu(parts: Sequence[tuple[Budget, int]]) -> float:
     """
     # A transcript's mu is for all of its releases: they count once.
     counts = [1 if b.view == "transcript" else k for b, k in parts]
+    # Independent shifts compose to (sum k mu^2)^{1/2}-GDP (Dong, Roth & Su 2022, Corollary 3.3).
     return up(math.sqrt(sum(k * b.mu * b.mu for (b, _), k in zip(parts, counts, strict=True))), 8)
 
 
@@ -206,6 +217,7 @@ def composed(parts: Sequence[tuple[Budget, int]], delta: float) -> Joint:
     charged = [(b, k) for b, k in parts if b.drift_cap > 0]
     if not charged:
         return Joint(epsilon_from_delta(delta, mu), mu, NO_DRIFT)
+    # D f^2 / 4 <= V_i and f <= F_i at every release of model i, whatever its D.
     shares = [drift_shares(b.drift_epsilon, _log_tail(b.epsilon, b.delta)) for b, _ in charged]
     # In the transcript view all releases together have what one of them has in the other.
     counts = [1 if b.view == "transcript" else k for b, k in charged]
@@ -231,6 +243,7 @@ def composed(parts: Sequence[tuple[Budget, int]], delta: float) -> Joint:
 
 def _log_tail(epsilon: float, delta: float) -> float:
     """Return log(1 / (1e-3 delta e^-epsilon)), rounded up: what the drift's tail is left."""
+    # By logarithms: the tail itself may be below the smallest float.
     return up(epsilon - math.log(delta) + math.log(1e3), 8)
 
 
@@ -243,6 +256,7 @@ def drift_shares(reserve: float, log_tail: float) -> tuple[float, float]:
     """
     x = log_tail
     # The positive root of 2 r^2 + 2 r sqrt(x) = reserve / 2, r = sqrt(v), without cancellation.
+    # sqrt(V) = (sqrt(x + reserve) - sqrt(x)) / 2.
     root = 0.5 * reserve / (math.sqrt(x) + math.sqrt(x + reserve))
     return max(down(root * root, 32), 0.0), max(down(0.5 * reserve / x, 8), 0.0)
 
@@ -291,7 +305,10 @@ def calibrate(
         raise ValueError(f"delta must be in (1e-300, 1), got {delta!r}")
     # A thousandth of epsilon for the drift: covariances differ by rounding alone.
     reserve = min(1e-3 * epsilon, 1e-3) if drifts else 0.0
+    # e^{e0} d1 + d0 <= delta and e^{e1} d0 + d1 <= delta with d1 = 1e-3 delta e^{-epsilon}; 1e-12
+    # for roundings.
     left = 0.999 * delta * math.exp(-reserve) * (1 - 1e-12) if drifts else delta
+    # The shift alone is (e0, d0)-indistinguishable; covariance_drift chains (e1, d1) to it.
     mu = mu_from_epsilon_delta(epsilon - reserve, left)
     budget = Budget(dimension, epsilon, delta, sigma, view, horizon, mu, 0.0, reserve)
     if not drifts:

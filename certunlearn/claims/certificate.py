@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
 
+from .._common.arrays import ArrayLike, MatrixLike
 from .._common.fields import loaded, plain, typed
 from .._common.html import Table, Text, fragment
 from .consistency import REMOVING, SEEDED, Consistency
@@ -50,9 +51,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-_REALISED: dict[str, Any] = {"realised": True}
+_REALISED: dict[str, bool] = {"realised": True}
 #: The event itself: all that may differ between two worlds in which the same was asked.
-_OF: dict[str, Any] = {"event": True}
+_OF: dict[str, bool] = {"event": True}
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ class Certificate(Consistency):
         gone: dict[str, Any] = {f.name: None for f in fields(self) if f.metadata.get("realised")}
         return replace(self, **gone)
 
-    def of(self, verb: str, coef: Any, intercept: Any, before: Certificate | None) -> Certificate:
+    def of(
+        self, verb: str, coef: MatrixLike, intercept: ArrayLike, before: Certificate | None
+    ) -> Certificate:
         """Return this certificate as one of the release with these weights, made now.
 
         ``verb`` is what was done, "fit", "forget", "correct", "learn" or "release"; ``before`` the
@@ -185,7 +188,7 @@ class Certificate(Consistency):
             return "No certificate"
         return TITLES.get(self.event or "", "Certificate")
 
-    def matches(self, predictor: Any) -> bool:
+    def matches(self, predictor: object) -> bool:
         """Whether this is a certificate of the weights of ``predictor``, by their SHA-256.
 
         Parameters
@@ -209,6 +212,7 @@ class Certificate(Consistency):
 
     def to_json(self) -> str:
         """Serialise, in its own version; infinities are written as the string "inf"."""
+        # A stored version keeps its list of fields: what it did not have is not written into it.
         later = _SINCE_2 if self.version == 1 else frozenset()
         values = {k: plain(v) for k, v in asdict(self).items() if k not in later}
         return json.dumps(values, allow_nan=False)
@@ -231,6 +235,8 @@ class Certificate(Consistency):
         names = {f.name for f in fields(cls)} - (_SINCE_2 if version == 1 else frozenset())
         if set(values) != names:
             raise ValueError(f"fields do not match: {sorted(set(values) ^ names)}")
+        # Each value by the type its field is declared with: no second list of types to keep in
+        # step.
         hints = get_type_hints(cls)
         for key, value in values.items():
             values[key] = typed(key, value, hints[key], "certificate")
@@ -240,6 +246,7 @@ class Certificate(Consistency):
         if values["delta"] > 1:
             raise ValueError(f"delta of a certificate cannot be {values['delta']}")
         read = cls(**(_of_version_1(values) if version == 1 else values))
+        # Recomputed from mu and drift: an edit of one figure does not pass (proofs/check.md).
         if read.contradictions:
             raise ValueError("not a certificate as issued: " + "; ".join(read.contradictions))
         return read
@@ -345,6 +352,7 @@ def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
     # Of a vote it stated a mu where no covariance drifts, and none otherwise.
     drifts = values["mechanism"] != "isotropic" and " members (" not in values["reference"]
     if drifts and values["kind"] != "none":
+        # The reserve and the tail that version 1 was calibrated with.
         drift = min(1e-3 * epsilon, 1e-3), epsilon - math.log(delta) + math.log(1e3)
     one = values["joint_epsilon"] <= epsilon
     return values | {

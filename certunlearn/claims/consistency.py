@@ -71,6 +71,7 @@ class Consistency:
     @property
     def joint_promise(self) -> Promise:
         """What is promised about all releases since the oldest removal together."""
+        # One release, or a view in which epsilon is for all of them.
         if self.joint_epsilon <= self.epsilon:
             return self.promise
         return Promise(self.joint_epsilon, self.delta, self.joint_mu, *self.joint_drift)
@@ -127,6 +128,7 @@ class Consistency:
             yield "all releases together are said to tell less than this one"
         elif self.view == "transcript" and self.joint_epsilon > self.epsilon:
             yield "in the transcript view epsilon is for all releases, and not another one"
+        # The same recomputation for the product of all releases' laws.
         found = Promise(self.joint_epsilon, self.delta, self.joint_mu, *self.joint_drift)
         said = found.contradiction()
         if said:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
+from .._common.arrays import ArrayLike, MatrixLike
 
-def fingerprint(weights: Iterable[tuple[Any, Any]]) -> str:
+
+def fingerprint(weights: Iterable[tuple[MatrixLike, ArrayLike]]) -> str:
     """Return the SHA-256 of coefficients and intercepts, as 64 hexadecimal digits.
 
     Of each pair these bytes are hashed, one pair after another: the number of rows of ``coef_`` and
@@ -38,14 +39,16 @@ def fingerprint(weights: Iterable[tuple[Any, Any]]) -> str:
     digest = hashlib.sha256()
     for coef, intercept in weights:
         rows = np.atleast_2d(np.asarray(coef.toarray() if issparse(coef) else coef, dtype="<f8"))
+        # An intercept that is one number stands for all rows: the same bytes either way.
         one_each = np.broadcast_to(np.asarray(intercept, dtype="<f8"), len(rows))
+        # The shape first: bytes of two by three numbers are not those of three by two.
         digest.update(f"{rows.shape[0]} {rows.shape[1]}\n".encode("ascii"))
         digest.update(rows.tobytes())
         digest.update(one_each.tobytes())
     return digest.hexdigest()
 
 
-def weights_of(predictor: Any) -> list[tuple[Any, Any]]:
+def weights_of(predictor: object) -> list[tuple[MatrixLike, ArrayLike]]:
     """Return coefficients and intercepts of a fitted predictor, for `fingerprint`.
 
     Of a pipeline they are those of its last step, of a search those of its best estimator, of a
@@ -67,14 +70,14 @@ def weights_of(predictor: Any) -> list[tuple[Any, Any]]:
     if members is not None and hasattr(predictor, "label_binarizer_"):
         # One model, each class against the rest: the rows of one matrix.
         pairs = [pair for member in members for pair in weights_of(member)]
-        coef, intercept = zip(*pairs, strict=True)
-        return [(np.vstack(coef), np.concatenate(intercept))]
+        return [(np.vstack([c for c, _ in pairs]), np.concatenate([b for _, b in pairs]))]
     if members is not None:
         return [pair for member in members for pair in weights_of(member)]
-    if not (hasattr(predictor, "coef_") and hasattr(predictor, "intercept_")):
+    coef, intercept = getattr(predictor, "coef_", None), getattr(predictor, "intercept_", None)
+    if coef is None or intercept is None:
         raise TypeError(
             f"a {type(predictor).__name__} has no coef_ and intercept_ to compare: give a fitted "
             "estimator of this package, what export_predictor() returned, or a pipeline that ends "
             "with one"
         )
-    return [(predictor.coef_, predictor.intercept_)]
+    return [(coef, intercept)]

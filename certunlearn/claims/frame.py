@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._common.columns import extremes
 from .._common.rounding import up
 from ..exceptions import AssumptionError
 from ..linalg.cholesky import Factor
@@ -74,11 +75,13 @@ class Frame:
         rotation: Array | None = None,
     ) -> Frame:
         """Choose origins and units for a training set of rows (n, d)."""
+        # A power of two: dividing by it, and squaring spread / unit, round as for the spread alone.
         unit = _unit(spread)
         near = _near(about, spread, unit)
-        origin = np.where(_leaves(near, X), near, 0.0)
-        low, high = _below(X.min(axis=0)), -_below(-X.max(axis=0))
-        return cls(origin, unit, centre, spread, about, low, high, rotation)
+        low, high = extremes(X)
+        # Zero where the subtraction would round: the rows are then held as they came.
+        origin = np.where(_leaves(near, X, low, high), near, 0.0)
+        return cls(origin, unit, centre, spread, about, _below(low), -_below(-high), rotation)
 
     def moved(
         self, centre: Array, spread: Array, about: Array, rotation: Array | None, come: Array
@@ -89,6 +92,7 @@ class Frame:
         """
         low, high = self.low, self.high
         if len(come):
+            # Bounds on all rows ever held since: they only widen, and have six bits.
             low = np.minimum(low, _below(come.min(axis=0)))
             high = np.maximum(high, -_below(-come.max(axis=0)))
         return Frame(self.origin, self.unit, centre, spread, about, low, high, rotation, own=False)
@@ -103,21 +107,35 @@ class Frame:
         AssumptionError
             If the numbers of a column are too far apart for float64.
         """
-        if len(X) and not _leaves(self.origin, X).all():
+        if len(X) and not self._leaves(X):
             raise StaleFrame
         out, exact = np.empty(X.shape), np.ones(X.shape[1], dtype=bool)
+        moved, back = np.empty((2, min(_BLOCK, len(X)), X.shape[1]))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             # A block at a time, which stays in the cache.
             for start in range(0, len(X), _BLOCK):
-                moved = X[start : start + _BLOCK] - self.origin
-                here = np.divide(moved, self.unit, out=out[start : start + _BLOCK])
-                exact &= (here * self.unit == moved).all(axis=0)
+                part = X[start : start + _BLOCK]
+                there = np.subtract(part, self.origin, out=moved[: len(part)])
+                here = np.divide(there, self.unit, out=out[start : start + _BLOCK])
+                # Division by a power of two is exact unless the quotient is subnormal or infinite:
+                # asked, not assumed.
+                same = np.multiply(here, self.unit, out=back[: len(part)]) == there
+                if not same.all():
+                    exact &= same.all(axis=0)
         if not exact.all():
             raise AssumptionError(
                 f"the numbers of column {int(np.argmin(exact))} are too far apart for float64: "
                 "rescale it, or take its largest or smallest values out"
             )
         return out
+
+    def _leaves(self, X: Array) -> bool:
+        """Whether origins are subtracted from all rows (n, d), n > 0, exactly."""
+        far = np.flatnonzero(self.origin)
+        if not len(far):
+            return True
+        X = np.ascontiguousarray(X[:, far])
+        return bool(_leaves(self.origin[far], X, *extremes(X)).all())
 
     def raw(self, Z: Array) -> Array:
         """Return rows as they were given, exactly."""
@@ -139,6 +157,7 @@ class Frame:
         StaleFrame
             If the unit has become so wrong that this would not be so.
         """
+        # P_j = fl(alpha fl(t_j^2)) / h_j^2, as (t / h)^2 rounds as t^2 does.
         ratio, out = self.spread / self.unit, alpha.copy()
         out[: len(ratio)] *= ratio * ratio
         if not self.own and not ((ratio < _FAR) & (ratio > 1 / _FAR)).all():
@@ -148,6 +167,7 @@ class Frame:
     def released(self, V: Array) -> Array:
         """Return weights (p, K), held coordinates, as those of the model: u and below it b."""
         d = len(self.unit)
+        # u = R (t / h) v and b = c + v . (m - o) / h.
         U = V[:d] * (self.spread / self.unit)[:, None]
         if self.rotation is not None:
             U = self.rotation @ U
@@ -157,17 +177,22 @@ class Frame:
         """Return the model's weights (p, K) in held coordinates, to float64 accuracy."""
         d = len(self.unit)
         V = U[:d] if self.rotation is None else self.rotation.T @ U[:d]
+        # v = (h / t) R'u and c = b - v . (m - o) / h.
         V = V * (self.unit / self.spread)[:, None]
         return np.vstack([V, U[d:] - self.offset @ V])
 
     def deviations(self, factor: Factor) -> Array:
         """Return the standard deviations (p,) of the model's weights under noise G^{-1}."""
         d = len(self.unit)
+        # b = (offset, 1) . (v, c): its variance is ||L^{-1} (offset, 1)||^2.
         last = lapack.dtrtrs(factor.lower, np.append(self.offset, 1.0), lower=1)[0]
         ratio = self.spread / self.unit
         if self.rotation is None:
+            # u_j = (t_j / h_j) v_j, variances those of G^{-1}.
             variance = ratio**2 * factor.variance[:d]
         else:
+            # Row j of R diag(t / h) L^{-T}: its length is what a standard normal vector moves u_j
+            # by.
             variance = np.sum((factor.inverse[:, :d] * ratio @ self.rotation.T) ** 2, axis=0)
         out: Array = np.sqrt(np.append(variance, float(last @ last)))
         return out
@@ -184,12 +209,16 @@ class Frame:
         """
         if self.own:
             return factor.spread
+        # o' = near or 0, functions of the training set: where a fit on it would put its origin.
         near = _near(self.about, self.spread, _unit(self.spread))
+        # k_j = |o'_j - o_j| / h_j.
         apart = np.abs(near - self.origin)
         # Rows that have gone may be why a fit on the others could choose another origin.
         unsure = ~_subtracts(near, self.low, self.high)
         apart = np.where(unsure, np.maximum(apart, np.abs(self.origin)), apart) / self.unit
         g = factor.diagonal_root
+        # g_o'|x_o| <= (1 + 2 max_j k_j g_d / g_j) g'|x|, g_d that of the intercept, g'|x| <= spread
+        # ||L'x||.
         most = float(np.max(apart * (g[-1] / g[:-1]), initial=0.0))
         return up(factor.spread * (1.0 + 2.0 * most) * (1 + 1e-9))
 
@@ -217,15 +246,16 @@ def _near(about: Array, spread: Array, unit: Array) -> Array:
 
 def _subtracts(origin: Array, low: Array, high: Array) -> NDArray[np.bool_]:
     """Whether origins are subtracted from all of [low, high] exactly (Sterbenz 1974)."""
+    # o / 2 <= x <= 2 o: x - o is a float (Sterbenz 1974); mirrored at 0 for negative ones.
     above = (origin > 0) & (low >= origin / 2) & (high <= 2 * origin)
     below = (origin < 0) & (high <= origin / 2) & (low >= 2 * origin)
     out: NDArray[np.bool_] = above | below | (origin == 0)
     return out
 
 
-def _leaves(origin: Array, X: Array) -> NDArray[np.bool_]:
-    """Whether origins are subtracted from all rows (n, d) exactly."""
-    out = _subtracts(origin, X.min(axis=0), X.max(axis=0))
+def _leaves(origin: Array, X: Array, low: Array, high: Array) -> NDArray[np.bool_]:
+    """Whether origins are subtracted from all rows (n, d), whose extremes are known, exactly."""
+    out = _subtracts(origin, low, high)
     for j in np.flatnonzero(~out).tolist():
         x, o = X[:, j], origin[j]
         with np.errstate(over="ignore", invalid="ignore"):

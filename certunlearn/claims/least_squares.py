@@ -41,6 +41,7 @@ def singular_floor(A: Array, upper: Array) -> float:
     Guarantee: as stated.  Proof: proofs/singular_floor.md
     """
     r, d = A.shape
+    # T is taken as the float matrix it is: whether it inverts R does not matter.
     T, info = lapack.dtrtri(upper)
     if info != 0 or not np.isfinite(T).all():
         return 0.0
@@ -51,12 +52,15 @@ def singular_floor(A: Array, upper: Array) -> float:
     defect = N.T @ N
     defect[np.diag_indices(r)] -= 1.0
     size = norm(N)
+    # The computed N'N is off by gamma(d) ||N||_F^2; four to spare, and what underflows.
     lost = norm(defect) * _GUARD + gamma(d + 4) * size * size * _GUARD + _TINY
     # R was poor, or A has no full rank that float64 could show.
     if not lost < 1.0:
         return 0.0
+    # N as computed differs from A'T by gamma(r) ||A||_F ||T||_F.
     wrong = gamma(r + 2) * norm(A) * norm(T) * _GUARD + _TINY
     left = (math.sqrt(1.0 - lost) / _GUARD - wrong) / _GUARD
+    # ||A'v|| = ||N u|| >= sigma_min(N) ||v|| / ||T||_2 for v = T u.
     return left / (spectral_norm(T) * _GUARD) if left > 0 else 0.0
 
 
@@ -86,14 +90,18 @@ def appended_floor(floor: float, c: Array, left: Array, against: Array) -> float
         return 0.0
     # What a - A'c was rounded by, and what of it lies within the span of A.
     wrong = gamma(r + 4) * (1.0 + math.sqrt(r) * norm(c)) * _GUARD + _TINY
+    # ||P E'|| <= ||A E'|| / floor, and fl(A E') is off by gamma(d) ||E'|| in each of r rows.
     inside = (norm(against) + math.sqrt(r) * gamma(d + 2) * norm(left) + _TINY) / floor * _GUARD
+    # ||(I - P) a|| >= ||E'|| - ||P E'|| - ||E' - E||; `norm` rounds up, so it is divided twice.
     rho = norm(left) / (_GUARD * _GUARD) - (inside + wrong) * _GUARD
     if not rho > 0:
         return 0.0
     # [A; a]^+ is at most as long as the matrix [[1/floor, 0], [kappa/rho, 1/rho]].
+    # c* = c + (A')^+ P E are the coefficients of P a.
     kappa = norm(c) + (inside + wrong) / floor * _GUARD
     p, q = 1.0 / floor, 1.0 / rho
     half = 0.5 * (p * p + kappa * kappa * q * q - q * q)
+    # The larger eigenvalue of M'M, M = [[p, 0], [kappa q, q]].
     largest = half + q * q + math.hypot(half, kappa * q * q)
     # half may be negative: what cancels is at most q^2, a part of the result.
     out = 1.0 / (math.sqrt(largest) * _GUARD)
@@ -131,9 +139,13 @@ def min_norm_distance(W: Array, c: Array, residual: Array, wrong: Array, floor: 
         return math.inf
     # W is A' c up to rounding, so hardly anything of it lies outside of the rows' span.
     # Split the error in two: across the rows' span, and inside it, where A has a floor.
+    # (I - P) W = (I - P)(W - A'c): at most gamma(r) sum_i |c_ik| in column k, rows at most one
+    # long.
     outside = gamma(len(c) + 2) * norm(np.sum(np.abs(c), axis=0)) * _GUARD + _TINY
+    # The computed b - A W is off by gamma(d) ||a_i|| ||W|| a row, and by the targets' own error.
     rounding = math.sqrt(len(c)) * gamma(W.shape[0] + 2) * norm(W) + norm(wrong) + _TINY
     inside = (norm(residual) + rounding) * _GUARD / floor
+    # Across the span and inside it are orthogonal: ||W - W*||^2 is the sum of both squares.
     distance = up(math.hypot(outside, inside) * _GUARD)
     return distance if math.isfinite(distance) else math.inf
 
@@ -178,6 +190,7 @@ def least_squares_distance(
     sigma = floor / _GUARD - gamma(4) * size
     if not sigma > 0:
         return math.inf
+    # The residual is off by gamma(d + 5)(|b| + |B||V|), the errors of b and B included.
     wrong = gamma(d + 10) * (norm(b) + size * norm(V)) * _GUARD + _TINY
     # ||V - V*|| <= ||B'(b - B V)|| / sigma^2, with what the residual and the slope round by.
     gradient = norm(slope) + size * (wrong + gamma(n + 8) * norm(residual)) * _GUARD + _TINY

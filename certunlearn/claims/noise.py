@@ -84,6 +84,7 @@ class Geometry:
         lower = self.gram.lower
         # |fl(L'V) - L'V| <= gamma |L'||V| entrywise (Higham 2002, (3.13)).
         # No row of L is longer than g: || |L'||v| || <= g'|v|.
+        # Two units more than the inner length for the rounding of the difference V that is given.
         wrong = gamma(len(V) + 2) * norm(self.gram.diagonal_root @ np.abs(V))
         return up(norm(lower.T @ V) + wrong)
 
@@ -129,11 +130,15 @@ class Geometry:
         f = self.gram
         # The other world's factorisation rounds as well.
         other = up(other + gamma(len(f.lower) + 8))
+        # E = L_o L_o' - L L', |E| <= (error + other) g g'.
         both = up(f.error + other)
         if self.frame is not None:
             there = self.frame.spread_of(f)
+            # In a frame the other world's part is charged in its own coordinates, (g_o'|x_o|)^2 <=
+            # spread_of^2 ||L'x||^2.
             return up(f.error * f.spread * f.spread + other * there * there)
         if self.mechanism == "gram":
+            # A = L L': |v'E v| <= e (g'|v|)^2 <= e spread^2 ||L'v||^2.
             return up(both * f.spread * f.spread)
         if not f.slack < 0.5:
             return math.inf
@@ -141,10 +146,15 @@ class Geometry:
         g = f.diagonal_root
         # X = (I + E) L^{-1} with ||E|| <= slack: |L^{-1}| g is off |X| g by at most s of its size.
         s = f.slack / (1.0 - f.slack)
+        # |L^{-1}| g <= v + s ||v|| 1, entrywise, and once more for the transpose.
         v = np.abs(f.inverse) @ g
         v = v + s * norm(v)
         v = np.abs(f.inverse.T) @ (v + s * norm(v))
+        # S = E M^{-1}: ||S|| <= e ||g|| || |M^{-1}| g ||, and (I + S)'(I + S) is within 2||S|| +
+        # ||S||^2 of I.
         zeta = up(both * norm(g) * norm(v))
+        # The diagonal's g is not smaller than the other world's: that of rows before any
+        # subtraction.
         return up(2 * zeta + zeta * zeta)
 
 
@@ -182,7 +192,9 @@ class Transfer:
         if not factor.theta < math.inf:
             return cls(geometry, factor, math.inf, N, math.inf)
         size = np.vstack([geometry.half_size @ np.abs(X[:, k : k + p].T) for k in blocks])
+        # gamma(p) for the product, as much again for half = L_G L_G', four to spare.
         wrong = gamma(2 * p + 4) * norm(size)
+        # ||M L^{-T}|| <= ||M X'|| / (1 - f), f = slack: X L = I + F.
         c = up((spectral_norm(N) + wrong) / (1.0 - factor.slack) * (1 + 1e-9))
         return cls(geometry, factor, c, N, wrong)
 
@@ -209,20 +221,26 @@ class Transfer:
         f, half = self.factor, self.geometry.half
         p, u = len(half), gamma(len(v) + 2)
         # s = X'X v: `lost` charges what X differs from L^{-1} by, the rest what products round.
+        # white = fl(X v), e its error: |e| <= |X|(a + u |v|).
         white = f.inverse @ v
         s = f.inverse.T @ white
         size = norm(half @ s.reshape(-1, p).T)
         around = (np.abs(f.inverse.T) @ np.abs(white)).reshape(-1, p).T
+        # |s - X'white| <= u |X'||white| seen through half; in size the product with half and half
+        # itself round too: three times, four are charged.
         rounding = 4 * u * norm(self.geometry.half_size @ around)
+        # (I + F)^{-1} - (I + F'): f / (1 - f) + f, at most 2f / (1 - f).
         lost = 2 * f.slack / (1.0 - f.slack)
         allowance = allowance + u * np.abs(v)
         tail = norm(np.abs(f.inverse) @ allowance)
+        # The error in white through M L^{-T} (I + F)^{-1}: c tail / (1 - f).
         reach = self.c * tail / (1.0 - f.slack)
         if reach > 0.01 * size:
             # Worth a matrix product: the coordinates' errors through B^{-1} itself.
             crude = self.c * lost + self.wrong + u * norm(self.N)
             reach = min(reach, norm(self._solution @ allowance) + crude * tail)
         # The rounding of X v itself does not pass through B^{-1}.
+        # It is not of the form X (an error in v).
         own = self.c * norm(np.abs(f.inverse) @ (u * np.abs(v))) / (1.0 - f.slack)
         error = up((rounding + reach + own + self.c * lost * norm(white)) * (1 + 1e-9))
         return s, up(size + error), error

@@ -106,6 +106,7 @@ class Promise:
         Guarantee: the two laws are (epsilon, implied_delta)-indistinguishable.
         Proof: proofs/check.md
         """
+        # An infinite epsilon claims nothing.
         if self.epsilon == math.inf:
             return 0.0
         rest = self.epsilon - self.drift_epsilon
@@ -115,6 +116,8 @@ class Promise:
         tried = (self.mu, math.nextafter(self.mu, math.inf))
         shift, tail = min(delta_from_epsilon(rest, mu) for mu in tried), self.drift_delta
         # The law between the two worlds is passed on the way there last, on the way back first.
+        # P(M) <= e^{e0} P(N12) + d0 <= e^epsilon P(N2) + e^{e0} d1 + d0, and the same the other way
+        # round.
         there = math.exp(self.drift_epsilon) * shift + tail
         back = shift + math.exp(min(rest - self.drift_log_tail, 1.0))
         return min(1.0, max(there, back))
@@ -136,6 +139,7 @@ class Promise:
                 f"epsilon = {gives:.6g}"
             )
         rest = self.epsilon - e - _STEP
+        # The smallest mu that a budget of these figures is issued with: see proofs/check.md.
         left = 0.998 * self.delta * math.exp(-4 * min(e, _LARGEST))
         if not (0 < rest <= _LARGEST and 0 < left < 1):
             return None
@@ -154,8 +158,10 @@ class Promise:
     def _from_epsilon(self, a: float) -> float:
         if self.epsilon > _LARGEST:
             return 1.0
+        # P(T) <= e^epsilon Q(T) + delta.
         low = up(math.exp(self.epsilon) * a + self.delta, 8)
         # 1e-15 pays for the difference from one, which has no relative accuracy.
+        # The complement, with the laws swapped: 1 - Q(T) <= e^epsilon (1 - P(T)) + delta.
         high = 1.0 - math.exp(-self.epsilon) * (1.0 - self.delta - a) + 1e-15
         return min(low, high)
 
@@ -164,7 +170,9 @@ class Promise:
             return 1.0
         factor = 1.0 + self._drift_gain
         # The drift before the shift, or after it: which of the two is the hypothesis decides.
+        # Q true: N(T) <= e^e a + d, then P(T) <= G(N(T)), as G grows.
         before = _shifted(min(1.0, up(factor * a + self.drift_delta, 8)), self.mu)
+        # P true: N(T) <= G(a), then Q(T) <= e^e N(T) + d.
         after = up(factor * _shifted(a, self.mu) + self.drift_delta, 8)
         return max(before, after)
 
@@ -175,4 +183,5 @@ def _shifted(a: float, mu: float) -> float:
         return a
     x = float(ndtri(a))
     # Probabilities below the normal numbers come out as zero.
+    # A few ulps of ndtri, and x^2 u in the tail: 1e-12 on the argument, 1e-11 on the value.
     return float(ndtr(x + mu + 1e-12 * (1.0 + abs(x) + mu))) * (1 + 1e-11) + 1e-300

@@ -57,6 +57,7 @@ def standard_normal(source: Source, shape: tuple[int, ...]) -> Array:
     sign = np.where(words & np.uint64(1), 1.0, -1.0)
     # Half a step off zero: a tail probability of 0 would be an infinite number.
     tail = ((words >> np.uint64(2)).astype(np.float64) + 0.5) * 2.0**-63
+    # ndtri of at most 1/2 is the lower tail, where it keeps its relative accuracy.
     out: Array = (sign * ndtri(np.minimum(tail, 0.5))).reshape(shape)
     return out
 

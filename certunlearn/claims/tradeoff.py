@@ -61,10 +61,13 @@ def delta_from_epsilon(epsilon: float, mu: float) -> float:
     if not error < 1e-3:
         return 1.0
     density = math.exp(-0.5 * x1 * x1) if abs(x1) < 40 else 0.0
+    # e^epsilon Phi(-x2) = density erfcx(x2 / sqrt 2) / 2: no exponential overflows.
     second = 0.5 * density * float(erfcx(x2 / root2))
     first = 0.5 * density * float(erfcx(x1 / root2)) if x1 >= 0 else float(ndtr(-x1))
+    # 5u x2 (1 + |x1|) from the argument and 1e-11 from the special functions, times both parts.
     value = first - second + error * (first + second)
     # The density of the gap integrates to at most mu times its largest value.
+    # d delta / d mu = phi(x1), which grows in mu as long as mu^2 <= 2 epsilon.
     peak = density if mu * mu <= 2 * epsilon else 1.0
     cap = mu * peak / math.sqrt(2 * math.pi) * (1 + error)
     # Subnormal numbers carry no relative accuracy.
@@ -99,6 +102,7 @@ def mu_from_epsilon_delta(epsilon: float, delta: float) -> float:
     # The end of a root finder is a check, whatever came before: low was tried, high was not.
     if not (low > 0 and delta_from_epsilon(epsilon, low) <= delta):
         raise ValueError(f"no positive mu meets epsilon={epsilon!r}, delta={delta!r}")
+    # delta grows with mu: the number below one that passed the test passes it too.
     return float(np.nextafter(low, 0.0))
 
 

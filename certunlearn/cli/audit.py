@@ -24,7 +24,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "retrained",
         type=Path,
         nargs="+",
-        help="predictions of models retrained without the forgotten rows, four files or more",
+        help="predictions of models retrained without the forgotten rows, 19 files or more at the "
+        "usual level: 1 / level - 1",
     )
     audit.add_argument("-o", "--output", type=Path, help="page of HTML to write, with pictures")
     audit.add_argument("--json", action="store_true", help="print JSON instead of a table")

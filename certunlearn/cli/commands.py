@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import durable, fitting
 
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
 
-def add(commands: Any) -> None:
+    Commands: TypeAlias = _SubParsersAction[ArgumentParser]
+
+
+def add(commands: Commands) -> None:
     """Add all of them to a parser."""
     _answering(fitting.add(commands), fitting.run)
     _requests(commands)
@@ -17,19 +23,20 @@ def add(commands: Any) -> None:
     _proofs(commands)
 
 
-def _command(commands: Any, name: str, action: durable.Command, text: str) -> Any:
+def _command(commands: Commands, name: str, action: durable.Command, text: str) -> ArgumentParser:
     made = commands.add_parser(name, help=text, description=text)
     made.add_argument("dir", type=Path, metavar="DIR", help="where the model is kept")
     return _answering(made, action)
 
 
-def _answering(made: Any, action: durable.Command) -> Any:
+def _answering(made: ArgumentParser, action: durable.Command) -> ArgumentParser:
     made.add_argument("--json", action="store_true", help="answer as JSON")
+    # The function that carries the command out travels with what was typed.
     made.set_defaults(action=action)
     return made
 
 
-def _rows(made: Any) -> None:
+def _rows(made: ArgumentParser) -> None:
     made.add_argument("--id", action="append", metavar="X", help="identifier; again for more")
     made.add_argument("--ids", type=Path, metavar="FILE", help="identifiers, one a line")
     made.add_argument("--row", action="append", type=int, metavar="N", help="position in the fit")
@@ -39,11 +46,11 @@ def _rows(made: Any) -> None:
     made.add_argument("--days", type=int, help="how long it may wait; a month by default")
 
 
-def _dry(made: Any) -> None:
+def _dry(made: ArgumentParser) -> None:
     made.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
 
 
-def _requests(commands: Any) -> None:
+def _requests(commands: Commands) -> None:
     forget = _command(commands, "forget", durable.forget, "remove rows and release anew")
     _rows(forget)
     forget.add_argument("--reference", metavar="R", help="who asked, or a case number")
@@ -71,7 +78,7 @@ def _requests(commands: Any) -> None:
     letter.add_argument("--who", required=True, help="who answers for the model")
 
 
-def _changes(commands: Any) -> None:
+def _changes(commands: Commands) -> None:
     learn = _command(commands, "learn", durable.learn, "add rows and release anew")
     learn.add_argument("data", type=Path)
     for name in ("target", "ids", "groups"):
@@ -84,6 +91,12 @@ def _changes(commands: Any) -> None:
     correct.add_argument("--target", metavar="COL", help="column of new labels")
     for made in (learn, correct):
         _dry(made)
+    _command(
+        commands,
+        "unrecognise",
+        durable.unrecognise,
+        "erase the digests by which forgotten identifiers are recognised",
+    )
     release = _command(commands, "release", durable.release, "draw a fresh release")
     release.add_argument("--receiver", help="who is given it")
     export = _command(commands, "export", durable.export, "write a bundle of the predictor")
@@ -96,11 +109,11 @@ def _changes(commands: Any) -> None:
     acknowledge.add_argument("export", type=int, help="its number in the status")
 
 
-def _limit(made: Any) -> None:
+def _limit(made: ArgumentParser) -> None:
     made.add_argument("--limit", type=int, default=100, help="how many requests to list")
 
 
-def _views(commands: Any) -> None:
+def _views(commands: Commands) -> None:
     _limit(_command(commands, "status", durable.status, "say what there is"))
     predict = _command(commands, "predict", durable.predict, "predict with the released weights")
     predict.add_argument("data", type=Path)
@@ -110,7 +123,7 @@ def _views(commands: Any) -> None:
     certificate.add_argument("--format", choices=("text", "json", "html"), default="text")
 
 
-def _proofs(commands: Any) -> None:
+def _proofs(commands: Commands) -> None:
     receipt = _command(commands, "receipt", durable.receipt, "write a signed receipt")
     receipt.add_argument("--reference", metavar="R", required=True)
     receipt.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
@@ -125,6 +138,9 @@ def _proofs(commands: Any) -> None:
     verify.add_argument("--bundle", type=Path, help="a predictor that you were given")
     verify.add_argument("--store", type=Path, metavar="DIR", help="as the owner: with the ledger")
     verify.add_argument("--id", action="append", metavar="X", help="must be gone from the store")
+    verify.add_argument(
+        "--replay", action="store_true", help="train again on the rows that stay, and compare"
+    )
     _answering(verify, durable.verify)
     keys = commands.add_parser("keys", help="keys that sign")
     new = keys.add_subparsers(dest="part", required=True).add_parser(

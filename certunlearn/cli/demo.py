@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
+from .._common.arrays import AnyArray
 from ..estimators.logistic import CertifiedLogReg
 from ..exceptions import ClassForgottenWarning
+from ..requests.fitted import fitted_of
 
 Array = NDArray[np.float64]
-Labels = NDArray[Any]
+Labels = AnyArray
 _COLUMNS = "{:<29}{:>5}  {:<9}{:>10}{:>8}{:>8}{:>8}  {:>8}{:>8}{:>8}"
 _HEADS = "certified", "true", "refit", "warm", "forget", "refit", "warm"
 _LEGEND = """\
@@ -82,7 +84,7 @@ def _requests(y: Labels) -> Iterator[tuple[str, NDArray[np.int64]]]:
         yield "one row in a hundred", order[21 : 21 + len(y) // 100]
 
 
-def _timed(job: Callable[[], Any]) -> float:
+def _timed(job: Callable[[], object]) -> float:
     clock = time.perf_counter()
     with warnings.catch_warnings():
         # A class may go, and scikit-learn may stop before it has converged: the table shows it.
@@ -96,6 +98,7 @@ def _weights(fitted: LogisticRegression) -> Array:
     """Return weights (p, K), intercepts centred where there are several."""
     intercept = fitted.intercept_
     if len(intercept) > 1:
+        # Adding one number to every class changes no prediction; the package's own sum to zero.
         intercept = intercept - intercept.mean()
     return np.vstack([fitted.coef_.T, intercept])
 
@@ -116,8 +119,9 @@ def story(X: Array, y: Labels, seed: int | None = None) -> tuple[CertifiedLogReg
             # Other classes, other shapes: there is nothing to start from.
             warm = clone(warm)
         warm_seconds = _timed(lambda: warm.fit(*rest))  # noqa: B023
+        # To 1e-12: what certified and true distances are held against.
         exact = LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(*rest)
-        inner, c = model._model, model.certificate_
+        inner, c = fitted_of(model).linear, model.certificate_
         true, refit_off, warm_off = (
             inner.gram.geometry.norm(W - _weights(exact)) / c.distance_target
             for W in (inner.W, _weights(refit), _weights(warm))

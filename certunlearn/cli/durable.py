@@ -5,18 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
+from .._common.arrays import RowsLike
 from .._common.fields import loaded
 from ..requests.deadline import MONTH
-from .tables import read
-from .told import table
+from .tables import Columns, read
+from .told import Said, cell, table
 
 if TYPE_CHECKING:
     from ..store import ModelStore
+    from ..store.log import Json
+    from ..store.status import Watched
 
-Said = tuple[Any, str]
+
+class Term(TypedDict, total=False):
+    """When a request came in, and how long it may wait."""
+
+    within: timedelta | str
+    received: datetime
 
 
 def opened(given: argparse.Namespace, mode: str = "w") -> ModelStore:
@@ -26,7 +35,7 @@ def opened(given: argparse.Namespace, mode: str = "w") -> ModelStore:
     return ModelStore.open(given.dir, mode)
 
 
-def rows_named(given: argparse.Namespace) -> dict[str, Any]:
+def rows_named(given: argparse.Namespace) -> dict[str, RowsLike]:
     """Return how a request names its rows, as a verb takes it."""
     ids = list(given.id or ())
     if given.ids is not None:
@@ -38,16 +47,19 @@ def rows_named(given: argparse.Namespace) -> dict[str, Any]:
         "where": given.where,
     }
     named = {name: value for name, value in found.items() if value}
+    # A request that named rows in two ways would mean the union or the intersection: nobody guesses
+    # which.
     if len(named) != 1:
         raise ValueError("name the rows in one way: --id or --ids, --row, --group, or --where")
     return named
 
 
-def term_of(given: argparse.Namespace) -> dict[str, Any]:
+def term_of(given: argparse.Namespace) -> Term:
     """Return when a request came in, and how long it may wait."""
-    out: dict[str, Any] = {"within": MONTH if given.days is None else timedelta(days=given.days)}
+    out: Term = {"within": MONTH if given.days is None else timedelta(days=given.days)}
     if given.received is not None:
         received = datetime.fromisoformat(given.received)
+        # A time without a zone is one of this machine.
         out["received"] = received if received.tzinfo else received.astimezone()
     return out
 
@@ -64,7 +76,7 @@ def forget(given: argparse.Namespace) -> Said:
         return answer.values, str(answer)
 
 
-def previewed(given: argparse.Namespace, named: dict[str, Any]) -> Said:
+def previewed(given: argparse.Namespace, named: dict[str, RowsLike]) -> Said:
     """Say what a removal would do; nothing is changed."""
     with opened(given, "r") as store:
         seen = store.preview(**named)
@@ -93,17 +105,14 @@ def request_add(given: argparse.Namespace) -> Said:
 def request_list(given: argparse.Namespace) -> Said:
     """List requests."""
     with opened(given, "r") as store:
-        requests: Any = store.status(given.limit)["requests"]
+        requests = store.status(given.limit)["requests"]
     return requests, requests_table(requests)
 
 
-def requests_table(requests: list[dict[str, Any]]) -> str:
+def requests_table(requests: list[Json]) -> str:
     """Return requests in columns."""
     head = "reference", "state", "rows", "asked", "due", "done"
-    return table(
-        head,
-        [tuple("-" if r[k] is None else str(r[k])[:16] for k in head) for r in requests],
-    )
+    return table(head, [tuple(cell(k, r[k]) for k in head) for r in requests])
 
 
 def request_withdraw(given: argparse.Namespace) -> Said:
@@ -141,8 +150,8 @@ def letter(given: argparse.Namespace) -> Said:
 
 def learn(given: argparse.Namespace) -> Said:
     """Add rows."""
-    columns = {name: getattr(given, name) for name in ("target", "ids", "groups", "metadata")}
     with opened(given, "r" if given.dry_run else "w") as store:
+        columns = columns_of(given, store, "target", "ids", "groups", "metadata")
         found = read(given.data, columns, features(store.predictor))
         if found.y is None:
             raise ValueError("say with --target which column is to be predicted")
@@ -156,7 +165,7 @@ def learn(given: argparse.Namespace) -> Said:
 def correct(given: argparse.Namespace) -> Said:
     """Replace features, and labels where there is a target, of rows by their identifiers."""
     with opened(given, "r" if given.dry_run else "w") as store:
-        columns = {"target": given.target, "ids": given.ids}
+        columns = columns_of(given, store, "ids") | {"target": given.target}
         found = read(given.data, columns, features(store.predictor))
         if found.row_ids is None:
             raise ValueError("say with --ids which column names the rows")
@@ -167,7 +176,14 @@ def correct(given: argparse.Namespace) -> Said:
         return changed(store, f"{len(found.X)} rows corrected")
 
 
-def features(predictor: Any) -> list[str] | None:
+def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> Columns:
+    """Return names of columns: as given now, else as the fit was given them."""
+    fitted = store.about.get("columns")
+    known = fitted if isinstance(fitted, dict) else {}
+    return {name: getattr(given, name) or known.get(name) for name in names}
+
+
+def features(predictor: object) -> list[str] | None:
     """Return the names of columns that a model was fitted on."""
     names = getattr(predictor, "feature_names_in_", None)
     return None if names is None else list(map(str, names))
@@ -187,24 +203,44 @@ def release(given: argparse.Namespace) -> Said:
         return changed(store, "released anew")
 
 
+def unrecognise(given: argparse.Namespace) -> Said:
+    """Erase what forgotten identifiers are recognised by."""
+    with opened(given) as store:
+        store.unrecognise()
+        return changed(store, "forgotten identifiers are not recognised any more")
+
+
 def status(given: argparse.Namespace) -> Said:
     """Say what there is."""
     with opened(given, "r") as store:
         values = store.status(given.limit)
     counts, head = values["counts"], values["head"]
-    numbers: Any = {"rows": values["n_retained"], "forgotten": values["n_forgotten"]}
     facts = {
         "estimator": values["estimator"],
-        "rows": f"{numbers['rows']}, {numbers['forgotten']} forgotten",
+        "rows": f"{values['n_retained']}, {values['n_forgotten']} forgotten",
         "epsilon": f"{values['epsilon']}, together {values['joint_epsilon']}",
         "delta": values["delta"],
         "releases": values["releases"],
-        "requests": ", ".join(f"{n} {state}" for state, n in counts.items() if n),  # type: ignore[attr-defined]
-        "log": f"{head['size']} entries, root {head['root'][:16]}...",  # type: ignore[index]
+        "requests": ", ".join(f"{n} {state}" for state, n in counts.items() if n),
+        "log": f"{head['size']} entries, root {head['root'][:16]}...",
     }
+    if values["self_audit"] is not None:
+        facts["self-audit"] = watched(values["self_audit"])
     lines = [f"{name:<10} {value}" for name, value in facts.items()]
-    requests: Any = values["requests"]
+    requests = values["requests"]
     return values, "\n".join([*lines, *([requests_table(requests)] if requests else [])])
+
+
+def watched(found: Watched) -> str:
+    """Say what the audit of some of the releases has found so far."""
+    worst = found["true_over_certified"]
+    verdict = "the claims hold so far" if found["passed"] else "THE CLAIMS DO NOT HOLD"
+    e_value = "infinite" if found["e_value"] is None else f"{found['e_value']:.3g}"
+    return (
+        f"{verdict}: {found['looks']} of {found['requests']} releases solved for exactly, "
+        f"e-value {e_value} (fails at {1 / found['level']:g}), largest true over certified "
+        f"distance {'unknown' if worst is None else f'{worst:.3g}'}"
+    )
 
 
 def predict(given: argparse.Namespace) -> Said:
@@ -270,16 +306,18 @@ def verify(given: argparse.Namespace) -> Said:
     older = None if given.head is None else given.head.read_text("utf-8")
     seen = verify_receipt(envelope, given.key, head=older, bundle=given.bundle)
     if given.store is not None:
+        gone = {"row_ids": given.id} if given.id else {}
         with ModelStore.open(given.store) as store:
-            store.verify(envelope, given.key, **({"row_ids": given.id} if given.id else {}))
-    elif given.id:
-        raise ValueError("whether a row is gone only the owner can see: give --store too")
+            owned = store.verify(envelope, given.key, replay=given.replay, **gone)
+        seen = replace(seen, checks=tuple(dict.fromkeys((*seen.checks, *owned.checks))))
+    elif given.id or given.replay:
+        raise ValueError("that only the owner can see: give --store too")
     values = {
         "verified": True,
         "reference": seen.reference,
         "weights": seen.weights,
         "origin": seen.origin,
-        "checks": [*seen.checks, *(["store"] if given.store is not None else [])],
+        "checks": list(seen.checks),
         "outstanding": seen.outstanding,
     }
     return values, str(seen)

@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .tables import read
+
+if TYPE_CHECKING:
+    from .._common.plain import Json
+    from ..claims.certificate import Certificate
+    from ..estimators.base.verbs import UnlearningEstimator
+    from ..store.codec import Model
+    from ..store.status import Status
 
 #: Names on the command line, and where the class is.
 ESTIMATORS = {
@@ -23,7 +30,7 @@ ESTIMATORS = {
 }
 
 
-def add(commands: Any) -> Any:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Add the command to a parser."""
     fit = commands.add_parser("fit", help="fit a model on a table and keep it in a directory")
     fit.add_argument("data", type=Path, help="table: .csv, .parquet or .npz with X and y")
@@ -39,11 +46,23 @@ def add(commands: Any) -> Any:
     )
     fit.add_argument("--pipeline", choices=["scaler"], help="a step that forgets with the model")
     fit.add_argument("--store", type=Path, required=True, metavar="DIR", help="not there yet")
+    fit.add_argument(
+        "--unrecognised",
+        action="store_true",
+        help="keep nothing by which a forgotten identifier could be recognised",
+    )
+    fit.add_argument(
+        "--audit-rate",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="solve exactly for so many of the releases, and say in the status what was found",
+    )
     fit.add_argument("--origin", help="name of the log, as example.org/churn")
     return fit
 
 
-def run(given: argparse.Namespace) -> tuple[Any, str]:
+def run(given: argparse.Namespace) -> tuple[Status, str]:
     """Fit and keep; the answer is the status."""
     from ..store import ModelStore
 
@@ -55,16 +74,32 @@ def run(given: argparse.Namespace) -> tuple[Any, str]:
         raise ValueError("say with --target which column is to be predicted")
     model = estimator(given.estimator, dict(map(parameter, given.set)), given.pipeline)
     model.fit(table.X, table.y, **table.named)
-    with ModelStore.create(given.store, model, origin=given.origin) as store:
+    about: dict[str, object] = {"columns": columns}
+    with ModelStore.create(
+        given.store,
+        model,
+        origin=given.origin,
+        about=about,
+        recognise=not given.unrecognised,
+        audit_rate=given.audit_rate,
+    ) as store:
         c = store.certificate
-        text = (
-            f"{given.store}: {type(model).__name__} on {c.n_retained} rows, epsilon = "
-            f"{c.epsilon:g} and delta = {c.delta:g} for each release after a removal"
-        )
+        text = f"{given.store}: {type(model).__name__} on {c.n_retained} rows, {promised(c)}"
         return store.status(), text
 
 
-def parameter(text: str) -> tuple[str, Any]:
+def promised(c: Certificate) -> str:
+    """Say what a certificate holds for, once a row is removed."""
+    if c.kind == "none":
+        return "nothing is certified: it is released without noise"
+    what = {
+        "release": "each release after a removal",
+        "transcript": "all releases after a removal together",
+    }[c.view]
+    return f"epsilon = {c.epsilon:g} and delta = {c.delta:g} for {what}"
+
+
+def parameter(text: str) -> tuple[str, Json]:
     """Return a name and a value: JSON where it is some, else a text."""
     name, mark, value = text.partition("=")
     if not mark:
@@ -75,13 +110,13 @@ def parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def estimator(name: str, parameters: dict[str, Any], pipeline: str | None) -> Any:
+def estimator(name: str, parameters: dict[str, Json], pipeline: str | None) -> Model:
     """Return an estimator that is not fitted."""
     from importlib import import_module
 
     module, kind = ESTIMATORS[name]
     package = __package__.rpartition(".")[0]
-    made = getattr(import_module(f"{package}.estimators.{module}"), kind)()
+    made: UnlearningEstimator = getattr(import_module(f"{package}.estimators.{module}"), kind)()
     known = made.get_params()
     odd = [key for key in parameters if key not in known]
     if odd:

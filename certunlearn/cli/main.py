@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from .._version import __version__
 from . import audit
@@ -81,8 +80,9 @@ def _report_of_directory(arguments: argparse.Namespace) -> int:
     return carried_out("report", action, False)
 
 
-def _day(text: str | None) -> Any:
+def _day(text: str | None) -> str | date | None:
     """Return a time where the text is one by ISO 8601, so that a deadline can be compared."""
+    # A date where the text is one, else a moment: the two do not compare with one another.
     for kind in (date, datetime):
         try:
             return None if text is None else kind.fromisoformat(text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._common.html import FORMATS, Facts, Page, Part, Table, Text
+from ..requests.deadline import counted
+from .told import cell
 
 if TYPE_CHECKING:
     from ..store import ModelStore
+    from ..store.log import Json
 
 _OLDER = (
     "Copies that were handed out before a removal were trained with the rows. They are listed "
@@ -19,12 +22,12 @@ _EXPORTS = "id", "kind", "receiver", "made", "withdrawn"
 
 def written(store: ModelStore, title: str | None, who: str | None, format: str = "html") -> str:
     """Return the page, one file without outside resources; no row is named."""
-    status: Any = store.status(10_000)
+    status = store.status(10_000)
     counts, certificate, head = status["counts"], store.certificate, store.head()
     overdue = counts["overdue"]
     late = f"{overdue} overdue. " if overdue else "None is overdue. "
     verdict = (
-        f"{counts['done']} requests were carried out, {counts['pending']} wait. {late}"
+        f"{_carried_out(counts['done'])}, {_waiting(counts['pending'])}. {late}"
         f"{certificate.title}: epsilon = {certificate.epsilon:g}, delta = {certificate.delta:g}."
     )
     answers = Facts(
@@ -55,11 +58,16 @@ def written(store: ModelStore, title: str | None, who: str | None, format: str =
     )
 
 
-def _table(names: tuple[str, ...], values: list[dict[str, Any]], none: str) -> Table | Text:
+def _table(names: tuple[str, ...], values: list[Json], none: str) -> Table | Text:
     if not values:
         return Text(none)
-    rows = (
-        tuple("–" if v[name] is None else str(v[name]).replace("T", " ")[:60] for name in names)
-        for v in values
-    )
+    rows = (tuple(cell(name, v[name], none="–") for name in names) for v in values)
     return Table(names, tuple(rows))
+
+
+def _carried_out(count: int) -> str:
+    return f"{counted(count, 'request')} {'was' if count == 1 else 'were'} carried out"
+
+
+def _waiting(count: int) -> str:
+    return f"{count} {'waits' if count == 1 else 'wait'}"

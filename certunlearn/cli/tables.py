@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
+
+from .._common.arrays import ArrayLike, MatrixLike
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+#: What columns of a table are for, by name: one, or several of ``metadata``.
+Columns: TypeAlias = dict[str, str | list[str] | None]
 
 
 @dataclass(frozen=True)
@@ -23,20 +33,20 @@ class Given:
     metadata : DataFrame or None
     """
 
-    X: Any
-    y: Any = None
+    X: MatrixLike
+    y: ArrayLike | None = None
     row_ids: list[str] | None = None
     groups: list[str] | None = None
-    metadata: Any = None
+    metadata: DataFrame | None = None
 
     @property
-    def named(self) -> dict[str, Any]:
+    def named(self) -> dict[str, MatrixLike]:
         """What fit and learn take beside features and labels, as far as there is any."""
         found = {"row_ids": self.row_ids, "groups": self.groups, "metadata": self.metadata}
         return {name: value for name, value in found.items() if value is not None}
 
 
-def needed(name: str) -> Any:
+def needed(name: str) -> ModuleType:
     """Import a package that a kind of file needs."""
     try:
         return importlib.import_module(name)
@@ -44,7 +54,7 @@ def needed(name: str) -> Any:
         raise ValueError(f"{name} is needed to read this file: pip install {name}") from None
 
 
-def read(path: Path, columns: dict[str, Any], features: list[str] | None = None) -> Given:
+def read(path: Path, columns: Columns, features: list[str] | None = None) -> Given:
     """Read a file.
 
     Parameters
@@ -66,6 +76,7 @@ def read(path: Path, columns: dict[str, Any], features: list[str] | None = None)
     if path.suffix == ".npz":
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                # allow_pickle=False: a file of arrays runs no code.
                 found = {name: file[name] for name in file.files}
         except (EOFError, BadZipFile) as error:
             raise ValueError(f"{path} is no file of arrays: {error}") from error
@@ -82,27 +93,28 @@ def read(path: Path, columns: dict[str, Any], features: list[str] | None = None)
         raise ValueError(f"{path} has no column {missing[0]!r}, only {', '.join(frame.columns)}")
     taken = features or [name for name in frame.columns if name not in wanted]
     X = frame[taken]
+    # Numbers and booleans: what is a text or a date has to be encoded by somebody who knows how.
     odd = [name for name in taken if X[name].dtype.kind not in "biuf"]
     if odd:
         raise ValueError(
             f"column {odd[0]!r} of {path} is not of numbers: leave it out of the file, name it "
             "with --metadata, or encode it first"
         )
-    target, ids, groups = special
+    target, named, grouped = special
     return Given(
         X.astype(float),
         None if target is None else frame[target].to_numpy(),
-        None if ids is None else _texts(frame[ids]),
-        None if groups is None else _texts(frame[groups]),
+        None if named is None else _texts(frame[named]),
+        None if grouped is None else _texts(frame[grouped]),
         frame[beside] if beside else None,
     )
 
 
-def _texts(values: Any) -> list[str] | None:
+def _texts(values: Iterable[object] | None) -> list[str] | None:
     return None if values is None else [str(v) for v in values]
 
 
-def _frame(path: Path) -> Any:
+def _frame(path: Path) -> DataFrame:
     if path.suffix == ".csv":
         return needed("pandas").read_csv(path)
     if path.suffix == ".parquet":

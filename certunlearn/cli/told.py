@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
 
 from ..exceptions import (
     CertunlearnError,
@@ -17,11 +17,16 @@ from ..exceptions import (
     StoreLockedError,
     VerificationError,
 )
+from ..requests.deadline import day
 
+#: An answer as JSON takes it, and as text.
+Said = tuple[object, str]
 #: Exit statuses; argparse ends with 2 where a command is misspelt.
 DONE, MISTAKEN, REFUSED, UNCONFIRMED, BUSY, DAMAGED, UNVERIFIED = 0, 1, 3, 4, 5, 6, 7
 #: What else a mistake in what was typed raises.
 _USUAL = OSError, ValueError, TypeError, KeyError
+#: What of a request or an export is a time.
+_TIMES = {"asked", "due", "done", "made", "withdrawn"}
 #: The first that fits counts.
 _STATUSES = (
     (VerificationError, UNVERIFIED),
@@ -39,11 +44,12 @@ STATUSES_SAID = (
 )
 
 
-def carried_out(name: str, action: Callable[[], Any], as_json: bool) -> int:
+def carried_out(name: str, action: Callable[[], Said | None], as_json: bool) -> int:
     """Run a command; what a user can get wrong is one line on standard error, and a status."""
     try:
         answer = action()
     except (CertunlearnError, *_USUAL) as error:
+        # From the special to the general: most of these are subclasses of others.
         status = next(s for kinds, s in _STATUSES if isinstance(error, kinds))
         said = error.args[0] if isinstance(error, KeyError) and error.args else error
         if isinstance(error, ConfirmationNeededError):
@@ -61,6 +67,13 @@ def carried_out(name: str, action: Callable[[], Any], as_json: bool) -> int:
             # Whoever reads has seen enough; nor shall Python try again at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
+
+
+def cell(name: str, value: object, none: str = "-") -> str:
+    """Write a value of a status: times to the minute, everything else as it is."""
+    if value is None:
+        return none
+    return day(datetime.fromisoformat(str(value))) if name in _TIMES else str(value)
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -89,6 +89,7 @@ class AuditDisplay:
 def _gaps(ax: Axes, axes: tuple[Axis, ...]) -> None:
     """A line for each figure: its gap in units of the band, the band as what is grey."""
     shown = axes[::-1]
+    # In units of the half-width of each band, so that axes of all kinds share one scale.
     ratios = [axis.gap / max(axis.band[1] - axis.oracle, 1e-300) for axis in shown]
     for i, (axis, ratio) in enumerate(zip(shown, ratios, strict=True)):
         x = float(np.clip(ratio, -8.0, 8.0))
@@ -126,6 +127,7 @@ def _curve(ax: Axes, finding: Lira) -> None:
     """ROC of a membership test on logarithmic axes, and where coins drawn anew put it."""
     ratios, coins = finding.log_ratios.ravel(), finding.coins
     order = np.argsort(-ratios, kind="stable")
+    # From one false alarm among all non-members up: below that nothing can be seen.
     levels = np.geomspace(1.0 / max(int((~coins).sum()), 2), 1.0, 80)
 
     def power(bits: Bits) -> Array:
@@ -136,6 +138,7 @@ def _curve(ax: Axes, finding: Lira) -> None:
         return np.asarray(np.where(at >= 0, true[np.maximum(at, 0)], 0.0))
 
     rng = np.random.default_rng(0)
+    # The same curve for coins that have nothing to do with the release: what chance looks like.
     null = np.array([power(rng.random(coins.shape) < 0.5) for _ in range(100)])
     low, high = np.quantile(null, [finding.level / 2, 1 - finding.level / 2], axis=0)
     floor = float(levels[0])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .._common.html import percent, upwards
@@ -63,7 +64,7 @@ class CertificateDisplay:
         self.promise = promise
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: Axes | None = None) -> Self:
         """Draw what the certificate of a fitted estimator, or pipeline, promises.
 
         Raises
@@ -96,6 +97,7 @@ class CertificateDisplay:
         x, y, promise = self.false_positive_rate, self.true_positive_rate, self.promise
         ax.fill_between(x, x, y, color=BEST, alpha=0.15, linewidth=0)
         ax.plot([0, 1], [0, 1], color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
+        # A test that never rejects has power 0: delta makes the curve leave the axis above it.
         ax.plot(np.append(0.0, x), np.append(0.0, y), color=BEST, linewidth=2.2)
         gain = percent(promise.advantage).rstrip("%")
         said = f"best test:\nat most {gain} points\nover guessing\n"

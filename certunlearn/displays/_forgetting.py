@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..requests.fitted import fitted_of
 from ._axes import INK, OTHER, TIERS, axes_of
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class ForgettingCurveDisplay:
         self.tier = tier
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: Axes | None = None) -> Self:
         """Draw the history of a fitted estimator, or of a pipeline's last step.
 
         Raises
@@ -67,7 +69,7 @@ class ForgettingCurveDisplay:
             If it was fitted without noise: then no distance was asked for.
         """
         check_is_fitted(estimator)
-        if getattr(estimator, "head", estimator)._model.budget is None:
+        if fitted_of(estimator).model.budget is None:
             raise ValueError("nothing is certified without noise, so there is no target to show")
         # The noise, and so what it allows, is relative to a scale of the rows there were then.
         target = [entry["target"] for entry in estimator.history_]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._common.arrays import Condition, RowsLike
+from .._common.arrays import Condition, Position, RowsLike
+from .._common.whole import serially
 from ..exceptions import AssumptionError
+from ..insight.attribution import owed
+from ..insight.influence import LeftOut
 from ..requests.asked import Asked
+from ..requests.fitted import fitted_of
 from ._axes import GREY, INK, axes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
@@ -105,7 +111,7 @@ class InfluenceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         which: RowsLike | None = None,
         /,
         *,
@@ -146,17 +152,17 @@ class InfluenceDisplay:
             If none of the rows weighs anything.
         """
         check_is_fitted(estimator)
-        if not hasattr(estimator, "_owed"):
+        if hasattr(estimator, "head") or not hasattr(estimator, "neighbours"):
             raise TypeError(
                 f"{type(estimator).__name__} keeps no rows of its own to leave out: pass a model "
                 "of this package, of a pipeline its last step (pipe[-1])"
             )
         asked = Asked(which, rows, row_ids, groups, where)
-        found, each, unit = estimator._owed(asked)
+        found, each, unit = _owed(estimator, asked)
         behind = None
         if any(v is not None for v in asked):
             behind = _behind(estimator, found)
-        labels = estimator._names.labels
+        labels = fitted_of(estimator).names.labels
         called = found if labels is None else labels.at(found)
         return cls(
             rows=found,
@@ -222,7 +228,7 @@ class InfluenceDisplay:
         """Return where residuals are drawn: those below the axis on its edge."""
         return np.maximum(residual, self._least)
 
-    def _say(self, ax: Axes, points: Any) -> None:
+    def _say(self, ax: Axes, points: PathCollection) -> None:
         """Write what axes, colours and lines are."""
         from matplotlib.ticker import NullFormatter
 
@@ -257,6 +263,7 @@ class InfluenceDisplay:
         """Draw lines of equal shift, each with its value, up to about the largest there is."""
         right, (low, high) = ax.get_xlim()[1], ax.get_ylim()
         most = float(np.max(self.shift[_drawable(self.leverage, self.residual)]))
+        # Round numbers: 1 and 3 in every decade.
         levels = [m * 10.0**k for k in range(-300, 300) for m in (1, 3)]
         for level in [v for v in levels if v < 2 * most][-4:]:
             # Where residual = level (1 - h) / h enters at the top, and leaves below or right.
@@ -289,6 +296,7 @@ class InfluenceDisplay:
         line = _LINE * ax.figure.dpi / 72.0
         order, height = np.argsort(pixels[:, 1], kind="stable"), pixels[:, 1].copy()
         for below, i in zip(order, order[1:], strict=False):
+            # Upwards first, each at least a line above the one below, then down from the ceiling.
             height[i] = max(height[i], height[below] + line)
         ceiling = frame.y1 - line
         for i in order[::-1]:
@@ -312,13 +320,21 @@ class InfluenceDisplay:
             )
 
 
-def _behind(estimator: Any, found: NDArray[np.int64]) -> tuple[Array, Array] | None:
+def _owed(
+    estimator: BaseEstimator, asked: Asked, most: int | None = None
+) -> tuple[Position, LeftOut, str]:
+    """Return what rows owe to themselves, while no verb changes the model."""
+    return serially([estimator], lambda: owed(fitted_of(estimator), asked, most))
+
+
+def _behind(estimator: BaseEstimator, found: NDArray[np.int64]) -> tuple[Array, Array] | None:
     """Return leverage and residual of rows outside a request, where they come in closed form."""
     try:
-        rows, each, _ = estimator._owed(Asked(), _BEHIND)
+        rows, each, _ = _owed(estimator, Asked(), _BEHIND)
     except AssumptionError:
         return None
     leverage = each.own_leverage
+    # The request's own rows are drawn in front, once.
     keep = ~np.isin(rows, found) & _drawable(leverage, each.residual)
     return leverage[keep], each.residual[keep]
 

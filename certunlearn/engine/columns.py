@@ -34,6 +34,8 @@ def separable(settings: Settings, rows: Rows, loss: Loss) -> bool:
     if not isinstance(loss, Columnwise) or loss.columns == 1 or rows.sparse or settings.l1:
         return False
     # Squares have one Hessian for all columns, other losses one each.
+    # Numbers that the Hessians' factors hold: R = 0 means that curvature does not depend on
+    # margins.
     numbers = rows.p**2 * (1 if loss.R == 0 else loss.columns)
     if settings.solver == "auto" and numbers > MOST_APART:
         return False
@@ -44,8 +46,10 @@ def column(objective: Objective, k: int) -> Objective:
     """Return the objective of column k alone, on the same rows."""
     loss, table = objective.loss, objective.table
     assert isinstance(loss, Columnwise)
+    # F(W) = sum_k F_k(W_k): the objective F_k of (i) in proofs/columns.md.
     alone = Columnwise(loss.each, 1, coded=loss.coded)
     if table is None:
+        # Real targets: times the k-th unit vector, which is exact, as targets are finite.
         return replace(objective, loss=alone, table=np.eye(loss.columns)[k])
     # Codes outside of the training set stand for column 0: their rows weigh nothing.
     return replace(objective, loss=alone, table=(table == k).astype(np.int64))
@@ -66,8 +70,10 @@ def allotted(caps: Caps | None, columns: int, scale: Sequence[float]) -> list[Ca
     """
     if caps is None or columns == 1:
         return [caps] * columns
+    # share_k = u_k / (sum u^2)^{1/2}: the squares sum to one, so sum (cap share_k)^2 <= cap^2.
     units = [unit / max(scale) for unit in (scale if len(scale) > 1 else (1.0,) * columns)]
     length = math.hypot(*units)
+    # hypot and quotients: K + 6 units, and two to spare.
     shares = [down(unit / length, columns + 8) for unit in units]
     return [Caps(down(caps.fit * s), down(caps.target * s), caps.drift) for s in shares]
 
@@ -84,6 +90,8 @@ def together(distances: Sequence[float]) -> float:
         return distances[0]
     if not all(map(math.isfinite, distances)):
         return math.inf
+    # ||W - W*||_A^2 = sum_k r_k^2, as A is the same in every column; a unit for each operation of
+    # hypot.
     return up(math.hypot(*distances), 2 * len(distances) + 8)
 
 
@@ -95,7 +103,9 @@ def joined(state: State, parts: Sequence[State]) -> State:
     objective = replace(
         state.objective, weights=first.objective.weights, alpha=first.objective.alpha
     )
+    # What was read is what the dearest column read.
     worst = max(parts, key=lambda part: _TIERS.index(part.reached.tier))
+    # In order and once each: one plan is said as it is, several by that of the dearest.
     plans = dict.fromkeys(part.plan for part in parts)
     return replace(
         state,

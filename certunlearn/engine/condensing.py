@@ -35,6 +35,7 @@ def is_due(held: int, requests: RequestCount) -> bool:
     read than need be.  In a forked process nothing is moved: that is a pass.
     """
     left = held - requests.stale
+    # Numbers of rows given and named alone: when a store closes up is the same in both worlds.
     return requests.stale > max(_FEW, _SHARE * left) and not forked()
 
 
@@ -63,6 +64,7 @@ def condensed(state: S, keep: NDArray[np.bool_]) -> S:
             models[id(model)] = replace(model, weights=moved(model.weights))
         return models[id(model)]
 
+    # Laid out as a fit on these rows would be: no chain of additions is longer than counted.
     rows = state.rows.compact(keep)
 
     def over(one: R) -> R:
@@ -70,6 +72,7 @@ def condensed(state: S, keep: NDArray[np.bool_]) -> S:
         if reached.quadratic is not None:
             reached = reached._replace(quadratic=of(reached.quadratic))
         if carryover is not None:
+            # Figures of the carryover are of rows, not of places: they stay.
             carryover = replace(carryover, origin=of(carryover.origin))
         return replace(
             one,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,9 @@ def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[MatrixLike, 
             yield X, rows.labels[here], weight[here]
 
 
-def _counts(rows: Rows, positions: Any, least: int = 0) -> NDArray[np.int64]:
+def _counts(
+    rows: Rows, positions: Positions | NDArray[np.bool_] | slice, least: int = 0
+) -> NDArray[np.int64]:
     """Count the rows of each class code; of all together where labels are targets."""
     if rows.classed:
         return np.bincount(rows.labels[positions], minlength=least)
@@ -59,7 +61,7 @@ class Members:
     classed : bool
         Whether labels are class codes.
     sums : Sums or None
-        Exact sums that the unit of the noise is made of; None without noise.
+        Exact sums that the unit of the noise is made of; None where it is one, or without noise.
     """
 
     weights: Weights
@@ -75,7 +77,8 @@ class Members:
         mass = exact_sum(weight) if settings.per_weight else None
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
-            sums = sums.over(_parts(rows, sums, weight))
+            # Exact rational sums: what a row adds now is what it takes with it later.
+            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
         return cls(Weights.of(weight), counts, mass, rows.classed, sums)
 
     @property
@@ -87,6 +90,7 @@ class Members:
         AssumptionError
             If there are fewer than two classes, or no rows.
         """
+        # Counts of the training set alone: a class is there as long as one of its rows has weight.
         live = np.flatnonzero(self.counts)
         if not self.classed:
             if not len(live):
@@ -103,6 +107,7 @@ class Members:
     def without(self, rows: Rows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
         lost = _counts(rows, gone, len(self.counts))
+        # Before they are set to zero: the sums lose what the rows had.
         weight = self.weights.at(gone)
         return replace(
             self,
@@ -114,6 +119,7 @@ class Members:
 
     def extended(self, rows: Rows, weight: Array) -> Members:
         """Return the training set with the store's last rows in it, weighted so."""
+        # Rows of no weight are in the store and not in the training set: they add to no sum.
         new = len(self.weights) + np.flatnonzero(weight > 0)
         counts = _counts(rows, new, len(self.counts))
         counts[: len(self.counts)] += self.counts
@@ -134,11 +140,39 @@ class Members:
         return self.sums.over([(X, rows.labels[positions], weight)])
 
 
+class Store(Protocol):
+    """What every store of rows does, whatever is computed over them."""
+
+    sparse: bool
+
+    @property
+    def n(self) -> int:
+        """Rows held, overwritten ones included."""
+
+    @property
+    def scrubbed(self) -> NDArray[np.bool_]:
+        """Rows that have been overwritten, shape (n,); not to be written to."""
+
+    def append(self, X: MatrixLike, labels: AnyArray, /) -> None:
+        """Put rows after those there are."""
+
+    def withdraw(self, count: int) -> None:
+        """Overwrite and drop the last ``count`` rows."""
+
+    def scrub(self, positions: Positions, /) -> None:
+        """Overwrite rows."""
+
+    def still(self) -> Self:
+        """Return the same rows, as they are now whatever happens to these."""
+
+
 @contextmanager
-def appended(rows: Any, known: int, X: MatrixLike, labels: AnyArray) -> Iterator[None]:
+def appended(rows: Store, known: int, X: MatrixLike, labels: AnyArray) -> Iterator[None]:
     """Put rows into a store behind the ``known`` ones; if the body raises they are overwritten."""
     with steady():
         unappended(rows, known)
+        # Inside `steady`: a fork between the two would copy a store that is neither the old nor the
+        # new one.
         rows.append(X, labels)
     try:
         yield
@@ -150,7 +184,7 @@ def appended(rows: Any, known: int, X: MatrixLike, labels: AnyArray) -> Iterator
         raise
 
 
-def unappended(rows: Any, known: int) -> None:
+def unappended(rows: Store, known: int) -> None:
     """Overwrite and drop all rows behind the ``known`` ones: those of an edit not taken over."""
     with steady():
         if rows.n > known:

@@ -17,7 +17,7 @@ from ..claims.consistency import SEEDED
 from ..claims.noise import Geometry, Transfer
 from ..exceptions import AssumptionError, NotCertifiedError
 from ..linalg.norms import norm
-from . import unlearner
+from ..numerics.context import numerics
 from .release import drawn, promised
 from .unlearner import Model
 
@@ -36,13 +36,13 @@ COUNTED = "the joint epsilon counts this mixture and its models' releases, no ot
 
 def _mixture(
     models: Sequence[Model], shares: Array, random_state: RandomState
-) -> tuple[Model, Certificate]:
-    """Return the model whose noise is used, with the mixed release in it, and a certificate."""
-    # The flattest of the norms, by what the user chose alone.
+) -> tuple[Array, Certificate]:
+    """Return the mixed release (p, K) and its certificate."""
+    # The flattest norm, by hyper-parameters and order alone: that of the same model in both worlds.
     base = min(models, key=lambda model: (model.settings.alpha, model.settings.l1))
     seed = _validate.seed("random_state", random_state)
     settings, geometry = replace(base.settings, seed=seed), base.gram.geometry
-    with unlearner.numerics(base.W.size):
+    with numerics(base.W.size):
         W, distance = _mean(_comparable(models), shares, geometry)
         removals = [m.requests.since_removal for m in models]
         since = sum(removals) + 1 if any(removals) else 0
@@ -88,7 +88,7 @@ def _mixture(
         tier="mixture",
         n_forgotten=max(m.requests.forgotten for m in models),
     )
-    return replace(base, released=released), certificate
+    return released, certificate
 
 
 def _comparable(models: Sequence[Model]) -> Sequence[Model]:
@@ -119,11 +119,13 @@ def _mean(models: Sequence[Model], shares: Array, geometry: Geometry) -> tuple[A
     for model, share in zip(models, shares, strict=True):
         W = W + share * model.W
         size = size + share * np.abs(model.W)
+        # ||v||_A <= c_i ||v||_{A_i}: each distance in the norm of the base's noise.
         carried = _carried(geometry, model.gram.geometry) * model.reached.distance
         distance = up(distance + share * carried, 4)
     # A product and at most as many sums as there are models, for each coefficient.
     size = gamma(len(models) + 1) * size * (1 + 1e-12)
     flat = geometry.mechanism == "isotropic"
+    # ||e||_A <= || half_size |e| ||, as |half| <= half_size.
     rounding = norm(size) if flat else norm(geometry.half_size @ size)
     return W, up(distance + rounding * (1 + 1e-9))
 

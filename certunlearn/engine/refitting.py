@@ -46,10 +46,14 @@ def refitted(
     """
     settings, known = state.settings, len(state.members.weights)
     weight = np.concatenate([state.sample_weight, sample_weight])
+    # Forgotten rows keep their places, so that positions go on meaning what they did; they are
+    # overwritten next.
     weight[gone] = 0.0
     codes = np.concatenate([state.rows.labels[:known], labels])
     rows = DenseRows(X, codes, intercept=settings.fit_intercept)
+    # Whatever stands in their places: nothing of what is to be forgotten stays.
     rows.scrub(gone)
+    # Sums afresh: none of the old features' is of use.
     members = Members.of(settings, rows, weight)
 
     def found(warm: bool) -> State:

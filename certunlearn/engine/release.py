@@ -10,7 +10,7 @@ import numpy as np
 from .._common.arrays import Array
 from .._version import __version__
 from ..claims import certificate as claims
-from ..claims.budget import NO_DRIFT, UNBOUNDED, Budget
+from ..claims.budget import NO_DRIFT, UNBOUNDED, Budget, allowed
 from ..claims.certificate import Certificate
 from ..claims.consistency import SEEDED
 from ..claims.frame import Frame
@@ -36,9 +36,11 @@ def drawn(
         return W if frame is None else frame.released(W)
     source: Source = OperatingSystem()
     if settings.seed is not None:
+        # Release `index` of a seed's stream: no two releases of a model share their noise.
         source = Stream(settings.seed, index)
     sigma = settings.noise * np.array(scale)
     noisy = W + sigma * colour(standard_normal(source, W.shape))
+    # Post-processing: a fixed function of the released value (proofs/rounded.md).
     return rounded(noisy if frame is None else frame.released(noisy))
 
 
@@ -58,9 +60,12 @@ def promised(
     set, ``scale`` holds the unit of each column's noise, ``spread`` the standard deviations of
     noise of unit scale.
     """
+    # One deviation a coefficient: columns differ in the unit of their noise alone.
     spread = np.sort(np.outer(spread, settings.noise * np.array(scale)), axis=None)
     half = len(spread) // 2
-    caps = None if budget is None else budget.caps(since)
+    # What is stated are the caps, which are fixed before any request, and not the distances
+    # reached, which depend on the rows.
+    caps = allowed(budget, since)
     joint = UNBOUNDED if budget is None else budget.joint(since)
     conditions: tuple[str, ...] = claims.CONDITIONS
     if same_program:

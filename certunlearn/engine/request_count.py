@@ -48,6 +48,8 @@ class RequestCount:
             self.releases + 1,
             self.since_removal + 1,
             self.forgotten + len(positions),
+            # Rows of an earlier request that was interrupted before they were overwritten are still
+            # owed.
             np.concatenate([self.pending(scrubbed), positions]),
             self.dropped,
         )
@@ -59,5 +61,6 @@ class RequestCount:
 
     def released_again(self) -> RequestCount:
         """Count one more release without a request."""
+        # Releases before the oldest removal tell nothing of it: they do not count.
         since = self.since_removal + int(self.since_removal > 0)
         return replace(self, releases=self.releases + 1, since_removal=since)

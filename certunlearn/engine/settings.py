@@ -53,6 +53,7 @@ class Settings:
         return self._spread(self.l1, p, mass) if self.l1 else None
 
     def _spread(self, size: float, p: int, mass: Fraction | None) -> Array:
+        # One rounding of an exact sum: the same float in both worlds.
         out = np.full(p, size if mass is None else size * float(mass))
         if self.fit_intercept:
             out[-1] = 0.0
@@ -89,5 +90,6 @@ def budget_of(settings: Settings, dimension: int, scale: tuple[float, ...]) -> B
     if settings.noise == 0:
         return None
     s, drifts = settings, settings.mechanism != "isotropic"
+    # A function of public constants alone: one search for mu serves all releases.
     shared = _calibrated(s.epsilon, s.delta, s.noise, dimension, drifts, s.view, s.horizon)
     return replace(shared, sigma=s.noise * min(scale))

@@ -123,9 +123,12 @@ def effective(settings: Settings, rows: Rows, members: Members) -> Weights:
         return members.weights
     codes, weight = rows.labels[: len(members.weights)], members.weights.array
     if isinstance(settings.class_weight, str):
+        # Rows that have gone add exact zeros, so both worlds sum the same numbers in the same
+        # order.
         total = np.bincount(codes, weights=weight, minlength=int(codes.max()) + 1)
         live = total > 0
         per_class = np.zeros(len(total))
+        # scikit-learn's n / (K n_k), with sums of weights in the place of counts.
         per_class[live] = math.fsum(total[live]) / (live.sum() * total[live])
     else:
         per_class = settings.class_weight
@@ -144,6 +147,7 @@ def scale_of(
     """
     if members.sums is None:
         return (1.0,)
+    # Exact sums of the training set: the same number in both worlds (proofs/noise_scale.md).
     out = units(members.sums, loss, settings.mechanism, p, float(alpha.max(initial=0.0)))
     if settings.noise * min(out) < np.finfo(np.float64).tiny or math.isinf(
         settings.noise * max(out)
@@ -160,6 +164,7 @@ def rescaled(state: State, members: Members) -> State:
         return state
     alpha = state.settings.penalty(state.rows.p, members.mass)
     scale = scale_of(state.settings, state.objective.loss, members, state.rows.p, alpha)
+    # Caps are proportional to sigma: mu_t does not depend on it ((e) of proofs/noise_scale.md).
     budget = replace(state.budget, sigma=state.settings.noise * min(scale))
     return replace(state, budget=budget, scale=scale)
 
@@ -167,5 +172,7 @@ def rescaled(state: State, members: Members) -> State:
 def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal:
     """Return the distance and the gradient norm to reach."""
     if caps is None:
+        # Without noise nothing is promised, and a distance relative to the iterate is what can be
+        # asked.
         return Goal(UNNOISED, True, settings.tol)
     return Goal(caps.fit if fit else caps.target, False, settings.tol)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array, Progress
+from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError
 from ..linalg.cholesky import Factor
@@ -71,15 +72,19 @@ def solved(
     apart = separable(settings, rows, loss)
     solver = "newton-cholesky" if apart else solver_of(settings, loss, rows)
     if members.classed:
+        # Codes of classes that have gone stand for column 0: their rows weigh nothing.
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
+    # Functions of the training set alone: both worlds have the same floats (3 of
+    # proofs/certified_removal.md).
     alpha = penalty_of(settings, frame, rows.p, members.mass)
     weights = effective(settings, rows, members)
     l1 = settings.lasso(rows.p, members.mass)
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
     scale = scale_of(settings, loss, members, rows.p, alpha)
     budget = budget_of(settings, rows.p * K, scale)
-    caps = None if budget is None else budget.caps(t)
+    caps = allowed(budget, t)
+    # First the norm of the noise, then the iterate: every distance is in it.
     gram = gram_of(settings.mechanism, objective, caps, None, frame, solver)
     W = _start(objective, gram.geometry.known, before if warm else None, classes, frame)
     # Every column has a goal of its own, of which all together make the one.
@@ -125,12 +130,15 @@ def _start(
     if before is not None and len(before.reached.W) == rows.p:
         W = before.reached.W
         if before.frame is not frame:
+            # Out of the old coordinates and into the new ones: the same function of the rows as
+            # they were given.
             W = W if before.frame is None else before.frame.released(W)
             W = W if frame is None else frame.inside(W)
         if np.array_equal(classes, before.classes):
             return W
         if loss.columns > 1 and np.isin(classes, before.classes).all():
             W = W[:, np.isin(before.classes, classes)]
+            # Adding one number to every class moves nothing; the gauge wants their sum to be zero.
             return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
     W = np.zeros((rows.p, loss.columns))
     if loss.R == 0 or (rows.classed and loss.R <= 1):
@@ -181,6 +189,8 @@ def gauged(
     """
     # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
     dense = solver == "newton-cholesky" and objective.l1 is None
+    # On every coordinate first: classes moved together meet no curvature but the penalty
+    # (`gauge_weights`).
     for everywhere in (True, False) if dense and objective.loss.coupled else (False,):
         gauge = objective.gauge
         if known is None:
@@ -190,6 +200,7 @@ def gauged(
         gauged, start, near = replace(objective, gauge=gauge), model, W
         if dense and model is None and not W.any():
             start = _model_at_zero(gauged, gram, W)
+            # From a part of the rows first: a pass over them costs a fraction of one over all.
             near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
         try:
@@ -240,6 +251,7 @@ def opened(state: State, beside: State | None = None) -> State:
     other, in_gram = None if beside is None else beside.carryover, None
     if other is not None:
         in_gram = other.now.in_gram
+        # One Hessian for both columns: only gradients and margins are this one's own.
         if other.origin.factor is reached.quadratic.factor:
             own = other.measured(reached.measured, reached.measurement, 0)
             return replace(state, carryover=own)

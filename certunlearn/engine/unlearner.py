@@ -18,14 +18,12 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import AnyArray, Array, MatrixLike, Positions, Progress
-from .._common.interrupts import steady
 from ..claims.certificate import Certificate
 from ..claims.frame import Frame, StaleFrame
 from ..exceptions import AssumptionError
@@ -35,7 +33,8 @@ from . import condensing
 from .distances.gram import mechanism_for
 from .editing import Edit, edited, tightened
 from .editing import rebased as rebased_state
-from .members import Members, appended, unappended
+from .members import Members, appended
+from .protocol import Holding, closing
 from .refitting import refitted
 from .release import drawn, promised
 from .request_count import RequestCount
@@ -43,32 +42,16 @@ from .settings import Settings
 from .state import State
 from .training import solved
 
-__all__ = [
-    "Model",
-    "Settings",
-    "condensed",
-    "edit",
-    "erase",
-    "fit",
-    "forget",
-    "held",
-    "numerics",
-    "rebased",
-    "refit",
-    "release",
-]
-
-
-def _values(state: State) -> dict[str, Any]:
-    """Return the fields of a state, without those of a model."""
-    return {name: getattr(state, name) for name in State.__dataclass_fields__}
+__all__ = ["Model", "Settings", "fit", "numerics"]
 
 
 @dataclass(frozen=True)
-class Model(State):
+class Model(Holding, State):
     """A state and the release drawn from it.
 
-    ``W`` must never leave the process; ``released`` and ``certificate.public()`` may.
+    ``W`` must never leave the process; ``released`` and ``certificate.public()`` may.  Verbs return
+    another model; once that one has been taken over call its `scrub`, since the rows that go are
+    still in the store.
 
     Attributes
     ----------
@@ -90,35 +73,162 @@ class Model(State):
         return self.reached.W
 
     @property
-    def left(self) -> int:
-        """Rows that no request has named, whatever they weigh."""
-        return len(self.members.weights) - self.requests.stale
-
-    @property
-    def forgotten(self) -> NDArray[np.bool_]:
-        """Rows that a request has named, shape (n,); not to be written to."""
-        if not len(self.requests.pending(self.rows.scrubbed)):
-            return self.rows.scrubbed
-        out = self.rows.scrubbed.copy()
-        out[self.requests.named] = True
-        return out
-
-    @property
     def state(self) -> State:
         """The state alone."""
-        return State(**_values(self))
+        return State(*(getattr(self, field.name) for field in fields(State)))
 
-    @property
-    def settled(self) -> bool:
-        """Whether the store holds this model's rows and no others."""
-        pending = self.requests.pending(self.rows.scrubbed)
-        return not len(pending) and self.rows.n == len(self.members.weights)
+    def held(self, positions: Positions) -> tuple[MatrixLike, AnyArray, Array]:
+        """Return copies of the features (m, d), labels and weights of rows in the store.
 
-    def scrub(self) -> None:
-        """Overwrite whatever rows this model does not hold; safe to call again."""
-        with numerics(), steady():
-            unappended(self.rows, len(self.members.weights))
-            self.rows.scrub(self.requests.pending(self.rows.scrubbed))
+        Features come as sparse or dense as the store is.
+        """
+        # Of no rows no number is looked at.
+        with numerics() if len(positions) else nullcontext():
+            X = self.rows.features(positions)
+        return X, self.rows.labels[positions], self.members.weights.at(positions)
+
+    def forget(
+        self, positions: Positions, *, frame: Frame | None = None, progress: Progress = None
+    ) -> Model:
+        """Return the model without the rows at ``positions``.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Rows that go, in the store.
+        frame : Frame, optional
+            In which the rows are held, for the rows that stay; as it was if left out.
+
+        Raises
+        ------
+        NotCertifiedError
+            If the distance target cannot be reached.
+        StaleFrame
+            If that can only be shown of rows held as a fit would hold them: call `refit`.
+        """
+        return _edited(self, positions, 0, np.zeros(0), frame, progress)
+
+    def edit(
+        self,
+        positions: Positions,
+        X: MatrixLike,
+        labels: AnyArray,
+        sample_weight: Array,
+        *,
+        frame: Frame | None = None,
+        progress: Progress = None,
+    ) -> Model:
+        """Return the model without the rows at ``positions`` and with ``X`` after all others.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Rows that go, in the store.
+        X, labels, sample_weight
+            Rows that come: (m, d), (m,) or (m, K), (m,).
+        frame : Frame, optional
+            As in `forget`.
+
+        Raises
+        ------
+        NotCertifiedError, StaleFrame
+            If the distance target cannot be reached; the new rows are overwritten.
+        """
+        with numerics(), appended(self.rows, len(self.members.weights), X, labels):
+            return _edited(self, positions, len(labels), sample_weight, frame, progress)
+
+    def refit(
+        self,
+        positions: Positions,
+        X: Array,
+        labels: AnyArray,
+        sample_weight: Array,
+        *,
+        frame: Frame | None = None,
+        progress: Progress = None,
+    ) -> Model:
+        """Return the model as `edit` would, while all other rows get other features.
+
+        Once the new model has been taken over `erase` this one.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n + m, d)
+            Features of all rows in the store and then of those that come; anything finite for rows
+            outside the training set.
+        labels, sample_weight
+            Of the rows that come: (m,) or (m, K), (m,).
+        frame : Frame, optional
+            In which these features are.
+
+        Raises
+        ------
+        NotCertifiedError
+            If the distance target cannot be reached.
+
+        Notes
+        -----
+        Guarantee: that of this module, with the features of ``X``.  Proof: proofs/pipeline.md
+        """
+        clock = time.perf_counter()
+        requests = self.requests.followed_by(positions, self.rows.scrubbed)
+        with numerics(X.shape[1]):
+            gone = np.union1d(np.flatnonzero(self.forgotten), positions)
+            t = requests.since_removal
+            new = labels, sample_weight
+            state = refitted(self.state, gone, X, *new, t=t, frame=frame, progress=progress)
+            return _released(state, requests, clock, 0)
+
+    def release(self) -> Model:
+        """Return the same model with a fresh release of the same secret iterate."""
+        requests = self.requests.released_again()
+        clock, reads = time.perf_counter(), self.rows.reads
+        state = self.state
+        with numerics(self.W.size):
+            if requests.since_removal:
+                state = tightened(state, t=requests.since_removal)
+            return _released(state, requests, clock, reads)
+
+    def certified(self, certificate: Certificate) -> Model:
+        """Return the same release with the certificate of what has left the process."""
+        return replace(self, certificate=certificate)
+
+    def rebased(self) -> Model:
+        """Return the same release with a state that holds nothing but retained rows and their sums.
+
+        Raises
+        ------
+        NotCertifiedError, ConvergenceError
+            If the distance cannot be shown; wait for a request that makes a pass.
+        """
+        with numerics(self.W.size):
+            self.rows.forget_maxima()
+            state = rebased_state(self.state, t=self.requests.since_removal)
+            # A pickle does not hold them: whoever goes on from here measures as its reader does.
+            self.rows.forget_maxima()
+        return _of(state, self.requests, self.released, self.certificate)
+
+    def retrained(self) -> Model:
+        """Return a model trained on the retained rows alone, without noise."""
+        places = np.flatnonzero(self.sample_weight > 0)
+        settings = replace(self.settings, noise=0.0)
+        return fit(*self.held(places), settings, frame=self.frame)
+
+    def apart(self, W: Array) -> float:
+        """Return how far weights (p, K) are from the secret iterate, in the norm of the noise."""
+        return self.gram.geometry.norm(W - self.W)
+
+    def condensed(self) -> tuple[Model, NDArray[np.bool_]] | None:
+        """Return the same release over a store that has closed up, and the places kept, (n,).
+
+        None where that would not pay.  Once the new model has been taken over `erase` this one.
+        """
+        keep = closing(self)
+        if keep is None:
+            return None
+        with numerics():
+            out = condensing.condensed(self, keep)
+        return replace(out, requests=self.requests.condensed()), keep
 
 
 def fit(
@@ -150,77 +260,6 @@ def fit(
         members = Members.of(settings, rows, weight)
         state = solved(settings, rows, members, frame=frame, progress=progress)
         return _released(state, RequestCount(), clock, 0)
-
-
-def forget(
-    model: Model,
-    positions: Positions,
-    *,
-    frame: Frame | None = None,
-    progress: Progress = None,
-) -> Model:
-    """Return the model without the rows at ``positions``; ``model`` itself is not changed.
-
-    The rows are still in the store: call `Model.scrub` once the new model has been taken over.
-
-    Parameters
-    ----------
-    positions : ndarray of int
-        Rows that go, in the store.
-    frame : Frame, optional
-        In which the rows are held, for the rows that stay; as it was if left out.
-
-    Raises
-    ------
-    NotCertifiedError
-        If the distance target cannot be reached.
-    StaleFrame
-        If that can only be shown of rows held as a fit would hold them: call `refit`.
-    """
-    return _edited(model, positions, 0, np.zeros(0), frame, progress)
-
-
-def edit(
-    model: Model,
-    positions: Positions,
-    X: MatrixLike,
-    labels: AnyArray,
-    sample_weight: Array,
-    *,
-    frame: Frame | None = None,
-    progress: Progress = None,
-) -> Model:
-    """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
-
-    ``model`` itself is not changed.  Once the new model has been taken over call its `Model.scrub`.
-
-    Parameters
-    ----------
-    positions : ndarray of int
-        Rows that go, in the store.
-    X, labels, sample_weight
-        Rows that come: (m, d), (m,) or (m, K), (m,).
-    frame : Frame, optional
-        As in `forget`.
-
-    Raises
-    ------
-    NotCertifiedError, StaleFrame
-        If the distance target cannot be reached; the new rows are overwritten.
-    """
-    with numerics(), appended(model.rows, len(model.members.weights), X, labels):
-        return _edited(model, positions, len(labels), sample_weight, frame, progress)
-
-
-def held(model: Model, positions: Positions) -> tuple[MatrixLike, AnyArray, Array]:
-    """Return copies of the features (m, d), labels and weights of rows in the store.
-
-    Features come as sparse or dense as the store is.
-    """
-    # Of no rows no number is looked at.
-    with numerics() if len(positions) else nullcontext():
-        X = model.rows.features(positions)
-    return X, model.rows.labels[positions], model.members.weights.at(positions)
 
 
 def _edited(
@@ -269,96 +308,6 @@ def _edited(
         return _released(state, requests, clock, reads)
 
 
-def refit(
-    model: Model,
-    positions: Positions,
-    X: Array,
-    labels: AnyArray,
-    sample_weight: Array,
-    *,
-    frame: Frame | None = None,
-    progress: Progress = None,
-) -> Model:
-    """Return the model as `edit` would, while all other rows get other features.
-
-    ``model`` itself is not changed.  Once the new model has been taken over `erase` the old one.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n + m, d)
-        Features of all rows in the store and then of those that come; anything finite for rows
-        outside the training set.
-    labels, sample_weight
-        Of the rows that come: (m,) or (m, K), (m,).
-    frame : Frame, optional
-        In which these features are.
-
-    Raises
-    ------
-    NotCertifiedError
-        If the distance target cannot be reached.
-
-    Notes
-    -----
-    Guarantee: that of this module, with the features of ``X``.  Proof: proofs/pipeline.md
-    """
-    clock = time.perf_counter()
-    requests = model.requests.followed_by(positions, model.rows.scrubbed)
-    with numerics(X.shape[1]):
-        gone = np.union1d(np.flatnonzero(model.forgotten), positions)
-        t = requests.since_removal
-        new = labels, sample_weight
-        state = refitted(model.state, gone, X, *new, t=t, frame=frame, progress=progress)
-        return _released(state, requests, clock, 0)
-
-
-def condensed(model: Model) -> tuple[Model, NDArray[np.bool_]] | None:
-    """Return the same release over a store without forgotten rows, and the places kept, shape (n,).
-
-    None where that would not pay.  ``model`` itself is not changed: once the new model has been
-    taken over `erase` the old one.
-    """
-    if not (model.settled and condensing.is_due(model.rows.n, model.requests)):
-        return None
-    keep = ~model.rows.scrubbed
-    with numerics():
-        out = condensing.condensed(model, keep)
-    return replace(out, requests=model.requests.condensed()), keep
-
-
-def erase(model: Model) -> None:
-    """Overwrite all rows of a model that another one has taken the place of."""
-    with numerics(), steady():
-        model.rows.scrub(np.arange(model.rows.n))
-
-
-def release(model: Model) -> Model:
-    """Return the same model with a fresh release of the same secret iterate."""
-    requests = model.requests.released_again()
-    clock, reads = time.perf_counter(), model.rows.reads
-    state = model.state
-    with numerics(model.W.size):
-        if requests.since_removal:
-            state = tightened(state, t=requests.since_removal)
-        return _released(state, requests, clock, reads)
-
-
-def rebased(model: Model) -> Model:
-    """Return the same release with a state that holds nothing but retained rows and their sums.
-
-    Raises
-    ------
-    NotCertifiedError, ConvergenceError
-        If the distance cannot be shown; wait for a request that makes a pass.
-    """
-    with numerics(model.W.size):
-        model.rows.forget_maxima()
-        state = rebased_state(model.state, t=model.requests.since_removal)
-        # A pickle does not hold them: whoever goes on from here measures as its reader does.
-        model.rows.forget_maxima()
-    return replace(model, **_values(state))
-
-
 def _released(state: State, requests: RequestCount, clock: float, reads: int) -> Model:
     """Draw a release and write its certificate."""
     settings, geometry, frame = state.settings, state.gram.geometry, state.frame
@@ -383,4 +332,10 @@ def _released(state: State, requests: RequestCount, clock: float, reads: int) ->
         passes=state.rows.passes_since(reads),
         seconds=time.perf_counter() - clock,
     )
-    return Model(**_values(state), requests=requests, released=weights, certificate=certificate)
+    return _of(state, requests, weights, certificate)
+
+
+def _of(state: State, requests: RequestCount, released: Array, certificate: Certificate) -> Model:
+    """Return a model of this state."""
+    known = (getattr(state, field.name) for field in fields(State))
+    return Model(*known, requests=requests, released=released, certificate=certificate)

@@ -32,6 +32,7 @@ def refresh_price(state: State, carryover: Carryover | None, target: float) -> t
     price = passes_worth_a_refresh(state.objective)
     if carryover is None:
         return price, 0.0
+    # Passes that a fresh factor would have spared: all but one in `capacity` of those made since.
     return price, carryover.spent * (1.0 - 1.0 / max(carryover.capacity(target), 1.0))
 
 
@@ -39,6 +40,10 @@ def passes_worth_a_refresh(objective: Objective) -> int:
     """Gradient passes that cost as much arithmetic as one Hessian sweep and factorisation."""
     p, K = objective.rows.p, objective.loss.columns
     q, n = p * K, objective.rows.n
+    # Multiplications: n p^2 a diagonal block, n q^2 all pairs of classes; 4 q^3 for factor and
+    # inverse.
     sweep = n * (p * p * K + (q * q if K > 1 else 0))
     # A pass is memory-bound: about eight times slower an operation than a matrix product.
+    # Six products with the rows in a pass: margins at W and of the step, |x||W|, the gradient, and
+    # two sums of errors (`Measure`).  From 3 to 30, whatever this model of cost says.
     return int(np.clip((sweep + 4 * q**3) / (8 * 6 * n * q), 3, 30))

@@ -9,6 +9,7 @@ from .._common.arrays import RandomState
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import Squared
+from ..requests.targets import Encoding
 from .base.regressor import LinearRegressor
 
 
@@ -98,7 +99,7 @@ class CertifiedElasticNet(LinearRegressor):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, object]) -> Settings:
+    def _settings(self, encoding: Encoding) -> Settings:
         # scikit-learn's loss is a mean: times the rows' weight, so are its penalties.
         alpha, l1 = self._mixed(self._alpha(self.alpha), self.l1_ratio)
         return self._stated(alpha=alpha, l1=l1, loss=Squared(), per_weight=True)

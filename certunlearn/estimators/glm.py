@@ -13,8 +13,9 @@ from .._common.arrays import ArrayLike, MatrixLike
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import Gamma, Pointwise, Poisson
+from ..requests.targets import Domain, Encoding
 from .base.linear import Array
-from .base.regressor import LinearRegressor, refuse_negative
+from .base.regressor import LinearRegressor
 
 
 class _LogLink(LinearRegressor):
@@ -24,7 +25,7 @@ class _LogLink(LinearRegressor):
     _power: int
     _twin: Any
 
-    def _settings(self, known: dict[str, object]) -> Settings:
+    def _settings(self, encoding: Encoding) -> Settings:
         # scikit-learn's loss is a mean: times the rows' weight, so is its penalty.
         return self._stated(alpha=self._alpha(self.alpha), loss=self._loss, per_weight=True)
 
@@ -99,9 +100,7 @@ class CertifiedPoissonRegressor(_LogLink):
     """
 
     _loss, _power, _twin = Poisson(), 1, PoissonRegressor
-
-    def _checked(self, y: Array) -> Array:
-        return refuse_negative(y, zero=True, loss="Poisson regression")
+    _domain = Domain("Poisson regression", zero=True)
 
 
 class CertifiedGammaRegressor(_LogLink):
@@ -148,6 +147,4 @@ class CertifiedGammaRegressor(_LogLink):
     """
 
     _loss, _power, _twin = Gamma(), 2, GammaRegressor
-
-    def _checked(self, y: Array) -> Array:
-        return refuse_negative(y, zero=False, loss="Gamma regression")
+    _domain = Domain("Gamma regression", zero=False)

@@ -13,6 +13,7 @@ from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..exceptions import caller
 from ..numerics.losses.pointwise import LogCosh, Pointwise, PseudoHuber
+from ..requests.targets import Encoding
 from .base.regressor import LinearRegressor
 
 LOSSES = ("pseudo-huber", "log-cosh")
@@ -113,7 +114,7 @@ class CertifiedHuberRegressor(LinearRegressor):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, object]) -> Settings:
+    def _settings(self, encoding: Encoding) -> Settings:
         if self.loss in _REFUSED:
             raise ValueError(f"loss={self.loss!r} cannot be certified: {_REFUSED[self.loss]}")
         _validate.choice("loss", self.loss, LOSSES)

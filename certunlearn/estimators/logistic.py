@@ -17,6 +17,7 @@ from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses import pointwise
 from ..requests.asked import Asked
+from ..requests.targets import Encoding
 from .base.classifier import LinearClassifier
 from .base.linear import Array
 from .suppressed import SuppressedPredictor, maximum_entropy
@@ -251,11 +252,10 @@ class CertifiedLogReg(LinearClassifier):
         check_is_fitted(self)
         if self._apart:
             raise ValueError('suppress needs one distribution over the classes: "multinomial"')
-        positions = self._positions(Asked(which, rows, row_ids, groups, where))
+        fitted = self._fitted
+        places = fitted.names.store(fitted.positions(Asked(which, rows, row_ids, groups, where)))
         with shown(progress, self.verbose) as callback:
-            W, suppressed = maximum_entropy(
-                self._model, self._names.store(positions), weight, callback
-            )
+            W, suppressed = maximum_entropy(fitted.linear, places, weight, callback)
         out = SuppressedPredictor(C=self.C, fit_intercept=self.fit_intercept)
         self._copied_to(out)
         out.coef_, out.intercept_ = self._arranged(W)
@@ -283,14 +283,14 @@ class CertifiedLogReg(LinearClassifier):
     @property
     def _apart(self) -> bool:
         """Whether every class is told from all others by a problem of its own."""
-        return not self._model.objective.loss.coupled and len(self.classes_) > 2
+        return not self._fitted.linear.objective.loss.coupled and len(self.classes_) > 2
 
     @property
     def _takes_sparse(self) -> bool:  # type: ignore[override]
         # An L1 penalty needs a factored Hessian.
         return not self.l1_ratio
 
-    def _settings(self, known: dict[str, object]) -> Settings:
+    def _settings(self, encoding: Encoding) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
         alpha, l1 = self._mixed(1.0 / C, self.l1_ratio)
         kind = _validate.choice("multi_class", self.multi_class, ("multinomial", "ovr"))
@@ -298,7 +298,7 @@ class CertifiedLogReg(LinearClassifier):
             alpha=alpha,
             l1=l1,
             loss=pointwise.Logistic() if kind == "ovr" else None,
-            class_weight=self._class_weight(known["_labels"]),
+            class_weight=self._class_weight(encoding),
         )
 
 

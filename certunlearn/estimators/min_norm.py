@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.linear_model import LinearRegression
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._common.arrays import ArrayLike, MatrixLike, RandomState, RowsLike, Show
@@ -18,7 +17,9 @@ from .._common.whole import reader, verb
 from ..engine.min_norm import unlearner as interpolation
 from ..engine.settings import Settings
 from ..exceptions import AssumptionError
+from ..requests.fitted import Fitted, checked_weights
 from ..requests.row_names import RowNames
+from ..requests.targets import Targets
 from .base.verbs import UnlearningEstimator
 
 Array = NDArray[np.float64]
@@ -93,11 +94,7 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
     coef_: Array
     intercept_: np.float64
     verbose: int = 0
-    _flat: bool
-    _unlearner: ClassVar[Any] = interpolation
-
     _takes_sparse = False
-    _refits = False
 
     def __init__(
         self,
@@ -161,16 +158,15 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
         )
-        weight = self._weights(X, sample_weight)
+        encoding, targets = Targets.of(y, several=True)
+        weight = checked_weights(X, sample_weight)
         names = RowNames.of(names_of, row_ids, groups, len(X))
-        flat = y.ndim == 1
-        targets = np.array(y, dtype=np.float64).reshape(len(X), -1)
         settings = self._settings()
         if not (weight > 0).any():
             raise AssumptionError("no row has positive weight: there is nothing to train on")
         with shown(progress, self.verbose) as callback:
             model = interpolation.fit(X, targets, weight, settings, progress=callback)
-        self._adopt(model, "fit", 0, _flat=flat, _names=names, history_=[])  # type: ignore[arg-type]
+        self._adopt(Fitted.of(model, names, encoding), "fit", 0)
         return self
 
     @reader
@@ -207,22 +203,8 @@ class CertifiedMinNorm(MultiOutputMixin, RegressorMixin, UnlearningEstimator):  
             **self._promise(),
         )
 
-    def _foreseeable(self) -> None:
-        raise AssumptionError(
-            "previews and look-alikes are not offered for least squares of minimum norm"
-        )
-
-    def _attributes(self, model: Any, **more: Any) -> dict[str, Any]:
-        W, flat = model.released, more.get("_flat", getattr(self, "_flat", False))
-        coef = W[:, 0].copy() if flat else np.ascontiguousarray(W.T)
+    def _attributes(self, fitted: Fitted, released: Array) -> dict[str, Any]:
+        assert isinstance(fitted.encoding, Targets)
+        flat = fitted.encoding.columns is None
+        coef = released[:, 0].copy() if flat else np.ascontiguousarray(released.T)
         return {"coef_": coef, "intercept_": np.float64(0.0)}
-
-    def _codes(self, y: ArrayLike) -> Any:
-        """Check targets (m,) or (m, n_targets) against those of the fit."""
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        width = self._model.W.shape[1]
-        flat = y.ndim == 1
-        if flat != self._flat or not (flat or (y.ndim == 2 and y.shape[1] == width)):
-            shape = "(m,)" if self._flat else f"(m, {width})"
-            raise ValueError(f"y must be of shape {shape} as in the fit, got {y.shape}")
-        return y.reshape(len(y), -1)

@@ -11,6 +11,7 @@ from .._common.arrays import ClassWeight, RandomState
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import Squared
+from ..requests.targets import Encoding
 from .base.classifier import LinearClassifier
 from .base.regressor import LinearRegressor
 
@@ -58,7 +59,7 @@ class CertifiedRidge(LinearRegressor):
 
     _targets = {"y_numeric": True, "multi_output": True}
 
-    def _settings(self, known: dict[str, object]) -> Settings:
+    def _settings(self, encoding: Encoding) -> Settings:
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared())
 
     @reader
@@ -143,8 +144,8 @@ class CertifiedRidgeClassifier(LinearClassifier):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, object]) -> Settings:
-        weights = self._class_weight(known["_labels"])
+    def _settings(self, encoding: Encoding) -> Settings:
+        weights = self._class_weight(encoding)
         return self._stated(alpha=self._alpha(self.alpha), loss=Squared(), class_weight=weights)
 
     @reader

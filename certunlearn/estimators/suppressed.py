@@ -112,12 +112,12 @@ def maximum_entropy(
         raise RowError("none of these rows has weight in the training set: nothing to suppress")
     K, stay = len(model.classes), np.flatnonzero((s > 0) & ~chosen)
     at = np.concatenate([stay, np.repeat(out, K)])
-    X, codes, _ = unlearner.held(model, at)
+    X, codes, _ = model.held(at)
     codes[len(stay) :] = np.tile(model.classes, len(out))
     share = s[at]
     share[len(stay) :] *= weight / K
     # The weights of the classes are in s already, those of the rows' own labels.
     settings = replace(model.settings, noise=0.0, class_weight=None)
     fitted = unlearner.fit(X, codes, share, settings, frame=model.frame, progress=progress)
-    unlearner.erase(fitted)
+    fitted.erase()
     return fitted.released, len(out)

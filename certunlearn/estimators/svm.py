@@ -11,6 +11,7 @@ from .._common.arrays import ClassWeight, RandomState
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses.pointwise import SoftplusHinge
+from ..requests.targets import Encoding
 from .base.classifier import LinearClassifier
 
 #: The one loss there is, and why not scikit-learn's.
@@ -105,7 +106,7 @@ class CertifiedLinearSVC(LinearClassifier):
         self.horizon = horizon
         self.solver = solver
 
-    def _settings(self, known: dict[str, object]) -> Settings:
+    def _settings(self, encoding: Encoding) -> Settings:
         C = _validate.real("C", self.C, low=0, closed="high")
         temperature = _validate.real("temperature", self.temperature, low=0)
         if self.loss in _REFUSED:
@@ -114,7 +115,7 @@ class CertifiedLinearSVC(LinearClassifier):
                 f'loss="{LOSS}", which comes near the hinge at a small temperature'
             )
         _validate.choice("loss", self.loss, (LOSS,))
-        weights = self._class_weight(known["_labels"])
+        weights = self._class_weight(encoding)
         return self._stated(alpha=1.0 / C, loss=SoftplusHinge(temperature), class_weight=weights)
 
     @reader

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import AnyArray, Array, Positions
+from .._common.arrays import AnyArray, Array, Position, Positions
 from ..engine.state import State
 from ..engine.unlearner import Model
 from ..exceptions import AssumptionError
 from ..numerics.context import numerics
 from ..numerics.rows.weights import Weights
 from ..numerics.solvers.newton_cg import solve
-from .influence import LeftOut, left_out, pulled
+from ..requests.asked import Asked
+from ..requests.fitted import Fitted
+from .influence import LeftOut, left_out, pulled, unit_of
 
 #: Rows left out by conjugate gradients, one system each, where the Hessian has no factor.
 MOST_SOLVED = 64
@@ -56,20 +58,38 @@ def margins(state: State, positions: Positions, W: Array) -> Array:
     return out + W[-1] if rows.intercept else out
 
 
-def influences(model: Model, positions: Positions) -> LeftOut:
-    """Return influence and memorisation of the rows at ``positions``; ``model`` stays as it is.
+def owed(fitted: Fitted, asked: Asked, most: int | None = None) -> tuple[Position, LeftOut, str]:
+    """Return positions of rows, what they owe to themselves, and what in.  Changes nothing.
+
+    Of all rows of the training set where none is asked for, or of about ``most`` of them at equal
+    steps.
+
+    Raises
+    ------
+    RowError
+        If the request does not name rows properly.
+    AssumptionError
+        If there is no closed form, or too many rows without a factor of the Hessian.
+    """
+    model = fitted.linear
+    if all(v is None for v in asked):
+        places = np.flatnonzero(members_of(model))
+        places = places if most is None else places[:: max(1, len(places) // most)]
+    else:
+        places = fitted.names.store(fitted.positions(asked))
+    with reading(model) as state:
+        each = influences_of(state, places)
+    return Position(fitted.called[places]), each, unit_of(model.objective.loss)
+
+
+def influences_of(state: State, positions: Positions) -> LeftOut:
+    """Return influence and memorisation of rows of the store in a state that is being read.
 
     Raises
     ------
     AssumptionError
         If there is no closed form, or too many rows without a factor of the Hessian.
     """
-    with reading(model) as state:
-        return influences_of(state, positions)
-
-
-def influences_of(state: State, positions: Positions) -> LeftOut:
-    """Return the same of a state that is being read."""
     objective, W = state.objective, state.reached.W
     if objective.l1 is not None:
         raise AssumptionError(

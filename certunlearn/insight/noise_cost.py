@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.protocol import Unlearner
 from ..engine.release import drawn
 from ..engine.unlearner import Model
 from ..exceptions import NoiseWarning, caller
@@ -71,7 +72,7 @@ class NoiseCost:
 
 
 def measured(
-    model: Any,
+    model: Unlearner,
     score: Callable[[Array], float],
     margins: Callable[[Array], Array],
     draws: int,
@@ -90,8 +91,10 @@ def measured(
         How many.
     """
     # Minimum norm knows isotropic noise alone.
-    colour = model.gram.geometry.noise if hasattr(model, "gram") else _as_it_is
-    parts, frame = (model.settings, model.scale, colour), getattr(model, "frame", None)
+    colour, frame = _as_it_is, None
+    if isinstance(model, Model):
+        colour, frame = model.gram.geometry.noise, model.frame
+    parts = model.settings, model.scale, colour
     released = [drawn(model.W, *parts, _APART - k, frame) for k in range(draws)]
     exact = model.W if frame is None else frame.released(model.W)
     scores, known = [score(W) for W in released], margins(exact)
@@ -110,7 +113,7 @@ def _as_it_is(Z: Array) -> Array:
     return Z
 
 
-def warn_if_drowned(model: Any) -> None:
+def warn_if_drowned(model: Unlearner) -> None:
     """Warn where the noise moves the margins of the training set by more than they vary.
 
     Both are computed from the release and the retained rows: to whoever knows these the warning
@@ -151,13 +154,14 @@ def _summed(model: Model) -> tuple[float, float]:
     if model.frame is not None:
         R = model.frame.inside(R)
     # kappa sum s x x', from which a common factor cancels.
-    data = model.gram.curvature.matrix - np.diag(alpha)
-    margins = data @ R
+    G = model.gram.curvature.matrix
+    margins = G @ R - alpha[:, None] * R
     spread = float(np.sum(R * margins))
-    if model.rows.intercept and data[-1, -1] > 0:
-        spread -= float(np.sum(margins[-1] ** 2)) / float(data[-1, -1])
+    mass = float(G[-1, -1] - alpha[-1])
+    if model.rows.intercept and mass > 0:
+        spread -= float(np.sum(margins[-1] ** 2)) / mass
     if geometry.mechanism == "isotropic":
-        return float(np.trace(data)), spread
+        return float(np.trace(G) - np.sum(alpha)), spread
     noise = geometry.gram.variance
     if geometry.mechanism == "gram":
         return float(len(R) - np.sum(alpha * noise)), spread
@@ -181,9 +185,10 @@ def _swept(model: Model) -> tuple[float, float]:
     return length, second - float(np.sum(first**2)) / total
 
 
-def _share_of_targets(model: Any) -> float:
+def _share_of_targets(model: Unlearner) -> float:
     """Return the same for minimum norm, of the targets' variance."""
     sums = model.members.sums
+    assert sums is not None
     variance = [float(b - a * a / sums.mass) for a, b in zip(sums.first, sums.second, strict=True)]
     noise = float(sums.length) * sum((model.settings.noise * unit) ** 2 for unit in model.scale)
     return noise / sum(variance) if sum(variance) > 0 else 0.0

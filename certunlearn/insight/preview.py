@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
-from .._common.arrays import Array, Positions
+from .._common.arrays import Array, Position, Positions
 from .._common.html import Table, fragment
+from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..engine.editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
 from ..engine.state import State
@@ -22,6 +21,7 @@ from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..numerics.context import numerics
 from ..numerics.rows.weights import NO_ROWS
 from ..requests.confirmation import Lost, Taken
+from ..requests.fitted import Fitted
 from .attribution import influences_of, margins, members_of, reading
 from .influence import LeftOut, has_odds, standing
 from .lookalikes import Neighbours, neighbours
@@ -159,36 +159,27 @@ class Preview:
         return fragment(Table((), tuple(self._lines())), _CAPTION)
 
 
-def look_alikes(model: Model, positions: Positions, threshold: float | None) -> Neighbours:
-    """Find the rows of the training set that look like those at ``positions`` in the store."""
-    among = members_of(model)
+def look_alikes(fitted: Fitted, positions: Position, threshold: float | None = None) -> Neighbours:
+    """Find the rows of the training set that look like those at ``positions``."""
+    model = fitted.linear
+    places, among = fitted.names.store(positions), members_of(model)
     with numerics():
-        return neighbours(model.rows.view(), positions, among=among, threshold=threshold)
+        found = neighbours(model.rows.view(), places, among=among, threshold=threshold)
+    return found.moved(fitted.called)
 
 
 def preview(
-    model: Model,
-    positions: Positions,
+    fitted: Fitted,
+    positions: Position,
     *,
-    names: Positions,
-    labels: Mapping[int, Any],
-    groups: tuple[Lost, ...] = (),
     threshold: float | None = None,
     full: bool = False,
     frame: Frame | None = None,
 ) -> Preview:
-    """Work out what the removal of the rows at ``positions`` would do; ``model`` stays as it is.
+    """Work out what the removal of rows would do; nothing is changed.
 
     Parameters
     ----------
-    positions : ndarray of int
-        In the store.
-    names : ndarray of int
-        What each row of the store is called in the fit.
-    labels : mapping of int
-        Label of each class code.
-    groups : tuple of Lost
-        Groups that lose rows.
     threshold : float, optional
         As in `neighbours`.
     full : bool
@@ -196,29 +187,30 @@ def preview(
     frame : Frame, optional
         Where the steps before the model would leave it.
     """
-    near = look_alikes(model, positions, threshold).moved(names)
+    near = look_alikes(fitted, positions, threshold)
+    model, places = fitted.linear, fitted.names.store(positions)
     unavailable: list[str] = []
     with reading(model) as state:
         clock = time.perf_counter()
-        seen, why = _dry_run(state, positions, model.requests.since_removal + 1, full, frame)
+        seen, why = _dry_run(state, places, model.requests.since_removal + 1, full, frame)
         seconds = time.perf_counter() - clock
         try:
-            each = influences_of(state, positions)
+            each = influences_of(state, places)
         except AssumptionError as error:
             each = None
             unavailable.append(f"influence and memorisation: {error}")
         loss, W = state.objective.loss, state.reached.W
         together = None
         if has_odds(loss) and seen.W is not None and seen.W.shape == W.shape:
-            y = state.objective.labels(positions)
-            together = expit(standing(loss, margins(state, positions, seen.W), y))
+            y = state.objective.labels(places)
+            together = expit(standing(loss, margins(state, places, seen.W), y))
     if seen.tier == "chord" and not full:
         unavailable.append("whether chord steps get there or a refresh must follow: full=True")
     if isinstance(state.settings.class_weight, str):
         unavailable.append('what "balanced" makes of the other rows\' weights is left out')
     return Preview(
-        names[positions],
-        Taken.by(model, positions, labels, groups),
+        positions,
+        fitted.taken(positions),
         seen.tier,
         seen.distance,
         seen.target,
@@ -231,7 +223,7 @@ def preview(
     )
 
 
-def capacity(model: Model, most: int) -> int:
+def capacity(model: Model, most: int = 1000) -> int:
     """Count how many single rows, drawn at random, could go before the next pass."""
     with reading(model) as state:
         since = model.requests.since_removal
@@ -265,7 +257,8 @@ def _dry_run(
     # In the order a removal would take them, for the same last bits.
     gone = _weighty(state, np.sort(positions))
     members = state.members.without(state.rows, gone)
-    target = math.nan if state.budget is None else state.budget.caps(t).target
+    caps = allowed(state.budget, t)
+    target = math.nan if caps is None else caps.target
     edit, why = Edit(members, gone, NO_ROWS, frame), ""
     try:
         anew = not np.array_equal(members.classes, state.classes)

@@ -7,7 +7,7 @@ come down to one number a row, a length, and the others are few.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,16 @@ _MOST_WRITTEN_OUT = 1 << 26
 _TINY = 1e-150
 
 
+class MatrixStore(Protocol):
+    """Sparse rows that can be read in parts."""
+
+    def features(self, positions: Positions) -> MatrixLike:
+        """Return rows, sparse, of shape (m, d)."""
+
+    def parts(self) -> Iterator[tuple[slice, MatrixLike]]:
+        """Yield where some rows lie, and the rows."""
+
+
 def units(largest: Array) -> Array:
     """Return for each column the power of two up to which its largest entry reaches; 1/2 for none.
 
@@ -33,7 +43,7 @@ def units(largest: Array) -> Array:
     return out
 
 
-def moments(rows: Any, counted: Positions) -> tuple[Array, Array, Array]:
+def moments(rows: MatrixStore, counted: Positions) -> tuple[Array, Array, Array]:
     """Return of the rows at ``counted`` powers of two above every column, means, and deviations.
 
     All of shape (d,), the last two in units of the first.  Zeros enter as many at a time, so that
@@ -80,7 +90,7 @@ class Reduced:
         The given rows.
     """
 
-    def __init__(self, rows: Any, targets: Positions, unit: Array, scale: Array) -> None:
+    def __init__(self, rows: MatrixStore, targets: Positions, unit: Array, scale: Array) -> None:
         given = rows.features(targets)
         self.columns = np.unique(given.indices)
         if len(targets) * len(self.columns) > _MOST_WRITTEN_OUT:
@@ -94,7 +104,7 @@ class Reduced:
         self._outside[self.columns] = 0.0
         self.targets = self._written(given)
 
-    def _written(self, part: Any) -> Array:
+    def _written(self, part: MatrixLike) -> Array:
         out = np.zeros((part.shape[0], len(self.columns) + 1))
         out[:, :-1] = part[:, self.columns].toarray()
         at = part.indices
@@ -104,7 +114,7 @@ class Reduced:
         out[:, -1] = np.where(outside > 0, np.maximum(length, _TINY), 0.0)
         return out
 
-    def _lengths(self, part: Any, data: Array) -> Array:
+    def _lengths(self, part: MatrixLike, data: Array) -> Array:
         squares = csr_array((data * data, part.indices, part.indptr), shape=part.shape)
         out: Array = np.sqrt(squares @ np.ones(part.shape[1]))
         return out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.utils import check_array
 
 from .._common import validate as _validate
-from .._common.arrays import ArrayLike
+from .._common.arrays import ArrayLike, MatrixLike
 from ..exceptions import AssumptionError
 from .lookalikes import Scale, scale_of
 
@@ -67,11 +66,11 @@ class Substitutes:
 
 
 def select_substitutes(
-    X_revocable: Any,
-    X_aux: Any,
+    X_revocable: MatrixLike,
+    X_aux: MatrixLike,
     *,
-    y_revocable: Any = None,
-    y_aux: Any = None,
+    y_revocable: ArrayLike | None = None,
+    y_aux: ArrayLike | None = None,
     threshold: float | None = None,
     one_to_one: bool = False,
 ) -> Substitutes:
@@ -146,7 +145,9 @@ def select_substitutes(
     return Substitutes(rows, weights, chosen, distance, np.flatnonzero(chosen < 0), most)
 
 
-def _alike(y: ArrayLike, y_aux: Any, m: int, n: int) -> list[tuple[Positions, Positions]]:
+def _alike(
+    y: ArrayLike | None, y_aux: ArrayLike | None, m: int, n: int
+) -> list[tuple[Positions, Positions]]:
     """Return the rows of either set that may be matched with one another."""
     if (y is None) != (y_aux is None):
         raise ValueError("give y_revocable and y_aux, or neither")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +63,7 @@ class Factor:
         """q."""
         return len(self.lower)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return the attributes alone: what follows from them is made again where it is asked."""
         return {f.name: self.__dict__[f.name] for f in fields(self)}
 
@@ -91,6 +90,7 @@ class Factor:
     @cached_property
     def reach(self) -> Array:
         """Lengths of the columns of X, shape (q,)."""
+        # reach_j = ||X e_j||, for || |X| a || <= sum_j a_j ||X e_j||.
         out: Array = np.sqrt(np.einsum("ij,ij->j", self.inverse, self.inverse)) * _GUARD
         return out
 
@@ -116,11 +116,13 @@ class Factor:
         -----
         Guarantee: as stated.  Proof: proofs/factorise.md
         """
+        # X u is off the computed X v by at most |X| (a + gamma(q + 2) |v|).
         size, allowance = norm(self.inverse @ v), allowance + gamma(len(v) + 2) * np.abs(v)
         # || |X| a || <= sum_j a_j ||X e_j||: no matrix is read, unless it would matter.
         tail = float(self.reach @ allowance) * _GUARD
         if not tail <= _SLIGHT * max(size, against):
             tail = norm(np.abs(self.inverse) @ allowance)
+        # L^{-1} = (I + F)^{-1} X with ||F|| <= slack.
         return up((size + tail) / (1.0 - self.slack) * _GUARD)
 
     def solve(self, v: Array) -> Array:
@@ -130,7 +132,9 @@ class Factor:
 
     def _spread_by(self, spread: float) -> Factor:
         """Return this with its spread known, and what follows from it."""
+        # |v'(L L' - M) v| <= error (g'|v|)^2 <= error spread^2 ||L'v||^2 = x ||L'v||^2.
         whitened = up(self.error * spread * spread)
+        # (1 - x) L L' <= M <= (1 + x) L L', and -log(1 - x) >= log(1 + x).
         theta = -math.log1p(-whitened) * _GUARD if whitened < 0.9 else math.inf
         return self._with(spread, self.error, theta)
 
@@ -147,7 +151,7 @@ def factorise(matrix: Array, diagonal: Array, error: float) -> Factor:
     Parameters
     ----------
     matrix : ndarray of shape (q, q)
-        Computed matrix; only its lower triangle is read.
+        Computed matrix; only its upper triangle is read.
     diagonal : ndarray of shape (q,)
         g^2: the diagonal before any subtraction, up to the same relative error.
     error : float
@@ -169,6 +173,7 @@ def factorise(matrix: Array, diagonal: Array, error: float) -> Factor:
     f = _bare(matrix, diagonal, error)
     if not f.slack < 0.5:
         return f
+    # g'|v| = g'|L^{-T} (L'v)| <= || |L^{-1}| g || ||L'v||, |L^{-1}| g <= |(I + F)^{-1}| |X| g.
     spread = norm(np.abs(f.inverse) @ f.diagonal_root) / (1.0 - f.slack) * _GUARD
     return f._spread_by(spread)
 
@@ -202,17 +207,24 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
     """
     new = _bare(matrix, diagonal, error)
     q, m = gone.shape
-    if not math.isfinite(old.spread) or m > q // 4:
+    if not math.isfinite(old.spread) or m > q // 2:
         return factorise(matrix, diagonal, error)
+    # ratio >= g / g_o in every coordinate: rows put in before may have raised it.
     g = float(np.max(new.diagonal_root / old.diagonal_root)) * _GUARD
+    # V = L_o^{-1} Z; (L_o + Delta) v = z with |Delta| <= gamma(q) |L_o| (Higham 8.5).
     V, _ = lapack.dtrtrs(old.lower, gone, lower=1)
+    # gamma(q) spread_o sqrt(q) ||v|| a column, and Z's own four units: 4u spread_o sqrt(m).
     wrong = old.spread * (gamma(q + 4) * math.sqrt(q) * norm(V) + 4 * gamma(1) * math.sqrt(m))
     share = (spectral_norm(V) + wrong * _GUARD) ** 2
+    # v'L L'v >= (1 - share - error_o spread_o^2 - error' ratio^2 spread_o^2) ||L_o'v||^2.
     left = 1.0 - share - (old.error + new.error * g * g) * old.spread**2
     if not left > _LEAST:
         return factorise(matrix, diagonal, error)
+    # g'|v| <= ratio spread_o ||L_o'v|| <= ratio spread_o left^{-1/2} ||L'v||.
     new = new._spread_by(up(g * old.spread / math.sqrt(left) * _GUARD))
     if "variance" in old.__dict__:
+        # Woodbury: (M - Z Z')^{-1} = M^{-1} + U (I - V'V)^{-1} U', U = L_o^{-T} V; nothing is
+        # claimed.
         U, _ = lapack.dtrtrs(old.lower, V, lower=1, trans=1)
         inner = np.linalg.solve(np.eye(m) - V.T @ V, U.T)
         new.__dict__["variance"] = old.variance + np.sum(U * inner.T, axis=1)
@@ -222,10 +234,14 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
 def _bare(matrix: Array, diagonal: Array, error: float) -> Factor:
     """Factor a matrix, its spread not known yet."""
     q = len(matrix)
-    lower, info = lapack.dpotrf(matrix, lower=1, clean=1)
-    if info != 0 or not np.isfinite(lower).all():
+    # Transposed a matrix of rows is one of columns, which need not be copied into another order.
+    lower, info = lapack.dpotrf(matrix.T, lower=1, clean=1)
+    # What is not finite leaves the pivot of its row neither finite nor positive.
+    if info != 0 or not np.isfinite(np.diag(lower)).all():
         raise np.linalg.LinAlgError("the matrix is not numerically positive definite")
+    # The larger of both diagonals: ||L_i||^2 <= matrix_ii / (1 - gamma) bounds |L||L'|.
     g = np.sqrt(np.maximum(diagonal, np.diag(matrix))) * _GUARD
+    # |L L' - matrix| <= gamma(q + 1)|L||L'| (Higham 10.3); q + 8 with 1 / (1 - gamma) and to spare.
     return Factor(lower, math.inf, up((error + gamma(q + 8)) * _GUARD), math.inf, g)
 
 
@@ -266,10 +282,13 @@ def factorise_rows(A: Array) -> Factor:
     spread = norm(np.abs(f.inverse) @ g) / (1.0 - f.slack) * _GUARD
     # Every column of A is off by at most gamma(10 m q) of its length; diag(g) L^{-T} whitens.
     reach = norm(f.inverse * g[None, :]) / (1.0 - f.slack)
+    # ||dA D^{-1}||_F <= gamma sqrt(q) with D = diag ||a_j||, 10 m q for Householder's steps.
     zeta = up(gamma(10 * m * q + 64) * math.sqrt(q) * reach)
     if not zeta < 0.25:
         return f._with(spread, math.inf, math.inf)
+    # A R^{-1} = Q - Z: ||R^{-T} A'A R^{-1} - I|| <= 2 ||Z|| + ||Z||^2.
     whitened = up(2 * zeta + zeta * zeta)
+    # `error` so that error spread^2 gives the whitened bound back.
     return f._with(spread, whitened / spread**2, -math.log1p(-whitened) * _GUARD)
 
 
@@ -279,6 +298,7 @@ def _inverted(lower: Array) -> tuple[Array, float]:
     inverse, info = lapack.dtrtri(lower, lower=1)
     if info != 0 or not np.isfinite(inverse).all():
         raise np.linalg.LinAlgError("the factor cannot be inverted")
+    # X L - I as computed: off by gamma(q + 2)|X||L| and a unit of the difference.
     residual = blas.dtrmm(1.0, inverse, lower, lower=1)
     residual[np.diag_indices(q)] -= 1.0
     # Squares that underflow are paid for by the last term.
@@ -301,6 +321,7 @@ def whitened_norm(factor: Factor, A: Array, spare: int = 4, first: int = 0) -> f
     -----
     Guarantee: as stated.  Proof: proofs/largest_eigenvalue.md
     """
+    # Rows of zeros meet columns of X that are left out.
     X, wrong = factor.inverse[:, first : first + len(A)], gamma(len(A) + spare)
     N, reach = X @ A, factor.reach[first : first + len(A)]
     largest = norm(N) if min(N.shape) <= 1 else spectral_norm(N)

@@ -40,6 +40,7 @@ class Diagonal:
 
     def white(self, V: Array) -> Array:
         """Return V (p, K) divided by the diagonal's root."""
+        # L^{-1} V of a diagonal factor: the same norm that a `Factor` whitens to.
         out: Array = V / self._root
         return out
 

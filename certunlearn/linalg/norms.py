@@ -48,14 +48,18 @@ def largest_eigenvalue(C: Array) -> float:
     size, q = norm(C), len(C)
     if size == 0 or not math.isfinite(size):
         return size
+    # Entries of at most one, whatever the scale of C; the symmetric part has C's quadratic form.
     P = C / size
     P = 0.5 * (P + P.T)
     guess = _from_below(P)
     for mu in (guess * margin for margin in _MARGINS):
+        # ||C||_F is a bound already: nothing is gained from here on.
         if not mu < 1:
             break
         shifted = -P
+        # mu I - P rounds on the diagonal alone, by u (mu + |P_ii|).
         shifted[np.diag_indices(q)] += mu
+        # Transposed it is what Fortran overwrites in place, and symmetric, so the same matrix.
         _, info = lapack.dpotrf(shifted.T, lower=1, clean=0, overwrite_a=1)
         if info == 0:
             # Higham's Theorem 10.3: what was factored is off by gamma times its trace at most.
@@ -71,6 +75,7 @@ def _from_below(P: Array) -> float:
         # A start without symmetry, the same in every run.
         start = 1.0 + np.modf(np.arange(q) * 0.6180339887498949)[0]
         try:
+            # Lanczos, from below; an error here is found out by the factorisation.
             found = eigsh(P, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)
             return float(found[0])
         except ArpackError:
@@ -93,6 +98,7 @@ def spectral_norm(N: Array) -> float:
     scaled = (N if N.shape[1] <= len(N) else N.T) / size
     return (
         size
+        # M'M as computed is off by gamma(q + 2) ||M||_F^2 = gamma(q + 2).
         * math.sqrt(largest_eigenvalue(scaled.T @ scaled) + gamma(len(scaled) + 4))
         * (1 + 1e-9)
     )

@@ -20,6 +20,7 @@ def _double(size: int) -> Iterator[None]:
         return
     import jax
 
+    # Both belong to the thread, or to the process: entered and left together, on every way out.
     with jax.enable_x64(True), blas_threads(size):
         yield
 

@@ -130,6 +130,8 @@ def certificate_report(
 
     Raises
     ------
+    TypeError
+        If it is given anything else, such as a model.
     ValueError
         If the format or the kind of certificate is unknown, fields of the certificate contradict
         one another, or something is given that the receipt says.
@@ -157,8 +159,14 @@ def certificate_report(
             raise ValueError(f"the receipt says {', '.join(twice)} itself")
         asked = _of_receipt(certificate, who, older)
         certificate = certificate.certificate
-    else:
+    elif isinstance(certificate, Certificate):
         asked = _Asked(request, received, due, when, who, older)
+    else:
+        has = hasattr(certificate, "certificate_")
+        raise TypeError(
+            "certificate_report takes a Certificate or a Receipt, got a "
+            f"{type(certificate).__name__}{': pass its certificate_' if has else ''}"
+        )
     if certificate.kind not in ("gaussian", "none"):
         raise ValueError(f"a certificate of unknown kind {certificate.kind!r}")
     if certificate.contradictions:

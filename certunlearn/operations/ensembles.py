@@ -10,31 +10,30 @@ from __future__ import annotations
 import reprlib
 import sys
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from .._common.arrays import Condition, Positions, RowsLike
-from .._common.interrupts import steady
-from .._common.whole import serially
+from .._common.whole import together
 from ..claims.budget import UNBOUNDED, composed
 from ..claims.certificate import Certificate
 from ..claims.fingerprint import fingerprint, weights_of
-from ..engine.unlearner import Model
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, UnknownRowError
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked
+from ..requests.fitted import Fitted, fitted_of
 
 _SEARCHES = (GridSearchCV, RandomizedSearchCV)
 _VOTING = (VotingClassifier, VotingRegressor)
 
 
 def forget_in(
-    meta: Any,
+    meta: BaseEstimator,
     which: RowsLike | None = None,
     /,
     *,
@@ -117,7 +116,7 @@ def forget_in(
     return _forgotten(meta, Asked(which, rows, row_ids, groups, where), confirm)
 
 
-def _forgotten(meta: Any, asked: Asked, confirm: bool) -> Certificate:
+def _forgotten(meta: BaseEstimator, asked: Asked, confirm: bool) -> Certificate:
     if isinstance(meta, (UnlearningEstimator, ForgettingPipeline)):
         meta.forget(asked.which, **asked.named, confirm=confirm)
         return meta.certificate_
@@ -128,13 +127,13 @@ def _forgotten(meta: Any, asked: Asked, confirm: bool) -> Certificate:
     raise _refusal(meta)
 
 
-def _searched(search: Any, asked: Asked, confirm: bool) -> Certificate:
+def _searched(search: BaseEstimator, asked: Asked, confirm: bool) -> Certificate:
     if not hasattr(search, "best_estimator_"):
         raise AssumptionError("the search has no best_estimator_: fit it, with refit=True")
     best = search.best_estimator_
     model = best.head if isinstance(best, ForgettingPipeline) else best
     if asked.groups is not None and isinstance(model, UnlearningEstimator):
-        if model._names.groups is None:
+        if fitted_of(model).names.groups is None:
             raise UnknownRowError(
                 f"the rows were fitted without groups: {type(search).__name__}.fit hands groups= "
                 "to its splitter and to nobody else, unless metadata is routed. Before the fit: "
@@ -153,7 +152,7 @@ def _searched(search: Any, asked: Asked, confirm: bool) -> Certificate:
     return replace(certificate, not_covered=(line, *certificate.not_covered))
 
 
-def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
+def _voted(vote: BaseEstimator, asked: Asked, confirm: bool) -> Certificate:
     """All members forget, or none: every new model is worked out before any is taken over."""
     members = list(getattr(vote, "estimators_", ()))
     for member in members:
@@ -165,59 +164,45 @@ def _voted(vote: Any, asked: Asked, confirm: bool) -> Certificate:
             )
     if not members:
         raise AssumptionError(f"the {type(vote).__name__} has no members: fit it")
-    return serially(members, lambda: _together(vote, members, asked, confirm))
+    return together(members, lambda drafts: _jointly(vote, drafts, asked, confirm))
 
 
-def _together(
-    vote: Any, members: list[UnlearningEstimator], asked: Asked, confirm: bool
+def _jointly(
+    vote: BaseEstimator, members: list[UnlearningEstimator], asked: Asked, confirm: bool
 ) -> Certificate:
-    for member in members:
-        member._settle()
-    positions = [member._positions(asked) for member in members]
-    known = [_known(member) for member in members]
+    fits = [fitted_of(member) for member in members]
+    positions = [fitted.positions(asked) for fitted in fits]
+    known = [_known(fitted) for fitted in fits]
     if not all(np.array_equal(a, b[0]) for b in (positions, known) for a in b):
         raise AssumptionError(
             "the members know different rows, as some of them have forgotten, learnt or corrected "
             "rows without the others: fit the vote anew, or make up for it in the others"
         )
-    members[0]._taken(positions[0]).confirmed(confirm)
-    seeds = [s for s in (m._model.settings.seed for m in members) if s is not None]
+    taken = fits[0].taken(positions[0])
+    taken.confirmed(confirm)
+    seeds = [s for s in (fitted.model.settings.seed for fitted in fits) if s is not None]
     if len(set(seeds)) < len(seeds):
         raise AssumptionError(
             "members with the same random_state draw the same noise, which their difference is "
             "free of: leave random_state=None"
         )
-    drafts = [member._draft() for member in members]
-    for draft in drafts:
-        draft._condense()
-    changes = [m._forgetting(at) for m, at in zip(drafts, positions, strict=True)]
-    models: list[Model] = [
-        m._edit(change)(progress=None) for m, change in zip(drafts, changes, strict=True)
-    ]
-    for member, model in zip(members, models, strict=True):
-        if isinstance(vote, VotingClassifier) and len(model.classes) < len(member._model.classes):
-            raise AssumptionError(
-                "no retained row would have one of the labels, which the VotingClassifier itself "
-                "keeps a list of: fit it anew on the rows that stay"
-            )
-    for draft, change, model in zip(drafts, changes, models, strict=True):
-        draft._adopt(model, change.event, change.asked)
-    certificate = _joint(drafts)
-    # All at once: no interrupt comes between the first and the last.
-    with steady():
-        for member, draft in zip(members, drafts, strict=True):
-            member._take_over(draft)
-    return certificate
+    if isinstance(vote, VotingClassifier) and not all(lost.left for lost in taken.classes):
+        raise AssumptionError(
+            "no retained row would have one of the labels, which the VotingClassifier itself "
+            "keeps a list of: fit it anew on the rows that stay"
+        )
+    for member, rows in zip(members, positions, strict=True):
+        member.forget(rows=rows, confirm=True)
+    return _joint(members)
 
 
-def _known(member: UnlearningEstimator) -> Positions:
+def _known(fitted: Fitted) -> Positions:
     """Return how many rows there ever were and were named, and what is left, in the store's order.
 
     Rows that were corrected lie behind those that were there before.
     """
-    model, names = member._model, member._names
-    left = names.called(len(model.members.weights))[~model.forgotten]
-    return np.concatenate([[names.n, model.requests.forgotten], left])
+    left = fitted.called[~fitted.model.forgotten]
+    return np.concatenate([[fitted.names.n, fitted.model.requests.forgotten], left])
 
 
 def _distances(own: list[Certificate]) -> tuple[float, float, float]:
@@ -235,11 +220,8 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
     own, first = [m.certificate_ for m in members], members[0].certificate_
     # Where all are in the transcript view, one epsilon is for all releases that there may ever be.
     ever = sys.maxsize if all(c.view == "transcript" for c in own) else 0
-    parts = [
-        (m._model.budget, ever or m._model.requests.since_removal)
-        for m in members
-        if m._model.budget is not None
-    ]
+    models = [fitted_of(m).model for m in members]
+    parts = [(m.budget, ever or m.requests.since_removal) for m in models if m.budget is not None]
     one = [(budget, ever or 1) for budget, _ in parts]
     delta, claims = max(c.delta for c in own), len(parts) == len(own)
     alone, joint = (composed(p, delta) if claims else UNBOUNDED for p in (one, parts))
@@ -280,7 +262,7 @@ def _joint(members: list[UnlearningEstimator]) -> Certificate:
     )
 
 
-def _refusal(meta: Any) -> AssumptionError:
+def _refusal(meta: BaseEstimator) -> AssumptionError:
     name = type(meta).__name__
     if isinstance(meta, CalibratedClassifierCV):
         return AssumptionError(

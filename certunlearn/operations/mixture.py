@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._common.arrays import RandomState
+from .._common.arrays import ArrayLike, RandomState
 from .._common.whole import serially
-from ..engine import unlearner
 from ..engine.mixture import _mixture
 from ..engine.unlearner import Model
+from ..estimators.base.foresight import predictor_of
 from ..estimators.base.linear import LinearEstimator
 from ..exceptions import AssumptionError
+from ..requests.fitted import fitted_of
 
 Array = NDArray[np.float64]
 
@@ -30,8 +31,11 @@ _SHARED = ("epsilon", "delta", "noise", "mechanism", "view", "horizon", "fit_int
 
 
 def mix(
-    models: Sequence[LinearEstimator], weights: Any = None, *, random_state: RandomState = None
-) -> Any:
+    models: Sequence[LinearEstimator],
+    weights: ArrayLike | None = None,
+    *,
+    random_state: RandomState = None,
+) -> BaseEstimator:
     """Release a weighted mean of models that were trained on the same rows.
 
     Parameters
@@ -91,20 +95,20 @@ def mix(
     return serially(known, lambda: _mixed(models, shares, random_state))
 
 
-def _mixed(models: Sequence[LinearEstimator], shares: Array, random_state: RandomState) -> Any:
+def _mixed(
+    models: Sequence[LinearEstimator], shares: Array, random_state: RandomState
+) -> BaseEstimator:
     """Release the mean of models that no verb is changing."""
     first = models[0]
     _comparable(models)
-    mixed, certificate = _mixture([m._model for m in models], shares, random_state)
-    shown = first._attributes(mixed)
-    out = first.export_predictor()
-    out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
+    mixed, certificate = _mixture([fitted_of(m).linear for m in models], shares, random_state)
+    out = predictor_of(first, mixed)
     # Whoever is given the predictor has this too.
     out.certificate_ = certificate.of("release", out.coef_, out.intercept_, certificate).public()
     return out
 
 
-def _shares(weights: Any, count: int) -> Array:
+def _shares(weights: ArrayLike | None, count: int) -> Array:
     if not count:
         raise ValueError("there is no model to mix")
     if weights is None:
@@ -117,7 +121,7 @@ def _shares(weights: Any, count: int) -> Array:
     return out
 
 
-def _comparable(models: Sequence[Any]) -> None:
+def _comparable(models: Sequence[LinearEstimator]) -> None:
     """Refuse models that are no models of the same retained rows."""
     first = models[0]
     for k, other in enumerate(models):
@@ -132,29 +136,30 @@ def _comparable(models: Sequence[Any]) -> None:
                 f"models[{k}] is a {type(other).__name__}, models[0] a {type(first).__name__}: "
                 "margins of different losses have no common scale"
             )
-        own, its = first._model.settings, other._model.settings
-        differ = [p for p in _SHARED if getattr(own, p) != getattr(its, p)]
+        mine, its = fitted_of(first).linear, fitted_of(other).linear
+        differ = [p for p in _SHARED if getattr(mine.settings, p) != getattr(its.settings, p)]
         if differ:
             raise AssumptionError(
                 f"models[{k}] differs from models[0] in {', '.join(differ)}: fit them alike"
             )
-        if not _same_labels(first, other) or not _same_rows(first._model, other._model):
+        if not _same_labels(first, other) or not _same_rows(mine, its):
             raise AssumptionError(
                 f"models[{k}] and models[0] were not trained on the same rows, labels and sample "
                 "weights in the same order: the mixture would have no common retraining to be "
                 "compared with; carry out every request in every model first"
             )
-    if own.mechanism == "objective":
+    if mine.settings.mechanism == "objective":
         raise AssumptionError(
             'a mixture is certified with mechanism="gram" or "isotropic": G^2 is not carried over '
             "between different penalties"
         )
 
 
-def _same_labels(a: Any, b: Any) -> bool:
+def _same_labels(a: LinearEstimator, b: LinearEstimator) -> bool:
     """Whether codes mean the same, and columns have the same names."""
     names = [getattr(m, "feature_names_in_", np.zeros(0)) for m in (a, b)]
-    return np.array_equal(names[0], names[1]) and a._class_names() == b._class_names()
+    labels = [fitted_of(m).encoding.names for m in (a, b)]
+    return np.array_equal(names[0], names[1]) and labels[0] == labels[1]
 
 
 def _same_rows(a: Model, b: Model) -> bool:
@@ -168,7 +173,7 @@ def _same_rows(a: Model, b: Model) -> bool:
     step = max(1, _COMPARED // a.rows.p)
     for start in range(0, len(at[0]), step):
         (X, y, w), (X_b, y_b, w_b) = (
-            unlearner.held(model, positions[start : start + step])
+            model.held(positions[start : start + step])
             for model, positions in zip((a, b), at, strict=True)
         )
         same = (X != X_b).nnz == 0 if issparse(X) else np.array_equal(X, X_b)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -22,9 +21,11 @@ from ..exceptions import (
     RowError,
     UnknownRowError,
 )
+from ..insight.preview import capacity
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked
 from ..requests.deadline import MONTH, after, counted, day, span, term, zoned
+from ..requests.fitted import Fitted, fitted_of
 from .receipt import Receipt
 from .request import Request, asking, phrased, read, refused, table, union, written
 from .waiting import Waiting
@@ -105,14 +106,13 @@ class ForgetQueue(Waiting):
         self.size = size
         if isinstance(size, str):
             _validate.choice("size", size, ("capacity",))
-            self._head._foreseeable()
+            # Refused at once where none can be told.
+            capacity(self._fit.linear, most=1)
         elif size is not None:
             self.size = _validate.count("size", size, low=1)
         self._clock = now
-        self._fitted = self._head._fitted
-        # What tells this fit from others, and is kept by a pickle of the model.
-        entry = repr(sorted(self._fitted.items()))
-        self._mark = hashlib.blake2b(entry.encode(), digest_size=8).hexdigest()
+        # Positions mean rows of this fit.
+        self._mark = self._fit.id
         self._waiting: dict[str, Request] = {}
         self.receipts: tuple[Receipt, ...] = ()
 
@@ -165,7 +165,7 @@ class ForgetQueue(Waiting):
         """
         self._same_fit()
         asked = Asked(which, rows, row_ids, groups, where)
-        found = self._head._positions(asked)
+        found = self._fit.positions(asked)
         kind, named = phrased(asked, found)
         received = zoned("received", self.now() if received is None else received)
         allowed = self.within if within is None else term("within", within)
@@ -213,9 +213,9 @@ class ForgetQueue(Waiting):
             try:
                 draft.forget(rows=everything, confirm=confirm, progress=progress, **more)
             except ConfirmationNeededError as question:
-                raise asking(self._head, waiting, live, question) from None
+                raise asking(self._fit, waiting, live, question) from None
             except CertunlearnError as error:
-                raise refused(self._head, waiting, live, error) from error
+                raise refused(self._fit, waiting, live, error) from error
         done, certificate = self.now(), draft.certificate_.public()
         receipts = tuple(
             Receipt.of(request, done, here, lost, certificate)
@@ -241,7 +241,7 @@ class ForgetQueue(Waiting):
         if self.size != "capacity":
             return rows >= int(self.size)
         # Where every removal makes a pass, waiting saves passes however long.
-        return 0 < self._head.capacity() <= rows
+        return 0 < capacity(self._fit.linear) <= rows
 
     @property
     @serialised
@@ -290,16 +290,17 @@ class ForgetQueue(Waiting):
         """
         queue = cls(model, **settings)
         mark = None if same_rows else queue._mark
-        for request in read(text, queue._head._names, mark):
+        for request in read(text, queue._fit.names, mark):
             queue._admitted(request)
         return queue
 
     @property
-    def _head(self) -> UnlearningEstimator:
-        return self.model.head if isinstance(self.model, ForgettingPipeline) else self.model
+    def _fit(self) -> Fitted:
+        """The model's fit as it is."""
+        return fitted_of(self.model)
 
     def _same_fit(self) -> None:
-        if self._head._fitted is not self._fitted:
+        if self._fit.id != self._mark:
             raise RowError(
                 "the model has been fitted anew since this queue was made: its positions mean "
                 "other rows now; write the requests with to_json and read them for the new fit"
@@ -308,10 +309,10 @@ class ForgetQueue(Waiting):
     def _current(self, request: Request) -> tuple[Positions, Positions]:
         """Return the positions of a request that are still there, and those that have gone."""
         self._same_fit()
-        names, found = self._head._names, request.rows
+        fitted, found = self._fit, request.rows
         if request.kind in ("groups", "where"):
             try:
-                found = np.union1d(found, names.known(request.asked))
+                found = np.union1d(found, fitted.names.known(request.asked))
             except UnknownRowError:
                 # A group that has gone and left no digest: its rows are known from before.
                 pass
@@ -320,7 +321,7 @@ class ForgetQueue(Waiting):
                     f"request {request.reference!r} cannot be looked up: {error}",
                     reference=request.reference,
                 ) from error
-        lost = names.lost(found, self._head._model.forgotten)
+        lost = fitted.lost(found)
         return found[~lost], found[lost]
 
     def __repr__(self) -> str:

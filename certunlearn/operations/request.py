@@ -14,10 +14,10 @@ import numpy as np
 from .._common.arrays import Position, Positions
 from .._common.fields import loaded
 from .._common.html import Table, fragment
-from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import BatchRefusedError, CertunlearnError, ConfirmationNeededError, RowError
 from ..requests.asked import GROUP, Asked, _is_pandas, checked_reference, listed
 from ..requests.deadline import Extension, counted, day, time_of
+from ..requests.fitted import Fitted
 from ..requests.row_names import RowNames
 
 VERSION = 1
@@ -180,7 +180,7 @@ def first(parts: list[Positions], good: Callable[[Positions], bool]) -> int:
 
 
 def asking(
-    head: UnlearningEstimator,
+    fitted: Fitted,
     waiting: list[Request],
     live: list[Positions],
     question: ConfirmationNeededError,
@@ -188,7 +188,7 @@ def asking(
     """Say from which request on a batch asks; not where look-alikes alone make it."""
 
     def silent(rows: Positions) -> bool:
-        return not head._taken(Position(rows)).questions
+        return not fitted.taken(Position(rows)).questions
 
     if silent(union(live)):
         return question
@@ -197,7 +197,7 @@ def asking(
 
 
 def refused(
-    head: UnlearningEstimator,
+    fitted: Fitted,
     waiting: list[Request],
     live: list[Positions],
     error: CertunlearnError,
@@ -209,7 +209,7 @@ def refused(
         if not len(rows):
             return True
         try:
-            head._edit(head._forgetting(head._positions(Asked(rows=rows))))(progress=None)
+            fitted.changed(fitted.forgetting(fitted.positions(Asked(rows=rows))))
         except CertunlearnError:
             return False
         return True

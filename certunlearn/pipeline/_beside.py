@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import config_context, get_config
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import process_routing
 
-from .._common.arrays import Positions
+from .._common.arrays import AnyArray, ArrayLike, MatrixLike, Positions
 from ..exceptions import AssumptionError
 from ._kinds import joined, settled
+from ._types import Arguments
 
-Values = NDArray[Any]
+Values = AnyArray
 #: Parameters of ``fit`` by step.
 Given = Mapping[str, Mapping[str, Values]]
 
@@ -74,7 +74,7 @@ class Beside:
         }
         return replace(self, y=y, given=given)
 
-    def labelled(self, at: Positions, y: Any) -> Self:
+    def labelled(self, at: Positions, y: ArrayLike) -> Self:
         """Return these with other labels at positions."""
         if self.y is None:
             return self
@@ -115,11 +115,11 @@ class Shared(NamedTuple):
         What the steps' fits get, without labels.
     """
 
-    head: dict[str, Any]
+    head: Arguments
     steps: Beside
 
 
-def shared_out(pipe: Any, named: dict[str, Any], params: Mapping[str, Any], n: int) -> Shared:
+def shared_out(pipe: Pipeline, named: Arguments, params: Mapping[str, object], n: int) -> Shared:
     """Share the arguments of a fit on ``n`` rows out, as scikit-learn's Pipeline does.
 
     Parameters
@@ -146,7 +146,7 @@ def shared_out(pipe: Any, named: dict[str, Any], params: Mapping[str, Any], n: i
     return Shared(head, Beside(None, given, routed))
 
 
-def labels_for(head: Any, y: Any, X: Any) -> Values:
+def labels_for(head: BaseEstimator, y: ArrayLike, X: MatrixLike) -> Values:
     """Return labels as the steps get them: targets as float64, whatever they were given as."""
     check_consistent_length(X, y)
     out = np.asarray(y) if is_classifier(head) else np.asarray(y, dtype=np.float64)
@@ -154,12 +154,12 @@ def labels_for(head: Any, y: Any, X: Any) -> Values:
 
 
 def _addressed(
-    pipe: Any, named: dict[str, Any], params: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    pipe: Pipeline, named: Arguments, params: Mapping[str, object]
+) -> tuple[Arguments, dict[str, Arguments]]:
     """By the step that a parameter's name begins with."""
     last = pipe.steps[-1][0]
     head = {name: value for name, value in named.items() if value is not None}
-    steps: dict[str, dict[str, Any]] = {name: {} for name, _ in pipe.steps[:-1]}
+    steps: dict[str, Arguments] = {name: {} for name, _ in pipe.steps[:-1]}
     for key, value in params.items():
         step, _, name = key.partition("__")
         if step == last and name in named:
@@ -177,8 +177,8 @@ def _addressed(
 
 
 def _routed(
-    pipe: Any, named: dict[str, Any], params: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    pipe: Pipeline, named: Arguments, params: Mapping[str, object]
+) -> tuple[Arguments, dict[str, Arguments]]:
     """By what every step has asked for with ``set_fit_request``."""
     asked = {k: v for k, v in named.items() if v is not None and k != "progress"} | dict(params)
     out = process_routing(Pipeline(pipe.steps), "fit", **asked)
@@ -190,7 +190,7 @@ def _routed(
     return head, {k: dict(v.get("fit_transform") or v.get("fit", {})) for k, v in steps.items()}
 
 
-def _per_row(key: str, values: Any, n: int) -> Values:
+def _per_row(key: str, values: ArrayLike, n: int) -> Values:
     whole = isinstance(values, (str, bytes)) or not hasattr(values, "__len__")
     if whole or np.ndim(values) == 0 or len(values) != n:
         raise AssumptionError(

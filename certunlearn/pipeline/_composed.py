@@ -8,7 +8,6 @@ another share the coefficients out by columns, and what they make of them is add
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from sklearn.preprocessing import (
 
 from ..exceptions import AssumptionError
 from ._classes import RECOUNTED
+from ._types import Predictor, Step, Steps
 from .steps import is_nothing
 
 Array = NDArray[np.float64]
@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 Pulled = tuple[Array, Array]
 
 
-def composed_predictor(steps: list[tuple[str, Any]], predictor: Any) -> Any:
+def composed_predictor(steps: Steps, predictor: Predictor) -> Predictor:
     """Return ``predictor``, a fitted linear estimator of scikit-learn, for rows before ``steps``.
 
     Parameters
@@ -61,7 +61,7 @@ def composed_predictor(steps: list[tuple[str, Any]], predictor: Any) -> Any:
         first, *others = (composed_predictor(steps, each) for each in predictor.estimators_)
         predictor.estimators_ = [first, *others]
         for name in ("n_features_in_", "feature_names_in_"):
-            vars(predictor).pop(name, None)
+            predictor.__dict__.pop(name, None)
             if hasattr(first, name):
                 setattr(predictor, name, getattr(first, name))
         return predictor
@@ -87,7 +87,7 @@ def composed_predictor(steps: list[tuple[str, Any]], predictor: Any) -> Any:
     return predictor
 
 
-def _pulled(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _pulled(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     """Return the coefficients and intercepts for rows before a step."""
     if is_nothing(step):
         return coef, intercept
@@ -126,34 +126,34 @@ def _beside(path: str, step: ColumnTransformer, coef: Array, intercept: Array) -
     return out, intercept
 
 
-def _scaled(coef: Array, intercept: Array, centre: Any, scale: Any) -> Pulled:
+def _scaled(coef: Array, intercept: Array, centre: Array | None, scale: Array | None) -> Pulled:
     """``x -> (x - centre) / scale``, either of which may be None."""
     coef = coef if scale is None else coef / scale
     return coef, intercept if centre is None else intercept - coef @ centre
 
 
-def _standard(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _standard(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     centre = step.mean_ if step.with_mean else None
     return _scaled(coef, intercept, centre, step.scale_ if step.with_std else None)
 
 
-def _robust(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _robust(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     centre = step.center_ if step.with_centering else None
     return _scaled(coef, intercept, centre, step.scale_ if step.with_scaling else None)
 
 
-def _max_abs(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _max_abs(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     _unclipped(path, step)
     return _scaled(coef, intercept, None, step.scale_)
 
 
-def _min_max(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _min_max(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     _unclipped(path, step)
     # x -> x scale_ + min_
     return coef * step.scale_, intercept + coef @ step.min_
 
 
-def _pca(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _pca(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     components = step.components_
     if step.whiten:
         scale = np.sqrt(step.explained_variance_)
@@ -163,18 +163,18 @@ def _pca(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
     return coef, intercept - coef @ step.mean_
 
 
-def _svd(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _svd(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     return coef @ step.components_, intercept
 
 
-def _selected(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _selected(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     chosen = step.get_support()
     out = np.zeros((len(coef), len(chosen)))
     out[:, chosen] = coef
     return out, intercept
 
 
-def _same(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
+def _same(path: str, step: Step, coef: Array, intercept: Array) -> Pulled:
     if step.func is not None:
         raise AssumptionError(
             f"step {path!r} applies a function of the caller's, which need not be affine: "
@@ -183,7 +183,7 @@ def _same(path: str, step: Any, coef: Array, intercept: Array) -> Pulled:
     return coef, intercept
 
 
-def _unclipped(path: str, step: Any) -> None:
+def _unclipped(path: str, step: Step) -> None:
     if getattr(step, "clip", False):
         raise AssumptionError(
             f"step {path!r} clips, so it is not affine: use clip=False or leave composed=False"
@@ -192,7 +192,7 @@ def _unclipped(path: str, step: Any) -> None:
 
 #: Steps that hand some of the columns on as they are.
 _SELECTIONS: tuple[type, ...] = tuple(kind for kind in RECOUNTED if issubclass(kind, SelectorMixin))
-_RULES: dict[type, Callable[[str, Any, Array, Array], Pulled]] = {
+_RULES: dict[type, Callable[[str, Step, Array, Array], Pulled]] = {
     StandardScaler: _standard,
     RobustScaler: _robust,
     MaxAbsScaler: _max_abs,

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import _safe_indexing
 
-from .._common.arrays import Positions
-from ..engine import unlearner
+from .._common.arrays import MatrixLike, Positions, RowsLike
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..requests.asked import _is_pandas
+from ..requests.fitted import fitted_of
 
 #: Entries that a sparse result may have once it is written out, about 1.6 GB.
 MOST_ENTRIES = 200_000_000
 
 
-def taken(X: Any, at: Positions) -> Any:
+def taken(X: MatrixLike, at: Positions) -> MatrixLike:
     """Return a copy of the rows of ``X`` at positions, of the same kind."""
     if sp.issparse(X):
         return X.tocsr()[at]
@@ -30,12 +28,12 @@ def taken(X: Any, at: Positions) -> Any:
     return out
 
 
-def index_of(X: Any) -> Any:
+def index_of(X: MatrixLike) -> RowsLike | None:
     """Return the index of a DataFrame or Series, which names its rows; None for anything else."""
     return X.index if _is_pandas(X, "DataFrame") or _is_pandas(X, "Series") else None
 
 
-def written_out(X: Any) -> Any:
+def written_out(X: MatrixLike) -> MatrixLike:
     """Return sparse rows as an array, anything else as it is.
 
     A head fitted on dense rows has every solver and tier, which one on sparse rows has not, and
@@ -59,7 +57,7 @@ def written_out(X: Any) -> Any:
     return X.toarray()
 
 
-def laid_out(X: Any, at: Positions, n: int) -> Any:
+def laid_out(X: MatrixLike, at: Positions, n: int) -> MatrixLike:
     """Lay transformed rows out at their places among n, zeros elsewhere.
 
     A DataFrame stays one, so that the head knows its columns.
@@ -77,7 +75,7 @@ def laid_out(X: Any, at: Positions, n: int) -> Any:
     return type(X)(values, columns=X.columns)
 
 
-def held(head: UnlearningEstimator, at: Positions, full: Any) -> bool:
+def held(head: UnlearningEstimator, at: Positions, full: MatrixLike) -> bool:
     """Whether the head holds exactly these rows at these places, under the same names."""
     if _is_pandas(full, "DataFrame"):
         if list(getattr(head, "feature_names_in_", ())) != list(full.columns):
@@ -85,10 +83,10 @@ def held(head: UnlearningEstimator, at: Positions, full: Any) -> bool:
     values = np.asarray(full, dtype=np.float64)
     if values.shape[1] != head.n_features_in_:
         return False
-    return np.array_equal(unlearner.held(head._model, at)[0], values[at])
+    return np.array_equal(fitted_of(head).model.held(at)[0], values[at])
 
 
-def overwrite(X: Any) -> None:
+def overwrite(X: MatrixLike) -> None:
     """Overwrite what is left of a copy of rows, as far as numbers in memory can be."""
     for part in (X.data,) if sp.issparse(X) else (X,):
         if isinstance(part, np.ndarray) and part.flags.writeable:

@@ -10,17 +10,18 @@ from typing import Any, cast
 import numpy as np
 
 from .._common import validate as _validate
-from .._common.arrays import Position
+from .._common.arrays import ArrayLike, Condition, MatrixLike, Position, RowsLike
 from .._common.whole import serialised
 from ..claims.frame import Frame, StaleFrame
-from ..engine import unlearner
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..insight.lookalikes import Neighbours
 from ..insight.noise_cost import NoiseCost
 from ..insight.preview import Preview
+from ..insight.preview import preview as previewed
 from ..requests.asked import Asked
 from ..requests.change import Change
+from ..requests.fitted import Fitted, fitted_of
 from ._framed import anew
 from ._plan import Kept, Plan
 
@@ -47,13 +48,13 @@ class Foresight:
     @serialised
     def neighbours(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         threshold: float | None = None,
     ) -> Neighbours:
         """Find rows that look like those of a request, by what the steps make of them.
@@ -65,7 +66,12 @@ class Foresight:
 
     @serialised
     def noise_cost(
-        self, X: Any, y: Any, sample_weight: Any = None, *, draws: int = 20
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        draws: int = 20,
     ) -> NoiseCost:
         """Measure on raw rows what a release costs in score and margins, without making one.
 
@@ -77,13 +83,13 @@ class Foresight:
     @serialised
     def preview(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         threshold: float | None = None,
         full: bool = False,
     ) -> Preview:
@@ -97,38 +103,37 @@ class Foresight:
         trained afresh, which ``full=True`` does on a copy.  Influence and memorisation are those
         in the head: what a row does to the steps is not in them.
         """
-        head = self._head()
-        head._foreseeable()
-        positions = head._positions(Asked(which, rows, row_ids, groups, where))
+        fitted = fitted_of(self._head())
+        positions = fitted.positions(Asked(which, rows, row_ids, groups, where))
         change, plan = self._forgetting(positions)
         full, framed, X = _validate.flag("full", full), plan.kept.framed, plan.features
         frame, why = None if framed is None else framed.frame, _MOVED
         try:
-            found = head._previewed(positions, threshold, full and X is None, frame)
+            whole = full and X is None
+            found = previewed(fitted, positions, threshold=threshold, full=whole, frame=frame)
             if X is None:
                 return found
         except StaleFrame:
-            found, why = head._previewed(positions, threshold, False), _HELD_ANEW
+            found, why = previewed(fitted, positions, threshold=threshold), _HELD_ANEW
         tier = replace(found, tier="refresh", distance=float("nan"), together=None, cost=why)
         if not full:
             return tier
         if X is None:
             assert framed is not None and self._kept.framed is not None
-            framed, X = anew(head, framed, change, None, self._kept.framed.frame)
+            framed, X = anew(fitted, framed, change, None, self._kept.framed.frame)
             frame = framed.frame
-        return _carried_out(head, change, X, frame, tier)
+        return _carried_out(fitted, change, X, frame, tier)
 
 
 def _carried_out(
-    head: UnlearningEstimator, change: Change, X: Any, frame: Frame | None, found: Preview
+    fitted: Fitted, change: Change, X: MatrixLike, frame: Frame | None, found: Preview
 ) -> Preview:
     """Train a model that is thrown away, on rows as they are held in a frame; say how it went."""
     clock, X = time.perf_counter(), np.ascontiguousarray(X, dtype=np.float64)
-    new = change.gone, X, change.codes, change.weight
     try:
-        model = unlearner.refit(head._model, *new, frame=frame)
+        model = fitted.refitted(change, X, frame=frame).model
     except (NotCertifiedError, AssumptionError, ConvergenceError) as error:
         return replace(found, tier="refused", cost=str(error))
-    unlearner.erase(model)
+    model.erase()
     c, seconds = model.certificate, time.perf_counter() - clock
     return replace(found, tier=c.tier or found.tier, distance=c.distance or 0.0, seconds=seconds)

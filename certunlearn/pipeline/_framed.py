@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,19 +20,19 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils import check_array
 
-from .._common.arrays import Array, Positions
+from .._common.arrays import Array, MatrixLike, Positions
 from .._common.threads import blas_threads
 from ..claims.frame import Frame
-from ..engine import unlearner
 from ..estimators.base.linear import LinearEstimator
 from ..exceptions import AssumptionError
 from ..numerics.rows.extremes import Largest
 from ..numerics.rows.moments import Moments
 from ..requests.asked import _is_pandas
 from ..requests.change import Change
+from ..requests.fitted import Fitted
+from ._types import Step, Steps
 from .steps import SAME_STEPS, Declared, Verdict
 
-Steps = list[tuple[str, Any]]
 _SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler)
 _EPS = float(np.finfo(np.float64).eps)
 #: What the certificate says of the steps.
@@ -112,7 +112,7 @@ class Framed:
     frame: Frame
 
 
-def recognised(steps: Steps, X: Any, declared: Declared, params: bool) -> bool:
+def recognised(steps: Steps, X: MatrixLike, declared: Declared, params: bool) -> bool:
     """Whether the steps that move and the head are of this kind, for rows like those of ``X``.
 
     ``params`` says whether a step's fit is given anything beside the rows.
@@ -126,7 +126,7 @@ def recognised(steps: Steps, X: Any, declared: Declared, params: bool) -> bool:
         return False
     if not all(_plain(step) for _, step in moving):
         return False
-    plain = isinstance(head, LinearEstimator) and head._refits and head.fit_intercept is True
+    plain = isinstance(head, LinearEstimator) and head.fit_intercept is True
     if not (plain and head.mechanism in ("auto", "gram") and not getattr(head, "l1_ratio", 0)):
         return False
     if not _numbers(X):
@@ -134,7 +134,7 @@ def recognised(steps: Steps, X: Any, declared: Declared, params: bool) -> bool:
     return PCA not in kinds or X.shape[0] > X.shape[1]
 
 
-def _plain(step: Any) -> bool:
+def _plain(step: Step) -> bool:
     """Whether a step is of the usual settings: an invertible affine map, of arrays."""
     if getattr(step, "_sklearn_output_config", {}).get("transform", "default") != "default":
         return False
@@ -144,7 +144,7 @@ def _plain(step: Any) -> bool:
     return not getattr(step, "clip", False)
 
 
-def _numbers(X: Any) -> bool:
+def _numbers(X: MatrixLike) -> bool:
     """Whether rows are a dense table of plain numbers."""
     if sp.issparse(X):
         return False
@@ -160,13 +160,13 @@ def stated(steps: Steps, verdict: Verdict) -> Verdict:
     return replace(verdict, conditions=(*own, EXACT_SUMS, *((ROTATION,) if rotated else ())))
 
 
-def table(X: Any) -> Array:
+def table(X: MatrixLike) -> Array:
     """Return finite rows as float64; raises as scikit-learn does."""
     out: Array = check_array(X, dtype=np.float64)
     return out
 
 
-def begun(steps: Steps, X: Any) -> tuple[Steps, Framed, Array]:
+def begun(steps: Steps, X: MatrixLike) -> tuple[Steps, Framed, Array]:
     """Fit steps on rows; return them, what is kept, and the rows as the head holds them.
 
     Raises
@@ -219,40 +219,40 @@ def follows(steps: Steps, kept: Framed, more: int) -> bool:
 
 
 def retained(
-    head: LinearEstimator, change: Change, come: Array | None, frame: Frame
+    fitted: Fitted, change: Change, come: Array | None, frame: Frame
 ) -> tuple[Array, Positions]:
     """Return raw rows of the training set after a change, and their places in the store then."""
-    weight = head._model.members.weights.array
+    weight = fitted.model.members.weights.array
     live = weight > 0
     live[change.gone] = False
     places = np.flatnonzero(live)
-    values = members(head, places, frame)
+    values = members(fitted, places, frame)
     if not len(change.codes):
         return values, places
     if come is None:
-        come = frame.raw(unlearner.held(head._model, change.gone)[0])
+        come = frame.raw(fitted.model.held(change.gone)[0])
     new = np.flatnonzero(change.weight > 0)
     return np.vstack([values, come[new]]), np.concatenate([places, len(weight) + new])
 
 
 def anew(
-    head: LinearEstimator, kept: Framed, change: Change, come: Array | None, before: Frame
+    fitted: Fitted, kept: Framed, change: Change, come: Array | None, before: Frame
 ) -> tuple[Framed, Array]:
     """Return what is kept, and the store after a change, as a fit would hold its rows.
 
     ``before`` is the frame that the head holds them in now.
     """
-    values, places = retained(head, change, come, before)
+    values, places = retained(fitted, change, come, before)
     f = kept.frame
     frame = Frame.of(f.centre, f.spread, f.about, values, f.rotation)
-    out = np.zeros((len(head._model.members.weights) + len(change.codes), values.shape[1]))
+    out = np.zeros((fitted.places + len(change.codes), values.shape[1]))
     out[places] = frame.held(values)
     return replace(kept, frame=frame), out
 
 
-def members(head: LinearEstimator, places: Positions, frame: Frame) -> Array:
+def members(fitted: Fitted, places: Positions, frame: Frame) -> Array:
     """Return raw rows of the head's store, of those at places the ones it trains on."""
-    X, _, weight = unlearner.held(head._model, places)
+    X, _, weight = fitted.model.held(places)
     return frame.raw(X[weight > 0])
 
 
@@ -265,9 +265,9 @@ class _Where(NamedTuple):
     rotation: Array | None
 
 
-def _template(step: Any, X: Any) -> Any:
+def _template(step: Step, X: MatrixLike) -> Step:
     """Return a fitted clone that knows its columns and nothing of the rows."""
-    blank: Any = np.zeros((1, X.shape[1]))
+    blank: MatrixLike = np.zeros((1, X.shape[1]))
     if _is_pandas(X, "DataFrame"):
         blank = type(X)(blank, columns=X.columns)
     if not isinstance(step, PCA):
@@ -364,7 +364,7 @@ def _rotated(step: PCA, known: Statistics, before: _Where | None) -> _Where:
     return _Where(means, spread, before.about, R)
 
 
-_RULES: dict[type, Callable[[Any, Statistics], _Where]] = {
+_RULES: dict[type, Callable[[Step, Statistics], _Where]] = {
     StandardScaler: _standard,
     MinMaxScaler: _min_max,
     MaxAbsScaler: _max_abs,

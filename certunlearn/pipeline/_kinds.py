@@ -8,21 +8,20 @@ the rows there are.  Ordered categories are a scale that the user has set; they 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from .._common.arrays import AnyArray, ArrayLike, MatrixLike
 from ..exceptions import AssumptionError
 from ..requests.asked import _is_pandas
+from ._types import ColumnType
 
 
-def _is_polars(X: Any) -> bool:
+def _is_polars(X: MatrixLike) -> bool:
     return type(X).__module__.split(".")[0] == "polars" and hasattr(X, "columns")
 
 
-def settled(X: Any) -> Any:
+def settled(X: MatrixLike) -> MatrixLike:
     """Return rows with texts no wider than the longest, and no category that none of them has."""
     if isinstance(X, np.ndarray) and X.dtype.kind in "US":
         width = int(np.strings.str_len(X).max(initial=1))
@@ -37,7 +36,7 @@ def settled(X: Any) -> Any:
     return X
 
 
-def alike(X: Any, like: Any) -> Any:
+def alike(X: MatrixLike, like: MatrixLike) -> MatrixLike:
     """Return rows of the kind of ``like``, with its dtypes.
 
     Raises
@@ -72,7 +71,7 @@ def alike(X: Any, like: Any) -> Any:
     return out
 
 
-def joined(X: Any, more: Any) -> Any:
+def joined(X: MatrixLike, more: MatrixLike) -> MatrixLike:
     """Return the rows of ``X`` and then those of ``more``, made like them.
 
     Raises
@@ -109,22 +108,22 @@ def joined(X: Any, more: Any) -> Any:
     raise AssumptionError(f"rows that are {_kind(X)} cannot be joined with others")
 
 
-def _open(dtype: Any) -> Any:
+def _open(dtype: ColumnType) -> ColumnType:
     """Return a dtype of texts without its width, any other as it is."""
     return np.dtype(dtype.kind) if dtype.kind in "US" else dtype
 
 
-def _unordered(dtype: Any) -> bool:
+def _unordered(dtype: ColumnType) -> bool:
     return bool(dtype == "category") and not dtype.ordered
 
 
-def _equal(before: Any, after: Any) -> bool:
+def _equal(before: ArrayLike, after: ArrayLike) -> bool:
     """Whether values are the same as Python compares them, without rounding; missing ones too."""
     pairs = zip(*(np.asarray(v, dtype=object).ravel() for v in (before, after)), strict=True)
     return all(u == v if _there(u) and _there(v) else _there(u) == _there(v) for u, v in pairs)
 
 
-def _there(value: Any) -> bool:
+def _there(value: ArrayLike) -> bool:
     """Whether a value is not missing: NaN, NaT, None and NA are."""
     if value is None:
         return False
@@ -132,7 +131,7 @@ def _there(value: Any) -> bool:
     return bool(equal) if isinstance(equal, (bool, np.bool_)) else False
 
 
-def _exact(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+def _exact(values: AnyArray, dtype: ColumnType) -> AnyArray:
     """Return values in another dtype, if it can hold every one of them."""
     kinds = values.dtype.kind, dtype.kind
     if values.dtype == dtype or kinds in (("U", "U"), ("S", "S")):
@@ -151,7 +150,7 @@ def _exact(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
     raise _inexact("", values.dtype, dtype)
 
 
-def _column_alike(column: Any, like: Any) -> Any:
+def _column_alike(column: ArrayLike, like: MatrixLike) -> MatrixLike:
     """Return a pandas column with the dtype of another, if that can hold every value."""
     dtype = like.dtype
     if column.dtype == dtype:
@@ -174,7 +173,7 @@ def _column_alike(column: Any, like: Any) -> Any:
     raise _inexact(f"column {like.name!r}: ", column.dtype, dtype)
 
 
-def _table_alike(X: Any, like: Any) -> Any:
+def _table_alike(X: MatrixLike, like: MatrixLike) -> MatrixLike:
     """Return a DataFrame with the dtypes of another, column by column."""
     if _is_polars(like):
         return X.with_columns([_polars_alike(X[name], like[name]) for name in like.columns])
@@ -184,7 +183,7 @@ def _table_alike(X: Any, like: Any) -> Any:
     return X
 
 
-def _polars_alike(column: Any, like: Any) -> Any:
+def _polars_alike(column: ArrayLike, like: MatrixLike) -> MatrixLike:
     if column.dtype == like.dtype:
         return column
     try:
@@ -196,7 +195,7 @@ def _polars_alike(column: Any, like: Any) -> Any:
     return out
 
 
-def _sparse_alike(X: Any, like: Any) -> Any:
+def _sparse_alike(X: MatrixLike, like: MatrixLike) -> MatrixLike:
     if not sp.issparse(X) and np.asarray(X).dtype.kind not in "biuf":
         return None
     X = sp.csr_array(X)
@@ -206,7 +205,7 @@ def _sparse_alike(X: Any, like: Any) -> Any:
     return type(like)(parts, shape=X.shape)
 
 
-def _inexact(where: str, dtype: Any, wanted: Any) -> AssumptionError:
+def _inexact(where: str, dtype: object, wanted: object) -> AssumptionError:
     return AssumptionError(
         f"{where}the rows of the fit are {wanted}, and these hold a value of {dtype} that it "
         "cannot hold exactly: convert them yourself (rows that stay must not change their "
@@ -214,7 +213,7 @@ def _inexact(where: str, dtype: Any, wanted: Any) -> AssumptionError:
     )
 
 
-def _kind(X: Any) -> str:
+def _kind(X: MatrixLike) -> str:
     columns = getattr(X, "columns", None)
     if columns is not None:
         return f"a {type(X).__name__} with columns {list(columns)}"

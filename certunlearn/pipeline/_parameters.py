@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from ..exceptions import AssumptionError
 from ._classes import ADVISERS, DRAWING, SELECTING, SOMETIMES, STATELESS, SUPERVISED, TEXT
+from ._types import Step
 
 #: Parameters that hold a function of the caller's.
 _CALLABLES = (
@@ -29,7 +30,7 @@ _CALLABLES = (
 )
 
 
-def callables(path: str, step: Any) -> tuple[str, ...]:
+def callables(path: str, step: Step) -> tuple[str, ...]:
     """Return what a certificate lists where a step is given a function of the caller's."""
     params = step.get_params(deep=False)
     if not any(_own(type(step), name, params.get(name)) for name in _CALLABLES):
@@ -43,14 +44,14 @@ def callables(path: str, step: Any) -> tuple[str, ...]:
     )
 
 
-def _own(kind: type, name: str, value: Any) -> bool:
+def _own(kind: type, name: str, value: object) -> bool:
     """Whether a parameter holds a function of the caller's."""
     if not callable(value) or value is signature(kind).parameters[name].default:
         return False
     return not str(getattr(value, "__module__", "")).startswith("sklearn.")
 
 
-def may_draw(path: str, step: Any) -> bool:
+def may_draw(path: str, step: Step) -> bool:
     """Whether a step's fit may draw at random without a seed, which is then seen as it does.
 
     Raises
@@ -84,7 +85,7 @@ def may_draw(path: str, step: Any) -> bool:
     return kind in (*SOMETIMES, *SUPERVISED) and (None in seeds.values() or not seeds)
 
 
-def _look_at_adviser(path: str, step: Any) -> None:
+def _look_at_adviser(path: str, step: Step) -> None:
     """Check the model that a step selects columns by."""
     adviser = step.estimator
     if getattr(step, "prefit", False):
@@ -95,7 +96,7 @@ def _look_at_adviser(path: str, step: Any) -> None:
         )
 
 
-def refusal(path: str, step: Any, why: str) -> AssumptionError:
+def refusal(path: str, step: Step, why: str) -> AssumptionError:
     """Return the refusal of a step, with the ways out."""
     return AssumptionError(
         f"rows cannot be forgotten through step {path!r}, a {type(step).__name__}: {why}. "

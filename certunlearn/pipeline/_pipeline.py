@@ -15,18 +15,22 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from .._common import validate as _validate
+from .._common.arrays import ArrayLike, MatrixLike, RowsLike, Show
 from .._common.whole import reader, verb
 from ..claims.certificate import NOT_COVERED, Certificate
 from ..claims.frame import StaleFrame
+from ..estimators.base.linear import LinearEstimator
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..numerics.rows.weights import NO_ROWS
+from ..requests.fitted import fitted_of
 from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._composed import composed_predictor
 from ._framed import recognised
 from ._plan import Kept
 from ._predict import DensePredictions
+from ._types import Predictor, Steps
 from ._verbs import Verbs
 from ._written import Written
 from .steps import Declared, Verdict, fitted_through, is_nothing, surveyed
@@ -95,17 +99,17 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
     (567, 567)
     """
 
-    steps: list[tuple[str, Any]]
+    steps: Steps
     _kept: Kept
 
     def __init__(
         self,
-        steps: list[tuple[str, Any]],
+        steps: Steps,
         *,
         frozen: Mapping[str, str] | None = None,
         refit: Iterable[str] | None = None,
-        transform_input: Any = None,
-        memory: Any = None,
+        transform_input: object = None,
+        memory: object = None,
         verbose: bool = False,
     ) -> None:
         super().__init__(steps, transform_input=transform_input, memory=memory, verbose=verbose)
@@ -122,7 +126,7 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
     @reader
     def certificate_(self) -> Certificate:
         """The head's certificate, with what the steps add to its conditions."""
-        kept, c = self._fitted(), self._head().certificate_
+        kept, c = self._known(), self._head().certificate_
         other = f"{_ELSE}, hyper-parameters included, and the steps as they were before"
         return replace(
             c,
@@ -155,16 +159,16 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
     @verb
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        row_ids: Any = None,
-        groups: Any = None,
-        metadata: Any = None,
-        static: Any = None,
-        progress: Any = None,
-        **params: Any,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        metadata: MatrixLike | None = None,
+        static: ArrayLike | None = None,
+        progress: Show = None,
+        **params: object,
     ) -> Self:
         """Fit the steps on the rows of positive weight, then the head on what they make of them.
 
@@ -224,7 +228,7 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
         beside = beside.taken(at)
         raw, done = fitted_through(self.steps[:first], _features.taken(X, at), beside, declared)
         raw, like = _kinds.settled(raw), _kinds.settled(_features.taken(X, NO_ROWS))
-        kept = Kept(first, raw, beside, at, verdict, (n, 0), {}, like)
+        kept = Kept(first, raw, beside, at, verdict, (n, 0), "", like)
         if first < len(self.steps) - 1 and recognised(
             self.steps[first:], raw, declared, bool(beside.named())
         ):
@@ -237,7 +241,7 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
         raw = raw if first < len(self.steps) - 1 else None
         self.steps = [*done, *more, self.steps[-1]]
         self.head.fit(full, y, **given)
-        self._kept = replace(kept, raw=raw, fit=self.head._fitted)
+        self._kept = replace(kept, raw=raw, fit=fitted_of(self.head).id)
         return self
 
     def get_metadata_routing(self) -> Any:
@@ -277,7 +281,7 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
         return out
 
     @reader
-    def export_predictor(self, *, composed: bool = False) -> Any:
+    def export_predictor(self, *, composed: bool = False) -> Predictor:
         """Return plain scikit-learn with the released weights only.
 
         Parameters
@@ -314,14 +318,14 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
             raise TypeError(f"refit= is a set of names, as {{{self.refit!r}}}")
         return Declared(self.frozen or {}, frozenset(self.refit or ()))
 
-    def _fitted(self) -> Kept:
+    def _known(self) -> Kept:
         kept: Kept | None = getattr(self, "_kept", None)
         if kept is None:
             raise NotFittedError("this pipeline is not fitted yet: call fit first")
         return kept
 
     def _head(self) -> UnlearningEstimator:
-        if not self._fitted().known_to(self.head):
+        if not self._known().known_to(fitted_of(self.head)):
             raise AssumptionError(
                 "the last step was fitted, or has forgotten or learnt rows, without the pipeline: "
                 "the steps before it know other rows than it does; fit the pipeline anew"
@@ -343,7 +347,7 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
                 "reach them, and transform_input= is not known here: leave both None"
             )
         first, verdict = surveyed(self.steps[:-1], self._declared)
-        if verdict.moves and not head._refits:
+        if verdict.moves and not isinstance(head, LinearEstimator):
             raise AssumptionError(
                 f"{type(head).__name__} cannot go on where step {self.steps[first][0]!r} gives all "
                 "rows other numbers: put steps before it that do not depend on the rows"

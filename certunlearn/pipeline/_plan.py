@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .._common.arrays import Array, Positions
-from ..estimators.base.verbs import UnlearningEstimator
+from .._common.arrays import Array, MatrixLike, Positions
 from ..exceptions import AssumptionError
 from ..requests.change import Change
+from ..requests.fitted import Fitted, fitted_of
 from . import _features, _framed, _kinds
 from ._beside import Beside
 from ._framed import Framed
+from ._types import Steps
 from .steps import Declared, Verdict, fitted_through, is_nothing
-
-Steps = list[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Kept:
     ----------
     first : int
         The first step that depends on the rows; the number of steps if none does.
-    raw : Any
+    raw : array-like
         The training rows as that step is given them, a copy; None if no step depends on them.
     beside : Beside
         Labels and weights of these rows, as the steps are given them.
@@ -37,9 +36,9 @@ class Kept:
         What the certificate lists on account of the steps.
     mark : tuple of int
         Rows ever given to the head, and rows that requests have named, as the pipeline knows it.
-    fit : dict
-        What tells the head's fit from others.
-    like : Any
+    fit : str
+        The id of the head's fit.
+    like : array-like
         No row of the fit: its kind and dtypes, which rows that come are given.
     framed : Framed or None
         What the steps are made of, where they need no recount; then ``raw`` is None and ``at``
@@ -47,31 +46,31 @@ class Kept:
     """
 
     first: int
-    raw: Any
+    raw: MatrixLike
     beside: Beside
     at: Positions
     verdict: Verdict
     mark: tuple[int, int]
-    fit: dict[str, Any]
-    like: Any
+    fit: str
+    like: MatrixLike
     framed: Framed | None = None
 
-    def recountable(self, head: UnlearningEstimator) -> Kept:
+    def recountable(self, fitted: Fitted) -> Kept:
         """Return this with its rows written out, as the first step is given them."""
         framed = self.framed
         assert framed is not None
-        places = np.flatnonzero(head._model.members.weights.array > 0)
-        at = head._names.called(len(head._model.members.weights))[places]
+        places = np.flatnonzero(fitted.model.members.weights.array > 0)
+        at = fitted.called[places]
         order = np.argsort(at)
-        raw: Any = _framed.members(head, places[order], framed.frame)
+        raw: MatrixLike = _framed.members(fitted, places[order], framed.frame)
         if hasattr(self.like, "columns"):
             raw = type(self.like)(raw, columns=self.like.columns)
         raw = _kinds.alike(raw, self.like)
         return replace(self, at=at[order], raw=raw, framed=None)
 
-    def known_to(self, head: UnlearningEstimator) -> bool:
+    def known_to(self, fitted: Fitted) -> bool:
         """Whether the head has seen this fit's rows and requests, and no others."""
-        return head._fitted is self.fit and mark_of(head) == self.mark
+        return fitted.id == self.fit and fitted.mark == self.mark
 
 
 class Rows(NamedTuple):
@@ -85,7 +84,7 @@ class Rows(NamedTuple):
         Where each row is found: among the kept ones, followed by those of ``new`` that are live.
     beside : Beside
         Labels and weights of the rows, as the steps are given them.
-    new : Any
+    new : array-like
         Rows that come (m), as the first step that moves is given them; None if none come.
     live : ndarray of int
         Which of them have positive weight.
@@ -94,7 +93,7 @@ class Rows(NamedTuple):
     at: Positions
     order: Positions
     beside: Beside
-    new: Any = None
+    new: MatrixLike = None
     live: Positions = np.zeros(0, dtype=np.int64)
 
 
@@ -105,41 +104,35 @@ class Plan(NamedTuple):
     ----------
     steps, kept : list, Kept
         Afterwards.
-    features : Any
+    features : array-like
         Of all rows of the head's store, those that come last, if others have changed; else None.
-    new : Any
+    new : array-like
         Otherwise those of the rows that come (m, n_features); None where they are as they were.
-    raw : Any
+    raw : array-like
         Rows that come, as float64, where steps are not recounted.
     """
 
     steps: Steps
     kept: Kept
-    features: Any = None
-    new: Any = None
-    raw: Any = None
+    features: MatrixLike = None
+    new: MatrixLike = None
+    raw: MatrixLike = None
 
 
-def mark_of(head: UnlearningEstimator) -> tuple[int, int]:
-    """Rows ever given to the head, and rows that requests have named, as the head knows it."""
-    model = head._model
-    return len(model.members.weights) + model.requests.dropped, model.requests.forgotten
-
-
-def followed(steps: Steps, kept: Kept, change: Change, new: Any) -> Plan | None:
+def followed(steps: Steps, kept: Kept, change: Change, new: MatrixLike) -> Plan | None:
     """Let the steps follow a change without a recount; None where they have to be recounted.
 
     ``new`` are the rows that come, as the first step that moves is given them; None where those
     that come have the features of those that go.
     """
-    framed, head, m = kept.framed, steps[-1][1], len(change.codes)
+    framed, fitted, m = kept.framed, fitted_of(steps[-1][1]), len(change.codes)
     assert framed is not None
     n, named = kept.mark
     after = replace(kept, mark=(n + m, named + len(change.gone)))
     raw = None if new is None else _framed.table(new)
     if not (raw is None and m):
         come = np.zeros((0, len(framed.frame.unit))) if raw is None else raw[change.weight > 0]
-        gone = _framed.members(head, change.gone, framed.frame)
+        gone = _framed.members(fitted, change.gone, framed.frame)
         if not len(gone) and not len(come):
             return Plan(steps, after, raw=raw)
         moving, frame = steps[kept.first : -1], framed.frame
@@ -147,14 +140,14 @@ def followed(steps: Steps, kept: Kept, change: Change, new: Any) -> Plan | None:
             return None
 
         def rows() -> Array:
-            return _framed.retained(head, change, raw, frame)[0]
+            return _framed.retained(fitted, change, raw, frame)[0]
 
         moved, framed = _framed.followed(moving, framed, gone, come, rows)
         steps, after = [*steps[: kept.first], *moved, steps[-1]], replace(after, framed=framed)
     return Plan(steps, after, raw=raw)
 
 
-def through(steps: Steps, X: Any) -> Any:
+def through(steps: Steps, X: MatrixLike) -> MatrixLike:
     """Return what fitted steps make of rows."""
     for _, step in steps:
         if not is_nothing(step):
@@ -173,7 +166,7 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
     """
     head, last = steps[-1][1], len(steps) - 1
     ever, named = kept.mark
-    n, come = len(head._model.members.weights), len(change.weight)
+    n, come = fitted_of(head).places, len(change.weight)
     mark = ever + come, named + len(change.gone)
     after = replace(kept, at=rows.at, mark=mark, beside=rows.beside)
     same = np.array_equal(rows.order, np.arange(len(kept.at)))

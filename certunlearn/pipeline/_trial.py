@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples
 
+from .._common.arrays import AnyArray, ArrayLike, MatrixLike
 from ..exceptions import AssumptionError
 from . import _features
+from ._types import Step
 
 #: One row in so many is left out of the fits that must not have seen it.
 _LEFT_OUT = 10
@@ -24,19 +25,23 @@ _LEFT_OUT = 10
 class _Fit(NamedTuple):
     """What a fit leaves: the step, and what it makes of the rows as it is fitted and afterwards."""
 
-    step: Any
-    fitted: Any
-    transformed: Any
+    step: Step
+    fitted: MatrixLike
+    transformed: MatrixLike
 
 
-def fit_transform(step: Any, X: Any, y: Any, given: Mapping[str, Any]) -> Any:
+def fit_transform(
+    step: Step, X: MatrixLike, y: ArrayLike, given: Mapping[str, AnyArray]
+) -> MatrixLike:
     """Fit a step and return what it makes of the rows, as scikit-learn's Pipeline does."""
     if hasattr(step, "fit_transform"):
         return step.fit_transform(X, y, **given)
     return step.fit(X, y, **given).transform(X)
 
 
-def tried(path: str, step: Any, X: Any, y: Any, given: Mapping[str, Any]) -> None:
+def tried(
+    path: str, step: Step, X: MatrixLike, y: ArrayLike, given: Mapping[str, AnyArray]
+) -> None:
     """Fit clones of a step on some rows, on all, and on both again: like fits must agree.
 
     The random generators of NumPy and Python stand somewhere else every time.  Fits on some of the
@@ -64,7 +69,7 @@ def tried(path: str, step: Any, X: Any, y: Any, given: Mapping[str, Any]) -> Non
             )
 
 
-def _fit(step: Any, X: Any, y: Any, given: Mapping[str, Any]) -> _Fit:
+def _fit(step: Step, X: MatrixLike, y: ArrayLike, given: Mapping[str, AnyArray]) -> _Fit:
     step, rows = clone(step), _features.taken(X, np.arange(_num_samples(X)))
     return _Fit(step, fit_transform(step, X, y, given), step.transform(rows))
 
@@ -132,20 +137,20 @@ def differences(
         yield path
 
 
-def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
+def _same_bits(a: AnyArray, b: AnyArray) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def _is_table(value: Any) -> bool:
+def _is_table(value: object) -> bool:
     return hasattr(value, "columns") and hasattr(value, "to_numpy")
 
 
-def _table(value: Any) -> dict[str, Any]:
+def _table(value: MatrixLike) -> dict[str, object]:
     columns = list(value.columns)
     return {"columns": columns, "values": [np.asarray(value[name]) for name in columns]}
 
 
-def _bytes(path: str, value: Any) -> bytes:
+def _bytes(path: str, value: object) -> bytes:
     if isinstance(value, (set, frozenset)):
         return b"".join(sorted(pickle.dumps(v) for v in value))
     try:

@@ -6,31 +6,36 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from .._common.arrays import Position
+from .._common.arrays import Array, ArrayLike, Condition, MatrixLike, Position, RowsLike, Show
 from .._common.whole import Guard, Whole, verb
 from ..claims.frame import Frame, StaleFrame
+from ..estimators.base import behind
+from ..estimators.base.linear import LinearEstimator
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, RowError
+from ..insight.agreement import LookAlikes, agreed
 from ..numerics.rows.weights import NO_ROWS
-from ..requests.asked import Asked
+from ..requests.asked import Annotations, Asked
 from ..requests.change import Change
+from ..requests.fitted import fitted_of
 from . import _features, _kinds
 from ._beside import labels_for, shared_out
 from ._foresight import Foresight
 from ._framed import Framed, anew, begun, stated
-from ._plan import Kept, Plan, Rows, Steps, followed, planned, through
+from ._plan import Kept, Plan, Rows, followed, planned, through
+from ._types import Arguments, Steps
 from .steps import Declared
 
 
 class Verbs(Whole, Foresight):
     """Carries requests out on steps and head together."""
 
-    steps: list[tuple[str, Any]]
+    steps: Steps
     _kept: Kept
 
     @property
@@ -46,16 +51,16 @@ class Verbs(Whole, Foresight):
     @verb
     def forget(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
-        where: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
         expand: str | None = None,
         confirm: bool = False,
-        progress: Any = None,
+        progress: Show = None,
     ) -> Self:
         """Remove rows from the training set of every step and of the head, and release anew.
 
@@ -84,27 +89,25 @@ class Verbs(Whole, Foresight):
         -----
         An operation that raises leaves the pipeline as it was.
         """
-        head = self._head()
-        head._condense()
+        fitted = behind.condense(self._head())
         asked = Asked(which, rows, row_ids, groups, where)
-        positions, counts = head._agreed(asked, expand, confirm)
-        self._carry_out(*self._forgetting(positions), progress)
-        head._count(counts)
+        positions, look_alikes = agreed(fitted, asked, expand, confirm)
+        self._carry_out(*self._forgetting(positions), progress, look_alikes)
         return self
 
     @verb
     def learn(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        row_ids: Any = None,
-        groups: Any = None,
-        metadata: Any = None,
-        static: Any = None,
-        progress: Any = None,
-        **params: Any,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        metadata: MatrixLike | None = None,
+        static: ArrayLike | None = None,
+        progress: Show = None,
+        **params: object,
     ) -> Self:
         """Add raw rows to the training set of every step and of the head, and release anew.
 
@@ -137,7 +140,7 @@ class Verbs(Whole, Foresight):
         An operation that raises leaves the pipeline as it was.
         """
         head, kept, n = self._head(), self._kept, _num_samples(X)
-        head._condense()
+        fitted = behind.condense(head)
         named = {
             "sample_weight": sample_weight,
             "row_ids": row_ids,
@@ -147,9 +150,9 @@ class Verbs(Whole, Foresight):
         }
         with kept.beside.configured():
             own, new = shared_out(self, named, params, n)
-        if own.get("row_ids") is None and not head._names.positional:
+        if own.get("row_ids") is None and not fitted.names.positional:
             own["row_ids"] = _features.index_of(X)
-        change = head._learning(X, n, y, *(own.get(name) for name in named))
+        change = fitted.learning(X, n, y, Annotations(*(own.get(name) for name in named)))
         live = np.flatnonzero(change.weight > 0)
         if kept.beside.y is not None:
             new = replace(new, y=labels_for(head, y, X))
@@ -157,7 +160,7 @@ class Verbs(Whole, Foresight):
 
         def after(kept: Kept) -> Rows:
             return Rows(
-                np.concatenate([kept.at, head._names.n + live]),
+                np.concatenate([kept.at, fitted.names.n + live]),
                 np.arange(len(kept.at) + len(live)),
                 beside,
                 raw,
@@ -170,14 +173,14 @@ class Verbs(Whole, Foresight):
     @verb
     def correct(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
-        X: Any = None,
-        y: Any = None,
-        rows: Any = None,
-        row_ids: Any = None,
-        progress: Any = None,
+        X: MatrixLike | None = None,
+        y: ArrayLike | None = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        progress: Show = None,
     ) -> Self:
         """Replace raw rows or labels, as if they had always been so, and release anew.
 
@@ -207,9 +210,9 @@ class Verbs(Whole, Foresight):
         head = self._head()
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
-        head._condense()
-        positions = head._positions(Asked(which, rows, row_ids), staying=True)
-        change = head._correcting(positions, y, None if X is None else _num_samples(X))
+        fitted = behind.condense(head)
+        positions = fitted.positions(Asked(which, rows, row_ids), staying=True)
+        change = fitted.correcting(positions, y, None if X is None else _num_samples(X))
         live = np.flatnonzero(change.weight > 0)
         raw = None if X is None else self._raw(X)
 
@@ -227,7 +230,7 @@ class Verbs(Whole, Foresight):
         return self
 
     def _forgetting(self, positions: Position) -> tuple[Change, Plan]:
-        change = self.head._forgetting(positions)
+        change = fitted_of(self.head).forgetting(positions)
 
         def after(kept: Kept) -> Rows:
             stay = np.flatnonzero(~np.isin(kept.at, positions))
@@ -237,60 +240,75 @@ class Verbs(Whole, Foresight):
 
         return change, self._planned(change, after)
 
-    def _raw(self, X: Any) -> Any:
+    def _raw(self, X: MatrixLike) -> MatrixLike:
         """Return rows as the first step that moves is given them, a copy."""
         X = _kinds.alike(_features.taken(X, np.arange(_num_samples(X))), self._kept.like)
         return through(self.steps[: self._kept.first], X)
 
-    def _planned(self, change: Change, rows: Callable[[Kept], Rows], new: Any = None) -> Plan:
+    def _planned(
+        self, change: Change, rows: Callable[[Kept], Rows], new: MatrixLike = None
+    ) -> Plan:
         """Return what is to be done; ``rows`` says for what is kept what it will be."""
         kept = self._kept
         if kept.framed is not None:
             plan = followed(self.steps, kept, change, new)
             if plan is not None:
                 return plan
-            kept = kept.recountable(self.head)
+            kept = kept.recountable(fitted_of(self.head))
         return planned(self.steps, self._declared, kept, change, rows(kept))
 
-    def _carry_out(self, change: Change, plan: Plan, progress: Any) -> None:
+    def _carry_out(
+        self, change: Change, plan: Plan, progress: Show, look_alikes: LookAlikes | None = None
+    ) -> None:
         """Take over what was planned: forgetting, learning and correcting alike."""
-        before = self._kept.framed
+        before, head = self._kept.framed, self.head
         self.steps, self._kept = plan.steps, plan.kept
+        more: Arguments = {"look_alikes": look_alikes, "progress": progress}
         if plan.kept.framed is not None and before is not None:
-            self._move(change, plan.kept.framed, plan.raw, before.frame, progress)
+            self._move(change, plan.kept.framed, plan.raw, before.frame, **more)
         elif plan.features is None:
-            self.head._changed(change, plan.new, progress)
+            behind.change(head, change, plan.new, **more)
         else:
-            self.head._refit(change, plan.features, progress)
+            behind.refit(head, change, plan.features, **more)
 
     def _move(
-        self, change: Change, after: Framed, come: Any, before: Frame, progress: Any = None
+        self,
+        change: Change,
+        after: Framed,
+        come: Array | None,
+        before: Frame,
+        *,
+        look_alikes: LookAlikes | None = None,
+        progress: Show = None,
     ) -> None:
         """Let the head follow the steps; where rows have to be held elsewhere, train afresh."""
-        head: Any = self.head
+        head = self.head
+        more: Arguments = {"look_alikes": look_alikes, "progress": progress}
         try:
             new = None
             if come is not None:
                 new = np.zeros_like(come)
                 new[change.weight > 0] = after.frame.held(come[change.weight > 0])
-            head._changed(change, new, progress, after.frame)
+            behind.change(head, change, new, frame=after.frame, **more)
         except StaleFrame:
-            after, features = anew(head, after, change, come, before)
+            after, features = anew(fitted_of(head), after, change, come, before)
             self._kept = replace(self._kept, framed=after)
-            head._refit(change, features, progress, after.frame)
+            behind.refit(head, change, features, frame=after.frame, **more)
 
-    def _begin(self, kept: Kept, done: Steps, y: Any, given: dict[str, Any]) -> None:
+    def _begin(self, kept: Kept, done: Steps, y: ArrayLike, given: Arguments) -> None:
         """Fit steps that need no recount later, and the head on rows held still."""
         steps, framed, held = begun(self.steps[kept.first : -1], kept.raw)
         self.steps = [*done, *steps, self.steps[-1]]
-        head: Any = self.head
-        head._framed(framed.frame, _features.laid_out(held, kept.at, kept.mark[0]), y, **given)
-        verdict = stated(steps, kept.verdict)
-        self._kept = replace(kept, raw=None, verdict=verdict, fit=head._fitted, framed=framed)
+        head, X = self.head, _features.laid_out(held, kept.at, kept.mark[0])
+        assert isinstance(head, LinearEstimator)
+        progress = given.pop("progress", None)
+        behind.train(head, framed.frame, X, y, progress, Annotations(**given))
+        verdict, fit = stated(steps, kept.verdict), fitted_of(head).id
+        self._kept = replace(kept, raw=None, verdict=verdict, fit=fit, framed=framed)
 
     def _hold_anew(self) -> None:
         """Let the head release from rows held as a fit on them would hold them."""
-        framed, nothing = self._kept.framed, self.head._forgetting(Position(NO_ROWS))
+        framed, nothing = self._kept.framed, fitted_of(self.head).forgetting(Position(NO_ROWS))
         assert framed is not None
         self._move(nothing._replace(event="release"), framed, None, framed.frame)
 
@@ -332,7 +350,7 @@ class Verbs(Whole, Foresight):
     def _clean(self, before: Self) -> None:
         self.head._clean(before.head)
         old = getattr(before, "_kept", None)
-        if old is not None and old.fit is self._kept.fit:
+        if old is not None and old.fit == self._kept.fit:
             if old.raw is not self._kept.raw:
                 _features.overwrite(old.raw)
             if old.beside is not self._kept.beside:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
 
 from .._common.plain import FittedState, Restorable, written
 from .._common.whole import serialised
+from ..estimators.base.behind import rebase
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError
+from ._types import Steps
 
 
 class Written(Restorable):
     """A pipeline that can be written, if its steps can."""
 
-    steps: list[tuple[str, Any]]
+    steps: Steps
 
     @abstractmethod
     def _head(self) -> UnlearningEstimator:
@@ -45,5 +46,5 @@ class Written(Restorable):
                 written(step)
             except StateError as error:
                 raise StateError(f"step {name!r} cannot be written: {error}") from None
-        head._rebase()
+        rebase(head)
         return written(self)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import _num_samples
 
 from .._common import validate as _validate
+from .._common.arrays import ArrayLike, Label, MatrixLike, Progress, Show
 from .._common.progress import shown
 from ..exceptions import AssumptionError
 from . import _features
@@ -83,14 +84,14 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        extractor: Callable[[Any], Any],
+        extractor: Callable[[MatrixLike], ArrayLike],
         *,
         name: str | None = None,
         fingerprint: str = UNKNOWN,
         trained_on: str = UNKNOWN,
         batch_size: int = 32,
         checked: int = 4,
-        progress: Any = None,
+        progress: Show = None,
     ) -> None:
         self.extractor = extractor
         self.name = name
@@ -115,7 +116,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _n_features_out(self) -> int:
         return self.n_features_out_
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: MatrixLike, y: ArrayLike | None = None) -> Self:
         """Check the parameters, and try the extractor on a few rows at equal steps.
 
         Raises
@@ -132,7 +133,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.n_features_out_ = self._tried(rows, at, again=few > 0)
         return self
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: MatrixLike) -> Array:
         """Return the features of rows, shape (n, n_features), float64.
 
         Raises
@@ -186,7 +187,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 raise ValueError(f"{what} must be a text that says something, got {text!r}")
         return name, self.fingerprint
 
-    def _tried(self, rows: Any, at: NDArray[np.int64], *, again: bool) -> int:
+    def _tried(self, rows: MatrixLike, at: NDArray[np.int64], *, again: bool) -> int:
         """Return the number of features; ``again`` to see whether rows keep theirs."""
         features = self._in_batches(rows, at)
         width: int = features.shape[1]
@@ -208,7 +209,9 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             )
         return width
 
-    def _in_batches(self, rows: Any, at: NDArray[np.int64], callback: Any = None) -> Array:
+    def _in_batches(
+        self, rows: MatrixLike, at: NDArray[np.int64], callback: Progress = None
+    ) -> Array:
         """Return the features of the rows at ``at``."""
         size, done = _validate.count("batch_size", self.batch_size, low=1), []
         for start in range(0, len(at), size):
@@ -221,7 +224,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             raise AssumptionError(f"the extractor's batches differ in their features: {widths}")
         return np.concatenate(done) if done else np.zeros((0, 0))
 
-    def _extracted(self, rows: Any, at: NDArray[np.int64]) -> Array:
+    def _extracted(self, rows: MatrixLike, at: NDArray[np.int64]) -> Array:
         """Return features of the rows at ``at``, at most a batch, from a full batch."""
         filled = np.concatenate([at, np.repeat(at[:1], self.batch_size - len(at))])
         out = self.extractor(_at(rows, filled))
@@ -237,7 +240,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return out
 
 
-def _rows(X: Any) -> Any:
+def _rows(X: MatrixLike) -> MatrixLike:
     """Return rows as an array of shape (n, ...), a CSR array or a list."""
     if sp.issparse(X):
         return X.tocsr()
@@ -255,15 +258,15 @@ def _rows(X: Any) -> Any:
     return list(X)
 
 
-def _at(rows: Any, at: NDArray[np.int64]) -> Any:
+def _at(rows: MatrixLike, at: NDArray[np.int64]) -> MatrixLike:
     """Return some of what `_rows` has returned, sparse rows as an array."""
     some = _features.taken(rows, at)
     return some.toarray() if sp.issparse(some) else some
 
 
-def _distinct(rows: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _distinct(rows: MatrixLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each row that differs occurs first, and which of these each row equals."""
-    first: dict[Any, int] = {}
+    first: dict[Label, int] = {}
     place = np.empty(_num_samples(rows), dtype=np.int64)
     at: list[int] = []
     for i, key in enumerate(_keys(rows)):
@@ -273,7 +276,7 @@ def _distinct(rows: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.array(at, dtype=np.int64), place
 
 
-def _keys(rows: Any) -> Iterator[Any]:
+def _keys(rows: MatrixLike) -> Iterator[Label]:
     """Yield what tells rows apart; None where nothing does."""
     if sp.issparse(rows):
         yield from [None] * rows.shape[0]

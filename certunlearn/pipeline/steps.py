@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from joblib import parallel_config  # type: ignore[import-untyped]
@@ -23,6 +23,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import _num_samples, check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from .._common.arrays import MatrixLike
 from .._common.interrupts import deferred
 from .._common.threads import blas_threads
 from ..exceptions import AssumptionError
@@ -30,6 +31,7 @@ from ._beside import Beside
 from ._classes import COMPOSED, RECOUNTED, REFUSED, STATELESS, SUPERVISED
 from ._parameters import callables, may_draw, refusal
 from ._trial import differences, fit_transform, tried
+from ._types import Step, Steps
 from .frozen import FrozenFeatures
 
 #: What holds where steps are recounted.
@@ -92,7 +94,7 @@ class Verdict:
         )
 
 
-def surveyed(steps: list[tuple[str, Any]], declared: Declared) -> tuple[int, Verdict]:
+def surveyed(steps: Steps, declared: Declared) -> tuple[int, Verdict]:
     """Check all steps; return the first one that moves (their number if none), and the verdict.
 
     Raises
@@ -117,12 +119,12 @@ def surveyed(steps: list[tuple[str, Any]], declared: Declared) -> tuple[int, Ver
     return moves.index(True), replace(joint, conditions=(*joint.conditions, SAME_STEPS))
 
 
-def is_nothing(step: Any) -> bool:
+def is_nothing(step: Step) -> bool:
     """Whether a step stands for none at all."""
     return step is None or (isinstance(step, str) and step in ("passthrough", "drop"))
 
 
-def examined(path: str, step: Any, declared: Declared) -> Verdict:
+def examined(path: str, step: Step, declared: Declared) -> Verdict:
     """Say what a step means, whose name in the pipeline is ``path``.
 
     Raises
@@ -162,7 +164,7 @@ def examined(path: str, step: Any, declared: Declared) -> Verdict:
     raise refusal(path, step, REFUSED.get(type(step), why))
 
 
-def parts_of(step: Any) -> Iterator[tuple[str, Any]]:
+def parts_of(step: Step) -> Iterator[tuple[str, Step]]:
     """Yield the names and steps inside a step of several."""
     if isinstance(step, ColumnTransformer):
         yield from ((name, part) for name, part, _ in step.transformers)
@@ -173,7 +175,7 @@ def parts_of(step: Any) -> Iterator[tuple[str, Any]]:
         yield from step.steps
 
 
-def paths_of(steps: list[tuple[str, Any]]) -> Iterator[str]:
+def paths_of(steps: Steps) -> Iterator[str]:
     """Yield the path of every step, those inside others too."""
     for name, step in steps:
         yield name
@@ -181,7 +183,7 @@ def paths_of(steps: list[tuple[str, Any]]) -> Iterator[str]:
             yield from (f"{name}__{path}" for path in paths_of(list(parts_of(step))))
 
 
-def _fitted_elsewhere(path: str, step: Any, reason: str) -> Verdict:
+def _fitted_elsewhere(path: str, step: Step, reason: str) -> Verdict:
     if "__" in path and type(step) is not FrozenEstimator:
         raise AssumptionError(
             f"step {path!r} is inside another, which would fit it: put it into a "
@@ -199,7 +201,7 @@ def _fitted_elsewhere(path: str, step: Any, reason: str) -> Verdict:
     )
 
 
-def _declared(path: str, step: Any, declared: Declared) -> Verdict:
+def _declared(path: str, step: Step, declared: Declared) -> Verdict:
     inside = [name for name in (*declared.frozen, *declared.refit) if name.startswith(f"{path}__")]
     if path in declared.frozen or inside:
         raise AssumptionError(
@@ -217,8 +219,8 @@ def _declared(path: str, step: Any, declared: Declared) -> Verdict:
 
 
 def fitted_through(
-    steps: list[tuple[str, Any]], X: Any, beside: Beside, declared: Declared, *, trial: bool = False
-) -> tuple[Any, list[tuple[str, Any]]]:
+    steps: Steps, X: MatrixLike, beside: Beside, declared: Declared, *, trial: bool = False
+) -> tuple[MatrixLike, Steps]:
     """Return what fitted clones of steps, frozen ones as they are, make of rows; and the steps.
 
     ``X`` may be written to.
@@ -235,7 +237,7 @@ def fitted_through(
     AssumptionError
         If a step's fit cannot be repeated, or it makes more or fewer rows than it is given.
     """
-    done: list[tuple[str, Any]] = []
+    done: Steps = []
     for name, step in steps:
         if not is_nothing(step):
             n, given = _num_samples(X), beside.given.get(name, {})
@@ -254,8 +256,8 @@ def fitted_through(
 
 
 def _fitted(
-    name: str, step: Any, X: Any, beside: Beside, declared: Declared, trial: bool
-) -> tuple[Any, Any]:
+    name: str, step: Step, X: MatrixLike, beside: Beside, declared: Declared, trial: bool
+) -> tuple[Step, MatrixLike]:
     """Return a fitted clone of a step, and what it makes of the rows."""
     verdict, given = examined(name, step, declared), beside.given.get(name, {})
     with _settings(beside, alone=verdict.moves):
@@ -289,7 +291,7 @@ def _settings(beside: Beside, *, alone: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(path: str, step: Any) -> Iterator[None]:
+def _watched(path: str, step: Step) -> Iterator[None]:
     """Refuse a fit that draws from NumPy's global generator, where that is not known before."""
     before = np.random.get_state(legacy=False)
     yield

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .._common.arrays import Condition, RowsLike
+from .._common.arrays import ArrayLike, Condition, Label, MatrixLike, RowsLike
 from ..exceptions import RowError
 
 #: A tuple is one group, as pandas would name it.
@@ -16,27 +16,27 @@ GROUP = (str, bytes, tuple)
 _SHOWN = 5
 
 
-def _some(values: Any) -> str:
+def _some(values: RowsLike) -> str:
     """Return the first few of ``values`` for a message."""
     values = [v.item() if isinstance(v, np.generic) else v for v in list(values)]
     more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
     return ", ".join(repr(v) for v in values[:_SHOWN]) + more
 
 
-def _is_pandas(value: Any, name: str) -> bool:
+def _is_pandas(value: object, name: str) -> bool:
     """Whether ``value`` is a pandas object whose class or base is called ``name``."""
     return any(
         c.__name__ == name and c.__module__.split(".")[0] == "pandas" for c in type(value).__mro__
     )
 
 
-def listed(asked: Any, single: tuple[type, ...] = (str, bytes)) -> list[Any]:
+def listed(asked: RowsLike, single: tuple[type, ...] = (str, bytes)) -> list[Label]:
     """Return the labels asked for, of which there may be just one: what is of a ``single`` type."""
     one = isinstance(asked, single) or not hasattr(asked, "__iter__")
     return [asked] if one else list(asked)
 
 
-def checked_reference(reference: Any) -> None:
+def checked_reference(reference: object) -> None:
     """Refuse a reference that names no request.
 
     Raises
@@ -60,6 +60,16 @@ class Asked(NamedTuple):
     where: Condition | None = None
 
     @property
-    def named(self) -> dict[str, Any]:
+    def named(self) -> dict[str, RowsLike]:
         """The ways that are keywords of a request, with what they are given."""
         return {name: value for name, value in self._asdict().items() if name != "which"}
+
+
+class Annotations(NamedTuple):
+    """What comes with new rows: weights, names, and what `forget` can look at."""
+
+    sample_weight: ArrayLike | None = None
+    row_ids: RowsLike | None = None
+    groups: RowsLike | None = None
+    metadata: MatrixLike | None = None
+    static: ArrayLike | None = None

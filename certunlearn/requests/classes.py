@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
-from .._common.arrays import AnyArray, ArrayLike
+from .._common.arrays import AnyArray, ArrayLike, Label
 
 Codes = NDArray[np.int64]
 
@@ -55,7 +55,7 @@ class Classes:
         return _narrow(self.labels[np.searchsorted(self.codes, codes)])
 
     @property
-    def names(self) -> Mapping[int, Any]:
+    def names(self) -> Mapping[int, Label]:
         """Label of each code, as Python's own number, truth value or text."""
         return dict(zip(self.codes.tolist(), self.labels.tolist(), strict=True))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from .._common import validate as _validate
-from .._common.arrays import Positions
+from .._common.arrays import AnyArray, Label
 from ..engine.members import Members
 from ..exceptions import AssumptionError, ConfirmationNeededError
 
@@ -26,7 +26,7 @@ EMPTIED = 0.9
 class Lost(NamedTuple):
     """How many rows a class or group loses, and how many it keeps."""
 
-    name: Any
+    name: Label
     lost: int
     left: int
 
@@ -66,35 +66,37 @@ class Taken:
     @classmethod
     def by(
         cls,
-        model: Any,
-        positions: Positions,
-        labels: Mapping[int, Any],
+        members: Members,
+        rows: int,
+        codes: AnyArray | None,
+        labels: Mapping[int, Label],
         groups: tuple[Lost, ...] = (),
     ) -> Taken:
         """Count what goes, in O(m + number of classes) for m rows.
 
         Parameters
         ----------
-        model : Model
-            Of any kind: something with ``members`` and ``rows``.
-        positions : ndarray of shape (m,)
-            Rows that would go, in the store; those of weight zero do not count.
+        members : Members
+            The training set before.
+        rows : int
+            Rows of positive weight that would go.
+        codes : ndarray of int, shape (rows,), or None
+            Their class codes; None where targets are numbers.
         labels : mapping of int
             Label of each class code.
         groups : tuple of Lost
             Groups that would lose rows.
         """
-        members: Members = model.members
-        gone, of = positions[members.weights.at(positions) > 0], members.weights.kept
-        if not members.classed:
-            return cls(len(gone), of, (), groups)
-        lost = np.bincount(model.rows.labels[gone], minlength=len(members.counts))
+        of = members.weights.kept
+        if codes is None:
+            return cls(rows, of, (), groups)
+        lost = np.bincount(codes, minlength=len(members.counts))
         left = members.counts - lost
         classes = tuple(
             Lost(labels[code], int(lost[code]), int(left[code]))
             for code in np.flatnonzero(lost).tolist()
         )
-        return cls(len(gone), of, classes, groups, int(np.count_nonzero(left)))
+        return cls(rows, of, classes, groups, int(np.count_nonzero(left)))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -120,7 +122,7 @@ class Taken:
         out += [f"group {lost}" for lost in self.groups if lost.left and lost.share > part]
         return tuple(out)
 
-    def confirmed(self, confirm: Any) -> None:
+    def confirmed(self, confirm: object) -> None:
         """Refuse what takes too much to be done without a second word.
 
         Raises

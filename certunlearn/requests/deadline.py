@@ -61,7 +61,7 @@ class Extension:
         return cls(first, notified, reason)
 
 
-def zoned(name: str, value: Any) -> datetime:
+def zoned(name: str, value: object) -> datetime:
     """Return a time if it has a zone, with its offset from UTC in the place of the zone.
 
     Two times of one zone are compared and subtracted by the clock on the wall, which is set back
@@ -72,7 +72,7 @@ def zoned(name: str, value: Any) -> datetime:
     return datetime.fromisoformat(value.isoformat())
 
 
-def time_of(name: str, text: Any, what: str = "request") -> datetime:
+def time_of(name: str, text: object, what: str = "request") -> datetime:
     """Read a time with a zone."""
     if not isinstance(text, str):
         raise ValueError(f"{name} of a {what} cannot be {text!r}")
@@ -89,7 +89,7 @@ def months_after(time: datetime, count: int) -> datetime:
     return time.replace(year=year, month=month + 1, day=min(time.day, last))
 
 
-def term(name: str, value: Any) -> timedelta | str:
+def term(name: str, value: object) -> timedelta | str:
     """Return how long a request may wait: a duration, or "month" for a calendar month."""
     if isinstance(value, str):
         return _validate.choice(name, value, (MONTH,))
@@ -101,7 +101,7 @@ def after(time: datetime, allowed: timedelta | str) -> datetime:
     return months_after(time, 1) if isinstance(allowed, str) else time + allowed
 
 
-def span(name: str, value: Any) -> timedelta:
+def span(name: str, value: object) -> timedelta:
     """Return a duration that is not negative."""
     if not isinstance(value, timedelta) or value < timedelta(0):
         raise ValueError(f"{name} must be a timedelta of at least 0, got {value!r}")

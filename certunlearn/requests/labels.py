@@ -9,12 +9,12 @@ import hashlib
 import numbers
 import os
 import uuid
-from typing import Any
+from typing import SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Position
+from .._common.arrays import AnyArray, Label, Position
 from .._common.cached import cached_property
 from .runs import followed_by
 
@@ -30,7 +30,7 @@ class _Run:
         A label each.
     """
 
-    def __init__(self, positions: NDArray[np.int64], values: NDArray[Any]) -> None:
+    def __init__(self, positions: NDArray[np.int64], values: AnyArray) -> None:
         self.positions, self.values = positions, values
         self.forgotten = 0
 
@@ -38,24 +38,24 @@ class _Run:
         return len(self.positions) - self.forgotten
 
     @cached_property
-    def where(self) -> dict[Any, int | list[int]]:
+    def where(self) -> dict[Label, int | list[int]]:
         """Position of every label, or the positions where there are several."""
         keys, at = _tagged_all(self.values.tolist()), self.positions.tolist()
-        out: dict[Any, int | list[int]] = dict(zip(keys, at, strict=True))
+        out: dict[Label, int | list[int]] = dict(zip(keys, at, strict=True))
         if len(out) < len(keys):
-            every: dict[Any, list[int]] = {}
+            every: dict[Label, list[int]] = {}
             for key, position in zip(keys, at, strict=True):
                 every.setdefault(key, []).append(position)
             out = {key: at if len(at) > 1 else at[0] for key, at in every.items()}
         out.pop(_FORGOTTEN, None)
         return out
 
-    def live(self, tag: Any) -> list[int]:
+    def live(self, tag: Label) -> list[int]:
         """Return where rows with a label lie."""
         found = self.where.get(tag, [])
         return [found] if isinstance(found, int) else found
 
-    def at(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    def at(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.bool_], AnyArray]:
         """Return which of ``positions`` lie here, and the labels of those."""
         at = np.minimum(np.searchsorted(self.positions, positions), len(self.positions) - 1)
         here = self.positions[at] == positions
@@ -101,7 +101,7 @@ class _Run:
                 out.where[key] = [*first.live(key), *second.live(key)]
         return out
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {k: v for k, v in self.__dict__.items() if k != "where"}
 
 
@@ -128,7 +128,7 @@ class Labels:
         Whether rows share labels, so that these name none.
     """
 
-    def __init__(self, values: list[Any]) -> None:
+    def __init__(self, values: list[Label]) -> None:
         self.n = len(values)
         self._runs: tuple[_Run, ...] = ()
         self._key = os.urandom(32)
@@ -139,21 +139,21 @@ class Labels:
             self._runs = (run,)
             self.shared = not self.positional and len(run.where) < self.n
 
-    def live(self, label: Any) -> list[int]:
+    def live(self, label: Label) -> list[int]:
         """Return the positions of rows with a label that are not forgotten."""
         tag, runs = _tagged(label), self._runs
         return [position for run in runs for position in run.live(tag)]
 
-    def gone(self, label: Any) -> list[int]:
+    def gone(self, label: Label) -> list[int]:
         """Return the positions of forgotten rows that had a label."""
         digest = self._digest(label)
         return [] if digest is None else self._gone.get(digest, [])
 
-    def find(self, label: Any) -> list[int]:
+    def find(self, label: Label) -> list[int]:
         """Return the positions of a label, forgotten ones included; empty if there is none."""
         return self.live(label) + self.gone(label)
 
-    def at(self, positions: Position) -> list[Any]:
+    def at(self, positions: Position) -> list[Label]:
         """Return the labels of rows; something that is no label for forgotten ones."""
         out = np.full(len(positions), _FORGOTTEN, dtype=object)
         for run in self._runs:
@@ -161,7 +161,7 @@ class Labels:
             out[here] = labels
         return out.tolist()
 
-    def extended(self, values: list[Any]) -> Labels:
+    def extended(self, values: list[Label]) -> Labels:
         """Return the labels followed by those of further rows."""
         out = object.__new__(Labels)
         # What is forgotten here is forgotten there.
@@ -184,7 +184,7 @@ class Labels:
         out._runs = tuple(run.condensed() for run in self._runs if len(run))
         return out
 
-    def match(self, index: list[Any]) -> bool:
+    def match(self, index: list[Label]) -> bool:
         """Whether ``index`` lists the labels of all rows in order, the forgotten ones too."""
         if len(index) != self.n:
             return False
@@ -209,7 +209,11 @@ class Labels:
                     gone.append(position)
             run.forget(position)
 
-    def _digest(self, label: Any) -> bytes | None:
+    def disown(self) -> None:
+        """Erase the digests of forgotten labels and their key: no guess can be tested any more."""
+        self._key, self._gone = os.urandom(32), {}
+
+    def _digest(self, label: Label) -> bytes | None:
         code = _encoded(label)
         if code is None:
             return None
@@ -229,14 +233,14 @@ class _Forgotten:
 _FORGOTTEN = _Forgotten()
 
 
-def _are_positions(values: list[Any], first: int) -> bool:
+def _are_positions(values: list[Label], first: int) -> bool:
     return all(
         isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v == i
         for i, v in enumerate(values, first)
     )
 
 
-def _tagged(label: Any) -> Any:
+def _tagged(label: Label) -> Label:
     """Return what labels are looked up by: True == 1 in Python, but not as a name, nor in a tuple.
 
     A label itself, but for truth values and tuples: no other label equals a tuple.
@@ -246,19 +250,19 @@ def _tagged(label: Any) -> Any:
     return (True, bool(label)) if isinstance(label, (bool, np.bool_)) else label
 
 
-def _tagged_all(labels: list[Any]) -> list[Any]:
+def _tagged_all(labels: list[Label]) -> list[Label]:
     """Return every label `_tagged`, at no cost where none has to be."""
     special = any(issubclass(kind, (tuple, bool, np.bool_)) for kind in set(map(type, labels)))
     return list(map(_tagged, labels)) if special else labels
 
 
-def _as_objects(values: list[Any]) -> NDArray[Any]:
+def _as_objects(values: list[Label]) -> AnyArray:
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out
 
 
-def _encoded(label: Any) -> bytes | None:
+def _encoded(label: Label) -> bytes | None:
     """Bytes that are equal for equal labels and for no others; None for kinds not known here.
 
     The repr of an unknown kind will not do: it may be the same for different labels, or other in
@@ -293,13 +297,13 @@ def _joined(kind: bytes, parts: list[bytes | None]) -> bytes | None:
     return kind + b"".join(b"%d:" % len(part) + part for part in known)
 
 
-def _number(label: Any) -> bytes | None:
+def _number(label: numbers.Number) -> bytes | None:
     """By exact value, as Python compares them."""
     if isinstance(label, numbers.Rational):
         return b"q%x/%x" % (int(label.numerator), int(label.denominator))
     # The ratio of Decimal("1e999999") would not fit in memory.
     far = isinstance(label, decimal.Decimal) and label.is_finite() and abs(label.adjusted()) > 400
-    if far or not hasattr(label, "as_integer_ratio"):
+    if far or not (hasattr(label, "as_integer_ratio") and isinstance(label, SupportsFloat)):
         return None
     try:
         return b"q%x/%x" % tuple(map(int, label.as_integer_ratio()))
@@ -308,7 +312,7 @@ def _number(label: Any) -> bytes | None:
         return b"f" + repr(float(label)).encode()
 
 
-def _time(label: Any) -> bytes | None:
+def _time(label: Label) -> bytes | None:
     """Instants by UTC where they have a zone, to the nanosecond that pandas counts."""
     extra = b"%d" % getattr(label, "nanosecond", 0) if label == label else b""
     if isinstance(label, datetime.datetime) and label == label:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class _Run:
         found = at[here]
         places[here] = self.first + (found if order is None else order[found])
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"first": self.first, "positions": self.positions}
 
 

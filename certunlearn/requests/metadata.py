@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.arrays import Condition, Label, MatrixLike
 from ..exceptions import RowError
 from .runs import followed_by
 
@@ -20,7 +21,7 @@ class _Column:
         Copied.
     """
 
-    def __init__(self, series: Any) -> None:
+    def __init__(self, series: MatrixLike) -> None:
         import pandas as pd
 
         self.dtype, known = series.dtype, series.array
@@ -47,7 +48,7 @@ class _Column:
         masked = hasattr(self.dtype, "numpy_dtype")
         return self.dtype.type(0) if masked else self.dtype.na_value
 
-    def taken(self, live: NDArray[np.bool_], index: NDArray[np.int64]) -> Any:
+    def taken(self, live: NDArray[np.bool_], index: NDArray[np.int64]) -> MatrixLike:
         """Return the values of some lines under an index, as the column was given."""
         import pandas as pd
 
@@ -82,7 +83,7 @@ class _Run:
         Copied; its index holds the positions.
     """
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: MatrixLike) -> None:
         self.positions = np.array(frame.index, dtype=np.int64)
         self.live = np.ones(len(frame), dtype=bool)
         self.left = len(frame)
@@ -93,12 +94,12 @@ class _Run:
         return self.left
 
     @property
-    def names(self) -> list[Any]:
+    def names(self) -> list[Label]:
         """What the columns are called."""
         return list(self._names)
 
     @property
-    def frame(self) -> Any:
+    def frame(self) -> MatrixLike:
         """The lines that are left, a copy."""
         import pandas as pd
 
@@ -135,11 +136,11 @@ class Metadata:
         Copied; its index holds the positions of the rows.
     """
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: MatrixLike) -> None:
         self._runs: tuple[_Run, ...] = (_Run(frame),)
 
     @classmethod
-    def of(cls, frame: Any, n: int, first: int = 0) -> Self | None:
+    def of(cls, frame: MatrixLike, n: int, first: int = 0) -> Self | None:
         """Check a table of ``n`` lines for rows from position ``first`` on; None without one."""
         if frame is None:
             return None
@@ -165,7 +166,7 @@ class Metadata:
         return out
 
     @property
-    def frame(self) -> Any:
+    def frame(self) -> MatrixLike:
         """All lines that are left, a copy."""
         import pandas as pd
 
@@ -177,7 +178,7 @@ class Metadata:
         for run in self._runs:
             run.forget(positions)
 
-    def where(self, condition: Any) -> NDArray[np.int64]:
+    def where(self, condition: Condition) -> NDArray[np.int64]:
         """Return the positions of rows that meet a condition.
 
         Parameters

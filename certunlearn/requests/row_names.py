@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Place, Position
+from .._common.arrays import ArrayLike, Condition, Label, MatrixLike, Place, Position, RowsLike
 from ..exceptions import AlreadyForgottenError, AmbiguousRowError, RowError, UnknownRowError
 from ..numerics.rows.weights import NO_ROWS
 from .asked import GROUP, Asked, _is_pandas, _some, listed
@@ -19,8 +18,8 @@ from .metadata import Metadata
 
 
 def _looked_up(
-    name: str, asked: Any, find: Callable[[Any], list[int]]
-) -> list[tuple[Any, list[int]]]:
+    name: str, asked: RowsLike, find: Callable[[Label], list[int]]
+) -> list[tuple[Label, list[int]]]:
     """Return every label asked for with what is found for it."""
     try:
         return [(label, find(label)) for label in listed(asked)]
@@ -28,7 +27,7 @@ def _looked_up(
         raise RowError(f"{name} must be hashable: {error}") from None
 
 
-def _static(mask: Any, first: int, n: int) -> NDArray[np.int64]:
+def _static(mask: ArrayLike, first: int, n: int) -> NDArray[np.int64]:
     """Check which of n rows, from position ``first`` on, may never be asked for."""
     if mask is None:
         return NO_ROWS
@@ -39,7 +38,7 @@ def _static(mask: Any, first: int, n: int) -> NDArray[np.int64]:
 
 
 def _labels(
-    name: str, values: Any, n: int, *, index: bool = False, after: Labels | None = None
+    name: str, values: RowsLike, n: int, *, index: bool = False, after: Labels | None = None
 ) -> Labels | None:
     """Check one label a row and put them behind others; None where there are none.
 
@@ -62,7 +61,7 @@ def _labels(
     return labels
 
 
-def _is_missing(label: Any) -> bool:
+def _is_missing(label: Label) -> bool:
     """Whether a label is NaN, NaT or pandas' NA, by which nothing can be found again."""
     same = label == label
     return not same if isinstance(same, bool | np.bool_) else type(same).__name__ == "NAType"
@@ -110,7 +109,13 @@ class RowNames:
 
     @classmethod
     def of(
-        cls, X: Any, row_ids: Any, groups: Any, n: int, metadata: Any = None, static: Any = None
+        cls,
+        X: MatrixLike,
+        row_ids: RowsLike,
+        groups: RowsLike,
+        n: int,
+        metadata: MatrixLike = None,
+        static: ArrayLike = None,
     ) -> RowNames:
         """Name the rows by ``row_ids``, else by a DataFrame's index, else by position alone."""
         index = row_ids is None and _is_pandas(X, "DataFrame")
@@ -161,14 +166,20 @@ class RowNames:
             if known is not None:
                 known.forget(named)
 
+    def disown(self) -> None:
+        """Erase what the names of forgotten rows could be recognised by; see `Labels.disown`."""
+        for known in (self.labels, self.groups):
+            if known is not None:
+                known.disown()
+
     def extended(
         self,
-        X: Any,
-        row_ids: Any,
-        groups: Any,
+        X: MatrixLike,
+        row_ids: RowsLike,
+        groups: RowsLike,
         places: Place,
-        metadata: Any = None,
-        static: Any = None,
+        metadata: MatrixLike = None,
+        static: ArrayLike = None,
     ) -> RowNames:
         """Return the names with those of rows that come, which lie at ``places``.
 
@@ -281,12 +292,12 @@ class RowNames:
             return Position(self._labelled(asked.row_ids))
         return Position(self._numbered(asked.rows))
 
-    def _met(self, condition: Any) -> NDArray[np.int64]:
+    def _met(self, condition: Condition) -> NDArray[np.int64]:
         if self.metadata is None:
             raise UnknownRowError("the rows were fitted without metadata: pass it to fit")
         return self.metadata.where(condition)
 
-    def _grouped(self, groups: Any, *, gone: bool = False) -> NDArray[np.int64]:
+    def _grouped(self, groups: RowsLike, *, gone: bool = False) -> NDArray[np.int64]:
         if self.groups is None:
             raise UnknownRowError("the rows were fitted without groups: pass groups= to fit")
         find = self.groups.find if gone else self.groups.live
@@ -299,7 +310,7 @@ class RowNames:
             raise AlreadyForgottenError(f"groups already forgotten: {_some(empty)}")
         return np.array([row for _, rows in found for row in rows], dtype=np.int64)
 
-    def _meant(self, which: Any) -> NDArray[np.int64]:
+    def _meant(self, which: RowsLike) -> NDArray[np.int64]:
         if _is_pandas(which, "Index"):
             return self._labelled(which)
         if _is_pandas(which, "Series"):
@@ -318,7 +329,7 @@ class RowNames:
             )
         return self._numbered(which)
 
-    def _aligned(self, mask: Any) -> NDArray[np.int64]:
+    def _aligned(self, mask: ArrayLike) -> NDArray[np.int64]:
         """Return where a boolean Series over the index given to fit is True."""
         index = list(mask.index)
         same = index == list(range(self.n)) if self.labels is None else self.labels.match(index)
@@ -329,7 +340,7 @@ class RowNames:
             )
         return np.flatnonzero(mask.to_numpy())
 
-    def _numbered(self, rows: Any) -> NDArray[np.int64]:
+    def _numbered(self, rows: RowsLike) -> NDArray[np.int64]:
         listed = rows if isinstance(rows, list | tuple) else ()
         if len({isinstance(v, bool | np.bool_) for v in listed}) > 1:
             # As an array they would all be integers.
@@ -355,7 +366,7 @@ class RowNames:
             )
         return array.astype(np.int64)
 
-    def _labelled(self, labels: Any) -> NDArray[np.int64]:
+    def _labelled(self, labels: RowsLike) -> NDArray[np.int64]:
         if self.labels is None:
             raise UnknownRowError(
                 "the rows were fitted without identifiers: pass row_ids= to fit, or name the "
@@ -375,11 +386,11 @@ class RowNames:
         return np.array([at[0] for _, at in found], dtype=np.int64)
 
 
-def _said(asked: Asked, found: NDArray[np.int64], lost: set[int]) -> list[Any]:
+def _said(asked: Asked, found: NDArray[np.int64], lost: set[int]) -> list[Label]:
     """Return what was said for rows that are ``lost``: their labels where it was labels."""
     names = asked.row_ids if asked.row_ids is not None else asked.which
-    said = [] if names is None else listed(names)
+    said: list[Label] = [] if names is None else listed(names)
     if len(said) != len(found):
         # Conditions, groups and masks name many rows at a time.
-        return sorted(lost)
+        return [*sorted(lost)]
     return [name for name, at in zip(said, found.tolist(), strict=True) if at in lost]

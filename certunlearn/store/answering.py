@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict, Unpack
 
+from .._common.arrays import RowsLike, Show
 from ..claims.certificate import Certificate
 from ..exceptions import BatchRefusedError
 from ..operations.queue import ForgetQueue
@@ -19,18 +21,26 @@ from .ledger import Went
 from .log import canonical
 
 
+class How(TypedDict):
+    """How a removal is carried out: see `ForgetQueue.run`."""
+
+    confirm: bool
+    expand: str | None
+    progress: Show
+
+
 class Answering(Holding):
     """Takes requests in, and answers each once."""
 
     def add(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
         reference: str,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
         where: str | None = None,
         received: datetime | None = None,
         within: timedelta | str | None = MONTH,
@@ -69,7 +79,7 @@ class Answering(Holding):
         return self._answer(self.ledger.extend(reference, **more))  # type: ignore[arg-type]
 
     def run(
-        self, *, confirm: bool = False, expand: str | None = None, progress: Any = None
+        self, *, confirm: bool = False, expand: str | None = None, progress: Show = None
     ) -> tuple[Answer, ...]:
         """Carry out all requests that wait as one: one removal, one release, one certificate.
 
@@ -94,6 +104,8 @@ class Answering(Holding):
         waiting = self.ledger.cases.pending()
         references = [case.reference for case in waiting]
         refused: set[str] = set()
+        # One that cannot be carried out is refused and the others are tried again: at most one
+        # round a request.
         while set(references) - refused:
             left = [case for case in waiting if case.reference not in refused]
             try:
@@ -124,23 +136,28 @@ class Answering(Holding):
 
     def _asked(
         self,
-        which: Any,
+        which: RowsLike | None,
         reference: str,
         received: datetime | None,
         within: timedelta | str | None,
-        named: dict[str, Any],
+        named: dict[str, RowsLike | None],
     ) -> Case:
         """Look a request up in the model; nothing is written."""
         queue = ForgetQueue(self.model, within=within, now=self.ledger.now)
-        return _case(queue.add(which, reference=reference, received=received, **named))
+        request = queue.add(which, reference=reference, received=received, **named)
+        if not self.ledger.recognises:
+            # Names that nobody will recognise any more once another request has taken their rows.
+            request = replace(request, kind="rows", named=tuple(request.rows.tolist()))
+        return _case(request)
 
-    def _forgotten(self, cases: list[Case], **how: Any) -> None:
+    def _forgotten(self, cases: list[Case], **how: Unpack[How]) -> None:
         """Carry requests out together: the rules are those of `ForgetQueue.run`."""
         values = [case.values for case in cases]
         text = canonical({"version": 1, "fit": "", "requests": values}).decode()
 
         def change(model: Model) -> dict[str, Went]:
             # The ledger's positions are those of the model it lies beside.
+            # From the ledger's own values: what is carried out is what was written down.
             queue = ForgetQueue.from_json(text, model, same_rows=True, now=self.ledger.now)
             return {receipt.reference: _went(receipt) for receipt in queue.run(**how)}
 

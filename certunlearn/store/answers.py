@@ -93,6 +93,7 @@ class Answer:
 
         It says what was done and when, or until when it will be; and what remains.
         """
+        # Each state has its own letter; all others wait.
         say: dict[str, Callable[[], list[str]]] = {
             "done": self._carried_out,
             "refused": lambda: [f"It could not be carried out: {self.reason}."],

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._common.fields import loaded
 from .._version import __version__
@@ -29,6 +29,9 @@ from .files import digest, synced
 from .keys import P256, Signer, Verifier, needed
 from .log import Json
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 FORMAT, VERSION = "certunlearn predictor", 1
 ARRAYS, REST, SIGNATURE = "model.safetensors", "predictor.json", "model.sig"
 _PREDICATE = "https://model_signing/signature/v1.0"
@@ -36,7 +39,7 @@ _MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
 def write_bundle(
-    predictor: Any,
+    predictor: BaseEstimator,
     certificate: Certificate | None,
     to: str | Path,
     key: Signer | str | Path | None = None,
@@ -76,6 +79,7 @@ def write_bundle(
         "certificate": None if certificate is None else json.loads(certificate.public().to_json()),
         "predictor": state.values,
     }
+    # Beside the goal, on the same file system, so that the rename at the end is one step.
     draft = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         draft.mkdir(parents=True)
@@ -93,7 +97,9 @@ def write_bundle(
     return to
 
 
-def load_predictor(path: str | Path, *, key: Verifier | str | Path | bytes | None = None) -> Any:
+def load_predictor(
+    path: str | Path, *, key: Verifier | str | Path | bytes | None = None
+) -> BaseEstimator:
     """Read a predictor from a bundle; JAX is not needed for it.
 
     Parameters
@@ -125,6 +131,7 @@ def load_predictor(path: str | Path, *, key: Verifier | str | Path | bytes | Non
         certificate = None if values is None else Certificate.from_json(json.dumps(values))
     except ValueError as error:
         raise StoreDamagedError(f"{path}: {error}") from error
+    # Weights and certificate are bound by the hash that the certificate states.
     if certificate is not None and not certificate.matches(predictor):
         raise StoreDamagedError(
             f"{path}: the weights are not those that the certificate is of: one of them was changed"
@@ -160,6 +167,7 @@ def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
     predicate: Any = opened(envelope, key).get("predicate", {})
     said = {r["name"]: r["digest"] for r in predicate.get("resources", ())}
     found = {name: digest(path / name) for name in _files(path)}
+    # Both ways: files that are missing, and files that were added.
     changed = sorted(name for name in said | found if said.get(name) != found.get(name))
     if changed:
         raise VerificationError(
@@ -167,7 +175,7 @@ def verify_bundle(path: str | Path, key: Verifier | str | Path | bytes) -> None:
         )
 
 
-def _held(path: Path) -> tuple[Any, Any]:
+def _held(path: Path) -> tuple[BaseEstimator, Json | None]:
     """Return the predictor of a bundle, and its certificate as JSON reads it."""
     try:
         said = loaded((path / REST).read_text(), "a predictor")
@@ -186,7 +194,7 @@ def _held(path: Path) -> tuple[Any, Any]:
         raise StoreError(f"{path} is no bundle of a predictor: {error}") from error
     except needed("safetensors").SafetensorError as error:
         raise StoreDamagedError(f"{path / ARRAYS} is not as it was written: {error}") from error
-    return put_together(arrays, said.get("predictor")), said.get("certificate")
+    return put_together(arrays, said.get("predictor", {})), said.get("certificate")
 
 
 def _files(path: Path) -> list[str]:
@@ -197,6 +205,8 @@ def _files(path: Path) -> list[str]:
 def _signed(path: Path, name: str, signer: Signer) -> Json:
     """Return what `model.sig` holds: the manifest of all files, signed."""
     digests = {file: digest(path / file) for file in _files(path)}
+    # One digest for the subject of the statement: that of all files' digests in the order of their
+    # names.
     whole = hashlib.sha256(b"".join(bytes.fromhex(d) for d in digests.values())).hexdigest()
     predicate: Json = {
         "serialization": {

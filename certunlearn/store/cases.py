@@ -29,6 +29,11 @@ _FIELDS = (
 )
 
 
+#: A request as it is written: reference, received, deadline, entry, state, closed, reason, rows,
+#: generation.
+Line = tuple[str, str, str | None, int, str, str | None, str | None, int | None, int | None]
+
+
 @dataclass(frozen=True)
 class Case:
     """A request in the ledger.
@@ -178,6 +183,7 @@ class Cases:
                 raise RowError(
                     f"a request with reference {case.reference!r} is {known.state} already"
                 )
+            # One that was refused or withdrawn gives its reference to the new one.
             self._database.execute("DELETE FROM requests WHERE reference = ?", (case.reference,))
         marks = ", ".join("?" * len(_FIELDS))
         self._database.execute(f"INSERT INTO requests VALUES ({marks})", case._row())
@@ -185,7 +191,9 @@ class Cases:
     def change(self, case: Case) -> None:
         """Write a request anew; the names of one that is closed are not kept."""
         if case.state != PENDING:
+            # Names of rows are kept as long as they are needed, and no longer.
             case = replace(case, named=None)
+        # All columns at once: what a request is stands in one place, `_row`.
         changed = ", ".join(f"{name} = ?" for name in _FIELDS)
         self._database.execute(
             f"UPDATE requests SET {changed} WHERE reference = ?", (*case._row(), case.reference)
@@ -207,8 +215,18 @@ class Cases:
     def __iter__(self) -> Iterator[Case]:
         return map(Case._of_row, self._database.execute("SELECT * FROM requests ORDER BY rowid"))
 
+    def lines(self) -> Iterator[Line]:
+        """Return what the log says too of every request, as it is written."""
+        return iter(
+            self._database.execute(
+                "SELECT reference, received, deadline, entry, state, closed, reason, rows, "
+                "generation FROM requests"
+            )
+        )
+
     def listed(self, limit: int) -> list[Case]:
         """Return those that wait, the most urgent first, then those closed last."""
+        # Those without a deadline last: NULL sorts first otherwise.
         waiting = self._database.execute(
             "SELECT * FROM requests WHERE state = ? ORDER BY due IS NULL, due LIMIT ?",
             (PENDING, limit),

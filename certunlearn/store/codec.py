@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
-from .._common.arrays import Positions
-from .._common.plain import FittedState, read, written
+from .._common.arrays import MatrixLike, RowsLike
+from .._common.plain import Arrays, FittedState, Json, read, written
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError, StoreDamagedError, StoreError
 from ..pipeline import ForgettingPipeline
-from ..requests.asked import Asked
-from ..requests.row_names import RowNames
-from .shards import Arrays
+from ..requests.asked import Asked, listed
+from ..requests.fitted import fitted_of
 
 Model = UnlearningEstimator | ForgettingPipeline
 _WAY_OUT = (
@@ -48,7 +47,7 @@ def taken_apart(predictor: object) -> FittedState:
         raise StoreError(f"{error}: {_WAY_OUT}") from error
 
 
-def put_together(arrays: Arrays, values: Any) -> Any:
+def put_together(arrays: Arrays, values: dict[str, Json]) -> object:
     """Return the model or predictor that was taken apart; nothing of it is run.
 
     Raises
@@ -64,34 +63,85 @@ def put_together(arrays: Arrays, values: Any) -> Any:
 
 def rows_of(model: Model) -> int:
     """Return how many rows there are or have been: their numbers are smaller."""
-    return _names(model).n
+    return fitted_of(model).names.n
 
 
-def still_there(model: Model, named: dict[str, Any]) -> int:
+def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = True) -> int:
     """Return how many rows of those named are in the training set.
+
+    Where forgotten names are not ``recognised`` an unknown one is that of no row that is there.
 
     Raises
     ------
     RowError, UnknownRowError, AmbiguousRowError
         If names mean nothing to the model.
     """
-    names = _names(model)
-    positions: Positions = names.known(Asked(**named))
-    return int((~_head(model)._model.forgotten[names.store(positions)]).sum())
+    fitted = fitted_of(model)
+    names = fitted.names
+    if not recognised:
+        ways = (("row_ids", names.labels), ("groups", names.groups))
+        known = {way: labels for way, labels in ways if way in named and labels is not None}
+        if known:
+            return sum(
+                len(labels.live(name))
+                for way, labels in known.items()
+                for name in listed(named[way])
+            )
+    return int((~fitted.lost(names.known(Asked(**named)))).sum())
 
 
-def relearned(model: Model, X: Any, row_ids: Any) -> int:
+def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:
     """Return how many of new rows have identifiers of forgotten ones."""
-    labels = _names(model).labels
+    labels = fitted_of(model).names.labels
     ids = getattr(X, "index", None) if row_ids is None else row_ids
     if labels is None or labels.positional or ids is None:
         return 0
     return sum(bool(labels.gone(label)) for label in ids)
 
 
-def _head(model: Model) -> UnlearningEstimator:
-    return model.head if isinstance(model, ForgettingPipeline) else model
+def disowned(model: Model) -> None:
+    """Erase what names of forgotten rows could be recognised by."""
+    fitted_of(model).names.disown()
 
 
-def _names(model: Model) -> RowNames:
-    return _head(model)._names
+class Replayed(NamedTuple):
+    """A training from the retained rows alone, held against a secret iterate.
+
+    Attributes
+    ----------
+    apart : float
+        At least the distance of the two, in the norm of the noise.
+    shown : float
+        Certified distance of the secret iterate to the optimum of the retained rows.
+    own : float
+        The same of the training.
+    """
+
+    apart: float
+    shown: float
+    own: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two are as near as their certified distances to one optimum allow."""
+        # The norms of the two differ by the rounding of their factors.
+        return self.apart <= (self.shown + self.own) * (1 + 1e-6)
+
+
+def replayed(model: Model) -> Replayed:
+    """Train from the retained rows alone, and compare.  The model is not changed.
+
+    Of the fitted state nothing but rows, labels, weights and settings is used, and without noise
+    the training goes as far as float64 does.
+
+    Raises
+    ------
+    NotCertifiedError, ConvergenceError, AssumptionError
+        If these rows cannot be trained on.
+    """
+    fitted = fitted_of(model).model
+    afresh = fitted.retrained()
+    apart = fitted.apart(afresh.W)
+    shown, own = fitted.certificate.distance, afresh.certificate.distance
+    assert shown is not None and own is not None
+    return Replayed(apart, shown, own)

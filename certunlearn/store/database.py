@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -15,10 +15,12 @@ from ..requests.deadline import zoned
 from . import cases, exports, log
 from .files import digest
 from .log import Entry, Json, Log
+from .migrations import VERSION, migrate, newer
 
-VERSION = 1
 #: How far back a clock may be set before nothing more is written.
 _DRIFT = timedelta(minutes=5)
+#: What a ledger says where it was told nothing else.
+_FACTS = {"about": "{}", "recognises": "yes", "audit": ""}
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE actions (
@@ -53,9 +55,16 @@ class Database:
 
     @classmethod
     def create(
-        cls, path: str | Path, *, origin: str, clock: Callable[[], datetime] | None = None
+        cls,
+        path: str | Path,
+        *,
+        origin: str,
+        clock: Callable[[], datetime] | None = None,
+        facts: Mapping[str, str] | None = None,
     ) -> Self:
         """Make an empty ledger; ``origin`` is the name of its log, unlike any other's.
+
+        ``facts`` are others that it is to keep.
 
         Raises
         ------
@@ -74,7 +83,8 @@ class Database:
                     for statement in filter(str.strip, text.split(";")):
                         ledger._database.execute(statement)
                 ledger.set("schema", str(VERSION))
-                ledger.set("origin", origin)
+                for name, value in {**_FACTS, **(facts or {}), "origin": origin}.items():
+                    ledger.set(name, value)
         return ledger
 
     @classmethod
@@ -92,7 +102,8 @@ class Database:
         StoreDamagedError
             If the file is not as it was written.
         StoreError
-            If there is none, or it was written by a newer version of this package.
+            If there is none, it was written by a newer version of this package, or by an older one
+            and ``mode`` is not "w": writers bring it up to the schema of this version.
         StoreLockedError
             If somebody else is writing for longer than a few seconds.
         """
@@ -103,28 +114,46 @@ class Database:
         ledger = cls(path, _connected(path, writes=mode == "w"), clock)
         try:
             with _told(path):
-                ledger._check_schema()
+                newer(ledger.schema)
                 if not known:
+                    # Closed in good order its digest tells all; else everything is read: a torn
+                    # page would show here, and not in the middle of a request.
                     ledger.check()
                 if mode == "w":
                     # What follows changes the file: its digest is written again on closing.
                     _digest_path(path).unlink(missing_ok=True)
                     ledger.writes = True
+                ledger._migrate()
         except BaseException:
             ledger._database.close()
             raise
         return ledger
 
-    def _check_schema(self) -> None:
-        version = int(self.fact("schema"))
-        if version > VERSION:
+    @property
+    def schema(self) -> int:
+        """Which version of this package's schemas the file has."""
+        return int(self.fact("schema"))
+
+    def _migrate(self) -> None:
+        """Bring an older schema up to that of this version.
+
+        Raises
+        ------
+        StoreError
+            If it is open for reading, or no step leads on from its schema.
+        """
+        if self.schema == VERSION:
+            return
+        if not self.writes:
             raise StoreError(
-                f"{self.path} has schema {version}, this version of certunlearn knows {VERSION}: "
-                "upgrade certunlearn; nothing was changed"
+                f"{self.path} has schema {self.schema}, this version of certunlearn writes "
+                f"{VERSION}: open it with mode='w' once, which brings it up"
             )
+        with self._transaction():
+            migrate(self, self.schema)
 
     def check(self) -> None:
-        """Read all of the file: its pages, every commitment, and the tree over the entries.
+        """Read all of the file: its pages, commitments, the tree, and what tables say of it.
 
         Opening does so where the process before did not close the file in good order.
 
@@ -135,9 +164,13 @@ class Database:
         """
         with _told(self.path):
             said = self._database.execute("PRAGMA integrity_check").fetchone()[0]
-            fault = self.log.faults() if said == "ok" else said
+            fault = said if said != "ok" else self._faults()
         if fault is not None:
             raise StoreDamagedError(f"{self.path}: {fault}; restore it from a backup")
+
+    def _faults(self) -> str | None:
+        """Return what is wrong with the log, or with tables that ought to say the same."""
+        return self.log.faults()
 
     def fact(self, name: str) -> str:
         """Return a fact of the model, such as its origin."""
@@ -162,6 +195,7 @@ class Database:
         ClockError
             If the clock has gone back by more than a few minutes.
         """
+        # Time never goes back in the log: deadlines and the order of entries rest on it.
         now, last = self.now(), None
         row = self._database.execute("SELECT value FROM facts WHERE name = 'time'").fetchone()
         if row is not None:
@@ -192,6 +226,8 @@ class Database:
         """All or nothing, durable at the end."""
         self.writable()
         with _told(self.path):
+            # The write lock at once: a transaction that read first could be refused when it comes
+            # to write.
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -212,13 +248,23 @@ class Database:
         ------
         StoreLockedError
             If somebody reads what is to be overwritten for longer than a few seconds.
+        StoreError
+            If there is no room to write in.
         """
-        with _told(self.path):
+        done = f"{self.path}: what was asked is done and committed, but"
+        try:
+            # With secure_delete freed cells are zeros in the main file, but the log of changes
+            # still has the old pages.
             busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"{done} what was erased can still be found in the file ({error}): make room or "
+                "give the right to write, then ask again"
+            ) from error
         if busy:
             raise StoreLockedError(
-                f"{self.path}: what was asked is done and committed, but somebody is reading, and "
-                "what was erased can be found in the file until they have closed it; then ask again"
+                f"{done} somebody is reading, and what was erased can be found in the file until "
+                "they have closed it; then ask again"
             )
 
     def close(self) -> None:
@@ -244,7 +290,9 @@ def _connected(path: Path, *, writes: bool) -> sqlite3.Connection:
         if writes:
             database = sqlite3.connect(path, timeout=5, isolation_level=None)
             database.execute("PRAGMA journal_mode = WAL")
+            # A commit returns once the log of changes is on the disk: power may fail right after.
             database.execute("PRAGMA synchronous = FULL")
+            # What is deleted is overwritten with zeros, names of forgotten rows among it.
             database.execute("PRAGMA secure_delete = ON")
             return database
         # Without a log there is no writer, and a directory that cannot be written will do.
@@ -273,6 +321,7 @@ def _unchanged(path: Path) -> bool:
         said = ""
     wal = Path(f"{path}-wal")
     # What readers leave of a log is empty.
+    # A log of changes that is not empty says that somebody ended without closing.
     same = said == digest(path) and not (wal.exists() and wal.stat().st_size)
     # A writer that has opened it meanwhile takes the digest away first.
     if not same and _digest_path(path).exists():

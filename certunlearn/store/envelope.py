@@ -42,6 +42,7 @@ def sealed(
     timestamp: Callable[[bytes], bytes] | None = None,
 ) -> Json:
     """Return a statement in an envelope; ``timestamp`` returns a token for the signature."""
+    # Signed are these very bytes, which travel along: no reader has to serialise alike.
     payload = canonical(said)
     signature = signer.sign(encoded(PAYLOAD, payload))
     signed = {
@@ -73,6 +74,7 @@ def opened(envelope: object, key: Verifier) -> Json:
             key.verify(signature, encoded(PAYLOAD, payload))
             break
         except VerificationError:
+            # Any one of them will do; the last failure is told.
             if i == len(signatures) - 1:
                 raise
     try:

@@ -55,6 +55,7 @@ class Export:
     @property
     def values(self) -> Json:
         """As JSON takes it."""
+        # Times as texts with their zone: a reader elsewhere sees the same moment.
         gone = None if self.withdrawn is None else self.withdrawn.isoformat()
         return {
             "id": self.n,

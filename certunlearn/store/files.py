@@ -28,6 +28,8 @@ def synced(path: Path, *, deep: bool = True) -> None:
     if deep and path.is_dir():
         for inner in path.iterdir():
             synced(inner)
+    # A file that is flushed may still be missing from its directory after a crash: the directory is
+    # flushed as well, last.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -56,9 +58,11 @@ def shredded(path: Path) -> None:
         with path.open("r+b") as file:
             left = os.fstat(file.fileno()).st_size
             while left > 0:
+                # Zeros over the old blocks, a megabyte at a time, and flushed before the name goes.
                 left -= file.write(bytes(min(left, 1 << 20)))
             file.flush()
             os.fsync(file.fileno())
+        # Only now: a crash before leaves a file of zeros, which the next sweep takes away.
         path.unlink()
     except FileNotFoundError:
         return
@@ -105,6 +109,7 @@ def one_writer(path: Path) -> Iterator[str | None]:
     try:
         if fcntl is not None:
             try:
+                # The lock is the system's, not the file's content: a process that dies holds none.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
@@ -113,6 +118,7 @@ def one_writer(path: Path) -> Iterator[str | None]:
                     "open it with mode='r'"
                 ) from None
         file.seek(0)
+        # What is still there was written by a process that did not come to its end.
         left = file.read()
         mine = {
             "owner": _user(),
@@ -124,6 +130,7 @@ def one_writer(path: Path) -> Iterator[str | None]:
         file.write(json.dumps(mine))
         file.flush()
         yield _said(left) if left else None
+        # Empty says that whoever held it has let go in good order.
         file.truncate(0)
         file.flush()
     finally:

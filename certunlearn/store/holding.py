@@ -15,22 +15,32 @@ Assumes: what fsync has returned for is kept, and a file is overwritten where it
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
+from .._common.validate import real
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
-from .codec import Model, put_together, rows_of, state_of, taken_apart
+from ..operations.self_audit import auditable, evidence_read, evidence_written, self_audit
+from .codec import Model, disowned, put_together, rows_of, state_of, taken_apart
 from .files import local, one_writer, shredded, synced
 from .ledger import Generation, Ledger, Went
 from .log import Json
-from .shards import Shards
+from .mark import mark, marked, writing
+from .migrations import VERSION
+from .shards import Manifest, Shards
 
-FORMAT, VERSION = "certunlearn store", 1
-LEDGER, LOCK, MARK, STATES = "ledger.sqlite", "lock", "store.json", "state"
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from ..audit.sequential import SelfAudit
+
+T = TypeVar("T")
+LEDGER, LOCK, STATES = "ledger.sqlite", "lock", "state"
 #: How often a reader looks again when a writer has replaced what it was reading.
 _AGAIN = 5
 
@@ -54,6 +64,9 @@ class Holding:
         *,
         origin: str | None = None,
         clock: Callable[[], datetime] | None = None,
+        about: Json | None = None,
+        recognise: bool = True,
+        audit_rate: float = 0.0,
     ) -> Self:
         """Write a fitted model into a new directory, and open it for writing.
 
@@ -68,6 +81,17 @@ class Holding:
             by default made of the directory's name and a random number.
         clock : callable, optional
             Returns the time, with a zone.
+        about : dict, optional
+            What else whoever opens it shall know, as JSON takes it: `about` returns it.
+        recognise : bool
+            Whether identifiers and groups of forgotten rows are to be recognised when they are
+            named or learnt again.  That takes digests of them, which whoever holds the directory
+            can test a guess against; without, nothing of them is kept, a request that waits names
+            its rows by position, and rows that groups and conditions meet are those that were there
+            when it came in.
+        audit_rate : float
+            Share of the releases, each of them by chance, for which the rows that stay are solved
+            for exactly: see `self_audit`, and the status for what it has found so far.
 
         Raises
         ------
@@ -77,23 +101,29 @@ class Holding:
         """
         path = Path(path)
         local(path)
+        facts = {"about": json.dumps(about or {}, allow_nan=False), "recognises": _said(recognise)}
+        if audit_rate:
+            facts["audit"] = _evidence(model, audit_rate)
         if path.exists():
             raise StoreError(f"{path} is there already: open it, or choose another place")
         # Built beside and moved: nobody ever finds half of it.
         draft = path.with_name(f".{path.name}.creating")
-        with _writing(path), contextlib.ExitStack() as stack:
+        with writing(path), contextlib.ExitStack() as stack:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(one_writer(path.with_name(f".{path.name}.lock")))
             if draft.exists():
                 shredded(draft)
             try:
                 (draft / STATES).mkdir(parents=True)
-                _filled(draft, model, origin or _named(path), clock)
+                _filled(draft, model, origin or _named(path), clock, facts)
                 synced(draft)
+                # One step of the file system: before it there is no directory, after it a whole
+                # one.
                 draft.rename(path)
             except BaseException:
                 shredded(draft)
                 raise
+            # The name itself lasts only once its directory is flushed.
             synced(path.parent, deep=False)
         path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
         return cls.open(path, "w", clock=clock)
@@ -128,9 +158,9 @@ class Holding:
         if mode not in ("r", "w"):
             raise ValueError(f"mode must be 'r' or 'w', got {mode!r}")
         path = Path(path)
-        _marked(path)
+        schema = marked(path)
         local(path)
-        with _writing(path), contextlib.ExitStack() as stack:
+        with writing(path), contextlib.ExitStack() as stack:
             if mode == "w":
                 stack.enter_context(one_writer(path / LOCK))
             store = cls(
@@ -138,10 +168,15 @@ class Holding:
                 stack.enter_context(Ledger.open(path / LEDGER, mode, clock=clock)),
                 stack,
             )
+            # The manifest alone: that its files are there and whole is seen when they are read.
             store._read(lambda manifest: None)
             if mode == "w":
+                if schema < VERSION:
+                    mark(path)
                 store.interrupted = store.ledger.interrupted()
                 store._tidy()
+            # Only now does the store own lock and ledger: whatever was raised before has let go of
+            # both.
             store._release = stack.pop_all()
         return store
 
@@ -149,19 +184,41 @@ class Holding:
     def model(self) -> Model:
         """The model, read when first asked for.  Changes that are made to it are not kept."""
         if self._model is None:
-            self._model = self._read(lambda m: self._part(m, _MODEL))
+            model = self._read(lambda m: self._part(m, _MODEL))
+            if not isinstance(model, Model):
+                raise StoreDamagedError(f"{self.path} holds a {type(model).__name__}, no model")
+            self._model = model
         return self._model
 
     @property
-    def predictor(self) -> Any:
+    def predictor(self) -> BaseEstimator:
         """What `export_predictor` of the model returns; no row is read for it."""
         return self._read(lambda m: self._part(m, _PREDICTOR))
 
-    def _part(self, manifest: Any, part: str) -> Any:
+    def _part(self, manifest: Manifest, part: str) -> object:
         """Read one of the two things that a state holds, and no file of the other."""
         arrays = self._shards.arrays(manifest, lambda name: name.startswith(part))
         inner = {name.removeprefix(part): array for name, array in arrays.items()}
         return put_together(inner, manifest["values"][part])
+
+    @property
+    def about(self) -> Json:
+        """What `create` was told beside the model."""
+        found: Json = json.loads(self.ledger.fact("about"))
+        return found
+
+    @property
+    def self_audit(self) -> SelfAudit | None:
+        """What the audit of some of the requests has found so far; None where there is none."""
+        text = self.ledger.fact("audit")
+        return evidence_read(text) if text else None
+
+    def _audited(self, model: Model) -> dict[str, str]:
+        """Look at a release with the chance that was agreed; return the evidence as a fact."""
+        evidence = self.self_audit
+        if evidence is None:
+            return {}
+        return {"audit": evidence_written(self_audit(model, evidence))}
 
     @property
     def certificate(self) -> Certificate:
@@ -174,11 +231,13 @@ class Holding:
         assert now is not None
         return now
 
-    def _read(self, reading: Callable[[Any], Any]) -> Any:
+    def _read(self, reading: Callable[[Manifest], T]) -> T:
         """Read from the present state; again where a writer has replaced it meanwhile."""
         for _ in range(_AGAIN):
             state = self.ledger.fact("state")
             try:
+                # A writer may sweep these files while they are read: a failure counts only if the
+                # state is still this one.
                 return reading(self._shards.manifest(state))
             except StoreDamagedError:
                 if state == self.ledger.fact("state"):
@@ -191,19 +250,33 @@ class Holding:
         change: Callable[[Model], dict[str, Went]],
         *,
         references: tuple[str, ...] = (),
+        facts: Mapping[str, str] | None = None,
         public: Json | None = None,
+        released: bool = True,
     ) -> Generation:
         """Change the model: all of it durable when this returns, or nothing of it done.
 
-        ``change`` does it in memory, and returns what went for each of ``references``.
+        ``change`` does it in memory, and returns what went for each of ``references``; whether it
+        has drawn a release says ``released``.
         """
-        with _writing(self.path):
+        with writing(self.path):
             model = self.model
+            # Durable before the model is touched: a crash from here on is found as an action
+            # without a state.
             action = self.ledger.begin(verb, references)
             try:
                 answered = change(model)
+                if released:
+                    facts = {**(facts or {}), **self._audited(model)}
                 made = _committed(
-                    self.ledger, self._shards, action, verb, model, answered=answered, public=public
+                    self.ledger,
+                    self._shards,
+                    action,
+                    verb,
+                    model,
+                    answered=answered,
+                    facts=facts,
+                    public=public,
                 )
             except BaseException:
                 # Memory may be ahead of the directory, which is what counts.
@@ -218,6 +291,7 @@ class Holding:
     def _tidy(self) -> None:
         """Overwrite and take away what is no part of the present state."""
         # To a reader what a writer has not committed yet looks like what it has left.
+        # Sweeping is for the one writer.
         self.ledger.writable()
         self._shards.sweep(self.ledger.fact("state"))
         self.ledger.erase_pages()
@@ -246,12 +320,16 @@ def _committed(
     model: Model,
     *,
     answered: dict[str, Went] | None = None,
+    facts: Mapping[str, str] | None = None,
     public: Json | None = None,
 ) -> Generation:
     """Write a model's state and commit the action that led to it."""
+    facts = facts or {}
+    if facts.get("recognises", _said(ledger.recognises)) == "no":
+        disowned(model)
     states = {_MODEL: state_of(model), _PREDICTOR: taken_apart(model.export_predictor())}
     arrays = {part + k: a for part, state in states.items() for k, a in state.arrays.items()}
-    values: Json = {part: state.values for part, state in states.items()}
+    values = {part: state.values for part, state in states.items()}
     now = ledger.generation
     before = None if now is None else shards.manifest(ledger.fact("state"))
     state = shards.write(arrays, values, before)
@@ -267,16 +345,40 @@ def _committed(
             "state": state,
             "forgotten": str(model.n_forgotten_),
             "estimator": type(model).__name__,
+            **facts,
         },
         public=public,
     )
 
 
-def _filled(draft: Path, model: Model, origin: str, clock: Callable[[], datetime] | None) -> None:
-    with Ledger.create(draft / LEDGER, origin=origin, clock=clock) as ledger:
+def _evidence(model: Model, rate: float) -> str:
+    """Return evidence of nothing yet, if a model can be audited."""
+    from ..audit.sequential import SelfAudit
+
+    real("audit_rate", rate, low=0, high=1, closed="high")
+    # Said now, and not in the middle of a request.
+    auditable(model)
+    return evidence_written(SelfAudit(rate=rate))
+
+
+def _said(flag: bool) -> str:
+    return "yes" if flag else "no"
+
+
+def _filled(
+    draft: Path,
+    model: Model,
+    origin: str,
+    clock: Callable[[], datetime] | None,
+    facts: Mapping[str, str],
+) -> None:
+    with Ledger.create(draft / LEDGER, origin=origin, clock=clock, facts=facts) as ledger:
+        if not ledger.recognises:
+            # What becomes of the model given does not matter here, nor of this there.
+            model = copy.deepcopy(model)
         action = ledger.begin("fit")
         _committed(ledger, Shards(draft / STATES), action, "fit", model)
-    (draft / MARK).write_text(json.dumps({"format": FORMAT, "schema": VERSION}))
+    mark(draft)
 
 
 def _named(path: Path) -> str:
@@ -284,33 +386,3 @@ def _named(path: Path) -> str:
     import secrets
 
     return f"{re.sub('[^a-zA-Z0-9.-]+', '-', path.absolute().name)}/{secrets.token_hex(8)}"
-
-
-def _marked(path: Path) -> None:
-    """Check what a directory says that it is."""
-    try:
-        said = json.loads((path / MARK).read_text())
-        if said["format"] != FORMAT:
-            raise ValueError
-        schema = int(said["schema"])
-    except OSError as error:
-        raise StoreError(f"no model at {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
-        raise StoreDamagedError(f"{path / MARK} is not as it was written") from None
-    if schema > VERSION:
-        raise StoreError(
-            f"{path} has schema {schema}, this version of certunlearn knows {VERSION}: upgrade "
-            "certunlearn; nothing was changed"
-        )
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what the system raises into errors that say what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}. What was committed before is "
-            "kept: make room or give the right to write, then try again"
-        ) from error

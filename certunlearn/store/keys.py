@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..exceptions import StoreError, VerificationError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     Public = Ed25519PublicKey | EllipticCurvePublicKey
@@ -25,7 +26,7 @@ ED25519, P256 = KINDS = ("ed25519", "p256")
 VARIABLE = "CERTUNLEARN_KEY"
 
 
-def needed(name: str) -> Any:
+def needed(name: str) -> ModuleType:
     """Import a package of the extra ``store``.
 
     Raises
@@ -76,6 +77,7 @@ class Verifier:
 
     @property
     def _key(self) -> Any:
+        # Of one kind or of the other, as `kind` says: their methods take different arguments.
         return needed("cryptography.hazmat.primitives.serialization").load_pem_public_key(self.pem)
 
     @property
@@ -158,6 +160,7 @@ class Signer:
                 f"a key is needed to sign: give key=, or set {VARIABLE} to one in PEM or to its "
                 "file; `certunlearn keys new` makes one"
             )
+        # The variable may hold the key itself, or the path of a file with it.
         data = pem.encode() if "PRIVATE KEY" in pem else _file(key or pem)
         serialization = needed("cryptography.hazmat.primitives.serialization")
         try:
@@ -212,12 +215,13 @@ def new_key(path: str | Path, kind: str = ED25519) -> Verifier:
     return public
 
 
-def _ecdsa() -> Any:
+def _ecdsa() -> ECDSA:
     curves = needed("cryptography.hazmat.primitives.asymmetric.ec")
-    return curves.ECDSA(needed("cryptography.hazmat.primitives.hashes").SHA256())
+    out: ECDSA = curves.ECDSA(needed("cryptography.hazmat.primitives.hashes").SHA256())
+    return out
 
 
-def _kind(public: Any) -> str:
+def _kind(public: object) -> str:
     ed25519 = needed("cryptography.hazmat.primitives.asymmetric.ed25519")
     if isinstance(public, ed25519.Ed25519PublicKey):
         return ED25519
@@ -226,7 +230,7 @@ def _kind(public: Any) -> str:
     raise StoreError(f"a key of Ed25519 or ECDSA P-256 is needed, got a {type(public).__name__}")
 
 
-def _public_pem(public: Any) -> bytes:
+def _public_pem(public: Public) -> bytes:
     serialization = needed("cryptography.hazmat.primitives.serialization")
     return bytes(
         public.public_bytes(

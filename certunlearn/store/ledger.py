@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..exceptions import RowError, StoreError
+from .agreement import Retold
 from .cases import DONE, PENDING, REFUSED, WITHDRAWN, Case, Cases
 from .database import Database
 from .exports import Export, Exports
@@ -75,6 +76,19 @@ class Ledger(Database):
         super().__init__(path, connection, clock)
         self.cases, self.exports = Cases(connection), Exports(connection)
 
+    def _faults(self) -> str | None:
+        told = Retold()
+        try:
+            wrong = self.log.faults(told.take)
+            return wrong or told.differs(self.cases.lines(), self.generations(), self.exports)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return f"an entry or a line is not as any is written ({error})"
+
+    @property
+    def recognises(self) -> bool:
+        """Whether names of forgotten rows are to be recognised."""
+        return self.fact("recognises") == "yes"
+
     def add(self, case: Case) -> Case:
         """Take a request in; durable when it returns."""
         with self._transaction():
@@ -101,6 +115,7 @@ class Ledger(Database):
 
     def _close(self, reference: str, state: str, reason: str | None) -> Case:
         with self._transaction():
+            # Looked at inside the transaction: another process may have closed it a moment ago.
             case, time = self._waiting(reference), self._tick()
             why: Json = {} if reason is None else {"reason": reason}
             entry = self._logged(state, time, {}, case.times | why)
@@ -140,6 +155,8 @@ class Ledger(Database):
             time = self._tick()
             for reference in references:
                 case = self._waiting(reference)
+                # Counted before anything is done, so that a request that ends the process every
+                # time shows.
                 self.cases.change(replace(case, attempts=case.attempts + 1))
             row = verb, json.dumps(references), time.isoformat()
             cursor = self._database.execute(
@@ -157,7 +174,11 @@ class Ledger(Database):
         if found:
             with self._transaction():
                 for verb, begun in found:
+                    # In the log as well: that something was begun and did not happen is part of the
+                    # history.
                     self._logged("interrupted", self._tick(), {"of": verb, "begun": begun}, {})
+                # In the same transaction: a crash here leaves both undone, and the next opening
+                # does them again.
                 self._database.execute("DELETE FROM actions")
         return [(str(verb), str(begun)) for verb, begun in found]
 
@@ -204,12 +225,14 @@ class Ledger(Database):
             n = 0 if before is None else before.n + 1
             said: Json = {"generation": n, "weights": weights, "certificate": digest}
             said |= {"before": None if before is None else before.weights, **(public or {})}
+            # The first entry of this state: requests answered together have one each.
             first = len(self.log)
             for reference, went in answered.items():
                 case = self._waiting(reference)
                 done = case.times | {"done": time.isoformat(), "rows": went.rows}
                 entry = self._logged(verb, time, said, done)
                 case = replace(case, state=DONE, closed=time, rows=went.rows, generation=n)
+                # From which state on copies hold one of these rows.
                 since = self.came(went.first)
                 self.cases.change(replace(case, entry=entry.n, since=since))
             if not answered:
@@ -218,8 +241,11 @@ class Ledger(Database):
             self._database.execute("INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             for name, value in (facts or {}).items():
                 self.set(name, value)
+            # With the state itself: there is no moment in which it is done and still counts as
+            # begun.
             self._database.execute("DELETE FROM actions WHERE n = ?", (action,))
         if answered:
+            # After the commit: what is overwritten is what no state refers to any more.
             self.erase_pages()
         return Generation(*row)
 
@@ -261,6 +287,7 @@ class Ledger(Database):
         """
         with self._transaction():
             time, export = self._tick(), self.exports[n]
+            # Said twice is logged once.
             if export.withdrawn is None:
                 self._logged("acknowledgement", time, {"id": n}, {})
                 export = self.exports.withdraw(n, time)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -69,7 +70,9 @@ class Entry:
     @classmethod
     def of(cls, n: int, public: Json, private: Json) -> Self:
         """Make the entry at place ``n``, with fresh salt."""
+        # 256 fresh bits an entry: equal requests have commitments that tell nothing of it.
         salt, hidden = os.urandom(32), canonical(private)
+        # Its place is in the bytes that are hashed: an entry cannot be moved.
         data = canonical({"n": n, **public, "commitment": commitment(salt, hidden)})
         return cls(n, data, salt, hidden)
 
@@ -88,6 +91,7 @@ class Log:
         self._database = database
 
     def __len__(self) -> int:
+        # max of a primary key: the end of an index, whatever the length of the log.
         last = self._database.execute("SELECT max(n) FROM entries").fetchone()[0]
         return 0 if last is None else int(last) + 1
 
@@ -96,6 +100,7 @@ class Log:
         entry = Entry.of(len(self), public, private)
         row = entry.n, entry.data, entry.salt, entry.private
         self._database.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", row)
+        # Full subtrees only, which never change again: one entry completes at most log2 n of them.
         grown = merkle.grown(self._node, entry.n, merkle.leaf_hash(entry.data))
         self._database.executemany("INSERT INTO nodes VALUES (?, ?, ?)", grown)
         return entry
@@ -126,17 +131,24 @@ class Log:
         """Return the proof that the first ``new`` entries begin with the first ``old`` ones."""
         return merkle.consistency(self._node, old, new)
 
-    def faults(self) -> str | None:
-        """Return what is wrong with the log, None if nothing is; reads all of it."""
+    def faults(self, take: Callable[[int, Json], None] | None = None) -> str | None:
+        """Return what is wrong with the log, None if nothing is; reads all of it.
+
+        ``take`` is handed the place and the values of every entry.
+        """
         nodes: dict[tuple[int, int], bytes] = {}
         places = 0
         for n, data, salt, private in self._database.execute("SELECT * FROM entries ORDER BY n"):
             if n != places:
                 return f"entry {places} of the log is missing"
-            if json.loads(data).get("commitment") != commitment(salt, private):
+            public: Json = json.loads(data.decode())
+            if public.get("commitment") != commitment(salt, private):
                 return f"entry {n} of the log is not what it was committed to"
+            if take is not None:
+                take(n, json.loads(private.decode()) | public)
             hashed = merkle.leaf_hash(data)
             for level, at, value in merkle.grown(lambda a, b: nodes[a, b], n, hashed):
+                # Built anew from the entries alone, to be compared with those that are kept.
                 nodes[level, at] = value
             places += 1
         kept = {(a, b): v for a, b, v in self._database.execute("SELECT * FROM nodes")}

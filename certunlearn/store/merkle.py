@@ -23,6 +23,8 @@ Node = Callable[[int, int], bytes]
 
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of a leaf."""
+    # 0x00 and 0x01 keep leaves and nodes apart: no leaf's data can pass for an inner node (second
+    # preimages).
     return hashlib.sha256(b"\x00" + data).digest()
 
 
@@ -76,6 +78,7 @@ def inclusion(node: Node, index: int, size: int) -> list[bytes]:
     path, first, last = [], 0, size
     while last - first > 1:
         middle = first + _split(last - first)
+        # The sister of the half in which the leaf lies.
         if index < middle:
             path.append(_subtree(node, middle, last))
             last = middle
@@ -100,6 +103,7 @@ def consistency(node: Node, old: int, new: int) -> list[bytes]:
     path, first, last, whole = [], 0, new, True
     while old < last:
         middle = first + _split(last - first)
+        # The old tree ends in the left half: the right one is new as a whole.
         if old <= middle:
             path.append(_subtree(node, middle, last))
             last = middle
@@ -118,6 +122,8 @@ def included(leaf: bytes, index: int, size: int, path: list[bytes], head: bytes)
     for sister in path:
         if not last:
             return False
+        # A right child, or the last node of a level without a sister of its own: what comes stands
+        # on its left.
         if at % 2 or at == last:
             here = node_hash(sister, here)
             while not at % 2 and at:
@@ -139,6 +145,7 @@ def consistent(old: int, old_root: bytes, new: int, new_root: bytes, path: list[
     if not path:
         return False
     at, last = old - 1, new - 1
+    # Up to the largest full subtree with which the old tree ends.
     while at % 2:
         at, last = at >> 1, last >> 1
     before = after = path[0]
@@ -146,6 +153,7 @@ def consistent(old: int, old_root: bytes, new: int, new_root: bytes, path: list[
         if not last:
             return False
         if at % 2 or at == last:
+            # What lies on the left is in both trees; what lies on the right in the new one alone.
             before, after = node_hash(sister, before), node_hash(sister, after)
             while not at % 2 and at:
                 at, last = at >> 1, last >> 1

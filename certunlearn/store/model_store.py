@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike, Show
 from ..claims.certificate import Certificate
 from ..exceptions import (
     BatchRefusedError,
@@ -21,13 +23,18 @@ from .answering import Answering, _why
 from .answers import Answer
 from .bundle import write_bundle
 from .cases import DONE, PENDING
-from .codec import relearned, still_there
+from .codec import Model, relearned, replayed, still_there
 from .exports import Export
 from .keys import Signer, Verifier
+from .ledger import Went
 from .log import Json
 from .note import written
 from .receipts import signed_receipt
+from .status import Status, shown
 from .verify import Verified, verify_receipt
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 class ModelStore(Answering):
@@ -61,19 +68,19 @@ class ModelStore(Answering):
 
     def forget(
         self,
-        which: Any = None,
+        which: RowsLike | None = None,
         /,
         *,
         reference: str | None = None,
-        rows: Any = None,
-        row_ids: Any = None,
-        groups: Any = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
         where: str | None = None,
         received: datetime | None = None,
         within: timedelta | str | None = MONTH,
         expand: str | None = None,
         confirm: bool = False,
-        progress: Any = None,
+        progress: Show = None,
     ) -> Answer:
         """Remove rows and release anew; durable, and the rows overwritten, when it returns.
 
@@ -120,7 +127,13 @@ class ModelStore(Answering):
         return self.answer(reference)
 
     def learn(
-        self, X: Any, y: Any, sample_weight: Any = None, *, again: bool = False, **named: Any
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        again: bool = False,
+        **named: Any,
     ) -> Certificate:
         """Add rows and release anew; durable when it returns.
 
@@ -141,6 +154,7 @@ class ModelStore(Answering):
             If identifiers of forgotten rows come back, and ``again`` does not allow it; or as
             `CertifiedLogReg.learn`.
         """
+        # Recognised by identifiers of forgotten rows, which the model keeps as digests alone.
         back = relearned(self.model, X, named.get("row_ids"))
         if back and not again:
             raise RowError(
@@ -150,7 +164,7 @@ class ModelStore(Answering):
         public: Json = {"relearned": back} if back else {}
         return self._done("addition", lambda m: m.learn(X, y, sample_weight, **named), public)
 
-    def correct(self, which: Any = None, /, **how: Any) -> Certificate:
+    def correct(self, which: RowsLike | None = None, /, **how: Any) -> Certificate:
         """Replace features or labels of rows and release anew: as `CertifiedLogReg.correct`."""
         return self._done("correction", lambda m: m.correct(which, **how))
 
@@ -162,24 +176,25 @@ class ModelStore(Answering):
         return certificate
 
     def _done(
-        self, verb: str, change: Callable[[Any], object], public: Json | None = None
+        self, verb: str, change: Callable[[Model], object], public: Json | None = None
     ) -> Certificate:
-        def change_and_answer(model: Any) -> dict[str, Any]:
+        def change_and_answer(model: Model) -> dict[str, Went]:
             change(model)
             return {}
 
         self._carry_out(verb, change_and_answer, public=public)
         return self.certificate
 
-    def preview(self, which: Any = None, /, **named: Any) -> Any:
+    def preview(self, which: RowsLike | None = None, /, **named: Any) -> Any:
         """Foresee a removal: as `CertifiedLogReg.preview`.  Changes nothing."""
         return self.model.preview(which, **named)
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: MatrixLike) -> AnyArray:
         """Predict with the released weights; no row is read."""
-        return self.predictor.predict(X)
+        labels: AnyArray = self.predictor.predict(X)
+        return labels
 
-    def export_predictor(self) -> Any:
+    def export_predictor(self) -> BaseEstimator:
         """Return a scikit-learn estimator with the released weights only; no row is read."""
         return self.predictor
 
@@ -234,13 +249,24 @@ class ModelStore(Answering):
         signer = None if key is None else Signer.of(key)
         return written(self.ledger.fact("origin"), self.ledger.log.head(), signer)
 
-    def verify(self, envelope: object, key: Verifier | str | Path | bytes, **gone: Any) -> Verified:
+    def verify(
+        self,
+        envelope: object,
+        key: Verifier | str | Path | bytes,
+        *,
+        replay: bool = False,
+        **gone: RowsLike,
+    ) -> Verified:
         """Check a receipt against this store too, as its owner can.
 
         Parameters
         ----------
         envelope, key
             As in `verify_receipt`.
+        replay : bool
+            Whether to train again from the rows that stay: the secret iterate must be as near as
+            its certified distance says.  The state before the removal, from which it could be gone
+            through step by step, has been destroyed with the rows.
         **gone
             ``rows``, ``row_ids``, ``groups`` or ``where``: rows that must not be in the training
             set any more.
@@ -248,8 +274,8 @@ class ModelStore(Answering):
         Raises
         ------
         VerificationError
-            As `verify_receipt`; or if it is of another log, this log has another entry there, or a
-            row is still in the training set.
+            As `verify_receipt`; or if it is of another log, this log has another entry there, a
+            row is still in the training set, or the model is not where its rows put it.
         """
         seen = verify_receipt(envelope, key)
         if seen.origin != self.ledger.fact("origin"):
@@ -263,14 +289,53 @@ class ModelStore(Answering):
                 f"the ledger does not say that {seen.reference!r} was done as the receipt has it",
                 check="store",
             )
-        left = still_there(self.model, gone) if gone else 0
+        # Only the owner can ask the training set itself.
+        left = still_there(self.model, gone, recognised=self.ledger.recognises) if gone else 0
         if left:
             raise VerificationError(
                 f"{left} of the rows are still in the training set", check="row"
             )
-        return seen
+        checks = [*seen.checks, "store", *(["row"] if gone else [])]
+        if replay:
+            self._replayed()
+            checks.append("replay")
+        return dataclasses.replace(seen, checks=tuple(checks))
 
-    def status(self, limit: int = 100) -> Json:
+    def _replayed(self) -> None:
+        """Train again from the rows that stay, and refuse a model that is elsewhere."""
+        found, stated = replayed(self.model), self.certificate.distance_target
+        if not found.holds:
+            raise VerificationError(
+                f"trained again on the rows that stay, the model is {found.apart:.3g} from where "
+                f"it was, and the two are certified to be within {found.shown + found.own:.3g} of "
+                "each other: it is no model of these rows",
+                check="replay",
+            )
+        if self.certificate.kind == "gaussian" and not found.shown <= stated:
+            raise VerificationError(
+                f"the model is certified to a distance of {found.shown:.3g} from its optimum, and "
+                f"its certificate states {stated:.3g}",
+                check="replay",
+            )
+
+    def unrecognise(self) -> None:
+        """Erase the digests by which identifiers and groups of forgotten rows are recognised.
+
+        From then on it is as if `create` had been told ``recognise=False``: a forgotten identifier
+        is as unknown as one that never was, and rows that come back are not told.
+
+        Raises
+        ------
+        RowError
+            If requests wait: some may name rows that another one has taken.
+        """
+        if self.ledger.cases.pending():
+            raise RowError("requests wait that may name forgotten rows: run or withdraw them first")
+        self._carry_out(
+            "names erased", lambda model: {}, facts={"recognises": "no"}, released=False
+        )
+
+    def status(self, limit: int = 100) -> Status:
         """Return what the owner wants to know, as JSON takes it; no row is read.
 
         ``requests`` are the ``limit`` most urgent ones, then those closed last.
@@ -281,12 +346,14 @@ class ModelStore(Answering):
             "estimator": self.ledger.fact("estimator"),
             "origin": self.ledger.fact("origin"),
             "generation": now.n,
+            "recognises": self.ledger.recognises,
             "n_retained": c.n_retained,
             "n_forgotten": int(self.ledger.fact("forgotten")),
             "epsilon": None if math.isinf(c.epsilon) else c.epsilon,
             "delta": c.delta,
             "joint_epsilon": None if math.isinf(c.joint_epsilon) else c.joint_epsilon,
             "releases": c.releases,
+            "self_audit": shown(self.self_audit),
             "weights": now.weights,
             "counts": cases.counts(clock),
             "requests": [

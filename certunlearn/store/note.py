@@ -32,6 +32,7 @@ def written(origin: str, head: Head, signer: Signer | None = None) -> str:
     text = f"{origin}\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
     if signer is None:
         return text
+    # Four bytes to find the key by; the signature is over the text alone.
     signature = _key_hash(origin, signer.public) + signer.sign(text.encode())
     return f"{text}\n{_MARK}{origin} {base64.b64encode(signature).decode()}\n"
 
@@ -44,6 +45,7 @@ def read(note: str) -> tuple[str, Head]:
     VerificationError
         If it is no checkpoint.
     """
+    # Further lines are extensions, which the form allows and nobody here reads.
     lines = note.split("\n\n")[0].removesuffix("\n").split("\n")
     try:
         origin, size, root = lines[:3]
@@ -72,6 +74,7 @@ def verified(note: str, key: Verifier) -> tuple[str, Head]:
             signature = base64.b64decode(coded, validate=True)
         except ValueError:
             continue
+        # Lines of witnesses, and of keys unknown here, are passed over, as C2SP signed-note has it.
         if name == origin and signature[:4] == _key_hash(origin, key):
             try:
                 key.verify(signature[4:], data)

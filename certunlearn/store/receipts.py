@@ -72,7 +72,9 @@ def signed_receipt(
         _, old = note.read(since)
         path = [h.hex() for h in ledger.log.consistency(old.size, head.size)]
         log["since"] = {"size": old.size, "path": path}
+    # The release right before is superseded whether or not it was handed out.
     before = [ledger.at(made.n - 1).weights] if made.n else []
+    # Copies of earlier states: they may hold the rows, and are called back by their weights.
     handed_out = [export for export in ledger.exports if export.generation < made.n]
     predicate: Json = {
         "certificate": json.loads(made.certificate),

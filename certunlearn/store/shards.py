@@ -13,21 +13,44 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._common.arrays import AnyArray
+from .._common.plain import Arrays, Json
 from ..exceptions import StoreDamagedError
 from .files import digest, shredded, synced
 from .keys import needed
-from .log import Json
 
-Arrays = dict[str, NDArray[Any]]
 #: Bytes of a part, and of an array that is not worth files of its own.
 PART, SMALL = 8 << 20, 64 << 10
+
+
+class File(TypedDict):
+    """A file of a state, by its name, and the SHA-256 of what it holds."""
+
+    file: str
+    sha256: str
+
+
+class Parts(TypedDict):
+    """An array in files of ``each`` rows."""
+
+    dtype: str
+    shape: list[int]
+    each: int
+    parts: list[File]
+
+
+class Manifest(TypedDict):
+    """What a state consists of."""
+
+    arrays: dict[str, Parts]
+    small: File
+    values: dict[str, dict[str, Json]]
 
 
 class Shards:
@@ -41,7 +64,12 @@ class Shards:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, arrays: Arrays, values: Json, before: Json | None = None) -> str:
+    def write(
+        self,
+        arrays: Arrays,
+        values: dict[str, dict[str, Json]],
+        before: Manifest | None = None,
+    ) -> str:
         """Write a state and flush it; return what names it: a file and its SHA-256.
 
         Parameters
@@ -52,21 +80,23 @@ class Shards:
         before : dict, optional
             Manifest of the state whose parts may be shared.
         """
-        earlier: Any = {} if before is None else before["arrays"]
+        earlier: dict[str, Parts] = {} if before is None else before["arrays"]
         large = {name: a for name, a in arrays.items() if a.nbytes > SMALL and a.ndim}
         few = {name: np.ascontiguousarray(a) for name, a in arrays.items() if name not in large}
         save = needed("safetensors.numpy").save
-        manifest: Json = {
+        manifest: Manifest = {
             "arrays": {k: self._cut(a, earlier.get(k)) for k, a in large.items()},
             "small": self._kept(save(few), "safetensors"),
             "values": values,
         }
         text = json.dumps(manifest, allow_nan=False).encode()
         kept = self._kept(text, "json")
+        # Every file is flushed as it is written; their names are with this. The ledger names the
+        # state afterwards.
         synced(self.folder, deep=False)
         return f"{kept['file']} {kept['sha256']}"
 
-    def manifest(self, state: str) -> Any:
+    def manifest(self, state: str) -> Manifest:
         """Return the manifest of a state by its name, reading no rows.
 
         Raises
@@ -75,9 +105,10 @@ class Shards:
             If it is not as it was written.
         """
         file, sha256 = state.split()
-        return json.loads(self._checked({"file": file, "sha256": sha256}))
+        out: Manifest = json.loads(self._checked({"file": file, "sha256": sha256}))
+        return out
 
-    def arrays(self, manifest: Any, names: Callable[[str], bool] | None = None) -> Arrays:
+    def arrays(self, manifest: Manifest, names: Callable[[str], bool] | None = None) -> Arrays:
         """Return the arrays of a state, all or some of them by name, in memory.
 
         Raises
@@ -108,50 +139,55 @@ class Shards:
             synced(self.folder, deep=False)
         return len(stale)
 
-    def _cut(self, array: NDArray[Any], earlier: Any) -> Json:
+    def _cut(self, array: AnyArray, earlier: Parts | None) -> Parts:
         """Write the parts of an array that are not there already."""
         each = max(1, PART // (array[:1].nbytes or 1))
-        alike = earlier is not None and (
+        known: list[File] = []
+        if earlier is not None and (
             earlier["dtype"] == array.dtype.str
             and earlier["shape"][1:] == list(array.shape[1:])
             and earlier["each"] == each
-        )
-        known = earlier["parts"] if alike else []
+        ):
+            known = earlier["parts"]
         parts = []
         for i, first in enumerate(range(0, len(array), each)):
             part = np.ascontiguousarray(array[first : first + each])
+            # Compared bit for bit, not by digest: sharing a part is a promise that it has not
+            # changed.
             shared = i < len(known) and self._holds(known[i], part)
             parts.append(known[i] if shared else self._part(part))
         shape = list(array.shape)
         return {"dtype": array.dtype.str, "shape": shape, "each": each, "parts": parts}
 
-    def _holds(self, said: Json, part: NDArray[Any]) -> bool:
+    def _holds(self, said: File, part: AnyArray) -> bool:
         """Whether a file holds a part, bit for bit."""
         try:
-            old = np.load(self.folder / str(said["file"]), mmap_mode="r")
+            old = np.load(self.folder / said["file"], mmap_mode="r")
         except (OSError, ValueError):
             return False
+        # A last part may have grown.
         if old.shape != part.shape:
             return False
         same: bool = np.array_equal(old.view(np.uint8), part.view(np.uint8))
         return same
 
-    def _part(self, part: NDArray[Any]) -> Json:
+    def _part(self, part: AnyArray) -> File:
         out = io.BytesIO()
         np.save(out, part, allow_pickle=False)
         return self._kept(out.getvalue(), "npy")
 
-    def _kept(self, data: bytes, ending: str) -> Json:
+    def _kept(self, data: bytes, ending: str) -> File:
         """Write a file that was not there, and flush it."""
         # No name that tells the content: it would let a guess at a row be tested.
         path = self.folder / f"{os.urandom(12).hex()}.{ending}"
+        # Never an existing file: what an earlier state names is not written to.
         with path.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         return {"file": path.name, "sha256": hashlib.sha256(data).hexdigest()}
 
-    def _parts(self, said: Any) -> Any:
+    def _parts(self, said: Parts) -> Iterator[tuple[int, AnyArray]]:
         first = 0
         for part in said["parts"]:
             path = self.folder / part["file"]
@@ -160,7 +196,7 @@ class Shards:
             yield first, array
             first += len(array)
 
-    def _checked(self, said: Any) -> bytes:
+    def _checked(self, said: File) -> bytes:
         path: Path = self.folder / said["file"]
         try:
             data: bytes = path.read_bytes()

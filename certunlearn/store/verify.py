@@ -38,6 +38,12 @@ CHECKS = {
     "consistency": "the log begins with that of the older head",
     "bundle": "the exported weights are those of the certificate",
 }
+#: What the owner can check beside.
+OWNED = {
+    "store": "the ledger says that it was done so",
+    "row": "the rows named are not in the training set",
+    "replay": "trained again on the rows that stay, the model is where it was",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Verified:
     origin : str
         Name of the log.
     checks : tuple of str
-        What was checked, names in `CHECKS`.
+        What was checked, names in `CHECKS` and `OWNED`.
     outstanding : int
         Copies handed out before that are not known to be withdrawn, when it was written.
     """
@@ -72,7 +78,7 @@ class Verified:
             f"{self.reference}: verified. epsilon = {c.epsilon:g}, delta = {c.delta:g}, weights "
             f"{self.weights[:16]}..., log {self.origin}"
         ]
-        lines += [f"  {name:<12} {CHECKS[name]}" for name in self.checks]
+        lines += [f"  {name:<12} {(CHECKS | OWNED)[name]}" for name in self.checks]
         if self.outstanding:
             lines.append(f"  careful      copies that may still hold the rows: {self.outstanding}")
         return "\n".join(lines)
@@ -115,6 +121,7 @@ def verify_receipt(
     subject, predicate = _object(_first(said, "subject")), _object(said, "predicate")
     origin, weights = _text(subject, "name"), _text(_object(subject, "digest"), "sha256")
     stated, entry, log = (_object(predicate, k) for k in ("certificate", "entry", "log"))
+    # From the figures to the log: each check rests on those before it.
     certificate, data = _certificate(stated), _data(entry)
     _same_weights(certificate, weights, stated, data)
     request = _object(predicate, "request")
@@ -160,6 +167,7 @@ def _same_weights(certificate: Certificate, weights: str, stated: Json, entry: J
             "the statement, its certificate and its entry in the log are not of the same weights: "
             "it was put together from the receipts of different models",
         )
+    # The log has committed to the certificate too, so none can be exchanged afterwards.
     if _text(entry, "certificate") != certificate_digest(stated):
         _fail("certificate", "the log has committed to another certificate than the one stated")
 
@@ -174,6 +182,7 @@ def _in_log(data: bytes, place: int, log: Json, origin: str, key: Verifier) -> N
     if name != origin or head.size != _number(log, "size"):
         _fail("head", f"the head is that of another log, {name} of size {head.size}")
     index, path = _number(log, "index"), _hashes(log, "path")
+    # The place is inside of the entry's own bytes: a proof for another place does not carry over.
     if place != index:
         _fail("inclusion", f"the entry says that its place is {place}, not {index}")
     if not merkle.included(merkle.leaf_hash(data), index, head.size, path, head.root):
@@ -202,6 +211,7 @@ def _begins_with(log: Json, older: str, origin: str, key: Verifier) -> None:
 
 def _of_kind(values: object, name: str, kind: type[T]) -> T:
     value = values.get(name) if isinstance(values, dict) else None
+    # True is an int to Python, and none in a receipt.
     if not isinstance(value, kind) or isinstance(value, bool):
         _fail("envelope", f"the statement lacks what a receipt says: {name}")
     return value

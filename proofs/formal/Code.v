@@ -15,18 +15,25 @@ Definition sigmoid (z : R) : R :=
   let small := (exp (- (Rabs z))) in
   ((if Rle_dec 0 z then 1 else small) / (1 + small)).
 
+Definition softplus (z : R) : R :=
+  ((Rmax z 0) + (ln (1 + (exp (- (Rabs z)))))).
+
+Definition bell (z : R) : R :=
+  let small := (exp (- (Rabs z))) in
+  (small / ((1 + small) ^ 2)).
+
 Definition Logistic_R : R := 1.
 
 Definition Logistic_kappa : R := (1 / 4).
 
 Definition Logistic_value (z : R) (t : R) : R :=
-  (ln (exp 0 + exp ((- t) * z))).
+  (softplus ((- t) * z)).
 
 Definition Logistic_slope (z : R) (t : R) : R :=
   ((- t) * (sigmoid ((- t) * z))).
 
 Definition Logistic_curvature (z : R) (t : R) : R :=
-  ((sigmoid z) * (sigmoid (- z))).
+  (bell z).
 
 Definition Squared_R : R := 0.
 
@@ -111,14 +118,13 @@ Definition SoftplusHinge_lack (temperature : R) (z : R) (t : R) : R :=
   ((1 - (t * z)) / temperature).
 
 Definition SoftplusHinge_value (temperature : R) (z : R) (t : R) : R :=
-  (temperature * (ln (exp 0 + exp (SoftplusHinge_lack temperature z t)))).
+  (temperature * (softplus (SoftplusHinge_lack temperature z t))).
 
 Definition SoftplusHinge_slope (temperature : R) (z : R) (t : R) : R :=
   ((- t) * (sigmoid (SoftplusHinge_lack temperature z t))).
 
 Definition SoftplusHinge_curvature (temperature : R) (z : R) (t : R) : R :=
-  let lack := (SoftplusHinge_lack temperature z t) in
-  (((sigmoid lack) * (sigmoid (- lack))) / temperature).
+  ((bell (SoftplusHinge_lack temperature z t)) / temperature).
 
 Definition Softmax_R : R := 1.
 

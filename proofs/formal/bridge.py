@@ -31,6 +31,8 @@ HELPERS = {"PseudoHuber": ("_root",), "SoftplusHinge": ("_lack",)}
 FUNCTIONS = (
     "gamma",
     "sigmoid",
+    "_softplus",
+    "_bell",
     *(
         f"{loss}.{part}"
         for loss in (

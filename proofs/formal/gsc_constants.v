@@ -66,6 +66,21 @@ Proof.
   assert (H := exp_pos z). auto_derive; [lra|]. unfold sg. rewrite exp_Ropp. field. lra.
 Qed.
 
+Lemma softplus_is z : softplus z = ln (1 + exp z).
+Proof.
+  assert (H := exp_pos z). assert (P := exp_pos (- z)). unfold softplus. destruct (Rle_dec 0 z) as [N|N].
+  - rewrite Rmax_left, (Rabs_pos_eq z N) by exact N. rewrite <- (ln_exp z) at 1.
+    rewrite <- ln_mult by lra. f_equal. rewrite Rmult_plus_distr_l, <- exp_plus, Rplus_opp_r, exp_0. ring.
+  - rewrite Rmax_right, (Rabs_left z), Ropp_involutive by lra. ring.
+Qed.
+
+Lemma bell_is z : bell z = bump z.
+Proof.
+  unfold bell, bump, sg. cbv zeta. destruct (Rle_dec 0 z) as [P|N].
+  - rewrite (Rabs_pos_eq z P). assert (H := exp_pos (- z)). field. lra.
+  - rewrite (Rabs_left z), Ropp_involutive, exp_Ropp by lra. assert (H := exp_pos z). field. lra.
+Qed.
+
 (** ** Logistic, labels t = 1 and -1 *)
 
 Definition logistic (t : R) (ht : t * t = 1) : loss Logistic_R.
@@ -74,27 +89,27 @@ Proof.
             l2 := fun z => Logistic_curvature z t; l3 := fun z => bump z * (1 - 2 * sg z) |}.
   - intros z. unfold Logistic_value, Logistic_slope. rewrite sigmoid_is.
     apply (is_derive_ext (fun z => (fun a => ln (1 + exp a)) (- t * z)));
-      [intros; cbv beta; now rewrite exp_0|].
+      [intros; cbv beta; now rewrite softplus_is|].
     replace (- t * sg (- t * z)) with (scal (- t) (sg (- t * z))) by reflexivity.
     apply (is_derive_comp (fun a => ln (1 + exp a)) (fun z => - t * z));
       [apply softplus_derive | auto_derive; [easy | ring]].
   - intros z. apply (is_derive_ext (fun z => - t * sg (- t * z)));
       [intros; unfold Logistic_slope; now rewrite sigmoid_is|].
-    assert (D := sg_derive (- t * z)). unfold Logistic_curvature. rewrite !sigmoid_is, sg_opp.
+    assert (D := sg_derive (- t * z)). unfold Logistic_curvature. rewrite bell_is. unfold bump.
     replace (sg z * (1 - sg z)) with (t * t * (sg (- t * z) * (1 - sg (- t * z)))).
     + derive_with D.
     + rewrite ht. assert (t = 1 \/ t = -1) as [->| ->] by (destruct (Req_dec t 1); [now left | right; nra]).
       * replace (-(1) * z) with (- z) by ring. rewrite sg_opp. ring.
       * assert (E : - (-1) * z = z) by lra. rewrite E. ring.
   - intros z. apply (is_derive_ext bump); [|apply bump_derive].
-    intros y. unfold Logistic_curvature, bump. now rewrite !sigmoid_is, sg_opp.
-  - intros z. unfold Logistic_curvature. rewrite !sigmoid_is, sg_opp. apply bump_range.
-  - intros z. unfold Logistic_curvature, Logistic_R. rewrite !sigmoid_is, sg_opp, Rmult_1_l. apply bump_third.
+    intros y. unfold Logistic_curvature. now rewrite bell_is.
+  - intros z. unfold Logistic_curvature. rewrite bell_is. apply bump_range.
+  - intros z. unfold Logistic_curvature, Logistic_R. rewrite bell_is, Rmult_1_l. apply bump_third.
 Defined.
 
 Theorem logistic_kappa z t : Logistic_curvature z t <= Logistic_kappa.
 Proof.
-  unfold Logistic_curvature, Logistic_kappa. rewrite !sigmoid_is, sg_opp. apply bump_range.
+  unfold Logistic_curvature, Logistic_kappa. rewrite bell_is. apply bump_range.
 Qed.
 
 (** ** Squared, Poisson, Gamma *)
@@ -346,14 +361,14 @@ Proof.
             l2 := fun z => SoftplusHinge_curvature T z t; l3 := hinge3 |}; intros z;
     assert (L := lack_derive z).
   - apply (is_derive_ext (fun z => T * ln (1 + exp (lack z))));
-      [intros; unfold SoftplusHinge_value; now rewrite exp_0|].
+      [intros; unfold SoftplusHinge_value; now rewrite softplus_is|].
     unfold SoftplusHinge_slope. rewrite sigmoid_is. fold (lack z).
     replace (- t * sg (lack z)) with (T * (- (t / T) * sg (lack z))) by (field; lra).
     apply (is_derive_scal (fun z => ln (1 + exp (lack z))) z T).
     apply (is_derive_comp (fun a => ln (1 + exp a)) lack); [apply softplus_derive | exact L].
   - apply (is_derive_ext (fun z => - t * sg (lack z)));
       [intros; unfold SoftplusHinge_slope; now rewrite sigmoid_is|].
-    unfold SoftplusHinge_curvature. cbv zeta. rewrite !sigmoid_is, sg_opp. fold (lack z).
+    unfold SoftplusHinge_curvature. rewrite bell_is. unfold bump. fold (lack z).
     replace (sg (lack z) * (1 - sg (lack z)) / T)
       with (- t * (- (t / T) * (sg (lack z) * (1 - sg (lack z))))).
     2: { replace (- t * (- (t / T) * (sg (lack z) * (1 - sg (lack z)))))
@@ -361,17 +376,17 @@ Proof.
     apply (is_derive_scal (fun z => sg (lack z)) z (- t)).
     apply (is_derive_comp sg lack); [apply sg_derive | exact L].
   - apply (is_derive_ext (fun z => / T * bump (lack z))).
-    { intros y. unfold SoftplusHinge_curvature, bump. cbv zeta. rewrite !sigmoid_is, sg_opp.
+    { intros y. unfold SoftplusHinge_curvature. rewrite bell_is. unfold bump.
       reals. fold (lack y). field. lra. }
     unfold hinge3. replace (- (t / T) * (bump (lack z) * (1 - 2 * sg (lack z))) / T)
       with (/ T * (- (t / T) * (bump (lack z) * (1 - 2 * sg (lack z))))) by (field; lra).
     apply (is_derive_scal (fun z => bump (lack z)) z (/ T)).
     apply (is_derive_comp bump lack); [apply bump_derive | exact L].
-  - unfold SoftplusHinge_curvature. cbv zeta. rewrite !sigmoid_is, sg_opp. fold (lack z).
-    assert (B := bump_range (lack z)). unfold bump in B.
+  - unfold SoftplusHinge_curvature. rewrite bell_is. fold (lack z).
+    assert (B := bump_range (lack z)).
     apply Rmult_le_pos; [lra | left; now apply Rinv_0_lt_compat].
-  - unfold hinge3, SoftplusHinge_R, SoftplusHinge_curvature. cbv zeta. rewrite !sigmoid_is, sg_opp.
-    fold (lack z). fold (bump (lack z)). assert (I : 0 < / T) by now apply Rinv_0_lt_compat.
+  - unfold hinge3, SoftplusHinge_R, SoftplusHinge_curvature. rewrite bell_is.
+    fold (lack z). assert (I : 0 < / T) by now apply Rinv_0_lt_compat.
     replace (- (t / T) * (bump (lack z) * (1 - 2 * sg (lack z))) / T)
       with (- t * (/ T * / T) * (bump (lack z) * (1 - 2 * sg (lack z)))) by (field; lra).
     rewrite !Rabs_mult, Rabs_Ropp, (Rabs_pos_eq (/ T)) by lra.
@@ -385,8 +400,8 @@ Defined.
 
 Theorem softplus_hinge_kappa z : SoftplusHinge_curvature T z t <= SoftplusHinge_kappa T.
 Proof.
-  unfold SoftplusHinge_curvature, SoftplusHinge_kappa. cbv zeta. rewrite !sigmoid_is, sg_opp.
-  fold (lack z). assert (B := bump_range (lack z)). unfold bump in B.
+  unfold SoftplusHinge_curvature, SoftplusHinge_kappa. rewrite bell_is.
+  fold (lack z). assert (B := bump_range (lack z)).
   apply Rmult_le_compat_r; [left; now apply Rinv_0_lt_compat | lra].
 Qed.
 End Hinge.

@@ -7,7 +7,14 @@ import functools
 from fractions import Fraction
 
 #: Functions of numbers that other formulas call.
-PURE = {"sigmoid": "R", "soft": "R", "joint_drift": "R", "drift_shares": "R * R"}
+PURE = {
+    "sigmoid": "R",
+    "_softplus": "R",
+    "_bell": "R",
+    "soft": "R",
+    "joint_drift": "R",
+    "drift_shares": "R * R",
+}
 #: Functions that may return infinity: an option.
 PARTIAL = {
     "gamma": "R",
@@ -179,7 +186,7 @@ class Translation:
         if name in CALLS:
             return f"({CALLS[name].format(*args)})"
         if name in PURE:
-            return f"({name} {' '.join(args)})"
+            return f"({name.strip('_')} {' '.join(args)})"
         if name in PARTIAL:
             self.binds.append((f"v{len(self.binds)}", f"{name} {' '.join(args)}"))
             return self.binds[-1][0]

@@ -98,7 +98,7 @@ def test_a_copy_and_its_model_know_nothing_of_each_other(kind, how):
     model = MODELS[kind]().forget([3])
     other = COPIES[how](model)
     assert shown(other) == shown(model) and type(other) is type(model)
-    a, b = (getattr(m, "head", m)._model.rows for m in (model, other))
+    a, b = (getattr(m, "head", m)._fitted.model.rows for m in (model, other))
     assert a is not b
     # No memory that a verb writes to is shared.
     own = list(arrays(a, {}))
@@ -110,7 +110,7 @@ def test_a_copy_and_its_model_know_nothing_of_each_other(kind, how):
     model.forget([7])
     assert (model.n_forgotten_, other.n_forgotten_) == (2, 3)
     X = model.head if kind == "pipeline" else model
-    held = X._unlearner.held(X._model, np.array([5]))[0]
+    held = X._fitted.model.held(np.array([5]))[0]
     assert np.abs(held.toarray() if kind == "sparse" else held).sum() > 0
     # Locks are their own.
     assert model._guard is not other._guard
@@ -126,9 +126,11 @@ def test_what_a_copy_forgets_does_not_falsify_what_the_model_certifies(how):
     for m, gone in ((other, np.arange(40)), (model, np.arange(100, 140))):
         keep = np.delete(np.arange(N), gone)
         weight = np.ones(len(keep))
-        found = reference.optimum(X[keep], y[keep], weight, 1.0, True, start=m._model.W)
+        found = reference.optimum(X[keep], y[keep], weight, 1.0, True, start=m._fitted.model.W)
         half = reference.half_of(reference.gram(X[keep], weight, 1.0, True, 0.25), "gram")
-        assert reference.norm_of(half, m._model.W - found.W) <= m.certificate_.distance + 1e-12
+        assert (
+            reference.norm_of(half, m._fitted.model.W - found.W) <= m.certificate_.distance + 1e-12
+        )
 
 
 @pytest.mark.parametrize("how", COPIES)

@@ -73,7 +73,7 @@ def test_passes_are_refused_and_everything_else_goes_on():
         for rows in ([7], [7, 8, 9], list(range(20, 27))):
             def forget():
                 m = model.forget(rows)
-                held = m._unlearner.held(m._model, np.array(rows + [2000]))[0]
+                held = m._fitted.model.held(np.array(rows + [2000]))[0]
                 return m.certificate_.tier, m.n_forgotten_, held
             tier, gone, held = child(forget)
             assert tier == "downdate" and gone == 1 + len(rows), (tier, gone)
@@ -173,8 +173,8 @@ def test_a_fork_while_another_thread_is_at_work():
                 model.predict(X[:5])
                 model.release()
                 rows = np.arange(gone + 1, 3000)
-                places = model._names.store(rows)
-                held = model._unlearner.held(model._model, places)[0]
+                places = model._fitted.names.store(rows)
+                held = model._fitted.model.held(places)[0]
                 assert np.array_equal(held, X[rows]) and n == 3000 - gone, (gone, n)
                 try:
                     model.forget([2999])

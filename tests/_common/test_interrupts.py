@@ -171,7 +171,11 @@ class World:
         c = replace(head.certificate_, seconds=0.0, passes=0, distance=0.0, issued=None)
         shown = [head.coef_.tobytes(), np.asarray(head.intercept_).tobytes(), c, head.solver_]
         shown += [head.n_retained_, head.n_forgotten_, [e["event"] for e in head.history_]]
-        shown += [head._names.n, head._model.members.weights.array.tobytes(), head._model.requests]
+        shown += [
+            head._fitted.names.n,
+            head._fitted.model.members.weights.array.tobytes(),
+            head._fitted.model.requests,
+        ]
         shown[-1] = replace(shown[-1], named=None)
         if self.kind == "pipeline":
             scale, framed = model.steps[0][1], model._kept.framed
@@ -190,7 +194,7 @@ class World:
         # A verb begins by overwriting what an interrupted one has left.
         self.model._settle()
         head, live = self.head, np.flatnonzero(self.alive)
-        rows, places = head._model.rows, head._names.store(live)
+        rows, places = head._fitted.model.rows, head._fitted.names.store(live)
         Z = self.X[live]
         if self.kind == "recounted":
             np.testing.assert_array_equal(self.model._kept.raw, Z)
@@ -205,13 +209,13 @@ class World:
             np.testing.assert_allclose(fresh.var_, self.scaler.var_, rtol=1e-12)
             assert framed.count == len(live)
             Z = (Z - framed.frame.origin) / framed.frame.unit
-        held = head._unlearner.held(head._model, places)
+        held = head._fitted.model.held(places)
         X = held[0].toarray() if self.kind == "sparse" else held[0]
         np.testing.assert_array_equal(X, Z.astype(np.float64))
         np.testing.assert_array_equal(np.ravel(held[1]), self.y[live])
-        assert rows.n == len(head._model.members.weights) and head._model.settled
+        assert rows.n == len(head._fitted.model.members.weights) and head._fitted.model.settled
         gone = np.setdiff1d(np.arange(rows.n), places)
-        assert not np.asarray(head._unlearner.held(head._model, gone)[0].sum())
+        assert not np.asarray(head._fitted.model.held(gone)[0].sum())
         if self.kind == "float32":
             narrow = (self.X == self.X.astype(np.float32)).all()
             assert (rows._X.dtype == np.float32) == (rows.dtype == np.float32) == narrow
@@ -224,7 +228,7 @@ class World:
         act(self.model)
         self.check()
         live, head = self.alive, self.head
-        certified, W = head.certificate_.distance, head._model.W
+        certified, W = head.certificate_.distance, head._fitted.model.W
         if self.kind == "min_norm":
             A, b = reference.LD(1) * self.X[live], reference.LD(1) * self.y[live][:, None]
             L = reference.lower_inverse(reference.cholesky(A @ A.T))

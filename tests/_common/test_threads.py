@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_info
 import certunlearn
 from certunlearn import CertifiedLogReg, ForgetQueue, ForgettingPipeline, forget_in, mix
 from certunlearn._common.threads import SMALL, blas_threads
-from certunlearn.engine import unlearner
 from certunlearn.exceptions import SecretStateWarning
 
 
@@ -129,12 +128,12 @@ def numbers(model):
 def dumped(model, X):
     """A pickle, looked at: it is one moment of the model, rows and all."""
     other = pickle.loads(pickle.dumps(model))
-    c, known = other.certificate_, other._model
+    c, known = other.certificate_, other._fitted.model
     assert c.n_retained == other.n_retained_ == known.members.weights.kept
     assert c.n_forgotten == other.n_forgotten_ == int(known.forgotten.sum())
     assert len(other.history_) == known.requests.releases
     live = np.flatnonzero(known.members.weights.array > 0)
-    np.testing.assert_array_equal(unlearner.held(known, live)[0], X[live])
+    np.testing.assert_array_equal(known.held(live)[0], X[live])
     return numbers(other), c.n_retained
 
 
@@ -160,16 +159,16 @@ def rounds(times, monkeypatch, seed=0):
         )
         # Nothing is lost, and every release is counted.
         assert (model.n_forgotten_, model.n_retained_) == (2 * k + 2, start - k - 1)
-        asked = model._model.requests
+        asked = model._fitted.model.requests
         assert len(model.history_) == asked.releases == 4 * k + 5
         # All count that come after the first removal, at most two in the first round do not.
         assert 4 * k + 2 <= asked.since_removal <= 4 * k + 4
-        c, budget = model.certificate_, model._model.budget
+        c, budget = model.certificate_, model._fitted.model.budget
         assert c.joint_epsilon == budget.joint_epsilon(asked.since_removal)
     counts = {numbers for numbers, _ in recorded.releases}
     for values, retained in seen:
         assert values in counts and (retained is None or (values, retained) in recorded.releases)
-    live = np.flatnonzero(model._model.members.weights.array > 0)
+    live = np.flatnonzero(model._fitted.model.members.weights.array > 0)
     np.testing.assert_array_equal(live, np.arange(2 * times, start + times))
 
 

@@ -100,7 +100,7 @@ def test_a_certified_model_is_watched_request_by_request():
             weights(model),
             law,
             lambda i=i: newton(D[i + 1 :], W.y[i + 1 :], 1.0)[:, None],
-            iterate=model._model.W,
+            iterate=model._fitted.model.W,
             distance=c.distance,
         )
     assert audit.finding().passed and audit.looks == 12 and max(audit.ratios) <= 1

@@ -62,7 +62,7 @@ def singly(X, y, order, every):
         if i % every == 0 or i == len(order) - 1:
             kept = full.without(gone)
             truth = kept.optimum(truth)
-            true = kept.length(model._model.W[:, 0] - truth)
+            true = kept.length(model._fitted.model.W[:, 0] - truth)
         entries.append((c.tier, c.passes, c.distance, true))
     return entries, refused, model.certificate_.distance_target
 
@@ -75,7 +75,7 @@ def at_once(X, y, order):
     except NotCertifiedError:
         return {"tier": "refused", "passes": 0, "bound over target": np.nan, "bound over truth": 0}
     kept, c = Objective.of(X, y).without(order), model.certificate_
-    true = kept.length(model._model.W[:, 0] - kept.optimum())
+    true = kept.length(model._fitted.model.W[:, 0] - kept.optimum())
     return {
         "tier": c.tier,
         "passes": c.passes,

@@ -39,7 +39,7 @@ def compared(n, d, repeats):
     ours()
     first = time.perf_counter() - clock
     seconds = turns({"ours": ours, "theirs": theirs}, repeats)
-    W, peer = fitted["ours"]._model.W, fitted["theirs"]
+    W, peer = fitted["ours"]._fitted.model.W, fitted["theirs"]
     return {
         "rows": n,
         "features": d,

@@ -33,7 +33,7 @@ def seconds(action, repeats=5):
 
 def bandwidth(model):
     """A gradient pass and a certified pass, as shares of a device copy's bandwidth."""
-    inner = model._model
+    inner = model._fitted.model
     objective, W = inner.objective, inner.W
     from certunlearn.numerics.objective.products import Products
 

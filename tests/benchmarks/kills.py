@@ -77,7 +77,10 @@ class Child:
                     self.step(store)
 
     def alive(self, store):
-        labels, learnt = store.model._names.labels, Inspection(self.path, self.file).of("learnt")
+        labels, learnt = (
+            store.model._fitted.names.labels,
+            Inspection(self.path, self.file).of("learnt"),
+        )
         known = [name(i) for i in range(N)] + [said["who"] for said in learnt]
         return [who for who in known if labels.live(who)]
 

@@ -57,9 +57,9 @@ def measured(K, d, n):
     forgotten, peak = time.perf_counter(), memory.high_water()
     fit, forget = model.history_
     return {
-        "coefficients": model._model.W.size,
+        "coefficients": model._fitted.model.W.size,
         "peak over data": (peak - base) / X.nbytes,
-        "hessian over data": 8 * model._model.W.size**2 / X.nbytes,
+        "hessian over data": 8 * model._fitted.model.W.size**2 / X.nbytes,
         "data MB": X.nbytes / 1e6,
         "solver": model.solver_,
         "steps": int(model.n_iter_[0]),

@@ -81,7 +81,7 @@ class Contest:
         model.forget(rows=self.removal.gone)
         spent = time.perf_counter() - clock
         released = np.hstack([model.coef_, model.intercept_[:, None]]).ravel()
-        self.results[OURS] = model._model.W.T.ravel(), released
+        self.results[OURS] = model._fitted.model.W.T.ravel(), released
         self.certificate = model.certificate_
         return spent
 

@@ -67,7 +67,7 @@ def followed(X, y, requests, every, refits=()):
         if i % every == 0:
             kept = full.without(order[: i + 1])
             truth = kept.optimum(truth)
-            true = kept.length(model._model.W[:, 0] - truth)
+            true = kept.length(model._fitted.model.W[:, 0] - truth)
             del kept
         entries.append((c.tier, seconds, c.passes, c.distance, true))
         if (i + 1) % (requests // 3) == 0:

@@ -29,7 +29,10 @@ def compared(K, d, n, unit):
     gone = np.arange(2 * K, 2 * K + n // 100)
     model = CertifiedLogReg().fit(X, y)
     peer = LogisticRegression(tol=TOL, max_iter=MOST, warm_start=True)
-    peer.coef_, peer.intercept_ = model._model.W[:-1].T.copy(), model._model.W[-1].copy()
+    peer.coef_, peer.intercept_ = (
+        model._fitted.model.W[:-1].T.copy(),
+        model._fitted.model.W[-1].copy(),
+    )
     peer.classes_ = model.classes_
     clock = time.perf_counter()
     model.forget(rows=gone)
@@ -41,7 +44,7 @@ def compared(K, d, n, unit):
         peer.fit(*kept)
     refit = time.perf_counter() - start
     W = np.vstack([peer.coef_.T, peer.intercept_ - peer.intercept_.mean()])
-    norm = model._model.gram.geometry.norm
+    norm = model._fitted.model.gram.geometry.norm
     return {
         "rows of length": 1 if unit else f"sqrt({d})",
         "classes": K,
@@ -54,7 +57,7 @@ def compared(K, d, n, unit):
         "warm refit over forget": refit / (forgotten - clock),
         "refit's iterations": int(peer.n_iter_[0]),
         "refit converged": bool(peer.n_iter_[0] < MOST),
-        "ours to the refit": norm(model._model.W - W),
+        "ours to the refit": norm(model._fitted.model.W - W),
     }
 
 

@@ -87,7 +87,7 @@ def contest(X, y, turns):
         for _ in range(turns):
             gone, left = left[:m], left[m:]
             mine.append(cpu(model.forget, np.sort(gone)))
-            keep, W = np.sort(left), model._model.W[:, 0]
+            keep, W = np.sort(left), model._fitted.model.W[:, 0]
             exact = truth(peer.X[keep], y[keep], W)
             near = float(np.linalg.norm(W - exact))
             for tol in TOLERANCES:

@@ -65,7 +65,7 @@ def compared(problem, count, peer, repeats, fresh):
             fit = cpu(model.fit, X, y)
         gone, order = order[:count], order[count:]
         kept = np.setdiff1d(kept, gone)
-        refit = refit_from(model._model.W, model.classes_, *peer)
+        refit = refit_from(model._fitted.model.W, model.classes_, *peer)
         spent = cpu(model.forget, rows=gone)
         again = cpu(lambda r=refit, kept=kept: r.fit(X[kept], y[kept]))
         if turn == 0:
@@ -77,7 +77,7 @@ def compared(problem, count, peer, repeats, fresh):
         tiers.append(model.certificate_.tier)
         passes.append(model.certificate_.passes)
         claimed.append(model.certificate_.distance)
-        apart.append(model._model.gram.geometry.norm(model._model.W - W))
+        apart.append(model._fitted.model.gram.geometry.norm(model._fitted.model.W - W))
     return {
         "problem": name,
         "features": X.shape[1],

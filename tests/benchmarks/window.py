@@ -34,7 +34,7 @@ def sliding(n, d, m, pairs, parts):
         spent, held = [], []
         for _ in range(pairs // parts):
             spent.append(cpu(slide, np.arange(first, first + m)))
-            held.append(model._model.rows.n)
+            held.append(model._fitted.model.rows.n)
             first += m
         rows.append(
             {

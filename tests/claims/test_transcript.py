@@ -22,7 +22,7 @@ def data(n=400, d=4):
 
 def spent(model, releases):
     """Sum of mu_t^2 that the realised distances and the promises of the reference add up to."""
-    budget, total = model._model.budget, 0.0
+    budget, total = model._fitted.model.budget, 0.0
     for t, entry in enumerate(model.history_[1:], start=1):
         caps = budget.caps(t)
         assert entry["distance"] <= caps.target
@@ -36,10 +36,10 @@ def test_ten_thousand_releases_stay_within_one_budget():
     model = CertifiedLogReg(random_state=0).fit(X, y)
     for i in range(200):
         model.forget(i)
-    W = model._model.W
+    W = model._fitted.model.W
     while len(model.history_) <= RELEASES:
         model.release()
-    budget = model._model.budget
+    budget = model._fitted.model.budget
     assert spent(model, RELEASES) <= budget.mu**2
     assert delta_from_epsilon(budget.epsilon - budget.drift_epsilon, budget.mu) <= budget.delta
     certificate = model.certificate_
@@ -49,7 +49,7 @@ def test_ten_thousand_releases_stay_within_one_budget():
     assert (certificate.releases, certificate.horizon) == (RELEASES, 1_000)
     tiers = Counter(entry["tier"] for entry in model.history_)
     assert tiers["release"] == RELEASES - 200
-    assert np.abs(model._model.W - W).max() < 1e-3
+    assert np.abs(model._fitted.model.W - W).max() < 1e-3
 
 
 def test_the_release_view_exceeds_the_same_budget():
@@ -57,7 +57,7 @@ def test_the_release_view_exceeds_the_same_budget():
     model = CertifiedLogReg(view="release", random_state=0).fit(X, y)
     for i in range(200):
         model.forget(i)
-    assert spent(model, 200) > model._model.budget.mu**2
+    assert spent(model, 200) > model._fitted.model.budget.mu**2
     assert model.certificate_.joint_epsilon > 2.0
 
 

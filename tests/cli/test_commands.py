@@ -155,7 +155,10 @@ def test_a_receipt_that_was_changed(model, tmp_path, answer, keys):
     owner = "verify", path, "--key", public, "--store", model
     assert answer(*owner, "--id", "p001")["verified"]
     assert "still in" in answer(*owner, "--id", "p002", status=told.UNVERIFIED)["error"]
-    answer("verify", path, "--key", public, "--id", "p001", status=told.MISTAKEN)
+    assert "replay" in answer(*owner, "--replay")["checks"]
+    for owners in (["--id", "p001"], ["--replay"]):
+        error = answer("verify", path, "--key", public, *owners, status=told.MISTAKEN)["error"]
+        assert "only the owner" in error
     path.write_text(json.dumps(envelope | {"payload": "AAAA"}))
     assert answer("verify", path, "--key", public, status=told.UNVERIFIED)["status"] == 7
     answer("verify", path, "--key", keys / "none", status=told.MISTAKEN)
@@ -173,6 +176,33 @@ def test_a_prediction_reads_the_predictor_once(model, tables, answer, monkeypatc
     monkeypatch.setattr(ModelStore, "_part", counted)
     assert len(answer("predict", model, tables / "more.csv")) == 69
     assert seen == ["predictor/"]
+
+
+def test_forgotten_identifiers_that_are_not_recognised(model, tables, tmp_path, answer):
+    command = ["fit", tables / "people.csv", "--target", "ill", "--ids", "person", "--groups"]
+    command += ["ward", "--unrecognised", "--store", tmp_path / "new"]
+    assert answer(*command)["recognises"] is False
+    for where in tmp_path / "new", model:
+        answer("forget", where, "--id", "p001")
+    again = answer("forget", model, "--id", "p001", status=told.MISTAKEN)["error"]
+    assert "already forgotten" in again
+    assert answer("unrecognise", model)["recognises"] is False
+    for where in tmp_path / "new", model:
+        again = answer("forget", where, "--id", "p001", status=told.MISTAKEN)["error"]
+        assert "no row was fitted" in again
+
+
+def test_releases_are_audited(tables, tmp_path, answer, capsys):
+    command = ["fit", tables / "people.csv", "--target", "ill", "--ids", "person"]
+    where = str(tmp_path / "new")
+    assert answer(*command, "--audit-rate", "1", "--store", where)["self_audit"]["looks"] == 0
+    answer("forget", where, "--id", "p001")
+    found = answer("status", where)["self_audit"]
+    assert found["looks"] == 1 and found["passed"] and found["true_over_certified"] <= 1
+    assert main(["status", where]) == 0
+    said = capsys.readouterr().out
+    assert "the claims hold so far: 1 of 1 releases solved for exactly" in said
+    answer(*command, "--audit-rate", "2", "--store", tmp_path / "b", status=told.MISTAKEN)
 
 
 def test_other_tables(tables, tmp_path, answer):
@@ -199,6 +229,49 @@ def test_other_tables(tables, tmp_path, answer):
         command = ["fit", tmp_path / file, *more, "--store", tmp_path / "new"]
         answer(*command, status=told.MISTAKEN)
     assert not (tmp_path / "new").exists()
+
+
+def test_words_are_left_as_they_are_and_times_cut_to_minutes(model, tmp_path, answer, capsys):
+    reference = "Ticket-1 of The Town, which is a long name of a request that has a T in it"
+    answer("forget", model, "--id", "p001", "--reference", reference)
+    page = tmp_path / "page.html"
+    assert main(["report", model, "-o", str(page)]) == 0
+    text = page.read_text()
+    assert reference in text and "1 request was carried out, 0 wait." in text
+    (request,) = answer("status", model)["requests"]
+    assert request["done"][:16].replace("T", " ") + "+00:00" in text
+    assert request["done"][16:26] not in text
+    assert main(["status", model]) == 0
+    assert reference in capsys.readouterr().out
+
+
+def test_learning_takes_the_columns_of_the_fit(model, tables, tmp_path, answer):
+    import pandas
+
+    assert answer("learn", model, tables / "more.csv")["n_retained"] == 569
+    frame = pandas.read_csv(tables / "more.csv")
+    frame.assign(person=frame.person + "x").rename(columns={"ill": "other"}).to_csv(
+        tmp_path / "b.csv", index=False
+    )
+    error = answer("learn", model, tmp_path / "b.csv", status=told.MISTAKEN)["error"]
+    assert "no column 'ill'" in error
+    assert answer("learn", model, tmp_path / "b.csv", "--target", "other")["n_retained"] == 638
+    frame[:3].to_csv(tmp_path / "right.csv", index=False)
+    assert answer("correct", model, tmp_path / "right.csv")["n_retained"] == 638
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ([], "for all releases after a removal together"),
+        (["--set", "view=release"], "for each release after a removal"),
+        (["--set", "noise=0"], "nothing is certified"),
+    ],
+)
+def test_a_fit_says_what_its_certificate_holds_for(tables, tmp_path, capsys, more, said):
+    command = ["fit", str(tables / "people.csv"), "--target", "ill", "--ids", "person"]
+    assert main([*command, *more, "--store", str(tmp_path / "new")]) == 0
+    assert said in capsys.readouterr().out
 
 
 def test_the_page_is_drawn(model, tmp_path, answer, browser):  # noqa: F811

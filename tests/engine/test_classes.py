@@ -89,7 +89,7 @@ def checked(seeds):
                 weight = weight.copy()
                 weight[gone] = 0.0
                 try:
-                    model = unlearner.forget(model, np.array(gone))
+                    model = model.forget(np.array(gone))
                 except CertunlearnError:
                     refused += 1
                     break
@@ -364,7 +364,7 @@ def test_what_makes_margins_grow_alike_is_known_beforehand():
     X = rng.normal(size=(2000, 10))
     y = (4 * X @ rng.normal(size=(10, 6)) + rng.gumbel(size=(2000, 6))).argmax(axis=1)
     model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
-    metric = model._model.reached.metric
+    metric = model._fitted.model.reached.metric
     assert isinstance(metric, Metric) and isinstance(metric.model, ClassBlocks)
     assert metric.pinned
     for s, change, product in metric.pinned:
@@ -388,6 +388,6 @@ def test_nothing_of_a_forgotten_row_is_left_in_the_metric():
     X, y = rng.normal(size=(500, 4)), rng.integers(0, 4, 500)
     model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
     model.forget([3])
-    assert model._model.reached.metric is not None
+    assert model._fitted.model.reached.metric is not None
     model.to_state()
-    assert model._model.reached.metric is None
+    assert model._fitted.model.reached.metric is None

@@ -74,7 +74,7 @@ def test_all_columns_together_are_as_near_as_is_certified(regime, kind):
             model = unlearner.fit(X, codes, weight, settings)
             for request in (none, *requests):
                 left[request] = 0.0
-                model = unlearner.forget(model, request) if len(request) else model
+                model = model.forget(request) if len(request) else model
                 assert len(model.parts) == columns
                 true, error = truth_of(model, kind, X, T, left)
                 r = model.reached.distance
@@ -98,9 +98,9 @@ def test_targets_of_several_columns_come_go_and_are_corrected():
     T = np.vstack([Y, Y[:4] - 1])
     T[20] += 5
     T, weight = T[np.r_[keep, 80:84]], np.r_[w, w[:4]][np.r_[keep, 80:84]]
-    true, error = truth_of(model._model, "squared", rows, T, weight)
-    assert error < 1e-3 * model._model.reached.distance
-    assert true <= model._model.reached.distance + error
+    true, error = truth_of(model._fitted.model, "squared", rows, T, weight)
+    assert error < 1e-3 * model._fitted.model.reached.distance
+    assert true <= model._fitted.model.reached.distance + error
 
 
 @pytest.mark.parametrize("maker", [CertifiedLinearSVC, CertifiedRidgeClassifier])
@@ -109,7 +109,7 @@ def test_columns_are_those_of_one_problem_solved_by_products(maker):
     X, y = rng.normal(size=(200, 4)), np.arange(200) % 4
     by_column = maker(noise=0).fit(X, y).forget(np.arange(0, 40, 3))
     whole = maker(noise=0, solver="newton-cg").fit(X, y).forget(np.arange(0, 40, 3))
-    assert by_column._model.parts and not whole._model.parts
+    assert by_column._fitted.model.parts and not whole._fitted.model.parts
     np.testing.assert_allclose(by_column.coef_, whole.coef_, atol=1e-6)
 
 
@@ -117,7 +117,7 @@ def test_squares_share_one_factor_and_its_changes():
     rng = np.random.default_rng(2)
     X, y = rng.normal(size=(150, 6)), np.arange(150) % 5
     model = CertifiedRidgeClassifier().fit(X, y).forget([4]).forget([7, 8])
-    first, *others = model._model.parts
+    first, *others = model._fitted.model.parts
     assert model.certificate_.tier == "downdate" and len(others) == 4
     for part in others:
         assert part.carryover.alike(first.carryover)
@@ -197,7 +197,7 @@ def test_nothing_of_the_size_of_all_coefficients_squared_is_held():
     model = CertifiedLinearSVC().fit(X, y).forget([0])
     sizes = [
         value.size
-        for part in model._model.parts
+        for part in model._fitted.model.parts
         for value in (
             part.carryover.present.inverse,
             part.carryover.present.curvature.matrix,
@@ -211,10 +211,10 @@ def test_too_many_numbers_are_not_held(monkeypatch):
     rng = np.random.default_rng(7)
     X, y = rng.normal(size=(80, 4)), np.arange(80) % 4
     monkeypatch.setattr("certunlearn.engine.columns.MOST_APART", 99)
-    assert not CertifiedLinearSVC().fit(X, y)._model.parts
-    assert CertifiedLinearSVC(solver="newton-cholesky").fit(X, y)._model.parts
+    assert not CertifiedLinearSVC().fit(X, y)._fitted.model.parts
+    assert CertifiedLinearSVC(solver="newton-cholesky").fit(X, y)._fitted.model.parts
     # One factor serves all columns of squares.
-    assert CertifiedRidgeClassifier().fit(X, y)._model.parts
+    assert CertifiedRidgeClassifier().fit(X, y)._fitted.model.parts
 
 
 def test_members_that_weigh_nothing_are_counted():
@@ -223,8 +223,8 @@ def test_members_that_weigh_nothing_are_counted():
     X, y = rng.normal(size=(50, 3)), np.arange(50) % 3
     model = CertifiedRidgeClassifier().fit(X, y)
     model.learn(X[:2], y[:2], sample_weight=[0.0, 1.0]).forget([50])
-    assert model.n_retained_ == 51 and len(model._model.members.weights) == 52
+    assert model.n_retained_ == 51 and len(model._fitted.model.members.weights) == 52
     model.learn(X[:2] + 0.5, y[:2]).forget([52])
-    assert model.n_retained_ == 52 and len(model._model.members.weights) == 54
-    assert isinstance(model._model.members, Members)
-    assert isinstance(model._model.objective.weights, Weights)
+    assert model.n_retained_ == 52 and len(model._fitted.model.members.weights) == 54
+    assert isinstance(model._fitted.model.members, Members)
+    assert isinstance(model._fitted.model.objective.weights, Weights)

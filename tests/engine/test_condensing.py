@@ -112,9 +112,9 @@ def test_after_any_requests_it_is_the_fit_of_what_is_left(kind, often):
         else:
             model = [copy.deepcopy, again][step // 6 % 2](model)
         head, left = getattr(model, "head", model), np.flatnonzero(alive)
-        held, places = head._model, head._names.store(left)
+        held, places = head._fitted.model, head._fitted.names.store(left)
         sizes.append(held.rows.n - len(left))
-        features, labels, w = head._unlearner.held(held, places)
+        features, labels, w = held.held(places)
         features = features.toarray() if kind == "sparse" else features
         if kind == "pipeline":
             # The head may hold them in a frame of its own.
@@ -126,7 +126,7 @@ def test_after_any_requests_it_is_the_fit_of_what_is_left(kind, often):
         np.testing.assert_array_equal(w, weight[left] if weighs else np.ones(len(left)))
         assert held.left == len(left) and head.n_retained_ == np.count_nonzero(w)
         stale = np.setdiff1d(np.arange(held.rows.n), places)
-        assert not np.abs(head._unlearner.held(held, stale)[0]).sum()
+        assert not np.abs(held.held(stale)[0]).sum()
     assert max(sizes) <= 7
     fresh = KINDS[kind]().fit(
         given(kind, X[left]), y[left], **({"sample_weight": w} if weighs else {})
@@ -143,7 +143,7 @@ def test_one_that_fails_anywhere_leaves_everything_as_it_was(kind, often, monkey
     model = KINDS[kind]().fit(given(kind, X), y, row_ids=list(range(100, 100 + N)))
     model.forget(row_ids=[101, 102])
     head = getattr(model, "head", model)
-    held, names, coef = head._model, head._names, head.coef_.copy()
+    held, names, coef = head._fitted.model, head._fitted.names, head.coef_.copy()
 
     class Stopped(Exception):
         pass
@@ -151,7 +151,7 @@ def test_one_that_fails_anywhere_leaves_everything_as_it_was(kind, often, monkey
     def tracer(frame, event, arg):
         nonlocal count
         inside = frame
-        while inside is not None and inside.f_code.co_name != "_condense":
+        while inside is not None and inside.f_code.co_name != "condensed":
             inside = inside.f_back
         name = frame.f_code.co_filename
         # Blocks that signals wait for take exceptions from within alone.
@@ -176,15 +176,19 @@ def test_one_that_fails_anywhere_leaves_everything_as_it_was(kind, often, monkey
         finally:
             sys.settrace(None)
         # None of this is another object: nothing was lost, nothing half moved.
-        assert head._model is held and head._names is names and np.array_equal(head.coef_, coef)
+        assert (
+            head._fitted.model is held
+            and head._fitted.names is names
+            and np.array_equal(head.coef_, coef)
+        )
         places = names.store(np.array([0, 5, N - 1]))
-        features = head._unlearner.held(held, places)[0]
+        features = held.held(places)[0]
         if kind != "pipeline":
             features = features.toarray() if kind == "sparse" else features
             np.testing.assert_array_equal(features, X[[0, 5, N - 1]])
         stop += max(1, stop // 6)
-    assert steps >= 5 and head._model.rows.n == N - 2 and head._model.left == N - 3
-    assert not held.rows.n == head._model.rows.n and held.rows.scrubbed.all()
+    assert steps >= 5 and head._fitted.model.rows.n == N - 2 and head._fitted.model.left == N - 3
+    assert not held.rows.n == head._fitted.model.rows.n and held.rows.scrubbed.all()
 
 
 def test_nothing_of_the_store_before_is_left(often):
@@ -192,12 +196,12 @@ def test_nothing_of_the_store_before_is_left(often):
     rng = np.random.default_rng(0)
     X, y = rows("dense", rng, N)
     model = CertifiedLogReg(**plain).fit(X, y).forget([3, 4])
-    old = model._model.rows
+    old = model._fitted.model.rows
     model.forget([5])
-    new = model._model.rows
+    new = model._fitted.model.rows
     assert new is not old and new.n == N - 2
     assert not np.asarray(old._X).any() and not old.labels.any() and old.scrubbed.all()
-    assert model._model.requests.stale == 1 and (new.blocks, new.block) == (1, 64)
+    assert model._fitted.model.requests.stale == 1 and (new.blocks, new.block) == (1, 64)
     np.testing.assert_array_equal(new.gather(np.array([0, 57]))[:, :D], X[[0, N - 1]])
 
 
@@ -208,15 +212,15 @@ def test_closing_up_draws_nothing_and_claims_nothing_new(often):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(condensing, "_FEW", 10**9)
         lazy = CertifiedLogReg(random_state=4).fit(X, y).forget([1, 2]).forget([5]).forget([9])
-        assert lazy._model.rows.n == N
+        assert lazy._fitted.model.rows.n == N
     model = CertifiedLogReg(random_state=4).fit(X, y).forget([1, 2]).forget([5]).forget([9])
-    assert model._model.rows.n == N - 2
+    assert model._fitted.model.rows.n == N - 2
     np.testing.assert_allclose(model.coef_, lazy.coef_, rtol=1e-6)
     ours, theirs = model.certificate_.public(), lazy.certificate_.public()
     different = {k for k in vars(ours) if getattr(ours, k) != getattr(theirs, k)}
     assert different <= {"issued", "weights", "previous"}
     assert [e["tier"] for e in model.history_] == [e["tier"] for e in lazy.history_]
-    assert model._model.left == lazy._model.left
+    assert model._fitted.model.left == lazy._fitted.model.left
 
 
 def test_weights_of_rows_that_are_gone_are_those_of_no_row_left():
@@ -238,7 +242,7 @@ def test_a_stale_factor_is_still_of_other_rows(often):
     X, y = rows("dense", np.random.default_rng(11), 4000)
     model = CertifiedLogReg(random_state=1).fit(X, y).forget([7])
     assert model.history_[-1]["tier"] == "downdate"
-    state, keep = model._model, ~model._model.rows.scrubbed
+    state, keep = model._fitted.model, ~model._fitted.model.rows.scrubbed
     with numerics():
         closed = condensing.condensed(state, keep)
     assert state.reached.quadratic.mismatch(state.objective, 0.0) == np.inf
@@ -261,7 +265,7 @@ def test_a_vote_closes_up_in_all_members(often):
     vote = VotingClassifier([(k, CertifiedLogReg(C=1.0 + (k == "a"))) for k in names]).fit(X, y)
     for at in ([3, 4], [5], [6, 8], [9]):
         forget_in(vote, at)
-    sizes = {member._model.rows.n for member in vote.estimators_}
+    sizes = {member._fitted.model.rows.n for member in vote.estimators_}
     assert len(sizes) == 1 and sizes.pop() < N - 2
     vote.estimators_[0].correct([0], y=[1 - y[0]])
     vote.estimators_[1].correct([1], y=[1 - y[1]])
@@ -281,7 +285,7 @@ def test_a_window_that_slides_holds_what_is_in_it():
         new = np.arange(first, first + m)
         model.learn(A, b, row_ids=list(new), groups=b, metadata=pd.DataFrame({"k": new}))
         model.forget(rows=np.arange(first - n, first - n + m))
-        held, names = model._model, model._names
+        held, names = model._fitted.model, model._fitted.names
         assert held.left == n and held.rows.n <= 1.5 * n + m
         assert len(held.rows._labels) <= 2 * n
         entries = [len(run.positions) for run in (*names.labels._runs, *names.metadata._runs)]

@@ -46,7 +46,7 @@ def test_single_requests_read_no_retained_row(reads, mechanism, least):
     X, y = data(20_000, 20)
     view = {"view": "release"}
     model = CertifiedLogReg(noise=0.1, mechanism=mechanism, random_state=0, **view).fit(X, y)
-    store, tiers = model._model.rows, []
+    store, tiers = model._fitted.model.rows, []
     for row in range(200):
         reads["sweeps"], reads["positions"] = 0, set()
         before = store.reads
@@ -79,12 +79,12 @@ def test_a_pickle_holds_no_difference_that_tells_a_row(K, mechanism):
     model = CertifiedLogReg(mechanism=mechanism, view="release", random_state=0).fit(X, y)
     tiers = [model.forget([row]).certificate_.tier for row in range(3)]
     assert {"downdate", "chord"} & set(tiers)
-    before = model._model.gram.curvature
+    before = model._fitted.model.gram.curvature
     assert not np.array_equal(before.diagonal, np.diag(before.matrix))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecretStateWarning)
-        inner = pickle.loads(pickle.dumps(model))._model
-    rows = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X[3:], y[3:])._model
+        inner = pickle.loads(pickle.dumps(model))._fitted.model
+    rows = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X[3:], y[3:])._fitted.model
     np.testing.assert_array_equal(inner.gram.curvature.matrix, rows.gram.curvature.matrix)
     np.testing.assert_array_equal(inner.gram.curvature.diagonal, rows.gram.curvature.diagonal)
     carryover = inner.carryover
@@ -99,7 +99,7 @@ def test_a_pickle_holds_no_difference_that_tells_a_row(K, mechanism):
 def test_without_a_request_a_pickle_changes_nothing():
     X, y = data(500, 3)
     model = CertifiedLogReg(random_state=0).fit(X, y)
-    assert unlearner.rebased(model._model).reached is model._model.reached
+    assert model._fitted.model.rebased().reached is model._fitted.model.reached
 
 
 def test_additions_within_the_last_block_copy_nothing():
@@ -130,19 +130,19 @@ def test_a_failed_edit_leaves_no_row_behind(monkeypatch):
 
     monkeypatch.setattr(unlearner, "edited", broken)
     with pytest.raises(KeyboardInterrupt):
-        unlearner.edit(model, np.arange(2), marker, np.array([1]), np.ones(1))
+        model.edit(np.arange(2), marker, np.array([1]), np.ones(1))
     monkeypatch.undo()
     assert model.rows.n == 200 and not (np.asarray(model.rows._X) == 1234.5).any()
-    assert unlearner.forget(model, np.arange(2)).certificate.n_retained == 198
+    assert model.forget(np.arange(2)).certificate.n_retained == 198
 
 
 def test_rows_of_no_weight_change_no_sum():
     X, y = data(200, 3)
     model = unlearner.fit(X[:90], y[:90], np.ones(90), problems.settings())
     none = np.zeros(0, dtype=np.int64)
-    after = unlearner.edit(model, none, X[90:], y[90:], np.zeros(110))
+    after = model.edit(none, X[90:], y[90:], np.zeros(110))
     assert after.rows.n == 200 and after.certificate.n_retained == 90
     with jax.enable_x64(True):
         again = gram_of("gram", after.objective, None, None).curvature
     np.testing.assert_array_equal(again.matrix, model.gram.curvature.matrix)
-    assert unlearner.forget(after, np.array([3, 150])).certificate.n_retained == 89
+    assert after.forget(np.array([3, 150])).certificate.n_retained == 89

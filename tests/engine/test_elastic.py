@@ -197,7 +197,7 @@ def test_support_and_coefficients_are_those_of_coordinate_descent(alpha, ratio):
     twin = ElasticNet(alpha=alpha, l1_ratio=ratio, tol=1e-12, max_iter=10**6)
     twin.fit(X, y, sample_weight=weight)
     model = CertifiedElasticNet(alpha=alpha, l1_ratio=ratio).fit(X, y, weight)
-    W = model._model.W
+    W = model._fitted.model.W
     np.testing.assert_allclose(W[:-1, 0], twin.coef_, rtol=1e-7, atol=1e-7)
     np.testing.assert_allclose(W[-1, 0], twin.intercept_, rtol=1e-7)
     np.testing.assert_array_equal(W[:-1, 0] == 0, twin.coef_ == 0)
@@ -211,8 +211,8 @@ def test_logistic_support_is_that_of_the_oracle(C, seed):
     model = CertifiedLogReg(C=C, l1_ratio=0.6).fit(X, y)
     best = oracle(kind, X, y, np.ones(len(X)), (1.0 / C) * (1.0 - 0.6), (1.0 / C) * 0.6, True)
     assert best.sound
-    np.testing.assert_array_equal(model._model.W == 0, best.W == 0)
-    np.testing.assert_allclose(model._model.W, best.W.astype(float), rtol=1e-7, atol=1e-7)
+    np.testing.assert_array_equal(model._fitted.model.W == 0, best.W == 0)
+    np.testing.assert_allclose(model._fitted.model.W, best.W.astype(float), rtol=1e-7, atol=1e-7)
 
 
 def pair(kind):
@@ -228,8 +228,8 @@ def pair(kind):
 
 
 def same(one, other):
-    np.testing.assert_allclose(one._model.W, other._model.W, rtol=1e-7, atol=1e-7)
-    np.testing.assert_array_equal(one._model.W == 0, other._model.W == 0)
+    np.testing.assert_allclose(one._fitted.model.W, other._fitted.model.W, rtol=1e-7, atol=1e-7)
+    np.testing.assert_array_equal(one._fitted.model.W == 0, other._fitted.model.W == 0)
 
 
 @pytest.mark.parametrize("kind", ["squared", "logistic", "balanced"])
@@ -237,7 +237,7 @@ def same(one, other):
 def test_forgetting_is_refitting(kind, how):
     model, X, y = pair(kind)
     model.fit(X, y)
-    before = model._model.W.copy()
+    before = model._fitted.model.W.copy()
     assert (before[:-1] == 0).any() and model.certificate_.tier == "fit"
     gone = np.random.default_rng(1).permutation(len(X))[
         : {"one": 1, "tenth": len(X) // 10}.get(how, 50)
@@ -249,7 +249,7 @@ def test_forgetting_is_refitting(kind, how):
         )
     kept = np.setdiff1d(np.arange(len(X)), gone)
     same(model, type(model)(**model.get_params()).fit(X[kept], y[kept]))
-    assert np.abs(before - model._model.W).max() > 1e-6
+    assert np.abs(before - model._fitted.model.W).max() > 1e-6
     assert model.preview([kept[0]]).tier == "refresh" and not model.capacity()
 
 
@@ -265,7 +265,7 @@ def test_forgetting_and_learning_again_is_nothing(kind):
 def test_bad_requests_change_nothing(kind):
     model, X, y = pair(kind)
     model.fit(X, y)
-    coef, W = model.coef_.copy(), model._model.W.copy()
+    coef, W = model.coef_.copy(), model._fitted.model.W.copy()
     for bad in (
         lambda: model.forget([10**6]),
         lambda: model.forget([3, 3.5]),
@@ -275,7 +275,7 @@ def test_bad_requests_change_nothing(kind):
         with pytest.raises((ValueError, KeyError, IndexError, TypeError)):
             bad()
         np.testing.assert_array_equal(model.coef_, coef)
-        np.testing.assert_array_equal(model._model.W, W)
+        np.testing.assert_array_equal(model._fitted.model.W, W)
         assert model.n_retained_ == len(X)
 
 
@@ -305,13 +305,13 @@ def test_ratio_zero_is_what_it_was():
     plain = CertifiedLogReg(random_state=0).fit(X, y).forget([5])
     ratio = CertifiedLogReg(random_state=0, l1_ratio=0.0).fit(X, y).forget([5])
     np.testing.assert_array_equal(plain.coef_, ratio.coef_)
-    assert plain._model.objective.l1 is None and plain._model.carryover is not None
+    assert plain._fitted.model.objective.l1 is None and plain._fitted.model.carryover is not None
 
 
 def test_the_release_is_dense_and_the_exported_predictor_sparse_if_asked():
     for model, X, y in (pair("squared"), pair("logistic")):
         model.fit(X, y)
-        assert (model._model.W == 0).any() and (model.coef_ != 0).all()
+        assert (model._fitted.model.W == 0).any() and (model.coef_ != 0).all()
         np.testing.assert_array_equal(model.export_predictor().coef_, model.coef_)
         most = float(np.median(np.abs(model.coef_)))
         plain, cut = model.export_predictor(threshold=most), np.abs(model.coef_) < most

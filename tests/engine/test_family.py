@@ -102,11 +102,11 @@ def attempt(kind, regime, seed):
         left = weight.copy()
         for request in requests:
             left[request] = 0.0
-            model = unlearner.forget(model, request)
+            model = model.forget(request)
             check(model, kind, parameter, X, y, left)
         back = requests[0]
         none = np.zeros(0, np.int64)
-        model = unlearner.edit(model, none, X[back], labels[back], weight[back])
+        model = model.edit(none, X[back], labels[back], weight[back])
         X, y = np.vstack([X, X[back]]), np.r_[y, y[back]]
         check(model, kind, parameter, X, y, np.r_[left, weight[back]])
     except NotCertifiedError as error:

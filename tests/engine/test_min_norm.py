@@ -134,10 +134,10 @@ def test_certified_distance_is_never_too_small(kind, n, d):
             continue
         live = list(range(n))
         for step in range(2 * n):
-            distance = model._model.solution.distance
-            assert apart(model._model.W, exact(X[live], y[live], weight[live])) <= distance
+            distance = model._fitted.model.solution.distance
+            assert apart(model._fitted.model.W, exact(X[live], y[live], weight[live])) <= distance
             # Nearly equal rows have coefficients too large for much to be shown.
-            if kind == "near" or distance < 1e-7 * np.linalg.norm(model._model.W) + 1e-280:
+            if kind == "near" or distance < 1e-7 * np.linalg.norm(model._fitted.model.W) + 1e-280:
                 seen += 1
             try:
                 if len(live) > 1 and step % 3 != 2:
@@ -234,7 +234,7 @@ def problem(n=300, d=900, seed=0):
 
 def error(model, X, y, kept):
     W = np.linalg.pinv(X[kept]) @ y[kept]
-    return np.linalg.norm(model._model.W - W) / np.linalg.norm(W)
+    return np.linalg.norm(model._fitted.model.W - W) / np.linalg.norm(W)
 
 
 def test_one_a_tenth_and_two_hundred_forgotten_are_the_pseudo_inverses():
@@ -255,27 +255,27 @@ def test_one_a_tenth_and_two_hundred_forgotten_are_the_pseudo_inverses():
     tiers = {entry["tier"] for entry in model.history_[1:]}
     assert tiers == {"projection"}
     assert model.n_retained_ == 69 and model.n_forgotten_ == 231
-    assert model._model.solution.distance < 1e-10
+    assert model._fitted.model.solution.distance < 1e-10
 
 
 def test_forgetting_is_the_projection_on_the_span_of_the_rows_that_stay():
     X, y = problem(20, 50)
     model = quiet().fit(X, y)
-    before = model._model.W.copy()
+    before = model._fitted.model.W.copy()
     model.forget([2, 3, 11])
     Q = np.linalg.qr(np.delete(X, [2, 3, 11], axis=0).T)[0]
-    np.testing.assert_allclose(model._model.W, Q @ (Q.T @ before), atol=1e-12)
+    np.testing.assert_allclose(model._fitted.model.W, Q @ (Q.T @ before), atol=1e-12)
 
 
 @pytest.mark.parametrize("gone", [[5], list(range(40))])
 def test_learning_what_was_forgotten_is_the_original_optimum(gone):
     X, y = problem(120, 400)
     model = CertifiedMinNorm(random_state=0).fit(X, y)
-    before = model._model.W.copy()
+    before = model._fitted.model.W.copy()
     model.forget(gone)
-    assert np.abs(model._model.W - before).max() > 1e-4
+    assert np.abs(model._fitted.model.W - before).max() > 1e-4
     model.learn(X[gone], y[gone])
-    assert np.linalg.norm(model._model.W - before) < 1e-10 * np.linalg.norm(before)
+    assert np.linalg.norm(model._fitted.model.W - before) < 1e-10 * np.linalg.norm(before)
 
 
 def test_many_rows_learnt_one_by_one():
@@ -287,7 +287,7 @@ def test_many_rows_learnt_one_by_one():
     tiers = [entry["tier"] for entry in model.history_[1:]]
     assert tiers.count("projection") > 40
     true = np.linalg.svd(scaled(X, y)[0], compute_uv=False).min()
-    assert model._model.solution.basis.floor <= true
+    assert model._fitted.model.solution.basis.floor <= true
 
 
 def test_the_model_may_become_ordinary_least_squares_and_back():
@@ -339,18 +339,18 @@ def test_equal_rows_count_as_one_with_their_weighted_mean():
     model = quiet().fit(X, y, weight)
     root = np.sqrt(weight)[:, None]
     expected = np.linalg.lstsq(X * root, y * root, rcond=1e-10)[0]
-    np.testing.assert_allclose(model._model.W, expected, atol=1e-12)
+    np.testing.assert_allclose(model._fitted.model.W, expected, atol=1e-12)
     # Whichever of them goes, the others stay; the last one's column is deleted.
     for gone in (2, 7, 4):
         weight[gone] = 0.0
         model.forget(gone)
         root = np.sqrt(weight)[:, None]
         expected = np.linalg.lstsq(X * root, y * root, rcond=1e-10)[0]
-        np.testing.assert_allclose(model._model.W, expected, atol=1e-12)
-    assert len(model._model.solution.basis.places) == 7
+        np.testing.assert_allclose(model._fitted.model.W, expected, atol=1e-12)
+    assert len(model._fitted.model.solution.basis.places) == 7
     model.learn(X[[0]], y[[1]])
-    assert len(model._model.solution.basis.places) == 7
-    np.testing.assert_allclose(X[0] @ model._model.W, (y[0] + y[1]) / 2, atol=1e-12)
+    assert len(model._fitted.model.solution.basis.places) == 7
+    np.testing.assert_allclose(X[0] @ model._fitted.model.W, (y[0] + y[1]) / 2, atol=1e-12)
 
 
 def test_dependent_rows_are_refused_and_the_way_out_is_named():
@@ -371,7 +371,7 @@ def test_dependent_rows_are_refused_and_the_way_out_is_named():
 
 def pickled(model):
     """What a model shows and hides, as bytes."""
-    m = model._model
+    m = model._fitted.model
     parts = [m.W, m.released, m.solution.basis.upper, m.members.weights.array, m.rows._A, m.rows._b]
     log = repr(model.history_)
     return b"".join(np.ascontiguousarray(p).tobytes() for p in parts) + log.encode()
@@ -419,8 +419,8 @@ def test_the_noise_is_sigma_in_every_coefficient_and_fresh():
     X, y = problem(10, 4000)
     model = CertifiedMinNorm(noise=0.3).fit(X, y)
     sigma = 0.15 * y.std(axis=0) / np.sqrt((X**2).sum() / 10)
-    first = model.coef_.T - model._model.W
-    second = model.release().coef_.T - model._model.W
+    first = model.coef_.T - model._fitted.model.W
+    second = model.release().coef_.T - model._fitted.model.W
     for noise in (first, second, (first + second) / np.sqrt(2)):
         assert kstest((noise / sigma).ravel(), "norm").pvalue > 1e-9
     for scale in (0.8, 1.25):
@@ -450,7 +450,7 @@ def test_two_worlds_with_one_noise_release_the_same_numbers_up_to_rounding():
     model = CertifiedMinNorm(random_state=5).fit(X, y).forget([1, 2])
     other = CertifiedMinNorm(random_state=5).fit(np.delete(X, 2, axis=0), np.delete(y, 2, axis=0))
     np.testing.assert_allclose(model.coef_, other.forget(1).coef_, rtol=1e-9, atol=1e-9)
-    assert np.abs(model.coef_ - model._model.W.T).max() > 1e-3
+    assert np.abs(model.coef_ - model._fitted.model.W.T).max() > 1e-3
 
 
 def test_labels_groups_frames_and_scrubbing():
@@ -460,7 +460,10 @@ def test_labels_groups_frames_and_scrubbing():
     model = CertifiedMinNorm(random_state=0).fit(frame, y[:, 0], groups=np.arange(12) // 3)
     assert model.coef_.shape == (30,) and model.predict(frame).shape == (12,)
     model.forget(frame.index[[4]]).forget(groups=[0])
-    assert not model._model.rows._A[[0, 1, 2, 4]].any() and not model._model.rows._b[:3].any()
+    assert (
+        not model._fitted.model.rows._A[[0, 1, 2, 4]].any()
+        and not model._fitted.model.rows._b[:3].any()
+    )
     assert error(model, X, y[:, :1], [3, *range(5, 12)]) < 1e-10
     out = model.export_predictor()
     np.testing.assert_array_equal(out.predict(frame), model.predict(frame))
@@ -514,5 +517,5 @@ def test_a_column_of_zeros_has_no_coefficient():
     X, y = problem(9, 4)
     X[:, 2] = 0.0
     model = quiet().fit(X, y).forget(3)
-    assert model.solver_ == "least squares" and not model._model.W[2].any()
+    assert model.solver_ == "least squares" and not model._fitted.model.W[2].any()
     assert error(model, X, y, np.setdiff1d(np.arange(9), [3])) < 1e-10

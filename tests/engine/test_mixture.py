@@ -44,7 +44,7 @@ def logistic(C, gone=GONE, **more):
 def realised(models, shares=None, random_state=None):
     """The owner's certificate of a mixture."""
     shares = np.full(len(models), 1 / len(models)) if shares is None else shares
-    return engine_mixture._mixture([m._model for m in models], shares, random_state)[1]
+    return engine_mixture._mixture([m._fitted.model for m in models], shares, random_state)[1]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_no_certified_distance_is_below_the_truth(regime):
                     C=C, fit_intercept=intercept, mechanism=("gram", "isotropic")[seed % 2]
                 )
                 model = unlearner.fit(rows, codes, weight, settings)
-                made.append(unlearner.forget(model, np.sort(gone)))
+                made.append(model.forget(np.sort(gone)))
         except (NotCertifiedError, ConvergenceError, AssumptionError):
             continue
         base = min(made, key=lambda m: m.settings.alpha)
@@ -160,14 +160,14 @@ def test_what_is_claimed(models):
     )
     assert Certificate.from_json(mixed.certificate_.to_json()) == mixed.certificate_
     # One release of each model since its removal, and the mixture: three together.
-    budget = models[0]._model.budget
+    budget = models[0]._fitted.model.budget
     assert c.joint_epsilon == budget.joint_epsilon(3) > budget.joint_epsilon(2)
     assert c.joint_epsilon >= epsilon_from_delta(1e-6, budget.mu * np.sqrt(3))
 
 
 def test_the_noise_is_fresh_and_of_the_size_stated(models):
-    secret = sum(w * m._model.W for w, m in zip(SHARES, models, strict=True))[:-1, 0]
-    spread = models[1]._model.gram.geometry.deviations(0.1)[:-1]
+    secret = sum(w * m._fitted.model.W for w, m in zip(SHARES, models, strict=True))[:-1, 0]
+    spread = models[1]._fitted.model.gram.geometry.deviations(0.1)[:-1]
     draws = np.array([mix(models, SHARES).coef_[0] - secret for _ in range(400)]) / spread
     assert len(np.unique(draws)) == draws.size
     # Standard deviation of 400 draws: 3.5 % of itself, 30 coefficients.
@@ -175,16 +175,18 @@ def test_the_noise_is_fresh_and_of_the_size_stated(models):
     seeded = [mix(models, SHARES, random_state=0).coef_ for _ in range(2)]
     assert np.array_equal(*seeded)
     # Not the noise that the models with the same seed have drawn.
-    own = (models[1].coef_[0] - models[1]._model.W[:-1, 0]) / spread
+    own = (models[1].coef_[0] - models[1]._fitted.model.W[:-1, 0]) / spread
     assert not np.allclose((seeded[0][0] - secret) / spread, own, atol=1e-3)
 
 
 def test_models_are_as_they_were_and_nothing_secret_leaves(models):
-    before = [(m.coef_.copy(), m._model, len(m.history_)) for m in models]
+    before = [(m.coef_.copy(), m._fitted.model, len(m.history_)) for m in models]
     data = pickle.dumps(mix(models))
     for m, (coef, model, events) in zip(models, before, strict=True):
-        assert np.array_equal(m.coef_, coef) and m._model is model and len(m.history_) == events
-        assert m._model.W.tobytes()[:64] not in data
+        assert (
+            np.array_equal(m.coef_, coef) and m._fitted.model is model and len(m.history_) == events
+        )
+        assert m._fitted.model.W.tobytes()[:64] not in data
     assert not any(row.tobytes() in data for row in X[:20])
 
 
@@ -192,8 +194,9 @@ def test_a_mixture_of_fits_is_the_reference(models):
     fits = [single(C=C, random_state=0).fit(X, Y) for C in (0.1, 1.0)]
     c = realised(fits)
     assert c.joint_epsilon == c.epsilon and c.distance <= c.fit_distance
-    worse = fits[0]._model.reached._replace(distance=c.distance_target)
-    fits[0]._model = replace(fits[0]._model, reached=worse)
+    worse = fits[0]._fitted.model.reached._replace(distance=c.distance_target)
+    fitted = fits[0]._fitted
+    fits[0]._fitted = replace(fitted, model=replace(fitted.model, reached=worse))
     with pytest.raises(NotCertifiedError, match="smaller tol"):
         mix(fits)
 
@@ -229,7 +232,7 @@ def test_what_is_not_accounted_for_is_refused():
 
 def test_of_a_transcript_all_releases_count_once():
     made = [logistic(C, view="transcript") for C in (0.1, 1.0)]
-    budget = made[0]._model.budget
+    budget = made[0]._fitted.model.budget
     joint = composed([(budget, 1)] * 3, 1e-6).epsilon
     for _ in range(3):
         c = realised(made, SHARES)

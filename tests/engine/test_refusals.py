@@ -98,7 +98,7 @@ def test_mixed_classes_are_never_called_separable(classes):
 
     X, y = separated("not at all", classes)
     model = CertifiedLogReg(C=np.inf, noise=0).fit(X, y)
-    objective, W = model._model.objective, model._model.W
+    objective, W = model._fitted.model.objective, model._fitted.model.W
     import jax
 
     with jax.enable_x64(True):
@@ -122,7 +122,7 @@ def test_a_row_that_misses_by_one_bit_is_on_the_wrong_side():
         model = CertifiedLogReg(C=1.0, noise=0, fit_intercept=True).fit(X, y)
         W = np.array([[1.0], [0.0], [-0.3]])
         with jax.enable_x64(True):
-            assert separable(model._model.objective, W) is told
+            assert separable(model._fitted.model.objective, W) is told
 
 
 def test_a_removal_that_leaves_separable_classes_is_refused_and_changes_nothing():
@@ -202,7 +202,7 @@ def test_an_index_with_repeats_names_no_rows_but_aligns_masks():
         with pytest.raises(certunlearn.AmbiguousRowError, match="rows="):
             model.forget(request)
     model.forget(pd.Series(np.arange(40) == 7, index=frame.index)).forget(rows=[8])
-    assert model._model.forgotten[[7, 8]].all() and model.n_forgotten_ == 2
+    assert model._fitted.model.forgotten[[7, 8]].all() and model.n_forgotten_ == 2
 
 
 TWINS = [

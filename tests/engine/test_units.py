@@ -165,8 +165,8 @@ def two_worlds(kind, mechanism, sparse, seed):
 def same_bits(model, fresh):
     one, two = model.certificate_.public(), fresh.certificate_.public()
     assert one.scale == two.scale and one.sigma == two.sigma and one.mechanism == two.mechanism
-    assert model._model.budget.sigma == fresh._model.budget.sigma == one.sigma
-    assert model._model.members.sums == fresh._model.members.sums
+    assert model._fitted.model.budget.sigma == fresh._fitted.model.budget.sigma == one.sigma
+    assert model._fitted.model.members.sums == fresh._fitted.model.members.sums
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
@@ -287,11 +287,13 @@ def test_other_units_of_the_targets_change_nothing_but_units(kind, mechanism, c)
     exactly = np.log2(c) == np.round(np.log2(c))
     ratio = two.certificate_.sigma / one.certificate_.sigma
     assert ratio == c if exactly else ratio == pytest.approx(c, rel=1e-9)
-    noise = [m.coef_ - m._model.W[:-1, 0] for m in (one, two)]
+    noise = [m.coef_ - m._fitted.model.W[:-1, 0] for m in (one, two)]
     np.testing.assert_allclose(noise[1], c * noise[0], rtol=1e-6)
     released = [np.append(m.coef_, m.intercept_) for m in (one, two)]
     away = one.certificate_.distance + two.certificate_.distance / c
-    bound = 1e-9 + 4 * away / np.sqrt(np.linalg.eigvalsh(one._model.gram.curvature.matrix)[0])
+    bound = 1e-9 + 4 * away / np.sqrt(
+        np.linalg.eigvalsh(one._fitted.model.gram.curvature.matrix)[0]
+    )
     np.testing.assert_allclose(released[1] / c, released[0], rtol=1e-9, atol=bound)
 
 
@@ -353,8 +355,10 @@ def test_columns_of_targets_have_their_own_units():
     assert c.sigma == 0.1 * min(c.scale)
     noise = []
     for _ in range(200):
-        noise.append((model.release()._model.released - model._model.W) / y.std(axis=0))
-    expected = 0.1 * model._model.gram.geometry.deviations(1.0)
+        noise.append(
+            (model.release()._fitted.model.released - model._fitted.model.W) / y.std(axis=0)
+        )
+    expected = 0.1 * model._fitted.model.gram.geometry.deviations(1.0)
     spread = np.std(noise, axis=0)
     np.testing.assert_allclose(spread, np.repeat(expected[:, None], 3, axis=1), rtol=0.3)
     assert Certificate.from_json(c.to_json()) == c
@@ -449,7 +453,7 @@ def test_noise_cost_is_measured_in_private():
     assert cost.score == pytest.approx(Ridge(alpha=0.1).fit(X[3:], y[3:]).score(X, y), abs=0.01)
     # What noise takes from R^2 is its mean square over the targets' variance.
     assert cost.cost == pytest.approx(cost.margin_noise**2 / y.var(), rel=0.1)
-    assert cost.margin_spread == pytest.approx((X @ model._model.W[:-1]).std(), rel=1e-9)
+    assert cost.margin_spread == pytest.approx((X @ model._fitted.model.W[:-1]).std(), rel=1e-9)
     assert "owner" in str(cost) and "costs" in str(cost)
     next_release = model.release().coef_
     same = CertifiedRidge(alpha=0.1, noise=1.0, random_state=0).fit(X, y).forget([1, 2]).release()
@@ -546,6 +550,6 @@ def test_the_sum_of_a_state_is_rescaled_before_a_cap_is_taken():
     assert c.sigma < wide.sigma / 10 and c.distance_target < wide.distance_target
     fresh = CertifiedRidge(random_state=0).fit(X[:-1], y[:-1])
     assert replace(c.public(), joint_epsilon=0.0).distance_target > fresh.certificate_.fit_distance
-    assert c.distance_target == fresh._model.budget.caps(1).target
+    assert c.distance_target == fresh._fitted.model.budget.caps(1).target
     # The owner's picture shows what was allowed at each event.
     assert [e["target"] for e in model.history_] == [wide.distance_target, c.distance_target]

@@ -77,7 +77,7 @@ def checked(seeds):
                 weight = weight.copy()
                 weight[gone] = 0.0
                 try:
-                    model = unlearner.forget(model, np.array(gone))
+                    model = model.forget(np.array(gone))
                 except CertunlearnError:
                     refused += 1
                     break
@@ -204,11 +204,11 @@ def test_a_row_that_hardly_counts_leaves_without_a_pass():
     model = CertifiedLogReg(mechanism="isotropic", solver="lbfgs", random_state=0)
     model.fit(X, y, sample_weight=weight)
     seen = model.preview([7])
-    reads = model._model.rows.reads
+    reads = model._fitted.model.rows.reads
     model.forget([7])
     # The row itself is read, and no other.
     assert model.certificate_.tier == seen.tier == "downdate"
-    assert model._model.rows.reads - reads <= 4
+    assert model._fitted.model.rows.reads - reads <= 4
     model.forget([8])
     assert model.certificate_.tier == "refresh"
 
@@ -221,7 +221,7 @@ def test_learning_correcting_and_targets_take_the_same_way():
     model.fit(X[:150], y[:150]).forget([3]).learn(X[150:], y[150:])
     keep = np.setdiff1d(np.arange(200), [3])
     truth = reference.optimum_of("squared", 1.0, X[keep], y[keep], np.ones(199), 1.0, True)
-    true, error = truth.apart(model._model.W, np.eye(31, dtype=LD))
+    true, error = truth.apart(model._fitted.model.W, np.eye(31, dtype=LD))
     assert true <= model.certificate_.distance + error
     assert model.certificate_.distance <= model.certificate_.distance_target
 

@@ -242,20 +242,20 @@ def test_release_draws_anew_and_is_counted():
     X, y = problem()
     model = CertifiedLogReg(view="release").fit(X, y)
     before, joint = [model.coef_], [model.certificate_.joint_epsilon]
-    secret = model._model.W.copy()
+    secret = model._fitted.model.W.copy()
     assert model.release() is model
     # Nothing has been removed yet: there is no removal for releases to be joined on.
     assert model.certificate_.joint_epsilon == joint[0] == 1.0
     model.forget([3])
     joint = [model.certificate_.joint_epsilon]
     assert joint[0] == 1.0
-    removed = model._model.W.copy()
+    removed = model._fitted.model.W.copy()
     for _ in range(4):
         before.append(model.coef_)
         model.release()
         joint.append(model.certificate_.joint_epsilon)
         assert not any(np.array_equal(model.coef_, other) for other in before)
-        np.testing.assert_array_equal(model._model.W, removed)
+        np.testing.assert_array_equal(model._fitted.model.W, removed)
     assert not np.array_equal(secret, removed)
     assert (np.diff(joint) > 0).all()
     model.forget([4])
@@ -272,7 +272,7 @@ def steps(model):
     for operation in (None, lambda m: m.release(), lambda m: m.forget([5]), lambda m: m.release()):
         if operation:
             operation(model)
-        out.append((model._model.released - model._model.W).ravel())
+        out.append((model._fitted.model.released - model._fitted.model.W).ravel())
     return out
 
 
@@ -324,7 +324,7 @@ def test_pickling_continues_the_stream(when):
             # Pickling makes the state afresh from the retained rows; both go on from there.
             model = pickle.loads(pickled(twin))
         np.testing.assert_array_equal(operation(model).coef_, operation(twin).coef_)
-    assert model._model.requests.releases == twin._model.requests.releases == 5
+    assert model._fitted.model.requests.releases == twin._fitted.model.requests.releases == 5
     assert model.certificate_.joint_epsilon == twin.certificate_.joint_epsilon
 
 
@@ -356,7 +356,7 @@ def test_without_noise_nothing_is_claimed():
     assert certificate.kind == "none" and certificate.epsilon == certificate.joint_epsilon == np.inf
     assert not certificate.check(700.0, 0.999) and not certificate.check(np.inf, 1.0)
     assert "nothing is claimed" in str(certificate).replace("\n", " ")
-    np.testing.assert_array_equal(model.coef_, model._model.W[:D].T)
+    np.testing.assert_array_equal(model.coef_, model._fitted.model.W[:D].T)
     np.testing.assert_array_equal(model.coef_, model.release().coef_)
 
 
@@ -448,7 +448,7 @@ def test_no_value_of_a_forgotten_row_stays_in_memory_or_pickle(name, classes, ex
         assert len(traces(X[40], held)) >= D
     for step in ([10], [11, 30], [12]):
         model.forget(step)
-        forgotten = np.flatnonzero(model._model.forgotten)
+        forgotten = np.flatnonzero(model._fitted.model.forgotten)
         for held in (reachable(model), pickled(model), reachable(pickle.loads(pickled(model)))):
             assert traces(X[forgotten], held) == []
             assert len(traces(X[40], held)) >= D
@@ -461,7 +461,7 @@ def test_the_label_of_a_forgotten_row_is_overwritten():
     model = CertifiedLogReg(random_state=SEED).fit(X, y)
     gone = np.flatnonzero(y == 2)[:3]
     model.forget(gone)
-    rows = model._model.rows
+    rows = model._fitted.model.rows
     assert not rows.labels[gone].any() and not np.asarray(rows._y).ravel()[gone].any()
     assert (rows.labels[np.setdiff1d(np.arange(N), gone)] == np.delete(y, gone)).all()
 
@@ -472,10 +472,10 @@ def test_exported_predictor_holds_neither_row_nor_secret():
     plain = model.export_predictor()
     for held in (pickle.dumps(plain), reachable(plain)):
         assert len(held) < 5000
-        assert traces(model._model.W, held) == [] == traces(X, held)
+        assert traces(model._fitted.model.W, held) == [] == traces(X, held)
         assert len(traces(model.coef_, held)) >= model.coef_.size
         assert b"certunlearn" not in held
-    assert len(traces(model._model.W, pickled(model))) >= model._model.W.size
+    assert len(traces(model._fitted.model.W, pickled(model))) >= model._fitted.model.W.size
     assert traces(X[40], pickled(model))
 
 

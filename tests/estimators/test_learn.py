@@ -10,7 +10,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
-from certunlearn.engine import unlearner
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     CertunlearnError,
@@ -42,7 +41,7 @@ def apart(model, X, y, weight=None):
     peer.fit(X, y, sample_weight=weight)
     b = peer.intercept_ - (peer.intercept_.mean() if len(peer.intercept_) > 1 else 0)
     W = np.vstack([peer.coef_.T, b])
-    return model._model.gram.geometry.norm(model._model.W - W)
+    return model._fitted.model.gram.geometry.norm(model._fitted.model.W - W)
 
 
 def sound(model, X, y, weight=None):
@@ -68,9 +67,9 @@ def test_learn_is_a_fit_on_all_rows(K, mechanism, solver):
 def test_a_row_learnt_alone_reads_no_other():
     X, y = data(n=20_000)
     model = CertifiedLogReg(view="release", random_state=0).fit(X[:-1], y[:-1])
-    before = model._model.rows.reads
+    before = model._fitted.model.rows.reads
     model.learn(X[-1:], y[-1:])
-    assert model.certificate_.tier == "downdate" and model._model.rows.reads - before <= 1
+    assert model.certificate_.tier == "downdate" and model._fitted.model.rows.reads - before <= 1
 
 
 @pytest.mark.parametrize("K", [2, 3])
@@ -127,7 +126,7 @@ def test_a_corrected_row_leaves_no_byte_and_keeps_its_label():
     ids = [f"u{i}" for i in range(N)]
     model = CertifiedLogReg(random_state=0).fit(X[:N], y[:N], row_ids=ids)
     model.correct(row_ids="u7", X=np.zeros((1, 4)))
-    assert not (np.asarray(model._model.rows._X)[..., :4] == X[7]).all(axis=-1).any()
+    assert not (np.asarray(model._fitted.model.rows._X)[..., :4] == X[7]).all(axis=-1).any()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecretStateWarning)
         text = pickle.dumps(model)
@@ -142,7 +141,7 @@ def test_labels_of_learnt_rows():
     frame = pd.DataFrame(X, index=[f"u{i}" for i in range(N + 60)])
     model = CertifiedLogReg(random_state=0).fit(frame[:N], y[:N])
     model.learn(frame[N:], y[N:]).forget(row_ids=[f"u{N + 2}", "u1"])
-    assert model._model.forgotten[[1, N + 2]].all()
+    assert model._fitted.model.forgotten[[1, N + 2]].all()
     with pytest.raises(RowError, match="row_ids="):
         model.learn(frame[:1].reset_index(drop=True).rename(index=str).to_numpy(), y[:1])
     plain = CertifiedLogReg().fit(X[:N], y[:N])
@@ -158,7 +157,7 @@ def test_groups():
     groups = np.arange(N + 60) // 3
     model = CertifiedLogReg(random_state=0).fit(X[:N], y[:N], groups=groups[:N])
     model.forget(groups=5)
-    assert np.flatnonzero(model._model.forgotten).tolist() == [15, 16, 17]
+    assert np.flatnonzero(model._fitted.model.forgotten).tolist() == [15, 16, 17]
     model.forget([18]).forget(groups=[6, 7])
     assert model.n_forgotten_ == 9
     with pytest.raises(AlreadyForgottenError, match="5"):
@@ -197,7 +196,7 @@ def test_a_bad_edit_leaves_everything_as_it_was(action, error, message):
     with pytest.raises(error, match=message):
         action(model)
     assert model.__dict__ == before and len(model.history_) == 1
-    assert model._model.rows.n == N
+    assert model._fitted.model.rows.n == N
     sound(model.forget([0]), X[1:N], y[1:N])
 
 
@@ -213,7 +212,7 @@ def test_an_edit_that_is_interrupted_before_it_is_taken_over(monkeypatch):
     monkeypatch.undo()
     model.learn(X[N + 5 : N + 9], y[N + 5 : N + 9])
     sound(model, *(np.concatenate([v[:N], v[N + 5 : N + 9]]) for v in (X, y)))
-    assert (unlearner.held(model._model, np.arange(N, N + 4))[0] == X[N + 5 : N + 9]).all()
+    assert (model._fitted.model.held(np.arange(N, N + 4))[0] == X[N + 5 : N + 9]).all()
 
 
 def test_a_class_comes_back_as_long_as_a_row_carries_its_label():
@@ -246,8 +245,8 @@ def test_a_class_comes_whatever_was_released_before(mechanism):
     model.learn(X[new], y[new])
     assert model.classes_.tolist() == [0, 1, 2]
     # The caps are those of a fit with three classes: they say nothing of earlier releases.
-    budget = CertifiedLogReg(mechanism=mechanism).fit(X[:N], y[:N])._model.budget
-    assert replace(model._model.budget, sigma=budget.sigma).caps(2) == budget.caps(2)
+    budget = CertifiedLogReg(mechanism=mechanism).fit(X[:N], y[:N])._fitted.model.budget
+    assert replace(model._fitted.model.budget, sigma=budget.sigma).caps(2) == budget.caps(2)
     kept = np.r_[np.flatnonzero(y[:N] < 2)[2:], new]
     sound(model, X[kept], y[kept])
 
@@ -256,4 +255,4 @@ def test_what_cannot_be_certified_is_not_learnt():
     model, X, y = fitted(noise=1e-6)
     with pytest.raises(NotCertifiedError):
         model.learn(X[:1] * 1e9, 1 - y[:1])
-    assert model._model.rows.n == N
+    assert model._fitted.model.rows.n == N

@@ -188,7 +188,7 @@ def exact(name):
 def agrees(model, coef, intercept, tolerance=1e-7):
     """The iterate before noise, in units of each coefficient."""
     p = np.shape(coef)[-1]
-    W = model._model.W
+    W = model._fitted.model.W
     size = np.abs(np.atleast_2d(coef)).max()
     np.testing.assert_allclose(W[:p].T, np.atleast_2d(coef), rtol=tolerance, atol=tolerance * size)
     if model.fit_intercept:
@@ -229,7 +229,9 @@ def test_weight_zero_is_a_row_removed_and_weights_count(name):
     kept = s > 0
     agrees(model, *oracle(X[kept], y[kept], s[kept]))
     without = clone(model).fit(X[kept], y[kept], sample_weight=s[kept])
-    np.testing.assert_allclose(without._model.W, model._model.W, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        without._fitted.model.W, model._fitted.model.W, rtol=1e-8, atol=1e-10
+    )
     model.forget(rows=[0, 3])
     kept[[0, 3]] = False
     agrees(model, *oracle(X[kept], y[kept], s[kept]))
@@ -250,12 +252,12 @@ def test_release_is_certified_and_near_the_twin_after_two_hundred_requests(name)
     W = np.vstack(
         [np.atleast_2d(coef).T, np.reshape(intercept, (1, -1))][: 1 + model.fit_intercept]
     )
-    r, norm = model.certificate_.distance, model._model.gram.geometry.norm
+    r, norm = model.certificate_.distance, model._fitted.model.gram.geometry.norm
     # What the oracle is off by counts against the bound: at most this much of it.
-    assert norm(model._model.W - W) <= r + 1e-6 * (1 + norm(W))
+    assert norm(model._fitted.model.W - W) <= r + 1e-6 * (1 + norm(W))
     assert model.certificate_.check(1.0, 1e-6, allow_seeded=True) and model.n_forgotten_ == 200
     radius = 0.1 * (math.sqrt(W.size) + 7)
-    assert 0 < norm(model._model.released - W) <= r + radius
+    assert 0 < norm(model._fitted.model.released - W) <= r + radius
     if "balanced" not in name:
         assert "downdate" in tiers
     with warnings.catch_warnings():
@@ -279,7 +281,7 @@ def test_bad_requests_change_nothing(name):
     model = clone(estimator).set_params(random_state=0).fit(frame, y)
     model.forget(rows=[3])
     before = {key: np.copy(value) for key, value in vars(model).items() if key.endswith("_")}
-    state = model._model
+    state = model._fitted.model
     for error, request in (
         (UnknownRowError, lambda: model.forget(rows=[240])),
         (AlreadyForgottenError, lambda: model.forget(rows=[3])),
@@ -289,7 +291,7 @@ def test_bad_requests_change_nothing(name):
     ):
         with pytest.raises(error):
             request()
-    assert model._model is state
+    assert model._fitted.model is state
     after = {key: np.copy(value) for key, value in vars(model).items() if key.endswith("_")}
     assert before.keys() == after.keys()
     for key, value in before.items():
@@ -309,11 +311,11 @@ def test_ten_thousand_removals_from_a_ridge_stay_exact():
         keep[row] = False
         if count % 1000 == 0:
             fresh = Ridge(alpha=1e-6, solver="svd").fit(X[keep], y[keep])
-            W = model._model.W[:-1, 0]
+            W = model._fitted.model.W[:-1, 0]
             worst = max(worst, float(np.max(np.abs(W / fresh.coef_ - 1))))
-            d = model._model.W - np.r_[fresh.coef_, fresh.intercept_][:, None]
+            d = model._fitted.model.W - np.r_[fresh.coef_, fresh.intercept_][:, None]
             # The fresh solve is off by rounding as well.
-            assert model._model.gram.geometry.norm(d) <= model.certificate_.distance + 1e-7
+            assert model._fitted.model.gram.geometry.norm(d) <= model.certificate_.distance + 1e-7
     tiers = [entry["tier"] for entry in model.history_]
     print(f"\nlargest relative error {worst:.2e}; {tiers.count('downdate')} without a pass")
     assert worst < 1e-9
@@ -378,7 +380,7 @@ def test_smooth_hinge_comes_near_the_hinge():
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     ours = CertifiedLinearSVC(noise=0, temperature=0.05).fit(X, y)
     theirs = SVC(kernel="linear", tol=1e-8).fit(X, y)
-    np.testing.assert_allclose(ours._model.W[:-1, 0], theirs.coef_[0], atol=0.04)
+    np.testing.assert_allclose(ours._fitted.model.W[:-1, 0], theirs.coef_[0], atol=0.04)
     # Where it is too sharp for Newton steps nothing is pretended.
     with pytest.raises(ConvergenceError, match="smoother loss"):
         CertifiedLinearSVC(noise=0, temperature=1e-5).fit(X, y)
@@ -403,7 +405,7 @@ def test_a_penalty_of_the_mean_loss_is_accounted_for():
     settings = problems.settings(fit_intercept=False)
     settings = unlearner.Settings(**{**vars(settings), "loss": Squared(), "per_weight": True})
     model = unlearner.fit(X, y, np.ones(3), settings)
-    model = unlearner.forget(model, np.array([2]))
+    model = model.forget(np.array([2]))
     assert model.W[0, 0] == pytest.approx(0.5, abs=5e-3)
     true = model.gram.geometry.norm(model.W - 0.5)
     assert true <= model.reached.distance <= model.certificate.distance_target

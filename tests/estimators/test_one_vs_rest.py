@@ -106,7 +106,7 @@ def test_single_removals_from_many_classes_read_no_retained_row():
     model = CertifiedLogReg(multi_class="ovr", C=1e-3, noise=1.0, view="release").fit(X / 16, y)
     tiers = [model.forget([i]).certificate_.tier for i in range(20)]
     assert tiers.count("downdate") >= 18
-    assert len(model._model.parts) == 10 and model.certificate_.check(1.0, 1e-6)
+    assert len(model._fitted.model.parts) == 10 and model.certificate_.check(1.0, 1e-6)
 
 
 def test_what_is_refused_and_what_survives():

@@ -206,7 +206,9 @@ def check(estimator, labels, container, verbs):
     assert found.certificate_.kind == wanted.certificate_.kind == "gaussian"
     if container in SPARSE and not pipe:
         # Another solver: both are close to the one optimum.
-        np.testing.assert_allclose(found._model.W, wanted._model.W, rtol=0.02, atol=0.02)
+        np.testing.assert_allclose(
+            found._fitted.model.W, wanted._fitted.model.W, rtol=0.02, atol=0.02
+        )
     elif container == "float32" and pipe:
         # So is the scaler's result.
         np.testing.assert_allclose(found.coef_, wanted.coef_, rtol=1e-5, atol=1e-7)

@@ -99,7 +99,7 @@ def optimum(X, y, **params):
 def agrees(model, reference, tolerance=1e-8):
     """Compare the secret iterate with scikit-learn's optimum, intercepts up to their mean."""
     p = reference.coef_.shape[1]
-    W = model._model.W
+    W = model._fitted.model.W
     np.testing.assert_array_equal(model.classes_, reference.classes_)
     np.testing.assert_allclose(W[:p].T, reference.coef_, rtol=tolerance, atol=tolerance)
     if model.fit_intercept:
@@ -131,10 +131,10 @@ def test_optimum_before_and_after_forgetting_is_scikit_learns(classes, class_wei
     # Rows of one class only: "balanced" has to be computed anew.
     gone = np.flatnonzero(y == 1)[:12]
     kept = np.setdiff1d(np.arange(len(X)), gone)
-    before = model._model.W.copy()
+    before = model._fitted.model.W.copy()
     model.forget(gone)
     agrees(model, optimum(X[kept], y[kept], **params))
-    assert np.abs(model._model.W - before).max() > 1e-3
+    assert np.abs(model._fitted.model.W - before).max() > 1e-3
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 2.0, 1: 0.5}])
@@ -152,13 +152,15 @@ def test_weight_zero_is_a_row_removed_is_a_row_never_there(class_weight):
     refit = exact(**params).fit(X[kept], y[kept], weight[kept])
     assert masked.n_retained_ == forgot.n_retained_ == refit.n_retained_ == len(kept)
     for other in (masked, forgot):
-        np.testing.assert_allclose(other._model.W, refit._model.W, rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(
+            other._fitted.model.W, refit._fitted.model.W, rtol=1e-8, atol=1e-8
+        )
     # scikit-learn 1.6 balanced counts of rows, later ones their weights, as here.
     if class_weight != "balanced" or not sklearn.__version__.startswith("1.6."):
         agrees(refit, optimum(X[kept], y[kept], sample_weight=weight[kept], **params))
     # The weights matter at all.
     unweighted = exact(**params).fit(X[kept], y[kept])
-    assert np.abs(unweighted._model.W - refit._model.W).max() > 1e-2
+    assert np.abs(unweighted._fitted.model.W - refit._fitted.model.W).max() > 1e-2
 
 
 @pytest.mark.parametrize("scale", [0.03, 30.0])
@@ -206,7 +208,7 @@ def test_release_is_near_the_optimum():
     X, y = load_iris(return_X_y=True)
     model = CertifiedLogReg(random_state=0).fit(X, y)
     assert model.score(X, y) > 0.9
-    assert not np.array_equal(model.coef_, model._model.W[:4].T)
+    assert not np.array_equal(model.coef_, model._fitted.model.W[:4].T)
 
 
 def test_pipeline_grid_search_and_cross_validation():
@@ -291,7 +293,7 @@ def test_neither_repr_shows_a_row_or_the_secret_iterate(mechanism):
     model = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X, y).forget([0])
     for text in (repr(model), str(model), model._repr_html_(), repr(model._repr_mimebundle_())):
         assert "CertifiedLogReg" in text
-        for secret in (model._model.W, X, model._model.sample_weight[1:3] * 1.23456):
+        for secret in (model._fitted.model.W, X, model._fitted.model.sample_weight[1:3] * 1.23456):
             assert not any(digits in text for digits in digits_of(secret))
         for name in ("_model", "_names", "_labels", "sample_weight", "reached"):
             assert name not in text

@@ -257,4 +257,4 @@ def test_sparse_and_narrow_rows(dtype):
         for m in (model, again):
             m.learn(more, TWO[:1]).forget([4])
         assert same(model, again)
-        assert again._model.rows.sparse == model._model.rows.sparse
+        assert again._fitted.model.rows.sparse == model._fitted.model.rows.sparse

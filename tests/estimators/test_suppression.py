@@ -119,7 +119,7 @@ def test_the_model_and_its_future_are_not_changed():
     first = model.suppress(B)
     after = vars(model)
     assert after.keys() == before.keys() and all(after[k] is before[k] for k in before)
-    assert len(model.history_) == entries and model._model.rows.n == N
+    assert len(model.history_) == entries and model._fitted.model.rows.n == N
     np.testing.assert_array_equal(model.forget([5]).coef_, twin.forget([5]).coef_)
     np.testing.assert_array_equal(model.release().coef_, twin.release().coef_)
     # No noise, hence the same again; and rows forgotten before have no part in it.

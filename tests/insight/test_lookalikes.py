@@ -232,7 +232,7 @@ def test_the_certificate_counts_look_alikes_that_stay():
     assert "20 rows that look like the removed ones stay" in str(c)
     # It is the owner's: what is published does not depend on the removed rows.
     assert c.public().look_alikes is None and "look like" not in str(c.public())
-    assert model._model.certificate is c
+    assert model._fitted.model.certificate is c
     # Of a later release it is not known.
     assert model.release().certificate_.look_alikes is None
     c = model.forget([580], expand="near").certificate_
@@ -294,10 +294,10 @@ def test_positions_are_those_of_the_fit_after_corrections_and_removals():
 
 def test_searching_leaves_the_store_where_it_can_be_overwritten():
     X, y, model = fitted()
-    where = model._model.rows._X.ctypes.data
+    where = model._fitted.model.rows._X.ctypes.data
     model.neighbours([3])
     model.preview([3])
     model.forget([3], expand="near")
-    rows = model._model.rows
+    rows = model._fitted.model.rows
     assert rows._X.ctypes.data == where
     assert rows.scrubbed.sum() == 21

@@ -155,7 +155,9 @@ def test_together_is_the_refit_without_all(classes):
 
 
 def snapshot(model):
-    return pickle.dumps(model._model), {k: v for k, v in model.__dict__.items() if k != "_model"}
+    return pickle.dumps(model._fitted.model), {
+        k: v for k, v in model.__dict__.items() if k != "_model"
+    }
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -175,7 +177,7 @@ def test_a_preview_changes_nothing(params, full):
     X, y = problem()
     model, twin = fit(X, y, **params).forget([7]), fit(X, y, **params).forget([7])
     bytes_before, attributes = snapshot(model)
-    reads, written = model._model.rows.reads, set(vars(model._model.members.weights))
+    reads, written = model._fitted.model.rows.reads, set(vars(model._fitted.model.members.weights))
     history = [dict(entry) for entry in model.history_]
     for rows in ([3], [4, 5, 6], np.arange(8, 100), np.flatnonzero((y == 0) & (np.arange(N) > 20))):
         p = model.preview(rows, full=full)
@@ -184,8 +186,8 @@ def test_a_preview_changes_nothing(params, full):
     assert model.capacity(most=20) >= 0 and model.should_refresh in (True, False)
     after, same = snapshot(model)
     assert after == bytes_before and same == attributes and model.history_ == history
-    assert model._model.rows.reads == reads
-    assert set(vars(model._model.members.weights)) == written
+    assert model._fitted.model.rows.reads == reads
+    assert set(vars(model._fitted.model.members.weights)) == written
     # Noise included: the next releases are those of a model that was never looked at.
     np.testing.assert_array_equal(model.forget([3]).coef_, twin.forget([3]).coef_)
     np.testing.assert_array_equal(model.release().coef_, twin.release().coef_)
@@ -321,7 +323,7 @@ def test_the_room_works_without_an_estimator():
     model = fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        p = preview(model._model, np.array([3]), names=np.arange(N), labels=model.classes_)
+        p = preview(model._fitted, np.array([3]))
     assert p.rows.tolist() == [3] and p.n_retained == N
 
 

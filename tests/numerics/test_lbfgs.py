@@ -44,11 +44,11 @@ def test_agrees_with_scikit_learn_before_and_after_a_removal(name, standardised)
         for ours in (released, exact):
             if gone:
                 ours.forget(gone)
-            assert ours.solver_ == "lbfgs" and ours._model.reached.quadratic is None
-        keep = ~released._model.forgotten
+            assert ours.solver_ == "lbfgs" and ours._fitted.model.reached.quadratic is None
+        keep = ~released._fitted.model.forgotten
         W = refit(X[keep], y[keep])
-        np.testing.assert_allclose(exact._model.W, W, rtol=0, atol=1e-11 * np.abs(W).max())
-        true = released._model.gram.geometry.norm(released._model.W - W)
+        np.testing.assert_allclose(exact._fitted.model.W, W, rtol=0, atol=1e-11 * np.abs(W).max())
+        true = released._fitted.model.gram.geometry.norm(released._fitted.model.W - W)
         assert true <= released.certificate_.distance <= released.certificate_.distance_target
         assert released.certificate_.n_retained == keep.sum()
         assert released.certificate_.check(1.0, 1e-6, allow_seeded=True)
@@ -81,7 +81,7 @@ def test_optax_finds_the_same_optimum():
             w, state = step(w, state)
         slope = float(jnp.abs(jax.grad(risk)(w)).max())
     assert slope < 1e-7
-    np.testing.assert_allclose(ours._model.W[:, 0], np.asarray(w), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(ours._fitted.model.W[:, 0], np.asarray(w), rtol=0, atol=1e-7)
 
 
 def test_lbfgs_distance_is_above_the_truth(monkeypatch):
@@ -95,10 +95,10 @@ def test_lbfgs_distance_is_above_the_truth(monkeypatch):
             weight[gone] = 0.0
             ours.forget(gone)
         truth = reference.optimum(X, y, weight, 1.0, True)
-        half = problems.half_of(ours._model.gram.geometry)
-        true, error = truth.apart(ours._model.W, half)
+        half = problems.half_of(ours._fitted.model.gram.geometry)
+        true, error = truth.apart(ours._fitted.model.W, half)
         # There is something to be above: the iterate is not the optimum itself.
-        assert error < true / 2 and true <= ours._model.reached.distance + error
+        assert error < true / 2 and true <= ours._fitted.model.reached.distance + error
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -135,7 +135,7 @@ def test_a_poor_start_is_no_less_certified(monkeypatch):
     X, y = problems.data("breast_cancer", True)
     monkeypatch.setattr(refresh_matrix_free, "lbfgs", lambda objective, W, *_, **__: 0.1 + 0 * W)
     ours = model().fit(X, y)
-    true = ours._model.gram.geometry.norm(ours._model.W - refit(X, y))
+    true = ours._fitted.model.gram.geometry.norm(ours._fitted.model.W - refit(X, y))
     assert true <= ours.certificate_.distance <= ours.certificate_.fit_distance
 
 
@@ -166,14 +166,16 @@ def test_a_bad_problem_raises_a_typed_error(scale, changes, error, says):
 def test_a_removal_that_fails_changes_nothing():
     X, y = problems.data("breast_cancer", True)
     ours, twin = model().fit(X, y), model().fit(X, y)
-    inner, settings = ours._model, ours._model.settings
+    inner, settings = ours._fitted.model, ours._fitted.model.settings
     kept = inner.W.copy(), np.array(inner.rows._X), ours.coef_.copy(), ours.certificate_
     object.__setattr__(settings, "max_iter", 1)
     gone = np.flatnonzero(y == 0)[:150]
     with pytest.raises(ConvergenceError):
         ours.forget(gone)
     object.__setattr__(settings, "max_iter", 100)
-    assert ours._model is inner and ours.certificate_ is kept[3] and not inner.forgotten.any()
+    assert (
+        ours._fitted.model is inner and ours.certificate_ is kept[3] and not inner.forgotten.any()
+    )
     for then, now in zip(kept, (inner.W, inner.rows._X, ours.coef_), strict=False):
         np.testing.assert_array_equal(np.asarray(now), then)
     np.testing.assert_array_equal(ours.forget(gone).coef_, twin.forget(gone).coef_)

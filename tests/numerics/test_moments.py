@@ -58,6 +58,22 @@ def test_moments_do_not_know_what_came_and_went(joint):
         assert now.covariances.tolist() == want.covariances.tolist()
 
 
+@pytest.mark.parametrize("joint", [False, True])
+def test_many_blocks_are_added_as_few_rows_are(joint):
+    """Digits as large as they get, of one sign, and far down: no integer overflows."""
+    X = np.full((40_000, 2), 1 - 2.0**-53)
+    X[:, 1] *= -(2.0 ** RNG.integers(-60, 1, size=40_000))
+    parts = [Moments.of(part, joint=joint) for part in np.array_split(X, 10_000)]
+    want = parts[0]
+    for part in parts[1:]:
+        want = want + part
+    got = Moments.of(X, joint=joint)
+    assert got.means.tolist() == want.means.tolist()
+    assert got.variances.tolist() == want.variances.tolist()
+    if joint:
+        assert got.covariances.tolist() == want.covariances.tolist()
+
+
 def test_floats_would_know():
     """The twin: sums in floating point tell one world from the other."""
     X, row = TABLES["huge means"], np.array([1e17, 1.0, 1e-3])

@@ -43,7 +43,7 @@ def test_matrix_free_distance_is_above_the_truth(K, intercept, mechanism):
         if gone is not None:
             weight = weight.copy()
             weight[gone] = 0.0
-            model = unlearner.forget(model, gone)
+            model = model.forget(gone)
         assert model.solver == "newton-cg" and model.carryover is None
         truth = reference.optimum(X, codes, weight, 1.0, intercept)
         true, error = truth.apart(model.W, problems.half_of(model.gram.geometry))

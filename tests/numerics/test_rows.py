@@ -233,12 +233,12 @@ def test_float32_rows_are_held_so_and_give_the_same_numbers():
     y = (X[:, 0] + rng.normal(size=5000) > 0).astype(int)
     narrow = CertifiedLogReg(random_state=0).fit(X, y)
     wide = CertifiedLogReg(random_state=0).fit(X.astype(np.float64), y)
-    rows = narrow._model.rows
-    assert rows._X.dtype == np.float32 and wide._model.rows._X.dtype == np.float64
+    rows = narrow._fitted.model.rows
+    assert rows._X.dtype == np.float32 and wide._fitted.model.rows._X.dtype == np.float64
     gone = np.arange(0, 300, 7)
     for model in (narrow, wide):
         model.forget(gone)
-    np.testing.assert_array_equal(narrow._model.W, wide._model.W)
+    np.testing.assert_array_equal(narrow._fitted.model.W, wide._fitted.model.W)
     np.testing.assert_array_equal(narrow.coef_, wide.coef_)
     assert narrow.certificate_.distance == wide.certificate_.distance
     # A row that float32 cannot hold widens the store, and nothing is rounded.

@@ -140,11 +140,11 @@ def test_certified_distances_are_above_the_truth(kind, K, form, monkeypatch):
             left = weight.copy()
             for gone in (np.array([7]), np.arange(30, 39)):
                 left[gone] = 0.0
-                model = unlearner.forget(model, gone)
+                model = model.forget(gone)
                 model.scrub()
                 is_certified(model, X, codes, left)
             new = slice(40, 44)
-            model = unlearner.edit(model, np.array([50]), X[new], codes[new], weight[new])
+            model = model.edit(np.array([50]), X[new], codes[new], weight[new])
             left[50] = 0.0
             X, codes = sp.vstack([X, X[new]], format="csr"), np.r_[codes, codes[new]]
             is_certified(model, X, codes, np.r_[left, weight[new]])
@@ -168,9 +168,9 @@ def refusals_of_dense_rows(kind, K, form):
         try:
             model = unlearner.fit(X.toarray(), codes, weight, settings)
             for gone in (np.array([7]), np.arange(30, 39)):
-                model = unlearner.forget(model, gone)
+                model = model.forget(gone)
             new = slice(40, 44)
-            unlearner.edit(model, np.array([50]), X.toarray()[new], codes[new], weight[new])
+            model.edit(np.array([50]), X.toarray()[new], codes[new], weight[new])
         except NotCertifiedError:
             refused += 1
     return refused
@@ -201,7 +201,7 @@ def test_other_losses_are_certified_too(kind, loss, form, monkeypatch):
     for gone in (None, np.array([3]), np.arange(60, 70)):
         if gone is not None:
             left[gone] = 0.0
-            model = unlearner.forget(model, gone)
+            model = model.forget(gone)
         truth = reference.optimum_of(loss, parameter, X.toarray(), y, left, 1.0, True)
         true, error = truth.apart(model.W, half_of(model))
         assert true <= model.reached.distance + error
@@ -376,11 +376,11 @@ def test_nothing_of_a_forgotten_row_stays(unformed):
         model.forget([17])
         text = pickle.dumps(model)
     assert not any(piece in text for piece in values + pattern)
-    rows = model._model.rows
+    rows = model._fitted.model.rows
     assert not np.isin(rows._indices[: rows.nnz], where).any()
     assert not rows.column_max[where].any() and not rows._data[rows.nnz :].any()
     # Columns that no row has are zero at the optimum, to within the certified distance.
-    assert np.abs(model._model.W[where]).max() <= model._model.reached.distance
+    assert np.abs(model._fitted.model.W[where]).max() <= model._fitted.model.reached.distance
     assert d == model.n_features_in_
     with secret_state_is_known():
         again = pickle.loads(text)
@@ -410,7 +410,7 @@ def test_large_problems_are_never_written_out(monkeypatch):
     tracemalloc.stop()
     assert peak < n * d * 8 / 50
     assert model.certificate_.distance <= model.certificate_.distance_target
-    assert isinstance(model._model.gram.geometry.known, gram.Diagonal)
+    assert isinstance(model._fitted.model.gram.geometry.known, gram.Diagonal)
     three = CertifiedLogReg(mechanism="isotropic", random_state=0).fit(X, np.arange(n) % 3)
     three.forget([1, 2])
     assert three.coef_.shape == (3, d)
@@ -426,9 +426,9 @@ def test_a_large_fit_is_within_its_distance_of_the_optimum():
     model = CertifiedLogReg(mechanism="isotropic", random_state=0).fit(X, y)
     exact = CertifiedLogReg(mechanism="isotropic", noise=0, tol=1e-13).fit(X, y)
     for gone in (np.arange(80), np.arange(100, 101)):
-        away = np.linalg.norm(model._model.W - exact._model.W)
-        slack = exact._model.reached.distance
-        assert slack < 1e-6 and away <= model._model.reached.distance + slack
+        away = np.linalg.norm(model._fitted.model.W - exact._fitted.model.W)
+        slack = exact._fitted.model.reached.distance
+        assert slack < 1e-6 and away <= model._fitted.model.reached.distance + slack
         model.forget(gone)
         exact.forget(gone)
 
@@ -437,7 +437,7 @@ def test_a_large_fit_is_within_its_distance_of_the_optimum():
 
 
 def unchanged_by(model, act, error, match):
-    before, rows = dict(model.__dict__), model._model.rows
+    before, rows = dict(model.__dict__), model._fitted.model.rows
     data = rows._data[: rows.nnz].copy(), rows.n, rows.labels.copy(), len(model.history_)
     with pytest.raises(error, match=match):
         act()
@@ -465,18 +465,18 @@ def test_bad_input_leaves_all_unchanged():
     dense = CertifiedLogReg(random_state=0).fit(X.toarray(), y)
     with pytest.raises(TypeError, match="[Ss]parse"):
         dense.learn(X[:2], y[:2])
-    assert dense._model.rows.n == len(y)
+    assert dense._fitted.model.rows.n == len(y)
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_preview_changes_nothing(full):
     X, y, _ = problem("plain", 2)
     model, twin = (CertifiedLogReg(random_state=0).fit(X, y).forget([2]) for _ in range(2))
-    before, reads = pickle.dumps(model._model), model._model.rows.reads
+    before, reads = pickle.dumps(model._fitted.model), model._fitted.model.rows.reads
     p = model.preview([3, 4], full=full)
     model.neighbours([3])
     assert p.each is not None and str(p) and p.tier == "refresh"
-    assert pickle.dumps(model._model) == before and model._model.rows.reads == reads
+    assert pickle.dumps(model._fitted.model) == before and model._fitted.model.rows.reads == reads
     np.testing.assert_array_equal(model.forget([3]).coef_, twin.forget([3]).coef_)
 
 
@@ -485,7 +485,7 @@ def test_a_failed_addition_is_withdrawn(monkeypatch):
     model = CertifiedLogReg(random_state=0).fit(X, y)
     far = X[:2] * 1e200
     unchanged_by(model, lambda: model.learn(far, y[:2]), (AssumptionError, NotCertifiedError), ".")
-    assert not model._model.rows._data[model._model.rows.nnz :].any()
+    assert not model._fitted.model.rows._data[model._fitted.model.rows.nnz :].any()
     model.learn(X[:2], y[:2])
 
 
@@ -501,11 +501,11 @@ def test_refusals_name_the_way_out():
     model = CertifiedLogReg(mechanism="isotropic", solver="newton-cg").fit(X, y)
     for name in ("curvature",):
         with pytest.raises(RuntimeError, match="diagonal"):
-            getattr(model._model.gram, name)
+            getattr(model._fitted.model.gram, name)
     with pytest.raises(RuntimeError, match="diagonal"):
-        _ = model._model.gram.geometry.gram
+        _ = model._fitted.model.gram.geometry.gram
     with pytest.raises(AssumptionError, match="thinned"):
-        model._model.rows.thinned(2)
+        model._fitted.model.rows.thinned(2)
 
 
 # Sums and bounds.

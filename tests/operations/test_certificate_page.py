@@ -591,3 +591,11 @@ def test_browser_draws_the_page(several, scheme, tmp_path, browser):
     assert corner > 0.95 if scheme == "light" else corner < 0.2
     # Two boxes side by side, a curve and text: not an empty page.
     assert 0.05 < (np.abs(drawn - drawn[2, 2]).max(axis=2) > 0.02).mean() < 0.6
+
+
+def test_a_model_in_the_place_of_its_certificate_is_told():
+    model = CertifiedLogReg().fit(np.arange(40.0)[:, None], np.arange(40) % 3 > 0)
+    with pytest.raises(TypeError, match="a CertifiedLogReg: pass its certificate_"):
+        certificate_report(model)
+    with pytest.raises(TypeError, match="takes a Certificate or a Receipt, got a dict$"):
+        certificate_report({})

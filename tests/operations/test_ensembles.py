@@ -34,6 +34,7 @@ from certunlearn import (
     forgetting,
 )
 from certunlearn.claims import budget as claims_budget
+from certunlearn.engine.unlearner import Model
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AssumptionError,
@@ -113,7 +114,7 @@ def test_groups_that_a_search_keeps_for_its_splitter():
             assert c.n_retained == N - 8 and forget_in(search, row_ids="row 0").n_forgotten == 9
             best = getattr(search.best_estimator_, "head", search.best_estimator_)
             keep = np.setdiff1d(np.arange(N), [0, *range(12, 20)])
-            np.testing.assert_array_equal(best._model.sample_weight[keep], weight[keep])
+            np.testing.assert_array_equal(best._fitted.model.sample_weight[keep], weight[keep])
 
 
 def test_folds_in_threads_are_those_in_turn():
@@ -156,7 +157,7 @@ def test_all_members_of_a_vote_forget(voting):
     for member in model.estimators_:
         peer = LogisticRegression(C=member.C, class_weight=member.class_weight, tol=1e-10)
         peer.fit(X[keep], y[keep])
-        own = member._model
+        own = member._fitted.model
         W = np.append(peer.coef_[0], peer.intercept_)[:, None]
         assert own.gram.geometry.norm(own.W - W) <= member.certificate_.distance + 1e-4
         assert member.history_[-1]["event"] == "forget" and member.n_forgotten_ == 2
@@ -184,7 +185,7 @@ def test_a_vote_costs_the_root_of_the_sum_of_squares():
     # Where the covariance may drift a part is set aside for it, which the certificate states.
     model = vote(view="release").fit(X, y)
     drifting = forget_in(model, [3])
-    shift = np.sqrt(sum(m._model.budget.mu**2 for m in model.estimators_))
+    shift = np.sqrt(sum(m._fitted.model.budget.mu**2 for m in model.estimators_))
     assert delta_at(drifting.epsilon, shift) < drifting.delta and min(drifting.drift) > 0
     assert shift <= drifting.mu <= shift * (1 + 1e-12)
     assert drifting.check(drifting.epsilon, 1e-6) and drifting.matches(model)
@@ -207,8 +208,8 @@ def test_members_that_differ():
     assert c.sigma == min(m.sigma for m in own) and set(c.scale) == {m.scale[0] for m in own}
     assert c.epsilon > max(m.certificate_.epsilon for m in model.estimators_)
     assert c.check(c.epsilon, c.delta) and c.fit_distance + c.distance_target <= c.sigma * c.mu
-    first = model.estimators_[0]._model.budget
-    second = model.estimators_[1]._model.budget
+    first = model.estimators_[0]._fitted.model.budget
+    second = model.estimators_[1]._fitted.model.budget
     assert claims_budget.composed_mu([(first, 4), (second, 9)]) == pytest.approx(
         np.sqrt(4 * first.mu**2 + second.mu**2), rel=1e-12
     )
@@ -228,7 +229,7 @@ def test_in_the_transcript_view_one_epsilon_is_for_all_releases():
     model = vote(view="transcript").fit(X, y)
     found = [forget_in(model, [row]) for row in range(4)]
     assert {(c.view, c.epsilon) for c in found} == {("transcript", found[0].epsilon)}
-    parts = [(m._model.budget, 10**6) for m in model.estimators_]
+    parts = [(m._fitted.model.budget, 10**6) for m in model.estimators_]
     assert all(
         c.epsilon == c.joint_epsilon == claims_budget.composed(parts, c.delta).epsilon
         for c in found
@@ -252,7 +253,7 @@ def test_a_vote_forgets_in_all_members_or_in_none(monkeypatch):
     X, y = standard()
     model = vote().fit(X, y)
     before = photograph(model)
-    engine = type(model.estimators_[2])._unlearner.forget
+    engine = Model.forget
     calls = []
 
     def broken(*args, **kwargs):
@@ -262,7 +263,7 @@ def test_a_vote_forgets_in_all_members_or_in_none(monkeypatch):
         return engine(*args, **kwargs)
 
     with monkeypatch.context() as patch, pytest.raises(NotCertifiedError):
-        patch.setattr("certunlearn.engine.unlearner.forget", broken)
+        patch.setattr(Model, "forget", broken)
         forget_in(model, [3])
     assert photograph(model) == before and len(calls) == 3
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -349,7 +350,7 @@ def test_the_same_noise_twice_would_void_the_claim():
     weight = {"class_weight": {label: 1 + k / 10 for k, label in enumerate(np.unique(y))}}
     other = CertifiedLogReg(C=0.1, random_state=0, mechanism="isotropic", **weight).fit(X, y)
     apart = other.coef_ - twins[0].coef_
-    secret = (other._model.W - twins[0]._model.W)[:-1].T
+    secret = (other._fitted.model.W - twins[0]._fitted.model.W)[:-1].T
     np.testing.assert_allclose(apart, secret, atol=1e-12)
 
 

@@ -61,7 +61,7 @@ def queued(model=None, **settings):
 
 def held(queue):
     """What a refusal must leave as it was."""
-    model = queue._head
+    model = getattr(queue.model, "head", queue.model)
     attributes = {k: v for k, v in vars(model).items() if k != "history_"}
     return list(queue), attributes, len(model.history_)
 

@@ -201,7 +201,7 @@ def test_nothing_but_the_release_is_in_it():
     text = pickle.dumps(pipe.export_predictor(composed=True))
     # A scaler's bounds are values of rows that stay: they are in a copy of the steps alone.
     assert np.float64(181.5).tobytes() in steps
-    secret = pipe[-1]._model.W
+    secret = pipe[-1]._fitted.model.W
     held = [*X.ravel(), *pipe[:-1].transform(X).ravel(), *secret.ravel()]
     held += [v for step in pipe.steps[:-1] for v in vars(step[1]).values() if np.ndim(v)]
     for value in held:

@@ -18,7 +18,7 @@ from certunlearn import (
     forgetting,
 )
 from certunlearn.claims.frame import Frame
-from certunlearn.engine import editing, unlearner
+from certunlearn.engine import editing
 from certunlearn.exceptions import AssumptionError
 from certunlearn.pipeline import _framed
 
@@ -85,14 +85,14 @@ def piped(steps, head=None, **params):
 
 def image(pipe, X):
     """The rows of the model in long double."""
-    f = pipe[-1]._model.frame
+    f = pipe[-1]._fitted.model.frame
     out = (X.astype(np.longdouble) - f.centre) / f.spread
     return out if f.rotation is None else out @ f.rotation.T.astype(np.longdouble)
 
 
 def away(pipe, X, y, s):
     """Distance of the secret iterate to the optimum, and how far off that may be."""
-    model, Z, C = pipe[-1]._model, image(pipe, X), pipe[-1].C
+    model, Z, C = pipe[-1]._fitted.model, image(pipe, X), pipe[-1].C
     start = model.frame.released(model.W)
     best = reference.optimum(Z, y, s, C, True, start=start)
     G = reference.gram(Z, s, C, True, 0.25 if start.shape[1] == 1 else 0.5)
@@ -170,9 +170,12 @@ def followed(steps, kind, seed=0):
         assert statistics(pipe.export_predictor()) == statistics(fresh.export_predictor())
         assert c.coefficient_deviation == fresh.certificate_.coefficient_deviation
         assert c.scale == fresh.certificate_.scale and c.conditions == fresh.certificate_.conditions
-        A, B = (m[-1]._model.gram.geometry for m in (pipe, fresh))
-        (f, W), g = (pipe[-1]._model.frame, pipe[-1]._model.W), fresh[-1]._model.frame
-        gap = g.inside(f.released(W)) - fresh[-1]._model.W
+        A, B = (m[-1]._fitted.model.gram.geometry for m in (pipe, fresh))
+        (f, W), g = (
+            (pipe[-1]._fitted.model.frame, pipe[-1]._fitted.model.W),
+            fresh[-1]._fitted.model.frame,
+        )
+        gap = g.inside(f.released(W)) - fresh[-1]._fitted.model.W
         assert B.norm(gap) <= (c.distance + fresh.certificate_.distance) * 1.001
         # Noise: the whitened difference is within what both worlds charge.
         half = np.linalg.inv(A.gram.lower)
@@ -224,17 +227,19 @@ def test_what_is_not_charged_is_missed(stale, monkeypatch):
     pipe = piped(STEPS["standard"], C=0.01).fit(X, y)
     if stale == "penalty":
         monkeypatch.setattr(
-            editing, "penalty_of", lambda settings, frame, p, mass: pipe[-1]._model.objective.alpha
+            editing,
+            "penalty_of",
+            lambda settings, frame, p, mass: pipe[-1]._fitted.model.objective.alpha,
         )
     else:
         monkeypatch.setattr(Frame, "moved", lambda self, *_: self)
     pipe.forget([0])
     (distance, off), sound = away(pipe, X[1:], y[1:], s[1:])
     if stale == "means":
-        f, image = pipe[-1]._model.frame, (X[1:] - pipe[0].mean_) / pipe[0].scale_
+        f, image = pipe[-1]._fitted.model.frame, (X[1:] - pipe[0].mean_) / pipe[0].scale_
         best = reference.optimum(image, y[1:], s[1:], 0.01, True)
         half = reference.half_of(reference.gram(image, s[1:], 0.01, True, 0.25), "gram")
-        distance, off = best.apart(f.released(pipe[-1]._model.W), half)
+        distance, off = best.apart(f.released(pipe[-1]._fitted.model.W), half)
     assert sound and distance > pipe.certificate_.distance + off
 
 
@@ -249,11 +254,11 @@ def test_a_row_leaves_without_a_retained_row_being_read():
         pipe = piped(STEPS[name], head, random_state=0).fit(X, y)
         tiers = []
         for at in range(10, 22):
-            reads = pipe[-1]._model.rows.reads
+            reads = pipe[-1]._fitted.model.rows.reads
             pipe.forget([at])
             tiers.append(pipe.certificate_.tier)
             if tiers[-1] == "downdate":
-                assert pipe[-1]._model.rows.reads - reads <= 4
+                assert pipe[-1]._fitted.model.rows.reads - reads <= 4
         assert tiers.count("downdate") > 3, (name, tiers)
 
 
@@ -261,10 +266,10 @@ def test_rows_far_away_are_held_anew():
     X, y, s = data("plain")
     X[:, 3] += 1e4
     pipe = piped(STEPS["standard"]).fit(X, y)
-    before = pipe[-1]._model
+    before = pipe[-1]._fitted.model
     assert before.frame.origin[3] > 0
     pipe.learn(np.array([[0.0, 1.0, -1.0, 0.123456789]]), [1])
-    after = pipe[-1]._model
+    after = pipe[-1]._fitted.model
     assert after.frame.own and after.frame.origin[3] == 0 and after.rows is not before.rows
     assert not np.asarray(before.rows._X).any()
     more = np.vstack([X, [[0.0, 1.0, -1.0, 0.123456789]]])
@@ -281,7 +286,7 @@ def test_a_program_that_has_to_be_the_same_is_that_of_a_fit(monkeypatch):
     real = editing.gram_of
     monkeypatch.setattr(editing, "gram_of", lambda *a: replace(real(*a), same_program=True))
     pipe.forget([5])
-    assert pipe[-1]._model.frame.own
+    assert pipe[-1]._fitted.model.frame.own
     alive = np.setdiff1d(np.arange(N), [5])
     (distance, off), _ = away(pipe, X[alive], y[alive], s[alive])
     assert distance <= pipe.certificate_.distance + off
@@ -302,7 +307,7 @@ def test_a_preview_of_rows_that_are_held_anew(steps):
     # What divides by no deviation has units of one.
     if steps not in (STEPS["no deviation"], STEPS["rotation"]):
         assert quick.tier == "refresh" and "held anew" in quick.cost and np.isnan(quick.distance)
-        assert pipe[-1]._model.frame.own
+        assert pipe[-1]._fitted.model.frame.own
 
 
 def test_a_rotation_of_too_few_rows_is_recounted():
@@ -313,7 +318,7 @@ def test_a_rotation_of_too_few_rows_is_recounted():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pipe.forget([6]).forget([5]).forget([4], confirm=True)
-    assert pipe._kept.framed is None and pipe[-1]._model.frame is None
+    assert pipe._kept.framed is None and pipe[-1]._fitted.model.frame is None
     assert pipe._kept.raw.tolist() == X[:4].tolist() and pipe._kept.at.tolist() == [0, 1, 2, 3]
     fresh = piped((StandardScaler(), PCA())).fit(X[:4], y[:4])
     assert fresh._kept.framed is None
@@ -343,8 +348,8 @@ def test_the_head_alone_is_told_to_ask_the_pipeline():
             act()
     cost = pipe.noise_cost(X, y)
     assert cost.score > 0.5 and cost.margin_spread > cost.margin_noise
-    held = unlearner.held(pipe[-1]._model, np.arange(N))[0]
-    assert pipe[-1]._model.frame.raw(held).tolist() == X.tolist()
+    held = pipe[-1]._fitted.model.held(np.arange(N))[0]
+    assert pipe[-1]._fitted.model.frame.raw(held).tolist() == X.tolist()
 
 
 @pytest.mark.parametrize("name", ["standard", "rotated"])

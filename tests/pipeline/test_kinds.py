@@ -200,7 +200,7 @@ def test_a_learnt_row_cannot_make_the_certificate_of_a_pipeline_false():
     W = np.zeros(4, dtype=np.longdouble)
     for _ in range(8):
         W = W - np.linalg.solve(H, (A.T @ (A @ W - y) + P * W).astype(float))
-    model = pipe.head._model
+    model = pipe.head._fitted.model
     e = model.frame.released(model.W)[:, 0] - W
     assert np.sqrt((A @ e) @ (A @ e) + (P * e) @ e) <= pipe.certificate_.distance
 

@@ -39,6 +39,7 @@ from sklearn.preprocessing import (
 
 from certunlearn import CertifiedLogReg, ForgettingPipeline, forgetting
 from certunlearn.engine import unlearner
+from certunlearn.estimators.base import behind
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,
@@ -241,7 +242,7 @@ def sound(pipe, X, y, keep, weight=None):
     """The secret iterate is as near to the optimum of the pipeline fitted afresh as certified."""
     peer = reference(pipe, X, y, keep, weight)[-1]
     b = peer.intercept_ - (peer.intercept_.mean() if len(peer.intercept_) > 1 else 0)
-    model, c = pipe[-1]._model, pipe.certificate_
+    model, c = pipe[-1]._fitted.model, pipe.certificate_
     optimum = np.vstack([peer.coef_.T, b])
     if model.frame is not None:
         optimum = model.frame.inside(optimum)
@@ -254,8 +255,8 @@ def sound(pipe, X, y, keep, weight=None):
 
 def held(pipe, keep):
     """Rows as the model sees them, wherever they are held."""
-    model = pipe[-1]._model
-    X, f = unlearner.held(model, keep)[0], model.frame
+    model = pipe[-1]._fitted.model
+    X, f = model.held(keep)[0], model.frame
     if f is None:
         return X
     X = (f.raw(X) - f.centre) / f.spread
@@ -305,9 +306,9 @@ def test_stateless_steps_cost_nothing(step, data):
     X, y = data()
     pipe = piped(step).fit(X, y)
     assert pipe._kept.raw is None
-    before = pipe["a"], pipe[-1]._model.rows
+    before = pipe["a"], pipe[-1]._fitted.model.rows
     pipe.forget([0, 7])
-    assert (pipe["a"], pipe[-1]._model.rows) == before
+    assert (pipe["a"], pipe[-1]._fitted.model.rows) == before
     sound(pipe, X, y, np.setdiff1d(np.arange(N), [0, 7]))
     assert pipe.predict(X).shape == (N,)
 
@@ -369,22 +370,22 @@ def test_the_certificate_stays_true_over_random_requests(mechanism, view):
 def test_rows_that_move_no_step_take_the_ordinary_way():
     X, y = numbers()
     pipe = piped(recounted(MinMaxScaler())).fit(X, y)
-    before = pipe[-1]._model.rows
+    before = pipe[-1]._fitted.model.rows
     pipe.forget([50, 51])
-    assert pipe[-1]._model.rows is before and pipe.certificate_.tier == "downdate"
+    assert pipe[-1]._fitted.model.rows is before and pipe.certificate_.tier == "downdate"
     assert pipe["a"].named_transformers_["all"].n_samples_seen_ == N - 2
     pipe.forget([0])
-    assert pipe[-1]._model.rows is not before and pipe.certificate_.tier == "refresh"
+    assert pipe[-1]._fitted.model.rows is not before and pipe.certificate_.tier == "refresh"
     sound(pipe, X, y, np.setdiff1d(np.arange(N), [0, 50, 51]))
 
 
 def test_nothing_of_the_old_rows_stays_in_the_head():
     X, y = numbers()
     pipe = piped(recounted(StandardScaler())).fit(X, y)
-    before = pipe[-1]._model
+    before = pipe[-1]._fitted.model
     pipe.forget([0])
     assert not np.asarray(before.rows._X).any()
-    after = pipe[-1]._model.rows
+    after = pipe[-1]._fitted.model.rows
     assert after.scrubbed.tolist() == [True] + [False] * (N - 1)
     assert not np.asarray(after._X).reshape(-1, 5)[0].any()
 
@@ -610,12 +611,12 @@ def test_the_budget_is_that_of_the_columns_there_are(mechanism):
     X, y = numbers()
     head = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(X, y)
     for t, features in enumerate((X * 2, np.hstack([X, X**2]), X[:, :2]), 1):
-        head._refit(head._forgetting(np.array([t])), features)
+        behind.refit(head, head._fitted.forgetting(np.array([t])), features)
         rows = np.setdiff1d(np.arange(N), np.arange(1, t + 1))
         alone = CertifiedLogReg(mechanism=mechanism, random_state=0).fit(features[rows], y[rows])
-        assert head._model.budget == alone._model.budget
-        assert head.certificate_.distance_target == alone._model.budget.caps(t).target
-        assert head.certificate_.joint_epsilon == alone._model.budget.joint_epsilon(t)
+        assert head._fitted.model.budget == alone._fitted.model.budget
+        assert head.certificate_.distance_target == alone._fitted.model.budget.caps(t).target
+        assert head.certificate_.joint_epsilon == alone._fitted.model.budget.joint_epsilon(t)
 
 
 def said(pipe):
@@ -658,7 +659,11 @@ def test_a_request_that_raises_leaves_everything_as_it_was(monkeypatch):
     def broken(*args, **kwargs):
         raise KeyboardInterrupt
 
-    for where, name in ((unlearner, "refit"), (StandardScaler, "fit"), (_features, "laid_out")):
+    for where, name in (
+        (unlearner.Model, "refit"),
+        (StandardScaler, "fit"),
+        (_features, "laid_out"),
+    ):
         before = photograph(pipe)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(where, name, broken)

@@ -105,16 +105,16 @@ def test_learning_and_correcting_are_fitting_the_rows_as_they_are_then(step, dat
 def test_steps_that_do_not_move_leave_the_head_to_its_own_verbs():
     X, y = numbers()
     pipe, truth = piped(recounted(MinMaxScaler())).fit(X, y), Truth(X, y)
-    store = pipe[-1]._model.rows
+    store = pipe[-1]._fitted.model.rows
     pipe.learn(X[5:7] * 0.5 + X[8:10] * 0.5, y[5:7])
     truth.learn(X[5:7] * 0.5 + X[8:10] * 0.5, y[5:7])
     pipe.correct([5], X=X[[6]])
     truth.correct([5], X[[6]])
-    assert pipe[-1]._model.rows is store
+    assert pipe[-1]._fitted.model.rows is store
     truth.check(pipe)
     pipe.correct([5], X=X[[0]] * 2)
     truth.correct([5], X[[0]] * 2)
-    assert pipe[-1]._model.rows is not store
+    assert pipe[-1]._fitted.model.rows is not store
     truth.check(pipe)
     still = piped(FunctionTransformer(np.tanh), Normalizer(copy=False)).fit(X, y)
     given = X[:2].copy()
@@ -242,7 +242,7 @@ def test_an_interruption_leaves_everything_as_it_was(monkeypatch):
     def broken(*args, **kwargs):
         raise KeyboardInterrupt
 
-    for where, name in ((unlearner, "refit"), (StandardScaler, "fit"), (_kinds, "joined")):
+    for where, name in ((unlearner.Model, "refit"), (StandardScaler, "fit"), (_kinds, "joined")):
         for act in (lambda: pipe.learn(X.iloc[:2], y[:2]), lambda: pipe.correct([3], X=X.iloc[:1])):
             before = photograph(pipe)
             with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -259,14 +259,14 @@ def test_what_was_corrected_is_nowhere_afterwards():
     X, y = numbers()
     X[3] = [0.123456789, 5.987654321, -1.1029384756, 99.0192837465]
     pipe = piped(StandardScaler()).fit(X, y)
-    was = unlearner.held(pipe[-1]._model, np.array([3]))[0][0]
+    was = pipe[-1]._fitted.model.held(np.array([3]))[0][0]
     pipe.correct([3], X=X[[4]])
-    assert not unlearner.held(pipe[-1]._model, np.array([3]))[0].any()
+    assert not pipe[-1]._fitted.model.held(np.array([3]))[0].any()
     with pytest.warns(SecretStateWarning):
         text = pickle.dumps(pipe)
     assert not any(value.tobytes() in text for value in (*X[3], *was))
     pipe = piped(recounted(StandardScaler())).fit(X, y)
-    kept, store = pipe._kept.raw, pipe[-1]._model.rows
+    kept, store = pipe._kept.raw, pipe[-1]._fitted.model.rows
     pipe.correct([3], X=X[[4]])
     assert not kept.any() and not np.asarray(store._X).any()
     with pytest.warns(SecretStateWarning):

@@ -39,7 +39,6 @@ from sklearn.utils import all_estimators
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from certunlearn import CertifiedLogReg, CertifiedRidge, ForgettingPipeline, forgetting
-from certunlearn.engine import unlearner
 from certunlearn.exceptions import AssumptionError
 from certunlearn.pipeline._classes import REFUSED
 from certunlearn.pipeline._parameters import callables
@@ -136,8 +135,8 @@ def alike(ours, theirs, n):
     for (_, a), (_, b) in zip(ours.steps[:-1], theirs.steps[:-1], strict=True):
         equal(a, b)
     at = ours._kept.at
-    held = unlearner.held(ours[-1]._model, ours[-1]._names.store(at))[0]
-    np.testing.assert_array_equal(held, unlearner.held(theirs[-1]._model, np.arange(n))[0])
+    held = ours[-1]._fitted.model.held(ours[-1]._fitted.names.store(at))[0]
+    np.testing.assert_array_equal(held, theirs[-1]._fitted.model.held(np.arange(n))[0])
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -503,7 +502,7 @@ def test_metadata_is_routed_to_whoever_has_asked_for_it():
     want = weighted(np.append(X, X[:1], 0)[:, :2], y, np.append(w, 2.0), np.arange(1, N + 1))
     inner = pipe["a"].transformers_[0][1]
     np.testing.assert_allclose([inner.mean_, inner.var_], [want.mean_, want.var_], rtol=1e-12)
-    assert set(np.unique(pipe[-1]._model.sample_weight)) == {0.0, 1.0}
+    assert set(np.unique(pipe[-1]._fitted.model.sample_weight)) == {0.0, 1.0}
     with config_context(enable_metadata_routing=True):
         with pytest.raises(UnsetMetadataPassedError, match="groups"):
             pipe.fit(X, y, groups=y)

@@ -84,7 +84,7 @@ def copied(model):
 
 def snapshot(model):
     """Everything a request must not change, by value."""
-    inner, rows = model._model, model._model.rows
+    inner, rows = model._fitted.model, model._fitted.model.rows
     arrays = {
         "coef": model.coef_,
         "intercept": model.intercept_,
@@ -371,7 +371,7 @@ def test_before_fit(call):
 
 def test_forget_that_cannot_converge_changes_nothing():
     model, twin = (plain(noise=0, class_weight="balanced", max_iter=15) for _ in range(2))
-    setting = model._model.settings
+    setting = model._fitted.model.settings
     object.__setattr__(setting, "max_iter", 1)
     gone = np.setdiff1d(np.flatnonzero(Y == 0), [3, 50])[:25]
     unchanged_by(lambda m: m.forget(gone), model, twin, ConvergenceError)
@@ -574,7 +574,7 @@ def refit_without(train, y, labels):
     kept = ~train.index.isin(labels)
     assert kept.sum() == len(train) - len(labels)
     model = CertifiedLogReg(noise=0, tol=1e-10).fit(train[kept].to_numpy(), y[kept])
-    return model._model.W
+    return model._fitted.model.W
 
 
 PEOPLE = 3
@@ -604,8 +604,8 @@ def test_after_a_shuffled_split_the_right_people_go(way):
     right = refit_without(train, y, who)
     wrong = refit_without(train, y, train.index[who])
     assert model.n_retained_ == len(train) - PEOPLE
-    np.testing.assert_allclose(model._model.W, right, rtol=1e-7, atol=1e-7)
-    assert np.abs(model._model.W - wrong).max() > 1e-3
+    np.testing.assert_allclose(model._fitted.model.W, right, rtol=1e-7, atol=1e-7)
+    assert np.abs(model._fitted.model.W - wrong).max() > 1e-3
 
 
 def test_integers_after_a_shuffled_split_are_refused():
@@ -659,7 +659,7 @@ def test_row_ids_win_over_the_index():
     with pytest.raises(UnknownRowError):
         model.forget(row_ids=[40])
     assert model.forget(row_ids="u5").n_forgotten_ == 1
-    assert model._model.forgotten[5]
+    assert model._fitted.model.forgotten[5]
 
 
 # What is left of the name of a forgotten row
@@ -775,7 +775,7 @@ def test_a_mask_must_have_the_index_of_the_fit_where_rows_are_forgotten_too():
     with pytest.raises(AlreadyForgottenError):
         model.forget(series(np.isin(LABELS, LABELS[[3, 5]]), LABELS))
     assert model.forget(series(LABELS == LABELS[5], LABELS)).n_forgotten_ == 2
-    assert model._model.forgotten[[3, 5]].all()
+    assert model._fitted.model.forgotten[[3, 5]].all()
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
@@ -795,11 +795,11 @@ def test_true_does_not_name_the_row_called_1(label, forgotten):
 def test_true_names_the_row_called_true():
     ids = [1, True, *range(2, N)]
     model = CertifiedLogReg(random_state=3).fit(X, Y, row_ids=ids).forget(row_ids=True)
-    assert np.flatnonzero(model._model.forgotten).tolist() == [1]
+    assert np.flatnonzero(model._fitted.model.forgotten).tolist() == [1]
     with pytest.raises(AlreadyForgottenError):
         model.forget(row_ids=np.True_)
     model.forget(row_ids=1.0)
-    assert np.flatnonzero(model._model.forgotten).tolist() == [0, 1]
+    assert np.flatnonzero(model._fitted.model.forgotten).tolist() == [0, 1]
 
 
 # Work that a request costs

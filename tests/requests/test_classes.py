@@ -123,6 +123,6 @@ def test_class_weights_may_name_classes_without_rows(estimator):
         model.forget(CODE == 2, confirm=True)
     # As retraining on the rows that stay has it, and scikit-learn.
     fresh = estimator(class_weight=weights, random_state=0).fit(X[CODE < 2], y[CODE < 2])
-    np.testing.assert_allclose(model._model.W, fresh._model.W, atol=0.02)
+    np.testing.assert_allclose(model._fitted.model.W, fresh._fitted.model.W, atol=0.02)
     with pytest.raises(ValueError, match="class_weight names labels that y does not hold"):
         estimator(class_weight={"a": 1.0, "B": 2.0}).fit(X, y)

@@ -187,7 +187,7 @@ def test_what_is_counted_is_what_is_there_whatever_came_before():
         asked = rng.choice(np.flatnonzero(there), 40, replace=False)
         counts, left = there & (weight > 0), there.copy()
         left[asked] = False
-        taken = model._taken(asked)
+        taken = model._fitted.taken(asked)
         assert (taken.rows, taken.of) == (counts[asked].sum(), counts.sum())
         assert taken.classes == tuple(
             (c, (counts & ~left & (y == c)).sum(), (counts & left & (y == c)).sum()) for c in "abc"

@@ -30,7 +30,7 @@ def test_a_forgotten_label_is_in_neither_object_nor_pickle():
         text = pickle.dumps(model)
     for i in range(40):
         assert (ids[i].encode() in text) == (i not in (7, 9))
-    assert ids[7] not in list(model._names.labels.at(np.arange(40)))
+    assert ids[7] not in list(model._fitted.names.labels.at(np.arange(40)))
     for known in (model, pickle.loads(text)):
         with pytest.raises(AlreadyForgottenError):
             known.forget(row_ids=ids[7])
@@ -83,7 +83,7 @@ def test_a_mask_over_the_fit_index_still_fits_after_a_removal():
     frame = pd.DataFrame(X, index=[f"u{i}" for i in range(40)])
     model = CertifiedLogReg(random_state=0).fit(frame, Y).forget(frame.index[[3]])
     mask = pd.Series(np.arange(40) == 5, index=frame.index)
-    assert model.forget(mask).n_forgotten_ == 2 and model._model.forgotten[[3, 5]].all()
+    assert model.forget(mask).n_forgotten_ == 2 and model._fitted.model.forgotten[[3, 5]].all()
 
 
 def test_who_is_asked_for_again_is_named_as_asked():

@@ -95,10 +95,10 @@ def test_categories_of_forgotten_lines_are_forgotten_and_scales_are_not():
 )
 def test_bad_conditions_change_nothing(where, message):
     model = fit()[0]
-    state, coef = model._model, model.coef_.copy()
+    state, coef = model._fitted.model, model.coef_.copy()
     with pytest.raises(RowError, match=message):
         model.forget(where=where)
-    assert model._model is state and np.array_equal(model.coef_, coef)
+    assert model._fitted.model is state and np.array_equal(model.coef_, coef)
 
 
 def test_metadata_has_to_fit_the_rows():
@@ -122,13 +122,13 @@ def test_static_rows_stay_whatever_is_asked():
     static[:40] = True
     X[50] = X[3]
     model = CertifiedRidge(random_state=0).fit(X, y, static=static)
-    state = model._model
+    state = model._fitted.model
     for request in (dict(rows=[3]), dict(rows=[3, 60])):
         with pytest.raises(RowError, match="static"):
             model.forget(**request)
     with pytest.raises(RowError, match="static"):
         model.correct(rows=[3], y=[1])
-    assert model._model is state
+    assert model._fitted.model is state
     # A look-alike that is static stays as well.
     model.forget(rows=[50], expand="near")
     assert model.n_forgotten_ == 1

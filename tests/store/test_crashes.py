@@ -196,9 +196,7 @@ def test_requests_through_a_store_are_those_in_memory(tmp_path, steps):
     for i in range(steps):
         with ModelStore.open(tmp_path / "model", "w") as store:
             kind = rng.choice(["forget", "learn", "correct", "release"], p=[0.5, 0.3, 0.1, 0.1])
-            alive = np.flatnonzero(
-                ~model._model.forgotten[model._names.store(np.arange(model._names.n))]
-            )
+            alive = np.flatnonzero(~model._fitted.lost(np.arange(model._fitted.names.n)))
             who = int(rng.choice(alive))
             if kind == "forget":
                 store.forget(rows=[who])
@@ -217,7 +215,7 @@ def test_requests_through_a_store_are_those_in_memory(tmp_path, steps):
 
 
 def same(store, model):
-    assert np.allclose(store.model._model.W, model._model.W, rtol=0, atol=1e-12)
+    assert np.allclose(store.model._fitted.model.W, model._fitted.model.W, rtol=0, atol=1e-12)
     mine, theirs = store.certificate, model.certificate_.public()
     for name in ("epsilon", "joint_epsilon", "mu", "n_retained", "releases", "removals", "event"):
         assert getattr(mine, name) == getattr(theirs, name), name

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from certunlearn import (
     AlreadyForgottenError,
+    AssumptionError,
     CertifiedLogReg,
     ConfirmationNeededError,
     ForgettingPipeline,
@@ -108,7 +109,7 @@ def test_reopened_it_is_the_model_it_was(store, path, fitted):
     store.close()
     with ModelStore.open(path) as opened:
         theirs = opened.model
-        assert np.allclose(theirs._model.W, mine._model.W, rtol=0, atol=1e-12)
+        assert np.allclose(theirs._fitted.model.W, mine._fitted.model.W, rtol=0, atol=1e-12)
         assert opened.certificate == theirs.certificate_.public()
         assert (opened.predict(data()[0]) == theirs.predict(data()[0])).all()
         with pytest.raises(StoreError, match="open for reading"):
@@ -288,7 +289,7 @@ def test_what_fails_in_the_middle_has_not_happened(store, path, monkeypatch, poi
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    before, weights = store.status(), store.model._model.W.copy()
+    before, weights = store.status(), store.model._fitted.model.W.copy()
     monkeypatch.setattr(
         *((shards.Shards, "_kept") if point == "write" else (store.ledger, "commit")), full
     )
@@ -299,7 +300,7 @@ def test_what_fails_in_the_middle_has_not_happened(store, path, monkeypatch, poi
     monkeypatch.setattr(shards, "SMALL", 1 << 10)
     after = store.status()
     assert after["generation"] == before["generation"] and after["counts"]["pending"] == 1
-    assert np.array_equal(store.model._model.W, weights)
+    assert np.array_equal(store.model._fitted.model.W, weights)
     states = set(os.listdir(path / "state"))
     assert store.run()[0].state == "done" and not states <= set(os.listdir(path / "state"))
 
@@ -329,13 +330,6 @@ def _flipped(data, at):
     out = bytearray(data)
     out[at] ^= 1
     return bytes(out)
-
-
-def test_a_newer_schema_is_refused(store, path):
-    store.close()
-    (path / "store.json").write_text('{"format": "certunlearn store", "schema": 2}')
-    with pytest.raises(StoreError, match="upgrade"):
-        ModelStore.open(path)
 
 
 def test_what_is_created_is_there_as_a_whole(path, fitted, monkeypatch):
@@ -375,3 +369,32 @@ def test_letters(store, tmp_path):
     store.withdraw("A-2")
     assert "You have withdrawn it" in store.answer("A-2").letter("The shop")
     assert signed_receipt and "Backups" in letter
+
+
+def test_some_requests_are_audited_and_what_was_found_is_kept(path, fitted):
+    with ModelStore.create(path, fitted, audit_rate=1.0) as store:
+        assert store.status()["self_audit"]["looks"] == 0
+        store.forget(rows=[3], reference="case 1")
+        store.forget(rows=[3], reference="case 1")
+        store.add(rows=[4], reference="case 2")
+        store.run()
+        with pytest.raises(ConfirmationNeededError):
+            store.forget(rows=np.arange(50, 250))
+        store.unrecognise()
+    with ModelStore.open(path, "w") as store:
+        found = store.status()["self_audit"]
+        # One a release: neither for what was answered before nor for what was refused.
+        assert (found["requests"], found["looks"], found["passed"]) == (2, 2, True)
+        assert 0 < found["true_over_certified"] <= 1 and 0 < found["e_value"] < 1 / found["level"]
+        assert "true_over_certified" in store.model.history_[-1]
+        store.release()
+        assert store.self_audit.looks == 3
+        json.dumps(store.status(), allow_nan=False)
+
+
+def test_an_audit_of_nothing_is_refused_when_it_is_agreed(path):
+    with pytest.raises(AssumptionError, match="nothing is claimed"):
+        ModelStore.create(path, CertifiedLogReg(noise=0).fit(*data()), audit_rate=0.1)
+    with pytest.raises(ValueError, match="audit_rate"):
+        ModelStore.create(path, CertifiedLogReg().fit(*data()), audit_rate=2.0)
+    assert not path.exists()

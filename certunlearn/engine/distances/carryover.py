@@ -23,56 +23,15 @@ from ...linalg.norms import norm
 from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.objective import Measurement, Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
+from .leverages import Leverages
 from .present import Present
 from .reached import Reached
 
 Array = NDArray[np.float64]
 #: Edits since the last refresh may have removed at most this share of B_0 in any direction.
 MOST_REMOVED = 0.995
-#: Where ||.||_G <= CLOSE ||.||_H a leverage in H is taken from that in G.
-CLOSE = 8.0
 #: Beyond such gradients squares would overflow.
 _LARGEST = 1e100
-
-
-@dataclass(frozen=True)
-class Leverages:
-    """Factors of H and G, and R max_i ||x_i|| in the norms of their inverses.
-
-    Of the last refresh.  The maxima are over all rows since then, over pairs of classes where they
-    are coupled (so that ``R margin_range(x_i V) <= in_gram ||V||_G``).
-    """
-
-    hessian: Factor
-    gram: Factor
-    in_hessian: float
-    in_gram: float
-
-    @classmethod
-    def of(
-        cls,
-        objective: Objective,
-        hessian: Factor,
-        gram: Factor,
-        c: float,
-        in_gram: float | None = None,
-    ) -> Leverages:
-        """Sweep the rows for ``in_gram``, if it is not known; for H only where that does not do."""
-        if in_gram is None:
-            in_gram = objective.leverage(gram.inverse, gram.slack)
-        box = objective.box_leverage(hessian.inverse, hessian.slack)
-        swept = c * in_gram
-        if c > CLOSE:
-            swept = min(swept, objective.leverage(hessian.inverse, hessian.slack))
-        return cls(hessian, gram, up(min(box, swept)), in_gram)
-
-    def including(self, share: Contribution) -> Leverages:
-        """Return these with further rows counted."""
-        return replace(
-            self,
-            in_hessian=max(self.in_hessian, share.leverage(self.hessian)),
-            in_gram=max(self.in_gram, share.leverage(self.gram)),
-        )
 
 
 @dataclass(frozen=True)
@@ -133,9 +92,12 @@ class Carryover:
     ) -> Carryover:
         """Open a carryover after a refresh; ``in_gram`` is known from another column."""
         model, gram, m = reached.model, geometry.gram, reached.measurement
+        # c of the page: ||v||_A <= c ||v||_{B_0}, and the same for G_0, both of the refresh's
+        # factors.
         c = c_gram = Transfer.between(replace(geometry, mechanism="gram"), model.factor).c
         if geometry.mechanism != "gram":
             c = Transfer.between(geometry, model.factor).c
+        # X close to L_0^{-1}, so X'X is close to B_0^{-1}: how close shows in each step's residual.
         X = model.factor.inverse
         return cls(
             model,
@@ -174,6 +136,8 @@ class Carryover:
         -----
         Guarantee: the attributes hold for the edited objective.  Proof: proofs/edited.md
         """
+        # In this order no diagonal shrinks before a matrix is put in, and the errors are relative
+        # to the larger one.
         carryover = self if penalty is None else self._repenalised(penalty)
         if added is not None:
             carryover = carryover._with(added)
@@ -192,6 +156,8 @@ class Carryover:
 
         That is another column, alike before the edit and now after it; the penalty stays.
         """
+        # base, gradient, allowance and moved are this column's own; all else is a function of the
+        # Hessian and G, hence the other's too ((iii) of proofs/columns.md).
         own = self if added is None else self._pulled(added, 1.0)
         own = own._pulled(removed, -1.0)
         return replace(
@@ -226,8 +192,11 @@ class Carryover:
         Guarantee: ``||W - W*||_A <= distance``, for every mechanism.
         Proof: proofs/edited.md
         """
+        # left B_0 <= M with left = e^{-theta} - removed: additions only enlarge M. theta is the
+        # factor's own error.
         f, g = self.origin.factor, self.gradient
         left = math.exp(-f.theta) * (1 - 1e-12) - self.removed
+        # (4a): the Hessian at base is within e^{+-T} of M, T = moved + margin_error.
         T = (self.moved + self.origin.margin_error) * (1 + 1e-12)
         if not np.abs(g).max() < _LARGEST:
             return self.base, math.inf
@@ -235,25 +204,38 @@ class Carryover:
             return self.base - folded(self.solve(g), len(self.base)), math.inf
         # The Hessian at the base is at least left e^{-T} B_0.
         inner = (1 + 1e-12) / math.sqrt(left)
+        # nu >= ||g||_{B_0^{-1}} with its allowance; root turns B_0^{-1} into H^{-1}, for g and
+        # rows.
         nu, root = f.whitened(g, self.allowance), math.exp(T / 2) * inner
+        # t >= R max_i range(x_i . d), d = W* - base: the first way to the margins.
         t = distance_from_decrement(up(nu * root), up(self.now.in_hessian * root))[1]
         if not t < 100:
             return self.base - folded(self.solve(g), len(self.base)), math.inf
         # lower N <= M <= upper N for what the step is made with; ||v||_{B_0} <= carried ||v||_N.
         lower, upper, carried = 1.0, 1.0, inner
         if self.present is None:
+            # N = B_0: M <= (e^theta + added) B_0, as taking rows out only makes M smaller.
             lower, upper, carried = left, math.exp(f.theta) * (1 + 1e-12) + self.added, 1.0
         low, high = inverse_range(lower, upper, T, t)
+        # ||v||_A <= c ||v||_N and ||g||_{N^{-1}} <= nu: by way of B_0 in both.
         c, nu = self._transfer(geometry) * carried, nu * carried
+        # high - low >= e^T / lower - e^{-T} / upper for every t: `short` is at least half of it
+        # times nu, whatever omega is.
         if c * nu * (math.exp(T) / lower - math.exp(-T) / upper) > 2 * target:
             return self.base, math.inf
+        # d = -Hbar^{-1} g with low N^{-1} <= Hbar^{-1} <= high N^{-1}: the middle leaves the least.
         omega = 0.5 * (low + high)
         W = self.base - folded(omega * self.solve(g), len(self.base))
+        # short >= ||d + omega N^{-1} g||_N (proofs/inverse_range.md).
         short = max(high - omega, omega - low) * nu
+        # unsolved >= ||v + omega N^{-1} g||_N for the v that was made: how it was solved for does
+        # not matter.
         unsolved = self._unsolved(flat(W - self.base), omega, short) * carried
         # ||d - v||_N <= short + unsolved: a second bound on the margins, and a last one on d - v.
         c_gram = self._gram_transfer(geometry.gram) * carried
         size = up(geometry.gram_norm(W - self.base) + up(c_gram * up(short + unsolved)))
+        # R max range(x_i . d) <= in_gram ||d||_G, ||d||_G <= size: the smaller t narrows the range,
+        # omega stays.
         t = min(t, up(self.in_gram(geometry.gram) * size))
         low, high = inverse_range(lower, upper, T, t)
         short = max(high - omega, omega - low) * nu * (1 + 1e-12)
@@ -266,11 +248,15 @@ class Carryover:
         """
         f, g, present = self.origin.factor, self.gradient, self.present
         if present is None:
+            # Two products with L_0, |L_0||L_0'| <= g g'; 4u: half a unit in v = W - base, and
+            # spare.
             product, size = f.lower @ (f.lower.T @ v), f.diagonal_root
             error = 2 * gamma(len(v) + 4) + 4 * UNIT_ROUNDOFF
         else:
+            # |B| <= (1 + error) d d', d the root of the diagonal.
             product, error = present.times(v), present.error
             size = np.sqrt(present.curvature.diagonal) * (1 + 1e-9)
+        # 2u |omega g|: the product omega g and the addition to N v.
         wrong = omega * (self.allowance + 2 * UNIT_ROUNDOFF * np.abs(g))
         wrong = wrong + error * float(size @ np.abs(v)) * size
         return f.whitened(product + omega * g, wrong, against)
@@ -281,10 +267,13 @@ class Carryover:
 
     def in_gram(self, present: Factor) -> float:
         """R max_i ||x_i|| in the norm of the present G's inverse, which has lost rows only."""
+        # G >= G_0 - gone >= (1 - w_0 - gram_removed) L_G0 L_G0', w_0 = error spread^2 (twice, to
+        # spare).
         left = 1.0 - self.gram_removed - 2.0 * self.now.gram.error * self.now.gram.spread**2
         wrong = present.error * present.spread**2
         if not (left > 0.1 and wrong < 0.5):
             return math.inf
+        # L_G L_G' >= G / (1 + w) at the upper end.
         return up(self.now.in_gram * math.sqrt((1.0 + wrong) / left) * (1 + 1e-9))
 
     def capacity(self, target: float) -> float:
@@ -305,6 +294,7 @@ class Carryover:
         was, wrong = self.now.gram, present.error * present.spread**2
         if not wrong < 0.5:
             return math.inf
+        # G <= G_0 + added; from L_G0 L_G0' to G_0 by 1 + w_0, from G to L_G L_G' by 1 / (1 - w).
         drift = (1.0 + was.error * was.spread**2) / (1.0 - wrong)
         return up(math.sqrt((self.c_gram**2 + self.gram_added) * drift) * (1 + 1e-9))
 
@@ -317,9 +307,12 @@ class Carryover:
         if geometry.mechanism == "gram":
             return c_gram
         # ||G d|| <= ||G_0 d|| + ||E d|| with ||E d||^2 <= lambda_max(E) ||d||_E^2.
+        # ||gone v||^2 <= lambda_max(gone) v' gone v <= trace_removed gram_removed ||v||_{G_0}^2.
         lost = math.sqrt(self.trace_removed * self.gram_removed) * c_gram * 2.0
+        # gram_added is relative to B_0 already.
         gained = math.sqrt(self.trace_added * self.gram_added)
         # Entrywise errors of both factors, through g'|d| <= spread ||d||.
+        # |E| <= (error + error_0) g g' with g the larger root of each coordinate.
         g = np.maximum(present.diagonal_root, was.diagonal_root)
         reach = present.spread * float(np.max(g / present.diagonal_root))
         both = (present.error + was.error) * norm(g) * reach * c_gram
@@ -327,6 +320,7 @@ class Carryover:
 
     def _with(self, share: Contribution) -> Carryover:
         """Put rows into B and the gradient; the leverages, margins and Gram bounds follow."""
+        # Added rows' own margins between W_ref and base, exactly: moved bounds those of all rows.
         moved = share.range_of(self.base - self.origin.W)
         return replace(
             self._pulled(share, 1.0),
@@ -355,13 +349,16 @@ class Carryover:
         """Add ``diag(change)`` to the penalty of every class; the inverse is left as it is."""
         f, K = self.origin.factor, self.base.shape[1]
         more, less = np.maximum(change, 0.0), np.maximum(-change, 0.0)
+        # alpha + C adds C W to the gradient and C to M and G; no third derivative, so T stays.
         pull = flat(change[:, None] * self.base)
+        # 6u |C W|: C off by a unit of itself, the product, the sum; 2u |g| for the sum.
         size = np.abs(self.gradient) + 3 * np.abs(pull)
         return replace(
             self,
             gradient=self.gradient + pull,
             allowance=self.allowance + 2 * UNIT_ROUNDOFF * size,
             present=None if self.present is None else self.present.repenalised(np.tile(change, K)),
+            # A trace bounds the largest eigenvalue: C- counts as taken out, C+ as put in.
             removed=up(self.removed + _trace(f, np.tile(less, K))),
             gram_removed=up(self.gram_removed + _trace(self.now.gram, less)),
             trace_removed=up(self.trace_removed + float(less.max())),
@@ -390,5 +387,6 @@ class Carryover:
 
 def _trace(factor: Factor, diagonal: Array) -> float:
     """Trace of ``diag(diagonal)``, nonnegative, relative to M = L L'; rounded up."""
+    # trace(L^{-1} D L^{-T}) = ||L^{-1} D^{1/2}||_F^2, and ||L^{-1} M|| <= ||X M|| / (1 - slack).
     size = norm(factor.inverse * np.sqrt(diagonal)) / (1.0 - factor.slack)
     return size**2 * (1 + 1e-9)

@@ -108,12 +108,16 @@ def regrouped(
         return diagonal_regrouped(gram.known, alpha, added, penalty)
     was = gram.curvature
     if penalty is not None:
+        # 4u: the change is a difference of two floats, and is put in by a sum.
         was = within(was, np.diag(penalty), np.maximum(penalty, 0.0), 1, 4 * UNIT_ROUNDOFF)
     if added is not None:
         diagonal = np.diag(added.gram).copy()
+        # 16u: weight, kappa and the products of a row's outer product.
         was = within(was, added.gram, diagonal, len(added.X), 16 * UNIT_ROUNDOFF)
+    # g stays that of the diagonal before any subtraction: it bounds all that was ever summed.
     left = without(was, removed.gram, len(removed.X), 16 * UNIT_ROUNDOFF)
     if was is gram.curvature:
+        # Only rows have gone: the factor before tells what is left of it (proofs/downdated.md).
         return Downdated(left, gram.geometry.gram, removed.scaled.T)
     return Downdated(left)
 
@@ -151,17 +155,23 @@ def gram_of(
         )
     if was is not None:
         try:
+            # First with bounds that compound from removal to removal, then measured on this factor
+            # itself.
             for factor in was.factors():
                 geometry = Geometry(mechanism, factor, frame)
+                # Against any other summation of the same rows, the retraining's too
+                # (proofs/drift.md).
                 drift = geometry.drift(objective.gram_error)
                 if math.isfinite(factor.spread) and drift <= most:
                     return Gram(was.curvature, geometry, False, drift)
         except np.linalg.LinAlgError:
             pass
+    # From here on a function of the retained rows alone, laid out as a fit would lay them out.
     alone = _alone(objective)
     fresh = alone.gram()
     afresh = Geometry(mechanism, _factor(alone, fresh), frame)
     drift = afresh.drift(alone.gram_error)
+    # More than the cap: what a fit computes is then assumed to be computed by the same program.
     return Gram(fresh, afresh, not drift <= most, drift)
 
 
@@ -181,6 +191,7 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
     except np.linalg.LinAlgError:
         pass
     kept, free = objective.weights.kept, int(np.count_nonzero(objective.alpha == 0))
+    # Fewer rows than unpenalised coordinates: singular whatever the rounding.
     if kept < free:
         raise AssumptionError(
             f"{kept} rows leave {free} unpenalised coefficients undetermined, so the optimum is "

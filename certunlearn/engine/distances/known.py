@@ -60,23 +60,29 @@ def edited_measurement(
     error = m.margin_error
     value, gradient, rounding, allowance = m.value, m.gradient, m.rounding, m.allowance
     if added is not None:
+        # kappa bounds the curvature of rows that come only where it bounds the loss's.
         if not loss.bounded:
             # Their curvature may be larger than that of any row so far.
             return None
         wrong = float(np.max(np.abs(added.X) @ np.abs(W), initial=0.0))
+        # p products and additions, gamma(p + 4) |x||W| a column, twice for a range of classes; 4 is
+        # twice as much.
         error = max(error, 4.0 * loss.R * gamma(len(W) + 4) * wrong)
+    # R rho <= 1e-4 is what the factor 1.01 in 2.01 rests on.
     if not error <= _EXACT:
         return None
     for sign, share in ((-1.0, removed), (1.0, added)):
         if share is None:
             continue
         value += sign * float(share.weight @ loss.value(share.reference, share.labels))
+        # Half a unit of either gradient for the sum, doubled.
         half = 2 * UNIT_ROUNDOFF * (np.abs(gradient) + np.abs(share.gradient))
         gradient = gradient + sign * share.gradient
         # Once for the share itself, and once for how these rows' margins were off in the pass.
         rounding = rounding + 2.01 * share.allowance + half
         allowance = allowance + 2.01 * share.allowance + half
     if penalty is not None:
+        # C W, C a difference of two floats: 3 |C W| and |g|, twice u of each.
         pull = penalty[:, None] * W
         value += 0.5 * float(np.sum(pull * W))
         half = 2 * UNIT_ROUNDOFF * (np.abs(gradient) + 3 * np.abs(pull))
@@ -84,6 +90,8 @@ def edited_measurement(
     if not (math.isfinite(value) and np.isfinite(gradient).all()):
         return None
     if shift is not None:
+        # C_i <= largest I: mu falls by at most largest times the weight that goes; rows that come
+        # add none that is negative.
         mass = up(float(np.sum(removed.weight)) * (1 + 1e-9))
         left = down(shift[0] - up(shift[1] * mass))
         # Of little that is left the rest is worth measuring.

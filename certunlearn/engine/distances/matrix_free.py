@@ -52,7 +52,10 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     -----
     Guarantee: as stated.  Proof: proofs/intercept_curvature.md
     """
+    # E_kl = sum_i s_i p_ik p_il: b'(sum s C) b = sum_{k<l} E_kl (b_k - b_l)^2, a graph's Laplacian.
     edges, error, largest = objective.couplings(W)
+    # (4a), row by row: curvature at the exact margins is within e^{+-margin_error} of that
+    # computed.
     largest = up(largest * (1.0 + error) * math.exp(min(margin_error, 600.0)) * _GUARD)
     if objective.loss.bounded:
         largest = objective.loss.kappa
@@ -62,10 +65,12 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     )
     if not margin_error < 600:
         return 0.0, largest
+    # The same factor downwards; beyond 600 it would vanish in any case.
     shrunk = math.exp(-margin_error * _GUARD) / _GUARD
     K = len(edges)
     if not objective.loss.coupled:
         return float(np.diag(edges).min()) * shrunk, largest
+    # A Laplacian grows with every edge: lower bounds on the edges give one on it.
     edges = edges - np.diag(np.diag(edges))
     laplacian = np.diag(edges.sum(axis=1)) - edges
     # A multiple of 1 1' leaves vectors that sum to zero alone, and makes it definite.
@@ -73,11 +78,13 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     if not np.trace(laplacian) > 0:
         return 0.0, largest
     try:
+        # Entries take at most K + 2 additions, and both |c - E_kl| and c are below the diagonal's.
         f = factorise(pinned, np.diag(pinned).copy(), gamma(K + 8))
     except np.linalg.LinAlgError:
         return 0.0, largest
     if not f.theta < math.inf:
         return 0.0, largest
+    # lambda_min(L L') = 1 / ||L^{-1}||^2 and ||L^{-1}|| <= ||X|| / (1 - slack).
     square = spectral_norm(f.inverse) ** 2
     return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / _GUARD, largest
 
@@ -114,11 +121,14 @@ def floor_above(
     alpha, free = objective.alpha, objective.alpha == 0
     if not free.any():
         return alpha.copy()
+    # Half of the penalty stays with its own coordinates; tau = 1 / (1 + 2 lambda) of the
+    # intercept's curvature is what the other half leaves.
     D = np.where(free, 0.0, alpha / 2.0)
     if free[:-1].any() or not objective.rows.intercept:
         return D
     mu, largest = shift
     size = _relative_size(gram, alpha[:-1])
+    # lambda = (c / kappa) lambda_max(M), c the largest curvature of a row at W.
     ratio = up(size * max(largest / objective.loss.kappa, 0.0) * _GUARD)
     D[-1] = mu / (1.0 + 2.0 * ratio) / _GUARD
     if objective.loss.coupled:
@@ -163,6 +173,7 @@ class Floors:
         mu, largest = self.shift
         if self.T > 0:
             grown = math.exp(self.T) * _GUARD
+            # Margins moved by at most T: every row's curvature is within e^{+-T} of what it was.
             mu = down(mu / grown)
             largest = largest if self.objective.loss.bounded else up(largest * grown)
             self.shift, self.T = (mu, largest), 0.0
@@ -180,6 +191,7 @@ def _relative_size(gram: Curvature | Diagonal, alpha: Array) -> float:
     """
     if isinstance(gram, Diagonal):
         return gram.largest
+    # In the units of alpha^{1/2} the matrix G less its last row and column is I + M.
     root = np.sqrt(alpha)
     scaled = gram.matrix[:-1, :-1] / np.outer(root, root)
     # Every entry is off by at most error * g_i g_j / (root_i root_j): a matrix of rank one.
@@ -203,8 +215,10 @@ def transfer(geometry: Geometry, D: Array) -> float:
     if geometry.mechanism == "isotropic":
         return float(root.max()) * _GUARD
     lower = geometry.gram.lower
+    # half D^{-1/2} with half = L_G': root, quotient and product are within gamma(4).
     N, size, unit = lower.T * root, np.abs(lower.T) * root, gamma(4)
     if geometry.mechanism == "objective":
+        # half = L_G L_G', applied factor by factor.
         N, size, unit = lower @ N, np.abs(lower) @ size, gamma(len(lower) + 8)
     return up((spectral_norm(N) + unit * norm(size)) * _GUARD)
 
@@ -217,6 +231,7 @@ def decrement(objective: Objective, D: Array, m: Measurement) -> float:
     Guarantee: as stated.  Proof: proofs/matrix_free_distance.md
     """
     g, scale = np.abs(m.gradient), (1.0 / np.sqrt(D))[:, None]
+    # ||exact g||_{H^{-1}} <= || |g| + allowance ||_{D^{-1}}, as H >= D.
     crude = norm((g + m.allowance) * scale) * _GUARD
     # The margins' errors push along rows, where the Hessian has those rows' curvature.
     along = up(m.slope_error * _GUARD)
@@ -257,8 +272,10 @@ def matrix_free_distance(
     if not c < math.inf:
         return math.inf, math.inf
     root, nu = 1.0 / np.sqrt(D), decrement(objective, D, m)
+    # ||(e_k - e_l) (x) x||_{D^{-1}} = sqrt(2) ||x||_{D^{-1}}.
     pairs = math.sqrt(2.0) if objective.loss.coupled else 1.0
     L = objective.loss.R * pairs * norm(objective.rows.column_max * root) * _GUARD
+    # The box of the columns' maxima first; rows are read only where it is what stands in the way.
     if not nu * L < 0.5 and c * nu <= worth:
         L = min(L, objective.longest(root))
     return up(c * distance_from_decrement(nu, up(L))[0]), c * nu
@@ -273,6 +290,7 @@ def without_pass(
     m = known.measurement
     D = objective.alpha if known.shift is None else floor_above(objective, gram.known, known.shift)
     distance, least = matrix_free_distance(objective, gram.geometry, D, m, worth=0.0)
+    # A removal also promises a small gradient, as a fit does.
     if not np.max(np.abs(m.gradient)) <= goal.tol * objective.weight_sum:
         distance = math.inf
     return distance, least

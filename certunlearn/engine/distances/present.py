@@ -57,17 +57,23 @@ class Present:
         Rows that came and rows that went each have at most the diagonal for their squares.
         """
         q, r = self.root.shape
+        # gamma(q + 4): the product with the matrix. 2 d d' by Cauchy-Schwarz for the rows that came
+        # and those that went, and one for the sum: three times gamma(q + r + 8).
         return self.curvature.error + gamma(q + 4) + 3 * gamma(q + r + 8) + 4 * UNIT_ROUNDOFF
 
     def times(self, v: Array) -> Array:
         """Return B v."""
         out: Array = self.curvature.matrix @ v
         if len(self.root):
+            # The rows' product is kept apart, root' diag(sign) (root v): r q numbers instead of
+            # q^2.
             out = out + self.root.T @ (self.sign * (self.root @ v))
         return out
 
     def solve(self, v: Array) -> Array:
         """Return nearly ``B^{-1} v``: Woodbury's formula, and one refinement."""
+        # One step of refinement squares the relative residual of `near`; what is left is measured
+        # by whoever uses it.
         s = self.near(v)
         return s - self.near(self.times(s) - v)
 
@@ -77,6 +83,8 @@ class Present:
         if not len(self.root):
             return out
         try:
+            # (M + U'SU)^{-1} v = M^{-1} v - M^{-1}U' (S + U M^{-1} U')^{-1} U M^{-1} v, where
+            # S^{-1} = S as its entries are 1 and -1 (Hager 1989).
             return out - self.solved @ np.linalg.solve(self.inner, self.solved.T @ v)
         except np.linalg.LinAlgError:
             return out
@@ -95,6 +103,8 @@ class Present:
             return None
         # As `without` and `within` would charge for the matrix.
         c = self.curvature._replace(error=self.curvature.error + gamma(count + 10) + share.error)
+        # The diagonal is that before any subtraction: rows that go leave it, those that come
+        # enlarge it.
         if sign > 0:
             c = c._replace(diagonal=c.diagonal + share.diagonal)
         out = replace(
@@ -105,13 +115,23 @@ class Present:
         )
         if count > 2 * most:
             return out._together(None)
-        solved = np.hstack([self.solved, self.inverse @ share.root.T])
-        out = replace(out, solved=solved, inner=np.diag(out.sign) + out.root @ solved)
+        # Only the new rows are multiplied with the inverse: r q^2 operations.
+        new = self.inverse @ share.root.T
+        solved, r = np.hstack([self.solved, new]), len(self.root)
+        inner = np.empty((r + count, r + count))
+        inner[:r, :r] = self.inner
+        inner[:, r:] = out.root @ new
+        inner[r:, :r] = share.root @ self.solved
+        inner[r:, r:] += sign * np.eye(count)
+        out = replace(out, solved=solved, inner=inner)
+        # Past that many each solve would cost more than the matrix's own product.
         return out.together() if len(out.root) > 2 * most else out
 
     def repenalised(self, change: Array) -> Present:
         """Add ``diag(change)``, the inverse left as it is."""
         more = np.maximum(change, 0.0)
+        # C is a difference of floats, off by half a unit of itself; 4u of the diagonal, with the
+        # sum.
         c = within(self.curvature, np.diag(change), more, 1, 4 * UNIT_ROUNDOFF)
         return replace(self, curvature=c)
 
@@ -125,9 +145,11 @@ class Present:
         matrix = c.matrix + (self.root.T * self.sign) @ self.root
         try:
             if solved is None:
+                # More than Woodbury's formula pays for: inverted afresh.
                 inverse = np.asarray(np.linalg.inv(matrix), np.float64)
             else:
                 inverse = self.inverse - solved @ np.linalg.solve(self.inner, solved.T)
         except np.linalg.LinAlgError:
             inverse = self.inverse
+        # A poor inverse only lengthens residuals: no bound rests on it.
         return Present.of(c._replace(matrix=matrix), inverse)

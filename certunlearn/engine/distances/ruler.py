@@ -70,7 +70,9 @@ class Ruler:
         ``leverages`` are known bounds on the leverage in the norms of the model and of G.
         """
         factor = model.factor
+        # c: ||v||_A <= c ||v||_B, B = L L' of the model's factor.
         transfer = Transfer.between(geometry, factor)
+        # L >= R max_i ||x_i||_{B^{-1}}: known, or the box of the columns' maxima, or a sweep.
         L = min(leverages[0], objective.box_leverage(factor.inverse, factor.slack))
         if sweep:
             L = min(L, objective.leverage(factor.inverse, factor.slack))
@@ -81,6 +83,8 @@ class Ruler:
 
         They push along rows, where the Hessian has those rows' curvature.
         """
+        # slope_error is a length in the norm of H^{-1}; H >= e^{-T} B makes it e^{T/2} times as
+        # long in that of B^{-1}.
         return up(math.exp(min(T, 100.0) / 2) * m.slope_error * (1 + 1e-12))
 
     def distance(self, W: Array, m: Measurement) -> Distance:
@@ -90,21 +94,30 @@ class Ruler:
         -----
         Guarantee: as `Distance` says, for every mechanism.  Proof: proofs/distance.md
         """
+        # e^{-T} B <= H(W) <= e^T B (proofs/mismatch.md).
         T = self.model.mismatch(self.objective, m.moved)
         if not (T < math.inf and self.transfer.c < math.inf):
             return Distance(math.inf, math.inf, W, math.inf, True)
         f, c, g = self.model.factor, self.transfer.c, flat(m.gradient)
+        # s = fl(B^{-1} g), size >= ||B^{-1} g||_A and error >= ||B^{-1} g - s||_A for the exact g
+        # within its allowance.
         s, size, error = self.transfer.step(g, flat(m.allowance))
         nu = f.whitened(g, flat(m.allowance))
         along = self.along(T, m)
+        # The exact gradient is also within `rounding` of g up to a vector of length `along`: the
+        # smaller nu decides.
         shaken = up(f.whitened(g, flat(m.rounding)) + along)
         if shaken < nu:
             nu = shaken
             s, size, error = self.transfer.step(g, flat(m.rounding))
+            # That vector is c times as long in the norm of the noise, in step and error alike.
             size, error = up(size + c * along), up(error + c * along)
         spread = (math.inf, 0.0, 0.0)
         if self.geometry.mechanism == "gram":
+            # A = G: the step's size is ||B^{-1} g||_G, which bounds margins a second way
+            # (proofs/distance_remainder.md).
             spread = (self.in_gram, size, self.transfer.c)
+        # `after` is that of the exact step: the computed one's error and rounding come on top.
         here, after = distance_measured(size, self.transfer.c, nu, self.leverage, T, spread)
         stepped = W - folded(s, W.shape[0])
         # fl(W - s) is off by half a unit of itself in every coordinate.
@@ -113,6 +126,7 @@ class Ruler:
             here,
             up(after + error + rounding),
             stepped,
+            # For the stopping rule alone: no claim rests on it.
             up(here - (size - error), 8),
             size <= 2 * error,
         )

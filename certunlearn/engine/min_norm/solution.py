@@ -108,6 +108,7 @@ class Solution:
 
 def solved_by(upper: Array, B: Array) -> Array:
     """Return ``(R' R)^{-1} B``."""
+    # (R'R)^{-1} = R^{-1} R^{-T}: two triangular solves, and R'R = A A'.
     half = solve_triangular(upper, B, trans="T", check_finite=False)
     return np.asarray(solve_triangular(upper, half, check_finite=False))
 
@@ -127,8 +128,11 @@ def trained(rows: ScaledRows, weights: Weights, goal: float) -> Solution:
     """
     live = np.flatnonzero(weights.array > 0)
     group = np.full(len(weights), -1, dtype=np.int64)
+    # Equal rows count as one row with the weighted mean of their targets (`_targets`).
     group[live] = rows.grouped(live, live[:0])
     places = np.unique(group[group >= 0])
+    # More distinct rows than features: no interpolant, least squares proper. Which side of the
+    # border is the training set's own.
     if len(places) > rows.d:
         W, distance = _overdetermined(rows, live, weights.at(live))
         return Solution(W, distance, group, None, "refresh", "least squares, solved afresh")
@@ -136,6 +140,7 @@ def trained(rows: ScaledRows, weights: Weights, goal: float) -> Solution:
     basis = Basis(places, np.zeros((0, 0)), 1.0, 1.0)
     if len(places):
         upper = _triangle(A.T)
+        # Measured here; from then on removals leave it as it is and insertions bound it.
         floor = singular_floor(A, upper)
         if not floor > 0:
             raise AssumptionError(_DEPENDENT)
@@ -160,6 +165,7 @@ def without(
             group[equal] = equal[0]
             places[j] = equal[0]
     lost = np.flatnonzero(np.isin(places, gone))
+    # R without the columns of rows that went: R'R is the matrix A A' of those that stay.
     basis = replace(basis, upper=_deleted(basis.upper, lost), places=np.delete(places, lost))
     return _interpolant(rows, weights, group, basis, goal, "projection", "columns deleted")
 
@@ -170,10 +176,13 @@ def _deleted(upper: Array, lost: Positions) -> Array:
         return (
             _triangle(np.delete(upper, lost, axis=1)) if len(lost) < len(upper) else upper[:0, :0]
         )
+    # From the last to the first, so that the numbers of those before stay right.
     for j in lost[::-1]:
         r = len(upper)
         if r == 1:
             return upper[:0, :0]
+        # Givens rotations on R alone: Q would be of d rows, and no claim rests on R (Golub & Van
+        # Loan 2013, section 6.5.2).
         upper = qr_delete(np.eye(r, order="F"), upper, j, which="col", check_finite=False)[1]
         upper = np.asfortranarray(upper[: r - 1])
     return upper
@@ -194,6 +203,7 @@ def extended(solution: Solution, rows: ScaledRows, weights: Weights, goal: float
         if len(basis.places) == rows.d:
             return trained(rows, weights, goal)
         basis = _bordered(basis, rows, int(place))
+        # Bounds compound: once the floor has fallen so far, measuring it anew pays.
         if not basis.floor > _WORN * basis.measured:
             return trained(rows, weights, goal)
     return _interpolant(rows, weights, group, basis, goal, "projection", "columns added")
@@ -206,6 +216,7 @@ def _bordered(basis: Basis, rows: ScaledRows, place: int) -> Basis:
     if not len(basis.places):
         size = norm(a)
         return Basis(at, np.full((1, 1), size, order="F"), size / (1 + 2e-9), size)
+    # c near (A A')^{-1} A a: A'c is the best approximation of a by the rows there are.
     c = basis.solve(rows.products(basis.places, a))
     # The second time takes out what rounding left of the first.
     c = c + basis.solve(rows.products(basis.places, a - rows.combined(basis.places, c)))
@@ -213,6 +224,7 @@ def _bordered(basis: Basis, rows: ScaledRows, place: int) -> Basis:
     floor = appended_floor(basis.floor, c, left, rows.products(basis.places, left))
     r = len(basis.places)
     upper = np.zeros((r + 1, r + 1), order="F")
+    # [A; a]' = [Q, q] [[R, R c], [0, |a - A'c|]], q the direction that a adds.
     upper[:r, :r], upper[:r, r:] = basis.upper, basis.upper @ c
     upper[r, r] = norm(left)
     return Basis(np.append(basis.places, place), upper, floor, basis.measured)
@@ -232,15 +244,18 @@ def _interpolant(
     if not len(basis.places):
         W = np.zeros((rows.d, b.shape[1]))
         return Solution(W, 0.0, group, basis, tier, plan)
+    # w = A'c with A A' c = b: P W, the projection on the span of the rows that stay.
     c, best = basis.solve(b), None
     for step in range(_MOST_STEPS):
         W = rows.combined(basis.places, c)
+        # Measured on the rows: how c was found enters no bound.
         residual = b - rows.products(basis.places, W)
         distance = min_norm_distance(W, c, residual, wrong, basis.floor)
         if best is None or distance < best.distance:
             best = Solution(W, distance, group, basis, tier, plan)
         if step and distance <= goal:
             break
+        # Iterative refinement in float64; what it reaches depends on R, what is claimed does not.
         c = c + basis.solve(residual)
     assert best is not None
     return best
@@ -260,12 +275,15 @@ def _targets(
     for place in kept[count > 1]:
         equal = np.flatnonzero(group == place)
         share = weights.at(equal)
+        # Quotients of weights, so that sums neither over- nor underflow.
         share = share / share.max()
         values = rows.targets(equal)
         at = np.flatnonzero(places == place)[0]
         if (values == values[0]).all():
             continue
         b[at] = share @ values / share.sum()
+        # Quotients, products, two sums of m terms and a division: 2m + 5 units of the mean of the
+        # sizes.
         wrong[at] = gamma(2 * len(equal) + 8) * (share @ np.abs(values)) / share.sum()
         # Weights may be too far apart for their quotient.
         wrong[at] += 1e-300 * np.max(np.abs(values), axis=0)
@@ -275,6 +293,7 @@ def _targets(
 def _overdetermined(rows: ScaledRows, live: Positions, weight: Array) -> tuple[Array, float]:
     """Solve ordinary least squares, and measure how far off it is."""
     X, y = rows.held(live)
+    # B = sqrt(s) X and b = sqrt(s) y, to three units an entry.
     root = np.sqrt(weight)[:, None]
     B, b = X * root, y * root
     used = np.flatnonzero(X.any(axis=0))
@@ -287,10 +306,12 @@ def _overdetermined(rows: ScaledRows, live: Positions, weight: Array) -> tuple[A
     floor = singular_floor(B.T, upper) if sound else 0.0
     if not floor > 0:
         raise AssumptionError(_DEPENDENT)
+    # Coefficients of X are D V with D_j = 2^-e_j: the largest of them stretches the distance.
     stretch = float(np.ldexp(1.0, -exponent.min()))
     V, best, distance = solved_by(upper, B.T @ b), None, math.inf
     for _ in range(_MOST_STEPS):
         residual = b - B @ V
+        # The normal equations: B'(b - B V) = B'B (V* - V).
         slope = B.T @ residual
         reached = least_squares_distance(B, b, V, residual, slope, floor, stretch)
         if best is None or reached < distance:

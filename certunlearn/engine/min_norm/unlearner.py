@@ -4,7 +4,7 @@ Guarantee
 ---------
 Let S be the retained rows and A(S) the training mechanism: any point within ``fit_distance`` of
 W*_S, the least squares solution of minimum norm, in the Frobenius norm, plus sigma z.  Every
-`Model` returned by `fit`, `forget`, `edit` or `release` was released by ``W + sigma z`` with z
+`Model` returned by `fit` or by a verb of one was released by ``W + sigma z`` with z
 fresh, standard normal and independent of W, where ``||W - W*_S||_F <= distance_target`` was shown
 on the data at hand.  So for every measurable set T of outcomes, in both directions,
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.arrays import Array, Positions, Progress
-from ..._common.interrupts import deferred, steady
+from ..._common.interrupts import deferred
 from ..._common.threads import blas_threads
 from ...claims.budget import Budget
 from ...claims.certificate import Certificate
@@ -34,8 +34,8 @@ from ...numerics.losses.pointwise import Squared
 from ...numerics.rows.scaled import ScaledRows
 from ...numerics.rows.units import Sums, wanted
 from ...numerics.rows.weights import NO_ROWS, Weights
-from .. import condensing
-from ..members import Members, appended, unappended
+from ..members import Members, appended
+from ..protocol import Holding, closing
 from ..release import drawn, promised
 from ..request_count import RequestCount
 from ..settings import UNNOISED, Settings, budget_of
@@ -47,7 +47,7 @@ from .solution import Solution
 _TOGETHER = 1 << 12
 #: What rounding to the smallest numbers may leave of an optimum of zero.
 _TINY = 1e-290
-__all__ = ["Model", "condensed", "edit", "erase", "fit", "forget", "held", "rebased", "release"]
+__all__ = ["Model", "fit"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Model(State):
+class Model(Holding, State):
     """A state and the release drawn from it.
 
     ``W`` must never leave the process; ``released`` and ``certificate.public()`` may.
@@ -113,35 +113,105 @@ class Model(State):
         """What solves for the training set."""
         return "least squares" if self.solution.basis is None else "interpolation"
 
-    @property
-    def left(self) -> int:
-        """Rows that no request has named, whatever they weigh."""
-        return len(self.members.weights) - self.requests.stale
+    def held(self, positions: Positions) -> tuple[Array, Array, Array]:
+        """Return copies of the features (m, d), targets (m, K) and weights of rows in the store."""
+        return *self.rows.held(positions), self.members.weights.at(positions)
 
-    @property
-    def forgotten(self) -> NDArray[np.bool_]:
-        """Rows that a request has named, shape (n,); a copy."""
-        out = self.rows.scrubbed.copy()
-        out[self.requests.named] = True
-        return out
+    def forget(self, positions: Positions, *, progress: Progress = None) -> Model:
+        """Return the model without the rows at ``positions``.
 
-    @property
-    def settled(self) -> bool:
-        """Whether the store holds this model's rows and no others."""
-        pending = self.requests.pending(self.rows.scrubbed)
-        return not len(pending) and self.rows.n == len(self.members.weights)
+        Raises
+        ------
+        NotCertifiedError, AssumptionError
+            As `fit`.
+        """
+        return _edited(self, positions, np.zeros(0), progress)
 
-    def scrub(self) -> None:
-        """Overwrite whatever rows this model does not hold; safe to call again."""
-        with steady():
-            unappended(self.rows, len(self.members.weights))
-            self.rows.scrub(self.requests.pending(self.rows.scrubbed))
+    def edit(
+        self,
+        positions: Positions,
+        X: Array,
+        labels: Array,
+        sample_weight: Array,
+        *,
+        progress: Progress = None,
+    ) -> Model:
+        """Return the model without the rows at ``positions`` and with ``X`` after all others.
+
+        Raises
+        ------
+        NotCertifiedError, AssumptionError
+            As `fit`; the new rows are overwritten.
+        """
+        y = labels.reshape(len(labels), -1)
+        with deferred(), appended(self.rows, len(self.members.weights), X, y):
+            return _edited(self, positions, sample_weight, progress)
+
+    def release(self) -> Model:
+        """Return the same model with a fresh release of the same secret iterate.
+
+        Raises
+        ------
+        NotCertifiedError
+            If the distance that this release needs cannot be shown.
+        """
+        clock, reads = time.perf_counter(), self.rows.reads
+        requests, solution = self.requests.released_again(), self.solution
+        goal = _goal(self.budget, requests.since_removal)
+        if requests.since_removal:
+            solution = _refined(solution, self.rows, self.members.weights, self.budget, goal)
+        known = self.settings, self.rows, self.members, self.budget
+        return _released(State(*known, solution, self.scale), requests, goal, clock, reads)
+
+    def certified(self, certificate: Certificate) -> Model:
+        """Return the same release with the certificate of what has left the process."""
+        return replace(self, certificate=certificate)
+
+    def rebased(self) -> Model:
+        """Return the same release with a solution found from the retained rows alone.
+
+        Raises
+        ------
+        NotCertifiedError
+            If the distance cannot be shown.
+        """
+        goal = _goal(self.budget, self.requests.since_removal)
+        with deferred(), blas_threads(min(self.rows.n, self.rows.d)):
+            solution = min_norm.trained(self.rows, self.members.weights, goal)
+        _shown(solution, _needed(solution, self.budget, goal))
+        return replace(self, solution=solution)
+
+    def retrained(self) -> Model:
+        """Return a model trained on the retained rows alone, without noise."""
+        places = np.flatnonzero(self.members.weights.array > 0)
+        return fit(*self.held(places), replace(self.settings, noise=0.0))
+
+    def apart(self, W: Array) -> float:
+        """Return the Frobenius norm of the difference to the secret iterate."""
+        return float(np.linalg.norm(W - self.W))
+
+    def condensed(self) -> tuple[Model, NDArray[np.bool_]] | None:
+        """Return the same release over a store that has closed up, and the places kept, (n,).
+
+        None where that would not pay.  Once the new model has been taken over `erase` this one.
+        """
+        keep = closing(self)
+        if keep is None:
+            return None
+        out = replace(
+            self,
+            rows=self.rows.compact(keep),
+            members=replace(self.members, weights=self.members.weights.condensed(keep)),
+            solution=self.solution.condensed(keep),
+            requests=self.requests.condensed(),
+        )
+        return out, keep
 
 
 def fit(
     X: Array, y: Array, sample_weight: Array, settings: Settings, *, progress: Progress = None
 ) -> Model:
-    """Train on the rows of positive weight and release.
+    """Train on rows (n, d) of positive weight with targets (n,) or (n, K), and release.
 
     Raises
     ------
@@ -150,6 +220,7 @@ def fit(
     AssumptionError
         If the distinct rows are linearly dependent.
     """
+    y = y.reshape(len(y), -1)
     clock, rows = time.perf_counter(), ScaledRows(X, y)
     weights = Weights.of(np.array(sample_weight, dtype=np.float64))
     sums = None
@@ -164,104 +235,6 @@ def fit(
         solution = min_norm.trained(rows, members.weights, goal)
     state = State(settings, rows, members, budget, solution, scale)
     return _released(state, RequestCount(), goal, clock, 0, progress)
-
-
-def forget(model: Model, positions: Positions, *, progress: Progress = None) -> Model:
-    """Return the model without the rows at ``positions``; ``model`` itself is not changed.
-
-    The rows are still in the store: call `Model.scrub` once the new model has been taken over.
-
-    Raises
-    ------
-    NotCertifiedError, AssumptionError
-        As `fit`.
-    """
-    return _edited(model, positions, np.zeros(0), progress)
-
-
-def edit(
-    model: Model,
-    positions: Positions,
-    X: Array,
-    y: Array,
-    sample_weight: Array,
-    *,
-    progress: Progress = None,
-) -> Model:
-    """Return the model without the rows at ``positions`` and with the rows ``X`` after all others.
-
-    ``model`` itself is not changed.  Once the new model has been taken over call its `Model.scrub`.
-
-    Raises
-    ------
-    NotCertifiedError, AssumptionError
-        As `fit`; the new rows are overwritten.
-    """
-    with deferred(), appended(model.rows, len(model.members.weights), X, y):
-        return _edited(model, positions, sample_weight, progress)
-
-
-def held(model: Model, positions: Positions) -> tuple[Array, Array, Array]:
-    """Return copies of the features (m, d), targets (m, K) and weights of rows in the store."""
-    return *model.rows.held(positions), model.members.weights.at(positions)
-
-
-def release(model: Model) -> Model:
-    """Return the same model with a fresh release of the same secret iterate.
-
-    Raises
-    ------
-    NotCertifiedError
-        If the distance that this release needs cannot be shown.
-    """
-    clock, reads = time.perf_counter(), model.rows.reads
-    requests, solution = model.requests.released_again(), model.solution
-    goal = _goal(model.budget, requests.since_removal)
-    if requests.since_removal:
-        solution = _refined(solution, model.rows, model.members.weights, model.budget, goal)
-    known = model.settings, model.rows, model.members, model.budget
-    return _released(State(*known, solution, model.scale), requests, goal, clock, reads)
-
-
-def condensed(model: Model) -> tuple[Model, NDArray[np.bool_]] | None:
-    """Return the same release over a store without forgotten rows, and the places kept, shape (n,).
-
-    None where that would not pay.  ``model`` itself is not changed: once the new model has been
-    taken over `erase` the old one.
-    """
-    if not (model.settled and condensing.is_due(model.rows.n, model.requests)):
-        return None
-    keep = ~model.rows.scrubbed
-    members = replace(model.members, weights=model.members.weights.condensed(keep))
-    out = replace(
-        model,
-        rows=model.rows.compact(keep),
-        members=members,
-        solution=model.solution.condensed(keep),
-        requests=model.requests.condensed(),
-    )
-    return out, keep
-
-
-def erase(model: Model) -> None:
-    """Overwrite all rows of a model that another one has taken the place of."""
-    with steady():
-        model.rows.scrub(np.arange(model.rows.n))
-
-
-def rebased(model: Model) -> Model:
-    """Return the same release with a solution found from the retained rows alone.
-
-    Raises
-    ------
-    NotCertifiedError
-        If the distance cannot be shown.
-    """
-    goal = _goal(model.budget, model.requests.since_removal)
-    with deferred(), blas_threads(min(model.rows.n, model.rows.d)):
-        solution = min_norm.trained(model.rows, model.members.weights, goal)
-    _shown(solution, _needed(solution, model.budget, goal))
-    return replace(model, solution=solution)
 
 
 def _members(weights: Weights, sums: Sums | None) -> Members:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...claims.noise import Geometry
 from ...linalg.norms import norm
 from ...numerics.objective.objective import Objective, folded
@@ -9,6 +11,7 @@ from ...numerics.solvers.descent import Descent
 from ..distances.carryover import Carryover
 from ..distances.reached import Reached
 from ..distances.ruler import Array
+from ..distances.spare import whitened
 
 #: A pass that leaves more of the gradient is slow, and so many slow ones are enough.
 _SLOW, _PATIENCE = 0.5, 3
@@ -41,11 +44,15 @@ def carried(
         What was certified, or the best iterate for a refresh to start from.
     """
     origin, descent = carryover.origin, Descent(carryover.solve)
+    # What an error is worth in the norm of the noise.
+    reach = carryover.c * origin.factor.reach.reshape(-1, len(carryover.base)).max(axis=0)
+    objective = replace(objective, spare=whitened(reach, carryover.base.shape[1], target))
     W, gradient, slow = carryover.base, carryover.gradient, 0
     size = norm(origin.factor.white(gradient))
     for _ in range(most):
         v = descent.direction(gradient)
         W = W + folded(v, len(W))
+        # Margins against W_ref of the last refresh, as the carryover's bounds have them.
         m = objective.measure(W, origin.W)
         carryover = carryover.measured(W, m, 1)
         stepped, distance = carryover.step(geometry, target)
@@ -54,6 +61,7 @@ def carried(
         descent.learn(v, carryover.gradient - gradient)
         gradient, before = carryover.gradient, size
         size = norm(origin.factor.white(gradient))
+        # A refresh pays where a pass no longer halves the gradient, or where it grows.
         slow += not size < _SLOW * before
         if slow > _PATIENCE or not size < 2 * before:
             break

@@ -34,9 +34,11 @@ def chord(ruler: Ruler, W: Array, target: float, *, most: int) -> Reached | Arra
     for _ in range(most):
         m = ruler.objective.measure(W, ruler.model.W)
         d = ruler.distance(W, m)
+        # Both bounds come from one pass: the iterate as it is, and one step on.
         if min(d.here, d.after) <= target:
             W_new, r = (d.stepped, d.after) if d.after <= d.here else (W, d.here)
             return Reached(W_new, r, ruler.model, "chord", W, m)
+        # The factor is of other rows: where it no longer contracts, only a fresh one does.
         if not d.after < _WORTHWHILE * best:
             return W
         best, W = d.after, d.stepped

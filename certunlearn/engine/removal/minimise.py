@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..distances.known import Known
 from ..distances.matrix_free import without_pass
 from ..distances.reached import Goal, Reached
 from ..distances.ruler import Array
+from ..distances.spare import spare_of
 from .refresh import refresh
 from .refresh_classes import classwise, refresh_classes
 from .refresh_composite import refresh_composite
@@ -62,36 +64,30 @@ def minimised(
         If there is nothing to converge to, or nothing to show the distance with.
     """
     tier = "fit" if fit else "refresh"
-    if objective.l1 is not None:
-        # An L1 penalty has a path of its own, whatever the tier.
-        if solver != "newton-cholesky":
-            raise AssumptionError(
-                'an L1 penalty needs a factored Hessian: use solver="newton-cholesky", or '
-                "l1_ratio=0"
-            )
-        reached, iterations = refresh_composite(
-            objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
+    if objective.l1 is not None and solver != "newton-cholesky":
+        raise AssumptionError(
+            'an L1 penalty needs a factored Hessian: use solver="newton-cholesky", or l1_ratio=0'
         )
-    elif solver != "newton-cholesky":
-        reached, iterations = _without_factor(
-            objective, gram, W, goal, solver, max_iter, tier, progress, known, metric
+
+    done = 0
+    if solver == "newton-cg" and classwise(objective, gram):
+        by_classes, metric, done = _by_classes(
+            objective, gram, W, goal, max_iter, tier, known, metric, progress
         )
-    else:
-        reached, iterations = refresh(
-            objective,
-            gram.geometry,
-            W,
-            goal,
-            max_iter=max_iter,
-            model=model,
-            tier=tier,
-            progress=progress,
-        )
+        if isinstance(by_classes, Reached):
+            return by_classes, done
+        # From there as if there were few classes.
+        known, W = known if by_classes is W else None, by_classes
+
+    def found(objective: Objective) -> tuple[Reached, int]:
+        return _by_solver(objective, gram, W, goal, solver, max_iter, tier, model, known, progress)
+
+    reached, iterations = _sparing(objective, gram, goal, found)
     _demand(objective, gram.geometry.norm(reached.W), reached, goal)
-    return reached, iterations
+    return reached._replace(metric=metric), done + iterations
 
 
-def _without_factor(
+def _by_solver(
     objective: Objective,
     gram: Gram,
     W: Array,
@@ -99,51 +95,90 @@ def _without_factor(
     solver: str,
     max_iter: int,
     tier: str,
-    progress: Progress,
+    model: QuadraticModel | None,
     known: Known | None,
-    metric: Metric | None,
+    progress: Progress,
 ) -> tuple[Reached, int]:
-    """Minimise without a factored Hessian: classes by a metric of their own, if that gets there."""
-    done = 0
-    if metric is not None:
-        # Rows may have gone since.
-        metric = replace(metric, fresh=False)
-    if (
-        solver == "newton-cg"
-        and classwise(objective, gram)
-        and not _known_enough(objective, gram, known, goal)
-    ):
-        found, done = refresh_classes(
+    """Minimise with the solver, whatever the distance is then."""
+    if objective.l1 is not None:
+        # An L1 penalty has a path of its own, whatever the tier.
+        return refresh_composite(
+            objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
+        )
+    if solver != "newton-cholesky":
+        return refresh_matrix_free(
             objective,
             gram,
             W,
             goal,
+            solver=solver,
             max_iter=max_iter,
             known=known,
-            metric=metric,
             tier=tier,
             progress=progress,
         )
-        if isinstance(found, Reached):
-            return found, done
-        known, W = (known if found is W else None), found
-    reached, iterations = refresh_matrix_free(
+    return refresh(
+        objective,
+        gram.geometry,
+        W,
+        goal,
+        max_iter=max_iter,
+        model=model,
+        tier=tier,
+        progress=progress,
+    )
+
+
+def _by_classes(
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    max_iter: int,
+    tier: str,
+    known: Known | None,
+    metric: Metric | None,
+    progress: Progress,
+) -> tuple[Reached | Array, Metric | None, int]:
+    """Minimise by a metric of the classes, unless what is known without a pass is enough."""
+    if metric is not None:
+        # Rows may have gone since it was made.
+        metric = replace(metric, fresh=False)
+    if not goal.relative and without_pass(objective, gram, known, goal)[0] <= goal.distance:
+        return W, metric, 0
+    found, done = refresh_classes(
         objective,
         gram,
         W,
         goal,
-        solver=solver,
         max_iter=max_iter,
         known=known,
+        metric=metric,
         tier=tier,
         progress=progress,
     )
-    return reached._replace(metric=metric), done + iterations
+    return found, metric, done
 
 
-def _known_enough(objective: Objective, gram: Gram, known: Known | None, goal: Goal) -> bool:
-    """Whether what is known without a pass meets the goal."""
-    return not goal.relative and without_pass(objective, gram, known, goal)[0] <= goal.distance
+def _sparing(
+    objective: Objective,
+    gram: Gram,
+    goal: Goal,
+    found: Callable[[Objective], tuple[Reached, int]],
+) -> tuple[Reached, int]:
+    """Minimise by measurements whose rounding nobody reads the rows for, if that does."""
+    spare = None
+    if objective.l1 is None and not goal.relative:
+        spare = spare_of(objective, gram.geometry, goal.distance, goal.tol)
+    if spare is not None:
+        try:
+            out = found(replace(objective, spare=spare))
+            if out[0].distance <= goal.distance or not spare.used:
+                return out
+        except ConvergenceError:
+            if not spare.used:
+                raise
+    return found(objective)
 
 
 def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:
@@ -154,6 +189,7 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
     """
     allowed = goal.distance
     if goal.relative:
+        # Without a factor a bound may be large where the iterate is good: only infinity tells.
         crude = reached.quadratic is None
         allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
     if reached.distance <= allowed:
@@ -161,12 +197,15 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
     if goal.relative or math.isinf(reached.distance):
         refuse_separable(objective, reached.W)
         m = reached.measurement
+        # In units of a row's weight, as `tol` is.
         slope = float(np.max(np.abs(m.gradient))) / objective.weight_sum
+        # A gradient beyond its own rounding that no step lowers: not a question of conditioning.
         if goal.relative and slope > goal.tol and (np.abs(m.gradient) > m.allowance).any():
             raise ConvergenceError(
                 f"no step lowers the objective (max |mean gradient| {slope:.3g}): rescale the "
                 f"features or the targets, take a smoother loss, or {stronger(objective.loss)}"
             )
+        # What helps against flat directions, the nearest at hand first.
         ways = [stronger(objective.loss), "drop collinear columns", "rescale the features"]
         if reached.quadratic is None and objective.l1 is None and not objective.rows.sparse:
             ways.append('use solver="newton-cholesky"')

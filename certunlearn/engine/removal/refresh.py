@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ...claims.noise import Geometry
 from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.quadratic import QuadraticModel, model_at, unfactored
@@ -29,7 +29,7 @@ def refresh(
     max_iter: int,
     model: QuadraticModel | None = None,
     tier: str = "refresh",
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
@@ -41,6 +41,7 @@ def refresh(
     ConvergenceError
         If the curvature cannot be factored or the steps run out.
     """
+    # What the solver's callbacks see last, for whoever has to say what was reached.
     rulers, reached, last = Rulers(objective, geometry), [math.inf], [W]
 
     def target(W: Array) -> float:
@@ -54,6 +55,7 @@ def refresh(
     def judge(W: Array, m: Measurement, model: QuadraticModel) -> Verdict:
         last[0] = W
         flat_enough = np.max(np.abs(m.gradient)) <= goal.tol * objective.weight_sum
+        # No sweep for the leverage while the iterate is obviously not there.
         if not (flat_enough or at_floor(model, m)):
             return "step"
         d = bounded(W, m, model, False)
@@ -69,6 +71,7 @@ def refresh(
             # Rounding stopped the descent: see what can be claimed here, leverage measured.
             model = s.model
             if model.W is not s.W:
+                # A model at the iterate itself has moved = 0, so T is the rounding alone.
                 model = model_at(objective, s.W, s.measurement.margin_error)
             s = s._replace(model=model, measurement=s.measurement._replace(moved=0.0))
             bounded(s.W, s.measurement, model, True)

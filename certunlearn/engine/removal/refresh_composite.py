@@ -7,10 +7,10 @@ so there is neither a carryover nor a chord step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ..._common.rounding import UNIT_ROUNDOFF, up
 from ...claims.bounds import distance_remainder
 from ...claims.noise import Geometry
@@ -42,11 +42,16 @@ def subgradient_within(
     Guarantee: as stated.  Proof: proofs/composite_distance.md
     """
     lam = lam[:, None]
+    # xi = lam sign(W) where W is not zero; elsewhere the one that makes |g + xi| least: soft(g,
+    # lam).
     v = least_subgradient(gradient, W, lam)
     # Where W is zero, g may be inside [-lam, lam] altogether: then xi = -g, and no error is left.
+    # g + lam sign(W), |g| - lam and |g| + allowance - lam: 2u of the sum of the moduli each.
     rounding = 4 * UNIT_ROUNDOFF * (np.abs(gradient) + allowance + lam)
     beyond = np.maximum(np.abs(gradient) + allowance - lam + rounding, 0.0)
+    # soft is 1-Lipschitz, so within allowance, and |soft(g)| <= beyond.
     wrong = np.where(W != 0, allowance, np.minimum(allowance, beyond))
+    # |gradient| + allowance <= lam: soft(g) = 0 for every g that is possible.
     surely = (W == 0) & (np.abs(gradient) + allowance + rounding <= lam)
     return v, np.where(surely, 0.0, wrong + rounding)
 
@@ -81,7 +86,10 @@ def composite_distance(ruler: Ruler, W: Array, m: Measurement, lam: Array) -> fl
         v, wrong = subgradient_within(m.gradient, allowance, W, lam)
         return f.whitened(flat(v), flat(wrong))
 
+    # Any subgradient serves: xi chosen for g within rounding, the margins' errors added along rows.
     nu = min(decrement(m.allowance), up(decrement(m.rounding) + ruler.along(T, m)))
+    # Its second number rests on Theorem 1 alone, which holds with an L1 penalty; the first is of a
+    # step that is not made here.
     return up(ruler.transfer.c * distance_remainder(nu, ruler.leverage, T)[1])
 
 
@@ -93,7 +101,7 @@ def refresh_composite(
     *,
     max_iter: int,
     tier: str = "refresh",
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
@@ -134,6 +142,7 @@ def refresh_composite(
             model = s.model
             if model.W is not s.W:
                 model = model_at(objective, s.W, s.measurement.margin_error)
+            # The model is at the iterate now: no margin has moved since it was taken.
             bounded(s.W, s.measurement._replace(moved=0.0), model, True)
     except np.linalg.LinAlgError as error:
         raise unfactored(objective, error) from error

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..._common.arrays import Progress
 from ...exceptions import AssumptionError
 from ...numerics.losses.margins import positive
 from ...numerics.objective.objective import Measurement, Objective
@@ -51,6 +51,8 @@ class _Judge:
         """Return how many times too long the gradient is, infinite where that is not known."""
         goal, geometry = self.goal, self.gram.geometry
         allowed = goal.distance * (geometry.norm(W) if goal.relative else 1.0)
+        # The measurement says how far margins have moved since the iterate before, which `Floors`
+        # adds up.
         self.floors.move(m.moved)
         if self.known is not None and m is self.known.measurement:
             # Of rows that stay none has been read.
@@ -58,6 +60,8 @@ class _Judge:
             found = min(found, self.distance)
         else:
             flat_enough = np.max(np.abs(m.gradient)) <= goal.tol * self.objective.weight_sum
+            # No bound is worked out while the gradient is obviously too long: the solver steps in
+            # any case.
             if not (flat_enough or at_floor(geometry.known, m)):
                 return math.inf
             found = self.measured(W, m, allowed)
@@ -75,7 +79,7 @@ def refresh_matrix_free(
     max_iter: int,
     known: Known | None = None,
     tier: str = "refresh",
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
@@ -110,8 +114,10 @@ def refresh_matrix_free(
         def propose(W: Array, gradient: Array | None, enough: float) -> Array:
             return lbfgs(objective, W, gradient, metric, enough=enough, max_iter=_MOST_PASSES)
 
+        # A first descent in the rows' own precision, before anything is measured in float64.
         if known is None and tier == "fit":
             W = W + propose(W, None, _START)
+    # First from what is known without a pass; measured at the start if that leads nowhere.
     for m in (None, None) if known is None else (known.measurement, None):
         s = newton_cg(
             objective,

@@ -11,15 +11,15 @@ exactly in rationals where that leaves them open.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import OptimizeWarning, linprog
 
+from ..._common.arrays import MatrixLike
 from ..._common.rounding import gamma
 from ...exceptions import AssumptionError, CertunlearnError, ConvergenceError
 from ...numerics.losses.margins import Columnwise, endless, positive, stronger
@@ -88,7 +88,7 @@ def no_convergence(
     )
 
 
-def _blocks(objective: Objective) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+def _blocks(objective: Objective) -> Iterator[tuple[MatrixLike, NDArray[np.int64]]]:
     """Yield features (m, p) with the column of ones, dense or CSR, and columns of the labels."""
     rows, live = objective.rows, np.flatnonzero(objective.weight > 0)
     step = max(1, _BLOCK // rows.p)
@@ -115,13 +115,17 @@ def _separates(objective: Objective, V: Array) -> bool:
             Z, size = Z[own][:, None] - Z, size[own][:, None] + size
             Z[own], size[own] = 0.0, 0.0
         else:
+            # t_i x_i . v for a column; for softmax the own class's margin less that of every other.
             Z = Z * _signs(y, K)
+        # Twice gamma(p + 4)|x||V|, as two margins are subtracted; and what underflows.
         error = 2 * unit * size + _TINY * objective.rows.p
+        # Surely negative for one row: V does not separate.  Surely positive for one: strictly so.
         valid &= _over(~(Z < -error), coupled)
         strict |= ~_over(~(Z > error), coupled)
         unclear = ~(np.abs(Z) > error) & valid
         if coupled:
             unclear[own] = False
+        # Signs that rounding leaves open are settled in rationals, as long as that stays cheap.
         exact += int(np.count_nonzero(unclear)) * objective.rows.p
         if exact > _MOST_EXACT:
             return False
@@ -134,6 +138,7 @@ def _separates(objective: Objective, V: Array) -> bool:
             strict[case] |= sign > 0
         if not valid.any():
             return False
+    # No row on the wrong side, and one of them strictly on the right (Albert & Anderson 1984).
     return bool((valid & strict).any())
 
 
@@ -170,6 +175,7 @@ def _found(objective: Objective) -> Iterator[Array]:
     X = sparse.csr_array(sparse.vstack([sparse.csr_array(X) for X, _ in parts]))
     y = np.concatenate([y for _, y in parts])
     # Powers of two, so that nothing is rounded on the way back.
+    # Columns of size about one: the programme's tolerances are absolute.
     scale = np.exp2(-np.ceil(np.log2(np.maximum(abs(X).max(axis=0).toarray().ravel(), 1e-300))))
     X = sparse.csr_array(X @ sparse.diags_array(scale))
     if isinstance(objective.loss, Columnwise):
@@ -180,6 +186,7 @@ def _found(objective: Objective) -> Iterator[Array]:
         for k in range(K):
             at = np.flatnonzero(y != k)
             here, own = X[at], [sparse.diags_array(1.0 * (y[at] == j)) for j in range(K)]
+            # (e_y - e_k) (x) x_i for all rows of other classes than k.
             pieces.append(sparse.hstack([-here if j == k else own[j] @ here for j in range(K)]))
         programmes = [(sparse.vstack(pieces), list(range(K)))]
     for A, columns in programmes:
@@ -189,7 +196,7 @@ def _found(objective: Objective) -> Iterator[Array]:
             yield V
 
 
-def _programmed(A: Any) -> Iterator[Array]:
+def _programmed(A: sparse.csr_array) -> Iterator[Array]:
     """Yield v with ``A v >= 0`` and ``|v| <= 1``: of largest least entry, then of largest sum.
 
     The first tells complete separation; the second leaves zeros (Konis 2007), which are exact only
@@ -197,6 +204,7 @@ def _programmed(A: Any) -> Iterator[Array]:
     """
     m, q = A.shape
     box = [(-1.0, 1.0)] * q
+    # A v >= t 1, t at most 1, as large as it can be: positive only if every row is strictly right.
     lowest = sparse.hstack([-A, np.ones((m, 1))])
     v = _maximised(np.append(np.zeros(q), 1.0), lowest, [*box, (None, 1.0)])
     if v is not None and v[-1] > 1e-12:
@@ -206,7 +214,9 @@ def _programmed(A: Any) -> Iterator[Array]:
         yield from (np.round(v, digits) for digits in (1, 3, 6, 9, 17))
 
 
-def _maximised(c: Array, A: Any, box: list[Any]) -> Array | None:
+def _maximised(
+    c: Array, A: sparse.csr_array, box: Sequence[tuple[float | None, float]]
+) -> Array | None:
     """Maximise ``c . v`` under ``A v <= 0`` in a box; None where no solution was found in time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OptimizeWarning)

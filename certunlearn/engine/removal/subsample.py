@@ -9,6 +9,7 @@ import numpy as np
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
+from ...numerics.objective.measurement import Spare
 from ...numerics.objective.objective import Measurement, Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.rows.weights import Weights
@@ -45,17 +46,23 @@ def subsampled_start(
     if objective.rows.n < STRIDE * _ENOUGH * W.size or loss.R == 0 or not loss.bounded:
         # A quadratic takes one step anyway; without a bound on the curvature none is safe.
         return W
+    # One row in STRIDE of every block: views, no copy.
     rows, chosen = objective.rows.thinned(STRIDE)
     weight = chosen(objective.weight)
     total = float(weight.sum())
     if rows.classed:
+        # A class that the sample missed would have no curvature of its own.
         live = np.unique(objective.rows.labels[objective.weight > 0])
         if len(np.unique(rows.labels[weight > 0])) < len(live):
             return W
+    # Weighted up to the whole, so that the penalty keeps its share.
     scaled = Weights.of(weight * (objective.weight_sum / total))
+    # No claim is made of these gradients, so their rounding is nobody's business.
+    objective = replace(objective, spare=Spare(np.zeros((1, 1))))
     sample = replace(objective, rows=rows, weights=scaled)
 
     def close(W: Array, m: Measurement, model: QuadraticModel) -> Verdict:
+        # A decrement of 1 is as near as the sample can tell.
         return "accept" if norm(model.factor.inverse @ flat(m.gradient)) <= 1.0 else "step"
 
     try:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..._common import validate as _validate
-from ..._common.arrays import AnyArray, ArrayLike, ClassWeight, MatrixLike
+from ..._common.arrays import AnyArray, ClassWeight, MatrixLike
 from ..._common.whole import reader
-from ...engine.unlearner import Model
 from ...exceptions import ClassForgottenWarning, caller
-from ...requests.change import Change
 from ...requests.classes import Classes
+from ...requests.fitted import Fitted
+from ...requests.targets import Encoding
 from .linear import Array, LinearEstimator
 
 
@@ -28,12 +26,10 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     classes_: AnyArray
     intercept_: Array
     class_weight: ClassWeight
-    _labels: Classes
 
-    def _encoded(self, y: AnyArray) -> tuple[AnyArray, dict[str, object]]:
+    def _encoded(self, y: AnyArray) -> tuple[Encoding, AnyArray]:
         check_classification_targets(y)
-        classes, codes = Classes.of(y)
-        return codes, {"_labels": classes}
+        return Classes.of(y)
 
     @reader
     def decision_function(self, X: MatrixLike) -> Array:
@@ -49,10 +45,9 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         out: AnyArray = self.classes_[code]
         return out
 
-    def _class_weight(self, classes: object) -> None | str | Array:
+    def _class_weight(self, encoding: Encoding) -> None | str | Array:
         """Check the weights of the classes; one number a label where they are given."""
-        assert isinstance(classes, Classes)
-        labels = classes.labels.tolist()
+        labels = list(encoding.names.values())
         given = self.class_weight
         if given is None or isinstance(given, str):
             if given not in (None, "balanced"):
@@ -71,38 +66,18 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
             )
         return np.array([_validate.real("class_weight", given.get(v, 1.0), low=0) for v in labels])
 
-    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
-        coef, intercept = self._released(model)
-        classes: Classes = more["_labels"] if "_labels" in more else self._labels
+    def _attributes(self, fitted: Fitted, released: Array) -> dict[str, Any]:
+        coef, intercept = self._arranged(released)
         return {
             "coef_": coef,
             "intercept_": intercept,
-            "classes_": classes.named(model.classes),
-            "n_iter_": self._steps(model),
+            "classes_": classes_of(fitted).named(fitted.linear.classes),
+            "n_iter_": self._steps(fitted),
         }
 
-    def _codes(self, y: ArrayLike) -> NDArray[np.int64]:
-        return self._labels.encoded(y)
-
-    def _class_names(self) -> Mapping[int, Any]:
-        return self._labels.names
-
-    def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
-        gone = self._model.rows.labels[change.gone]
-        # Codes that no row of the training set ever had are not counted.
-        counts = after.members.counts
-        lost = gone[(gone >= len(counts)) | (counts.take(gone, mode="clip") == 0)]
-        if not len(lost):
-            return {}
-        # Rows of weight zero carry labels as well.
-        live = ~after.forgotten
-        lost = np.setdiff1d(lost, after.rows.labels[: len(live)][live])
-        return {"_labels": self._labels.without(lost)}
-
-    def _notice(self, before: Model, after: Model) -> None:
-        if np.array_equal(before.classes, after.classes):
-            return
-        lost = self._labels.named(np.setdiff1d(before.classes, after.classes))
+    def _notice(self, before: Fitted, after: Fitted) -> None:
+        was, now = before.linear.classes, after.linear.classes
+        lost = classes_of(before).named(np.setdiff1d(was, now))
         if len(lost):
             warnings.warn(
                 f"no retained row is labelled {', '.join(map(repr, lost.tolist()))}: "
@@ -110,3 +85,9 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
                 ClassForgottenWarning,
                 stacklevel=caller(),
             )
+
+
+def classes_of(fitted: Fitted) -> Classes:
+    """Return the classes of a fitted classifier."""
+    assert isinstance(fitted.encoding, Classes)
+    return fitted.encoding

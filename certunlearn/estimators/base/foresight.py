@@ -3,54 +3,41 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._common import validate as _validate
-from ..._common.arrays import ArrayLike, Condition, MatrixLike, Position, RowsLike
+from ..._common.arrays import Array, ArrayLike, Condition, MatrixLike, RowsLike
 from ..._common.whole import serialised
-from ...claims.frame import Frame
-from ...engine.unlearner import Model
-from ...insight import attribution, preview
-from ...insight.influence import LeftOut, unit_of
+from ...insight import preview
 from ...insight.lookalikes import Neighbours
 from ...insight.noise_cost import NoiseCost, measured
 from ...insight.preview import Preview
 from ...requests.asked import Asked
-from ...requests.confirmation import Lost, Taken
-from ...requests.row_names import RowNames
+from ...requests.fitted import Fitted
+
+
+def predictor_of(model: Foresight, W: Array) -> Any:
+    """Return what ``export_predictor()`` does, with weights W (p, K) in place of those released."""
+    out, shown = model.export_predictor(), model._attributes(model._fitted, W)
+    out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
+    return out
 
 
 class Foresight:
     """Verbs that change nothing; what they return depends on the rows and is for the owner."""
 
-    _model: Model
-    _names: RowNames
-
-    def _class_names(self) -> Mapping[int, Any]:
-        """Return the label of each class code; none where targets are numbers."""
-        return {}
-
-    def _foreseeable(self) -> None:
-        """Refuse where nothing can be foreseen."""
-        check_is_fitted(self)
+    _fitted: Fitted
 
     @abstractmethod
     def export_predictor(self) -> Any:
         """Return a scikit-learn estimator with the released weights only."""
 
     @abstractmethod
-    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
-        """Return what shows a release."""
-
-    @abstractmethod
-    def _positions(self, asked: Asked, *, staying: bool = False) -> Position:
-        """Return the positions a request names."""
+    def _attributes(self, fitted: Fitted, released: Array) -> dict[str, Any]:
+        """Return what shows weights (p, K) of a fit."""
 
     @serialised
     def neighbours(
@@ -91,9 +78,9 @@ class Foresight:
         -----
         The search is exact and costs a product of all rows with those of the request.
         """
-        self._foreseeable()
-        positions = self._positions(Asked(which, rows, row_ids, groups, where))
-        return self._near(positions, threshold)
+        check_is_fitted(self)
+        positions = self._fitted.positions(Asked(which, rows, row_ids, groups, where))
+        return preview.look_alikes(self._fitted, positions, threshold)
 
     @serialised
     def preview(
@@ -134,28 +121,10 @@ class Foresight:
         AssumptionError
             For least squares of minimum norm.
         """
-        self._foreseeable()
-        positions = self._positions(Asked(which, rows, row_ids, groups, where))
-        return self._previewed(positions, threshold, _validate.flag("full", full))
-
-    def _previewed(
-        self,
-        positions: Position,
-        threshold: float | None,
-        full: bool,
-        frame: Frame | None = None,
-    ) -> Preview:
-        """Preview the removal of rows; ``frame`` is where steps before the model would leave it."""
-        return preview.preview(
-            self._model,
-            self._names.store(positions),
-            names=self._names.called(len(self._model.members.weights)),
-            labels=self._class_names(),
-            groups=self._groups_lost(positions),
-            threshold=threshold,
-            full=full,
-            frame=frame,
-        )
+        check_is_fitted(self)
+        positions = self._fitted.positions(Asked(which, rows, row_ids, groups, where))
+        full = _validate.flag("full", full)
+        return preview.preview(self._fitted, positions, threshold=threshold, full=full)
 
     @serialised
     def noise_cost(
@@ -191,20 +160,14 @@ class Foresight:
         draws = _validate.count("draws", draws, low=1)
         checked = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)
 
-        def shown(W: Any) -> Any:
-            out = self.export_predictor()
-            known = self._attributes(replace(self._model, released=W))
-            out.coef_, out.intercept_ = known["coef_"], known["intercept_"]
-            return out
+        def score(W: Array) -> float:
+            return float(predictor_of(self, W).score(X, y, sample_weight=sample_weight))
 
-        def score(W: Any) -> float:
-            return float(shown(W).score(X, y, sample_weight=sample_weight))
-
-        def margins(W: Any) -> NDArray[np.float64]:
+        def margins(W: Array) -> Array:
             d = checked.shape[1]
             return np.asarray(checked @ W[:d] + (W[d] if len(W) > d else 0.0))
 
-        return measured(self._model, score, margins, draws)
+        return measured(self._fitted.model, score, margins, draws)
 
     @serialised
     def capacity(self, *, most: int = 1000) -> int:
@@ -214,84 +177,12 @@ class Foresight:
         state's sums until the distance can no longer be shown; at most ``most`` of them, and at
         most half of all.  0 where every removal makes a pass.
         """
-        self._foreseeable()
-        return preview.capacity(self._model, _validate.count("most", most, low=1))
+        check_is_fitted(self)
+        return preview.capacity(self._fitted.linear, _validate.count("most", most, low=1))
 
     @property
     @serialised
     def should_refresh(self) -> bool:
         """Whether most single removals would need a pass now, or a fresh Hessian pays by now."""
-        self._foreseeable()
-        return preview.should_refresh(self._model)
-
-    @serialised
-    def _owed(
-        self, asked: Asked, most: int | None = None
-    ) -> tuple[NDArray[np.int64], LeftOut, str]:
-        """Return positions of rows, what they owe to themselves, and what in.
-
-        Of all rows where none is named, or of about ``most`` of them at equal steps.
-        """
-        self._foreseeable()
-        model = self._model
-        if all(v is None for v in asked):
-            named = np.flatnonzero(attribution.members_of(model))
-            named = named if most is None else named[:: max(1, len(named) // most)]
-        else:
-            named = self._names.store(self._positions(asked))
-        each = attribution.influences(model, named)
-        names = self._names.called(len(model.members.weights))
-        return names[named], each, unit_of(model.objective.loss)
-
-    def _near(self, positions: Position, threshold: float | None = None) -> Neighbours:
-        names = self._names.called(len(self._model.members.weights))
-        found = preview.look_alikes(self._model, self._names.store(positions), threshold)
-        return found.moved(names)
-
-    def _expanded(self, positions: Position, expand: str | None) -> tuple[Position, int]:
-        """Return what a request takes, checked as if it had named it, and the look-alikes left."""
-        _validate.choice("expand", expand, ("near", "count"))
-        self._foreseeable()
-        near = self._near(positions).rows
-        if expand == "count":
-            return positions, len(near)
-        taken = near[~self._names.fixed(near)]
-        rows = np.concatenate([positions, taken])
-        return self._positions(Asked(rows=rows)), len(near) - len(taken)
-
-    def _agreed(
-        self, asked: Asked, expand: str | None, confirm: bool
-    ) -> tuple[Position, tuple[int, int] | None]:
-        """Return what is to be forgotten, and how many look-alikes that takes along and leaves.
-
-        These are None where nobody wants to know.  What takes very much is refused unless
-        confirmed.
-        """
-        positions, counts = self._positions(asked), None
-        if expand is not None:
-            named = len(positions)
-            positions, left = self._expanded(positions, expand)
-            counts = len(positions) - named, left
-        self._taken(positions).confirmed(confirm)
-        return positions, counts
-
-    def _taken(self, positions: Position) -> Taken:
-        """Count what a request takes; costs nothing that grows with the rows that stay."""
-        groups = self._groups_lost(positions)
-        return Taken.by(self._model, self._names.store(positions), self._class_names(), groups)
-
-    def _groups_lost(self, positions: Position) -> tuple[Lost, ...]:
-        groups = self._names.groups
-        if groups is None:
-            return ()
-        lost: dict[Any, int] = {}
-        for name in groups.at(positions):
-            lost[name] = lost.get(name, 0) + 1
-        return tuple(
-            Lost(
-                name.item() if isinstance(name, np.generic) else name,
-                m,
-                len(groups.live(name)) - m,
-            )
-            for name, m in lost.items()
-        )
+        check_is_fitted(self)
+        return preview.should_refresh(self._fitted.linear)

@@ -16,11 +16,14 @@ from ..._common.whole import verb
 from ...claims.frame import Frame
 from ...claims.noise import MECHANISMS
 from ...engine import unlearner
-from ...engine.unlearner import Model, Settings
+from ...engine.unlearner import Settings
 from ...exceptions import AssumptionError
 from ...numerics.losses.pointwise import Pointwise
 from ...numerics.solvers.choice import SOLVERS
+from ...requests.asked import Annotations
+from ...requests.fitted import Fitted, checked_weights
 from ...requests.row_names import RowNames
+from ...requests.targets import Encoding
 from .verbs import UnlearningEstimator
 
 Array = NDArray[np.float64]
@@ -44,11 +47,11 @@ class LinearEstimator(UnlearningEstimator):
     _targets: ClassVar[dict[str, bool]] = {}
 
     @abstractmethod
-    def _encoded(self, y: AnyArray) -> tuple[AnyArray, dict[str, object]]:
-        """Return labels for the row store, and attributes to remember with them."""
+    def _encoded(self, y: AnyArray) -> tuple[Encoding, AnyArray]:
+        """Return what stands for labels or targets in the store, and that of these."""
 
     @abstractmethod
-    def _settings(self, known: dict[str, object]) -> Settings:
+    def _settings(self, encoding: Encoding) -> Settings:
         """Check the parameters and state them as the unlearner wants them."""
 
     @verb
@@ -103,37 +106,32 @@ class LinearEstimator(UnlearningEstimator):
         AssumptionError
             If there is no optimum, such as with fewer than two classes of positive weight.
         """
-        self._trained(X, y, sample_weight, row_ids, groups, metadata, static, progress)
+        known = Annotations(sample_weight, row_ids, groups, metadata, static)
+        self._train(X, y, known, progress)
         return self
 
-    @verb
-    def _framed(self, frame: Frame, X: Array, y: ArrayLike, **given: Any) -> None:
-        """Fit rows that are held in a frame, given as they are held there; else as `fit`."""
-        self._trained(X, y, **given, frame=frame)
-
-    def _trained(
+    def _train(
         self,
         X: MatrixLike,
         y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        row_ids: RowsLike | None = None,
-        groups: RowsLike | None = None,
-        metadata: MatrixLike | None = None,
-        static: ArrayLike | None = None,
-        progress: Show = None,
+        known: Annotations,
+        progress: Show,
         frame: Frame | None = None,
     ) -> None:
+        """Fit, rows that are held in a ``frame`` as they are held there."""
         names_of = X
         kind = "csr" if self._takes_sparse else False
         checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
         X, y = validate_data(self, X, y, **checks, **self._targets)
-        labels, known = self._encoded(y)
-        weight = self._weights(X, sample_weight)
-        names = RowNames.of(names_of, row_ids, groups, X.shape[0], metadata, static)
-        settings = self._settings(known)
+        encoding, labels = self._encoded(y)
+        weight = checked_weights(X, known.sample_weight)
+        names = RowNames.of(
+            names_of, known.row_ids, known.groups, X.shape[0], known.metadata, known.static
+        )
+        settings = self._settings(encoding)
         with shown(progress, self.verbose) as callback:
             model = unlearner.fit(X, labels, weight, settings, frame=frame, progress=callback)
-        self._adopt(model, "fit", 0, _names=names, history_=[], **known)
+        self._adopt(Fitted.of(model, names, encoding), "fit", 0)
 
     def _stated(
         self,
@@ -174,18 +172,14 @@ class LinearEstimator(UnlearningEstimator):
             )
         return total * (1.0 - ratio), total * ratio
 
-    def _released(self, model: Model) -> tuple[Array, Array]:
-        """Return the released coefficients (K, d) and intercepts (K,)."""
-        return self._arranged(model.released)
-
     def _arranged(self, W: Array) -> tuple[Array, Array]:
         """Return weights (p, K) as coefficients (K, d) and intercepts (K,)."""
         p = self.n_features_in_
         return np.ascontiguousarray(W[:p].T), W[p].copy() if len(W) > p else np.zeros(W.shape[1])
 
-    def _steps(self, model: Model) -> NDArray[np.int32]:
+    def _steps(self, fitted: Fitted) -> NDArray[np.int32]:
         """Newton steps of the last fit or refresh, as scikit-learn shows them."""
-        return np.array([model.iterations], dtype=np.int32)
+        return np.array([fitted.linear.iterations], dtype=np.int32)
 
     def _margins(self, X: MatrixLike) -> Array:
         """Return X coef' + intercept for checked X, as coef_ is shaped."""

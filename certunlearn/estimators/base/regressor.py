@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array, column_or_1d
 
-from ..._common.arrays import AnyArray, ArrayLike, MatrixLike, RandomState
+from ..._common.arrays import AnyArray, MatrixLike, RandomState
 from ..._common.whole import reader
-from ...engine.unlearner import Model
-from ...exceptions import AssumptionError
+from ...requests.fitted import Fitted
+from ...requests.targets import Domain, Encoding, Targets
 from .linear import Array, LinearEstimator
 
 
@@ -21,7 +20,8 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     alpha: float
     intercept_: np.float64 | Array
     _targets = {"y_numeric": True}
-    _several: bool = False
+    #: The targets that the loss takes, if not every number.
+    _domain: ClassVar[Domain | None] = None
 
     def __init__(
         self,
@@ -59,59 +59,21 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         tags.target_tags.multi_output = self._targets.get("multi_output", False)
         return tags
 
-    def _checked(self, y: Array) -> Array:
-        """Refuse targets outside the loss's domain."""
-        return y
+    def _encoded(self, y: AnyArray) -> tuple[Encoding, AnyArray]:
+        several = self._targets.get("multi_output", False)
+        return Targets.of(y, several=several, domain=self._domain)
 
-    def _numbers(self, y: ArrayLike) -> Array:
-        """Return finite targets as float64, (m,) or (m, K)."""
-        if np.ndim(y) == 1 or not self._targets.get("multi_output"):
-            y = column_or_1d(y, dtype=np.float64, warn=True)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
-        return self._checked(np.ascontiguousarray(y))
-
-    def _encoded(self, y: AnyArray) -> tuple[AnyArray, dict[str, object]]:
-        targets = self._numbers(y)
-        return targets, {"_several": targets.ndim == 2}
-
-    def _codes(self, y: ArrayLike) -> Array:
-        targets = self._numbers(y)
-        width = self._model.rows.labels.shape[1:]
-        if targets.shape[1:] != width:
-            raise ValueError(f"y has {targets.shape[1:]} targets a row, the fit had {width}")
-        return targets
-
-    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
-        coef, intercept = self._released(model)
-        several = more.get("_several", self._several)
+    def _attributes(self, fitted: Fitted, released: Array) -> dict[str, Any]:
+        coef, intercept = self._arranged(released)
+        assert isinstance(fitted.encoding, Targets)
         return {
             # One column of targets has one row of coefficients and yet an array of intercepts.
             "coef_": coef if len(coef) > 1 else coef[0],
-            "intercept_": intercept if several else intercept[0],
-            "n_iter_": self._steps(model),
+            "intercept_": intercept[0] if fitted.encoding.columns is None else intercept,
+            "n_iter_": self._steps(fitted),
         }
 
     @reader
     def predict(self, X: MatrixLike) -> Array:
         """Return the predicted target of each row, shape (n_samples,) or (n_samples, K)."""
         return self._margins(X)
-
-
-def refuse_negative(y: Array, *, zero: bool, loss: str) -> Array:
-    """Return y if its entries are positive, or at least 0 if ``zero``.
-
-    Raises
-    ------
-    ValueError
-        If an entry is outside.
-    AssumptionError
-        If all entries are zero: a free intercept has no finite optimum then.
-    """
-    if (y < 0).any() or (not zero and (y == 0).any()):
-        where = "at least 0" if zero else "positive"
-        raise ValueError(
-            f"Some value(s) of y are out of the valid range of the loss: {loss} takes {where} y"
-        )
-    if len(y) and not y.any():
-        raise AssumptionError(f"all y are zero: {loss} has no finite optimum")
-    return y

@@ -6,19 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._common import validate as _validate
 from ..._common.arrays import (
+    Array,
     ArrayLike,
     Condition,
     MatrixLike,
-    Position,
     RandomState,
     RowsLike,
     Show,
@@ -27,21 +26,17 @@ from ..._common.progress import shown
 from ..._common.whole import verb
 from ...claims.budget import VIEWS
 from ...claims.certificate import Certificate
-from ...claims.frame import Frame
-from ...engine import unlearner
-from ...engine.unlearner import Model
 from ...exceptions import AssumptionError, RowError
+from ...insight.agreement import LookAlikes, agreed
 from ...insight.noise_cost import warn_if_drowned
-from ...requests.asked import Asked
-from ...requests.change import Change, Changes
-from ...requests.row_names import RowNames
+from ...requests.asked import Annotations, Asked
+from ...requests.change import Change
+from ...requests.fitted import Fitted
 from .foresight import Foresight
 from .upkeep import Upkeep
 
-Array = NDArray[np.float64]
 
-
-class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # type: ignore[misc]
+class UnlearningEstimator(Upkeep, Foresight, BaseEstimator, ABC):  # type: ignore[misc]
     """A fitted model of the unlearner behind scikit-learn's names.
 
     A subclass fits and calls `_adopt`; it says in `_attributes` how a release is shown, and in
@@ -61,8 +56,7 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
     n_forgotten_: int
     solver_: str
     history_: list[dict[str, Any]]
-    _model: Model
-    _names: RowNames
+    _fitted: Fitted
     verbose: int
     random_state: RandomState
     epsilon: float
@@ -72,14 +66,10 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
     horizon: int
     #: Whether features may be sparse.
     _takes_sparse: bool = True
-    #: Whether a change can give all other rows other features.
-    _refits: ClassVar[bool] = True
-    #: What carries the verbs out: `unlearner`, or a module with the same functions.
-    _unlearner: ClassVar[Any] = unlearner
 
     @abstractmethod
-    def _attributes(self, model: Model, **more: Any) -> dict[str, Any]:
-        """Return what shows a release; ``more`` is what is about to be set with it."""
+    def _attributes(self, fitted: Fitted, released: Array) -> dict[str, Any]:
+        """Return what shows weights (p, K) of a fit: those released, as a rule."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -99,26 +89,12 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
 
     def _features(self, X: MatrixLike) -> Any:
         """Check features (m, d) against those of the fit: sparse ones only if those were."""
-        if getattr(self._model, "frame", None) is not None:
+        if self._fitted.frame is not None:
             raise AssumptionError("this model is behind steps: call the verbs of the pipeline")
-        kind = "csr" if self._model.rows.sparse else False
+        kind = "csr" if self._fitted.model.rows.sparse else False
         return validate_data(self, X, dtype=np.float64, order="C", accept_sparse=kind, reset=False)
 
-    def _weights(self, X: MatrixLike, sample_weight: ArrayLike) -> Array:
-        """Return a checked copy of the weights of rows, ones where none are given."""
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
-        )
-        if len(weight) and not weight.any():
-            # scikit-learn says so itself from 1.8 on.
-            raise ValueError("sample_weight must hold at least one non-zero number")
-        return np.asarray(weight)
-
-    def _remembered(self, change: Change, after: Model) -> dict[str, Any]:
-        """Return attributes that a change leaves, besides those that show the release."""
-        return {}
-
-    def _notice(self, before: Model, after: Model) -> None:
+    def _notice(self, before: Fitted, after: Fitted) -> None:
         """Warn of what a removal changes; a warning may be made an error and stop it."""
 
     @verb
@@ -180,12 +156,11 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
-        self._condense()
+        self._fitted = fitted = self._fitted.condensed()
         asked = Asked(which, rows, row_ids, groups, where)
-        positions, counts = self._agreed(asked, expand, confirm)
-        change = self._forgetting(positions)
-        self._carry_out(change, self._edit(change), progress)
-        self._count(counts)
+        positions, look_alikes = agreed(fitted, asked, expand, confirm)
+        change = fitted.forgetting(positions)
+        self._carry_out(change, partial(fitted.changed, change), progress, look_alikes)
         return self
 
     @verb
@@ -227,11 +202,11 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         An operation that raises leaves the model as it was.
         """
         check_is_fitted(self)
-        self._condense()
+        self._fitted = fitted = self._fitted.condensed()
         named, X = X, self._features(X)
-        more = row_ids, groups, metadata, static
-        change = self._learning(named, X.shape[0], y, sample_weight, *more)
-        self._carry_out(change, self._edit(change, X), progress)
+        known = Annotations(sample_weight, row_ids, groups, metadata, static)
+        change = fitted.learning(named, X.shape[0], y, known)
+        self._carry_out(change, partial(fitted.changed, change, X), progress)
         return self
 
     @verb
@@ -280,107 +255,56 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
         check_is_fitted(self)
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
-        self._condense()
+        self._fitted = fitted = self._fitted.condensed()
         # All rows may be corrected at once: they stay.
-        positions = self._positions(Asked(which, rows, row_ids), staying=True)
+        positions = fitted.positions(Asked(which, rows, row_ids), staying=True)
         new = None if X is None else self._features(X)
-        change = self._correcting(positions, y, None if new is None else new.shape[0])
-        self._carry_out(change, self._edit(change, new), progress)
+        change = fitted.correcting(positions, y, None if new is None else new.shape[0])
+        self._carry_out(change, partial(fitted.changed, change, new), progress)
         return self
-
-    def _positions(self, asked: Asked, *, staying: bool = False) -> Position:
-        """Return the positions a request names; ``staying`` rows may be all there are."""
-        model = self._model
-        return self._names.positions(model.forgotten, model.left + int(staying), asked)
 
     @verb
     def release(self) -> Self:
         """Draw a fresh release of the current state into ``coef_``; the joint view counts it."""
         check_is_fitted(self)
-        self._adopt(self._unlearner.release(self._model), "release", 0)
+        self._adopt(self._fitted.released(), "release", 0)
         return self
 
-    def _condense(self) -> None:
-        """Let the rows that are left close up in a store of their own, where that pays.
-
-        Of a draft: whoever does not take it over keeps the store as it was.
-        """
-        found = self._unlearner.condensed(self._model)
-        if found is not None:
-            model, keep = found
-            self._model, self._names = model, self._names.condensed(keep)
-
-    def _edit(self, change: Change, X: MatrixLike | None = None, frame: Frame | None = None) -> Any:
-        """Return what carries a change out.
-
-        ``X`` (m, n_features) holds features of the rows that come, checked; by default they have
-        those of the rows that go.
-        """
-        known, before = self._unlearner, self._model
-        more = {} if frame is None else {"frame": frame}
-        if not len(change.codes):
-            return partial(known.forget, before, change.gone, **more)
-        X = known.held(before, change.gone)[0] if X is None else X
-        return partial(known.edit, before, change.gone, X, change.codes, change.weight, **more)
-
-    @verb
-    def _changed(
+    def _carry_out(
         self,
         change: Change,
-        X: MatrixLike | None = None,
-        progress: Show = None,
-        frame: Frame | None = None,
+        action: Callable[..., Fitted],
+        progress: Show,
+        look_alikes: LookAlikes | None = None,
     ) -> None:
-        """Carry a change out where `_refit` might have to; ``X`` as in `_edit`.
-
-        With a ``frame`` the model lives where it says afterwards, and ``X`` is held in it.
-        """
-        X = self._features(X) if X is not None and frame is None else X
-        self._carry_out(change, self._edit(change, X, frame), progress)
-
-    @verb
-    def _refit(
-        self, change: Change, X: MatrixLike, progress: Show = None, frame: Frame | None = None
-    ) -> None:
-        """Carry a change out while all other rows get other features, and release anew.
-
-        Parameters
-        ----------
-        change : Change
-            Rows that go, and rows that come.
-        X : array-like of shape (n + m, n_features)
-            Features of all rows of the store, those that come at the end; anything finite for rows
-            outside the training set.
-        progress, frame : optional
-            As in `fit`; in which these features are.
-        """
-        X = validate_data(self, X, dtype=np.float64, order="C")
-        new = change.gone, X, change.codes, change.weight
-        action = partial(unlearner.refit, self._model, *new, frame=frame)
-        self._carry_out(change, action, progress)
-
-    def _carry_out(self, change: Change, action: Callable[..., Model], progress: Show) -> None:
-        """Do what ``action`` does, showing progress, and take its model over."""
+        """Do what ``action`` does, showing progress, and take over the fit it returns."""
         with shown(progress, self.verbose) as callback:
-            model = action(progress=callback)
+            after = action(progress=callback)
         # Before anything changes: a filter may turn a warning into an error.
-        self._notice(self._model, model)
-        more = self._remembered(change, model)
-        self._adopt(model, change.event, change.asked, _names=change.names, **more)
+        self._notice(self._fitted, after)
+        self._adopt(after, change.event, change.asked, look_alikes)
 
-    def _adopt(self, model: Model, event: str, asked: int, **more: Any) -> None:
-        """Take over a new model, and log it."""
-        warn_if_drowned(model)
-        new = self._attributes(model, **more)
+    def _adopt(
+        self,
+        after: Fitted,
+        event: str,
+        asked: int,
+        look_alikes: LookAlikes | None = None,
+        **more: object,
+    ) -> None:
+        """Take over a fit, and log it; ``more`` are attributes that a fit sets besides."""
+        warn_if_drowned(after.model)
+        new = self._attributes(after, after.model.released)
         before = None if event == "fit" else self.certificate_
-        c = model.certificate.of(event, new["coef_"], new["intercept_"], before)
-        model = replace(model, certificate=c)
+        c = after.model.certificate.of(event, new["coef_"], new["intercept_"], before)
+        if look_alikes is not None:
+            c = replace(c, look_alikes=look_alikes.left)
         entry = {
             "event": event,
             "rows": asked,
             "tier": c.tier if event != "release" else "release",
-            "plan": model.plan,
-            "solver": model.solver,
+            "plan": after.model.plan,
+            "solver": after.model.solver,
             "distance": c.distance,
             "target": c.distance_target,
             "passes": c.passes,
@@ -388,12 +312,14 @@ class UnlearningEstimator(Upkeep, Changes, Foresight, BaseEstimator, ABC):  # ty
             "epsilon": c.epsilon,
             "joint_epsilon": c.joint_epsilon,
         }
+        if look_alikes is not None:
+            entry["look_alikes"] = look_alikes.along
         self.__dict__.update(
             more,
             **new,
-            history_=[*more.get("history_", getattr(self, "history_", ())), entry],
-            _model=model,
-            solver_=model.solver,
+            history_=[*(() if event == "fit" else self.history_), entry],
+            _fitted=after.certified(c),
+            solver_=after.model.solver,
             certificate_=c,
             n_retained_=c.n_retained,
             n_forgotten_=c.n_forgotten,

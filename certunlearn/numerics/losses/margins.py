@@ -104,6 +104,7 @@ class Columnwise:
         if not self.coded:
             return y.reshape(Z.shape)
         xp = namespace(Z)
+        # With a single column label 1 stands for the target 1.
         own = y[:, None] == (xp.arange(self.columns) if self.columns > 1 else 1)
         return xp.where(own, 1.0, -1.0)
 
@@ -169,23 +170,28 @@ class Softmax:
     def value(self, Z: Values, y: Values) -> Values:
         """Loss of each row, shape (n,)."""
         xp = namespace(Z)
+        # The largest margin becomes 0: no exponential overflows, and the sum is at least 1.
         Z = Z - xp.max(Z, axis=1, keepdims=True)
         return xp.log(xp.sum(xp.exp(Z), axis=1)) - xp.sum(self._own(Z, y) * Z, axis=1)
 
     def probability(self, Z: Values) -> Values:
         """Probabilities of the classes, shape (n, K)."""
         xp = namespace(Z)
+        # p_k <= 1 whatever the margins: those far below underflow to zero.
         E = xp.exp(Z - xp.max(Z, axis=1, keepdims=True))
         return E / xp.sum(E, axis=1, keepdims=True)
 
     def slope(self, Z: Values, y: Values) -> Values:
         """Probabilities minus the one-hot label, shape (n, K), without cancellation."""
         p, own = self.probability(Z), self._own(Z, y)
+        # p_k - 1 of the own class is minus what the others hold: no difference of nearly equal
+        # numbers.
         others = namespace(Z).sum(p * (1.0 - own), axis=1, keepdims=True)
         return p * (1.0 - own) - own * others
 
     def slope_ulps(self, Z: Values, y: Values) -> Values:
         """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
+        # A sum of K exponentials and a quotient: a few units a term, 64 K allowed.
         return 64.0 * self.columns * namespace(Z).abs(self.slope(Z, y))
 
     def rest(self, Z: Values) -> tuple[Values, Values]:
@@ -204,6 +210,7 @@ class Softmax:
     def curve(self, Z: Values, y: Values, U: Values) -> Values:
         """Curvature applied to a direction U of shape (n, K)."""
         p = self.probability(Z)
+        # (diag(p) - p p') u = p (u - p.u).
         return p * (U - namespace(Z).sum(p * U, axis=1, keepdims=True))
 
     def margin_range(self, U: Values) -> Values:

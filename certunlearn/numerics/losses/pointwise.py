@@ -52,8 +52,24 @@ class Pointwise(Protocol):
 def sigmoid(z: Values) -> Values:
     """Return 1 / (1 + exp(-z)), to a few units relatively, and without overflow."""
     xp = namespace(z)
+    # exp of what is not positive: at most 1, so that nothing overflows.
     small = xp.exp(-xp.abs(z))
     return xp.where(z >= 0, 1.0, small) / (1.0 + small)
+
+
+def _softplus(z: Values) -> Values:
+    """Return log(1 + exp(z)) without overflow: by functions that NumPy evaluates many at once."""
+    xp = namespace(z)
+    # log(1 + e^z) = max(z, 0) + log(1 + e^{-|z|}).
+    return xp.maximum(z, 0.0) + xp.log1p(xp.exp(-xp.abs(z)))
+
+
+def _bell(z: Values) -> Values:
+    """Return the derivative of the sigmoid, to a few units relatively."""
+    xp = namespace(z)
+    small = xp.exp(-xp.abs(z))
+    # e / (1 + e)^2 with e = exp(-|z|): symmetric in z, positive terms all.
+    return small / (1.0 + small) ** 2
 
 
 @dataclass(frozen=True)
@@ -67,13 +83,13 @@ class Logistic:
     at_zero: float = 0.25
 
     def value(self, z: Values, t: Values) -> Values:
-        return namespace(z).logaddexp(0.0, -t * z)
+        return _softplus(-t * z)
 
     def slope(self, z: Values, t: Values) -> Values:
         return -t * sigmoid(-t * z)
 
     def curvature(self, z: Values, t: Values) -> Values:
-        return sigmoid(z) * sigmoid(-z)
+        return _bell(z)
 
     def slope_ulps(self, z: Values, t: Values) -> Values:
         return 64.0 * namespace(z).abs(self.slope(z, t))
@@ -122,6 +138,7 @@ class Poisson:
         return namespace(z).exp(z)
 
     def slope_ulps(self, z: Values, t: Values) -> Values:
+        # A difference: units of both its terms, not of what is left.
         return 64.0 * (namespace(z).exp(z) + t)
 
 
@@ -145,6 +162,7 @@ class Gamma:
         return t * namespace(z).exp(-z)
 
     def slope_ulps(self, z: Values, t: Values) -> Values:
+        # A difference, as for Poisson.
         return 64.0 * (1.0 + t * namespace(z).exp(-z))
 
 
@@ -165,6 +183,7 @@ class PseudoHuber:
 
     @property
     def R(self) -> float:
+        # max of (3 / b)|x| / (1 + x^2), attained at |x| = 1.
         return 1.5 / self.threshold
 
     def _root(self, r: Values) -> Values:
@@ -172,6 +191,7 @@ class PseudoHuber:
 
     def value(self, z: Values, t: Values) -> Values:
         r = z - t
+        # b^2 (root - 1) without the cancellation: r^2 / (1 + root).
         return r * (r / (1.0 + self._root(r)))
 
     def slope(self, z: Values, t: Values) -> Values:
@@ -197,6 +217,7 @@ class LogCosh:
 
     def value(self, z: Values, t: Values) -> Values:
         xp, r = namespace(z), namespace(z).abs(z - t)
+        # log cosh r = |r| + log(1 + e^{-2|r|}) - log 2.
         return r + xp.log1p(xp.exp(-2.0 * r)) - math.log(2.0)
 
     def slope(self, z: Values, t: Values) -> Values:
@@ -204,6 +225,7 @@ class LogCosh:
 
     def curvature(self, z: Values, t: Values) -> Values:
         small = namespace(z).exp(-2.0 * namespace(z).abs(z - t))
+        # sech^2 r = 4 e / (1 + e)^2 with e = exp(-2|r|).
         return small * (2.0 / (1.0 + small)) ** 2
 
     def slope_ulps(self, z: Values, t: Values) -> Values:
@@ -237,16 +259,17 @@ class SoftplusHinge:
         return (1.0 - t * z) / self.temperature
 
     def value(self, z: Values, t: Values) -> Values:
-        return self.temperature * namespace(z).logaddexp(0.0, self._lack(z, t))
+        return self.temperature * _softplus(self._lack(z, t))
 
     def slope(self, z: Values, t: Values) -> Values:
         return -t * sigmoid(self._lack(z, t))
 
     def curvature(self, z: Values, t: Values) -> Values:
-        lack = self._lack(z, t)
-        return sigmoid(lack) * sigmoid(-lack) / self.temperature
+        return _bell(self._lack(z, t)) / self.temperature
 
     def slope_ulps(self, z: Values, t: Values) -> Values:
         lack = namespace(z).abs(self._lack(z, t))
+        # a = (1 - t z) / T is off by 2u |a|, which moves p by 2u |a| p (1 - p); twice that is
+        # taken.
         pushed = 4.0 * lack * self.curvature(z, t) * self.temperature
         return 64.0 * namespace(z).abs(self.slope(z, t)) + pushed

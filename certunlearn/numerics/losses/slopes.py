@@ -40,7 +40,11 @@ class Slopes(Generic[Values]):
     def along(self, loss: Loss, s: Values) -> Values:
         """What each row's margin errors do to the gradient, in the inverse Hessian's norm, (n,)."""
         xp, most = namespace(self.shift), self.margin_range
+        # e'De <= rho^2 sum l'' for separate columns; half of it for softmax, by (p_k p_l (e_k -
+        # e_l)^2) / 2.
         spread = self.curvature.sum(axis=1) * (0.5 if loss.coupled else 1.0)
+        # e^{R rho} sqrt(s e'De): half of the exponent for the Hessian, half for the curvature on
+        # the way.
         return xp.sqrt(s * (spread + TINY)) * most * xp.exp(loss.R * most)
 
 
@@ -58,10 +62,14 @@ def slopes(loss: Loss, Z: Values, y: Values, error: Values, unit: float) -> Slop
     """
     xp = namespace(Z)
     slope, curvature = loss.slope(Z, y), loss.diagonal(Z, y)
+    # Of softmax the range of an error, at most twice the largest; of separate columns the error
+    # itself.
     rho = 2 * error.max(axis=1, keepdims=True) if loss.coupled else error
     return Slopes(
         slope,
+        # The sum over rows, relatively, and what evaluating the slope itself rounds.
         unit * xp.abs(slope) + UNIT_ROUNDOFF * loss.slope_ulps(Z, y),
+        # Margins moved by rho change a slope by at most e^{R rho} rho l''.
         xp.exp(loss.R * rho) * rho * (curvature + TINY),
         curvature,
         rho,

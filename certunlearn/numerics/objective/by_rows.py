@@ -25,6 +25,7 @@ def hessian_factor(objective: Objective, W: Array) -> Factor | None:
     positions = np.flatnonzero(objective.weight > 0)
     if (len(positions) * K + p * K) * (p * K) ** 2 > MOST_WORK:
         return None
+    # Penalty and gauge as rows of their own: A'A = H, and A has at least as many rows as columns.
     penalty = np.diag(np.sqrt(np.tile(objective.alpha, K)))
     pinned = np.tile(np.diag(np.sqrt(objective.gauge)), (1, K))
     root = objective.contribution(positions, W, W).root

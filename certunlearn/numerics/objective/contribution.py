@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray, Array
 from ..._common.cached import cached_property
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...linalg.cholesky import Factor, whitened_norm
@@ -16,7 +15,6 @@ from ...linalg.norms import norm, spectral_norm
 from ..losses.margins import TINY, Loss, Softmax
 from ..losses.slopes import slopes
 
-Array = NDArray[np.float64]
 #: Rows of a root whose shares are bounded together: the price grows with the square.
 _MOST_AT_ONCE = 512
 #: A share that is bounded by more is bounded again, all rows together.
@@ -55,14 +53,14 @@ class Contribution:
     loss: Loss
     gradient: Array
     allowance: Array
-    labels: NDArray[Any]
+    labels: AnyArray
     reference: Array
     diagonal: Array
     error: float
 
     @classmethod
     def of(
-        cls, loss: Loss, X: Array, y: NDArray[Any], weight: Array, W: Array, W_ref: Array
+        cls, loss: Loss, X: Array, y: AnyArray, weight: Array, W: Array, W_ref: Array
     ) -> Contribution:
         """Evaluate the rows' share.
 
@@ -78,6 +76,7 @@ class Contribution:
         Guarantee: ``gradient`` is within ``allowance`` of the exact sum; ``error`` as stated.
         Proof: proofs/contribution.md
         """
+        # As in the sweep over all rows (proofs/measure.md), here with m of them.
         unit = gamma(X.shape[1] + 4)
         absX = np.abs(X)
         with np.errstate(over="ignore"):
@@ -85,14 +84,18 @@ class Contribution:
             found = slopes(loss, Z, y, unit * (absX @ np.abs(W)), gamma(len(X) + 8))
             wrong = found.evaluated + found.pushed
         s = weight[:, None]
+        # Two evaluations, the sweep's and this one: each off by at most worst / R in its margins.
         margin = unit * (absX @ np.abs(W_ref))
         worst = loss.R * float(margin.max(initial=0.0)) * (2 if loss.coupled else 1)
+        # e^{2 worst} - 1 entrywise relative to g g'; 2.02 for the rounding of worst, capped where
+        # expm1 would overflow.
         error = 2 * loss.ulps * UNIT_ROUNDOFF + math.expm1(min(2.02 * worst, 50.0))
         return cls(
             X,
             weight,
             loss,
             X.T @ (s * found.slope),
+            # Error terms are sums of non-negative ones: 1.001 is more than they round by.
             1.001 * (absX.T @ (s * wrong)) + TINY,
             y,
             reference,
@@ -103,6 +106,7 @@ class Contribution:
     @cached_property
     def root(self) -> Array:
         """A matrix (r, q), r = m or m K, whose Gram matrix is the rows' Hessian at W_ref."""
+        # Row j of half_i (x) x_i': sqrt(s p_j)(delta_jk - p_k) x, or sqrt(s l'') x.
         blocks = self._half[:, :, :, None] * self.X[:, None, None, :]
         return np.ascontiguousarray(blocks.reshape(-1, self.reference.shape[1] * self.X.shape[1]))
 
@@ -125,8 +129,11 @@ class Contribution:
         white = (factor.inverse.reshape(q * K, p) @ self.X.T).reshape(q, K, m)
         root = np.matmul(half, white.transpose(2, 1, 0)).reshape(m * K, q)
         absolute = np.abs(self.X) @ factor.reach.reshape(K, p).T
+        # Both sums and the entries of half; || |X| a || <= sum_j a_j ||X e_j|| for |X||root'|.
         wrong = gamma(p + 5 * K + 40) * norm(np.abs(half) @ absolute[:, :, None])
         # Longest first: shares of groups add up, and those that hardly count are only summed.
+        if len(root) == 1:
+            return ((norm(root) + wrong) / (1.0 - factor.slack) * (1 + 1e-9)) ** 2
         squares = np.einsum("iq,iq->i", root, root)
         order = np.argsort(-squares)
         counted = int(np.sum(np.cumsum(squares[order[::-1]]) > _SLIGHT))
@@ -135,9 +142,11 @@ class Contribution:
             total = tail
             for first in range(0, counted, max(together, 1)):
                 group = root[order[first : min(first + together, counted)]]
+                # The largest eigenvalue of a sum is at most the sum of the largest, group by group.
                 total += (norm(group) if len(group) == 1 else spectral_norm(group)) ** 2
             if together >= counted or total < _ENOUGH:
                 break
+        # ||L^{-1} root'|| <= (||X root'|| + wrong) / (1 - slack).
         return ((math.sqrt(total) + wrong) / (1.0 - factor.slack) * (1 + 1e-9)) ** 2
 
     @cached_property
@@ -165,6 +174,7 @@ class Contribution:
 
     def range_of(self, V: Array) -> float:
         """R max_i margin_range(x_i V), rounded up."""
+        # Each margin is off by gamma(p + 2)|x||V|, a range by twice that.
         wrong = 2 * gamma(V.shape[0] + 2) * float(np.max(np.abs(self.X) @ np.abs(V), initial=0))
         most = float(self.loss.margin_range(self.X @ V).max(initial=0.0))
         return self.loss.R * (most + wrong) * (1 + 1e-12)
@@ -179,6 +189,8 @@ class Contribution:
         squares = []
         for k in range(0, len(factor.inverse), p):
             block = factor.inverse[:, k : k + p]
+            # ||(e_k - e_l) (x) x||_{M^{-1}} = ||L_k^{-1} x - L_l^{-1} x||: the two largest classes
+            # of each row.
             size = np.abs(block @ self.X.T) + u * (np.abs(block) @ np.abs(self.X).T)
             squares.append(np.sum(size**2, axis=0))
         top = np.sort(np.stack(squares), axis=0)[-pairs:].sum(axis=0).max(initial=0.0)
@@ -195,10 +207,11 @@ class Contribution:
         return sum(whitened_norm(factor, A, first=k) ** 2 for k in blocks) * (1 + 1e-9)
 
 
-def _half(loss: Loss, y: NDArray[Any], weight: Array, Z: Array) -> Array:
+def _half(loss: Loss, y: AnyArray, weight: Array, Z: Array) -> Array:
     """Return matrices (m, K, K) whose Gram matrices are the rows' curvatures at margins Z."""
     own = np.eye(Z.shape[1])[None]
     if isinstance(loss, Softmax):
+        # rest = 1 - p without cancellation.
         P, rest = loss.rest(Z)
         # diag(p) - p p' = (I - p 1') diag(p) (I - 1 p').
         half = np.sqrt(P)[:, :, None] * (own * rest[:, None, :] - (1 - own) * P[:, None, :])
@@ -208,7 +221,7 @@ def _half(loss: Loss, y: NDArray[Any], weight: Array, Z: Array) -> Array:
     return out
 
 
-def _diagonal(loss: Loss, X: Array, y: NDArray[Any], weight: Array, Z: Array) -> Array:
+def _diagonal(loss: Loss, X: Array, y: AnyArray, weight: Array, Z: Array) -> Array:
     """Return sum s c x_j^2 class by class, c the diagonal of the curvature, shape (q,)."""
     out: Array = ((X * X).T @ (weight[:, None] * loss.diagonal(Z, y))).T.ravel()
     return out

@@ -33,6 +33,8 @@ def without(c: Curvature, gone: Array, count: int, error: float) -> Curvature:
     -----
     Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
     """
+    # Errors add; gamma(count + 10) for `count` terms an entry of gone and the subtraction, |matrix|
+    # + |gone| <= 2 g g'.
     return Curvature(c.matrix - gone, c.diagonal, c.error + gamma(count + 10) + error)
 
 
@@ -46,4 +48,5 @@ def within(c: Curvature, new: Array, diagonal: Array, count: int, error: float) 
     -----
     Guarantee: the error bound of `Curvature`.  Proof: proofs/without.md
     """
+    # e g g' + e' d d' <= (e + e') h h' with h^2 = g^2 + d^2; two units more for the sum.
     return Curvature(c.matrix + new, c.diagonal + diagonal, c.error + gamma(count + 10) + error)

@@ -42,6 +42,8 @@ def diagonal_of(objective: Objective) -> Diagonal:
         return Diagonal(diagonal, math.inf)
     if rows.sparse:
         return Diagonal(diagonal, largest_relative(objective))
+    # Signs cancel in dense rows, where Collatz's bound sees nothing of it: the trace is the better
+    # one.
     return Diagonal(diagonal, _trace(squares[:-1], alpha[:-1], objective.sum_length))
 
 
@@ -68,6 +70,8 @@ def regrouped(
     diagonal, largest, free = known.diagonal, known.largest, alpha == 0
     if penalty is not None:
         diagonal = np.maximum(diagonal + penalty, _TINY)
+        # M scales by a congruence: lambda_max grows by at most max alpha_j / alpha'_j, and is kept
+        # where that is below 1.
         before = alpha[~free] - penalty[~free]
         largest = up(largest * float(np.max(before / alpha[~free], initial=1.0)) * (1.0 + 1e-9))
     if added is not None:
@@ -111,14 +115,19 @@ def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
     for _ in range(steps):
         with np.errstate(over="ignore", invalid="ignore"):
             u = np.zeros((rows.p, 1))
+            # The intercept's coordinate is 0: the column of ones adds exact zeros.
             u[:d, 0] = v / root + _TINY
             (sums,) = rows.fold(Magnified(), objective.blocked, u)
             moved = kappa * (sums[:d, 0] + _TINY) + _TINY
             moved = moved / root + _TINY
+            # (B v)_j / v_j: its maximum bounds the spectral radius of B >= 0 for every positive v
+            # (Collatz 1942).
             top = float(np.max(moved / v))
         if not top < math.inf:
             break
+        # Every v gives a bound, so the smallest of all is one.
         best = min(best, top)
+        # A power step brings v near the leading eigenvector, which makes the bound sharp.
         v = np.maximum(moved / float(moved.max()), _LEAST)
     return up(best * (1.0 + gamma(rows.p + objective.sum_length + 32)) * (1.0 + 1e-9))
 

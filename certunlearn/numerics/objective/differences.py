@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._common.arrays import Array
+from ..._common.arrays import AnyArray, Array
 from ..losses.margins import Softmax
+from ..rows.dense import DenseRows
 from .objective import Objective
 
 Single = NDArray[np.float32]
@@ -38,7 +39,9 @@ class Differences:
     """
 
     def __init__(self, objective: Objective, W: Array) -> None:
-        X, _ = objective.rows.sweep(times=0)
+        X = _on_host(objective)
+        if X is None:
+            raise TypeError("changes of gradients are of dense rows in the host's memory")
         self.objective, self._X = objective, X.reshape(-1, objective.rows.p)
         self._W = W.astype(np.float32)
         self._weight = objective.blocked.reshape(-1, 1).astype(np.float32)
@@ -53,10 +56,7 @@ class Differences:
     @staticmethod
     def possible(objective: Objective) -> bool:
         """Whether changes can be had this way."""
-        rows = objective.rows
-        if rows.sparse or not isinstance(objective.loss, Softmax):
-            return False
-        return isinstance(rows.sweep(times=0)[0], np.ndarray)
+        return isinstance(objective.loss, Softmax) and _on_host(objective) is not None
 
     def _rows(self) -> Iterator[tuple[slice, Single]]:
         """Yield rows in single precision, some at a time."""
@@ -103,6 +103,14 @@ class Differences:
         """Yield rows (m, p), their probabilities at W (m, K) and weights (m, 1)."""
         for here, x in self._rows():
             yield x, self._probability(here, x), self._weight[here]
+
+
+def _on_host(objective: Objective) -> AnyArray | None:
+    """Return the rows as NumPy holds them, None where it does not."""
+    if not isinstance(objective.rows, DenseRows):
+        return None
+    X, _ = objective.rows.sweep(times=0)
+    return X if isinstance(X, np.ndarray) else None
 
 
 def _changed(P: Single, dz: Single) -> Single:

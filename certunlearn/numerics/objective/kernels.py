@@ -52,8 +52,13 @@ class Measure(OfLoss):
         total: float,
     ) -> tuple[Values, ...]:
         loss, s, y, size = self.loss, block.weight, block.labels(table), block.size()
+        # Margins of rows that weigh nothing are set to zero where curvature has no bound: 0 times
+        # infinity is no number.
         Z = counted(loss, block.margins(W), s)
+        # rho of proofs/measure.md: how far each margin may be off.
         found = slopes(loss, Z, y, unit * size.margins(xp.abs(W)), total)
+        # One product for both errors: what evaluating a slope costs, and what the margins' errors
+        # push.
         both = xp.concatenate([found.evaluated, found.pushed], axis=1)
         return (
             xp.sum(s * loss.value(Z, y)),
@@ -62,6 +67,43 @@ class Measure(OfLoss):
             xp.sum(found.along(loss, s)),
             xp.max(xp.where(s > 0, loss.margin_range(block.margins(step)), 0.0)),
             xp.max(xp.where(s > 0, found.margin_range, 0.0)),
+        )
+
+
+@dataclass(frozen=True)
+class Coarse(OfLoss):
+    """What `Measure` returns, the errors to be multiplied with the columns' largest numbers.
+
+    ``error`` (1, K) is at least that of any row's margins.  The errors are (2K,), as a row of ones
+    would have them: the rows are read for margins and gradient alone.
+    """
+
+    maxima = 1
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        zero, K = xp.zeros(()), self.loss.columns
+        return zero, xp.zeros((p, K)), xp.zeros(2 * K), zero, zero
+
+    def __call__(
+        self,
+        xp: Namespace[Values],
+        block: Block[Values],
+        table: Values | None,
+        W: Values,
+        step: Values,
+        error: Values,
+        total: float,
+    ) -> tuple[Values, ...]:
+        loss, s, y = self.loss, block.weight, block.labels(table)
+        Z = counted(loss, block.margins(W), s)
+        found = slopes(loss, Z, y, error, total)
+        both = xp.concatenate([found.evaluated, found.pushed], axis=1)
+        return (
+            xp.sum(s * loss.value(Z, y)),
+            block.combined(s[:, None] * found.slope),
+            s @ both,
+            xp.sum(found.along(loss, s)),
+            xp.max(xp.where(s > 0, loss.margin_range(block.margins(step)), 0.0)),
         )
 
 
@@ -90,6 +132,8 @@ class Hessian(OfLoss):
         Z = counted(loss, block.margins(W), s)
         curvatures = [loss.diagonal(Z, block.labels(table)) * s[:, None]]
         if isinstance(loss, Softmax):
+            # p_k p_l for k < l; the assembly puts them in with a minus, transposed below the
+            # diagonal.
             P = loss.probability(Z)
             for k, m in coupled_pairs(loss):
                 curvatures.append((P[:, k] * P[:, m] * s)[:, None])
@@ -179,6 +223,7 @@ class Magnified(Added):
         self, xp: Namespace[Values], block: Block[Values], u: Values
     ) -> tuple[Values, ...]:
         size = block.size()
+        # TINY at every product: what underflows is put back before anything can magnify it.
         return (size.combined(block.weight[:, None] * (size.margins(u) + TINY) + TINY),)
 
 
@@ -200,6 +245,7 @@ class Leverage(Added):
             xp.where(block.weight > 0, xp.sum(block.margins(inverse.T) ** 2, axis=1), 0.0)
             for inverse in inverses
         ]
+        # The largest classes of each row, summed: which they are differs from row to row.
         top = xp.sort(xp.stack(squares), axis=0)[-self.pairs :]
         return (xp.max(xp.sum(top, axis=0)),)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +25,13 @@ from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ..losses.margins import Loss
-from ..rows.fold import NUMPY, meant
+from ..rows.fold import NUMPY, Sums, meant
 from ..rows.stored import Rows
 from ..rows.weights import Weights
 from .contribution import Contribution
 from .curvature import Curvature
 from .kernels import (
+    Coarse,
     Couplings,
     Gram,
     Hessian,
@@ -41,29 +41,12 @@ from .kernels import (
     Measure,
     coupled_pairs,
 )
+from .measurement import Measurement as Measurement
+from .measurement import Spare
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
 _OVERFLOW = "overflows float64: rescale the features or the weights"
-
-
-class Measurement(NamedTuple):
-    """One pass at W: objective, gradient, its rounding allowance, and margin figures.
-
-    ``allowance`` bounds |computed - exact| gradient componentwise.  So does ``rounding`` but for
-    the margins' own errors, which push the gradient along rows, where the Hessian has their
-    curvature: by at most ``slope_error`` in the norm of the inverse Hessian at W.  ``moved`` bounds
-    R max_i margin_range(x_i (W - W_ref)); ``margin_error`` bounds R times the range of any margins'
-    rounding.
-    """
-
-    value: float
-    gradient: Array
-    allowance: Array
-    moved: float
-    margin_error: float
-    rounding: Array
-    slope_error: float
 
 
 def flat(W: Array) -> Array:
@@ -95,6 +78,8 @@ class Objective:
         L2 penalty and rho of each coordinate.
     l1 : ndarray of shape (p,) or None
         L1 penalty of each coordinate, which no method here counts: F is the smooth part alone.
+    spare : Spare or None
+        What a measurement's allowances may be without harm; None wants them as small as they are.
     """
 
     rows: Rows
@@ -104,6 +89,7 @@ class Objective:
     alpha: Array
     gauge: Array
     l1: Array | None = None
+    spare: Spare | None = None
 
     @property
     def weight(self) -> Array:
@@ -137,16 +123,48 @@ class Objective:
         Guarantee: |gradient - exact gradient at W| <= allowance, componentwise.
         Proof: proofs/measure.md
         """
-        step, unit = W - W_ref, gamma(self.rows.p + 4)
-        chain = gamma(self.sum_length + W.shape[1] + 8)
-        value, grad, wrong, shaken, moved, worst = self.rows.fold(
-            Measure(self.loss), self.blocked, self.table, W, step, unit, chain
+        if self.spare is not None and self.spare.asked:
+            m = self._measured(W, W_ref, self._coarse(W, W - W_ref))
+            if self.spare.covers(m):
+                return m
+        sums = self.rows.fold(
+            Measure(self.loss), self.blocked, self.table, W, W - W_ref, self._unit, self._chain
         )
+        return self._measured(W, W_ref, sums)
+
+    @property
+    def _unit(self) -> float:
+        """Of a margin: p products and additions, its |x||W| and softmax's subtraction."""
+        return gamma(self.rows.p + 4)
+
+    @property
+    def _chain(self) -> float:
+        """Of the gradient: two products, additions over rows, and spare for the slopes' sums."""
+        return gamma(self.sum_length + self.loss.columns + 8)
+
+    def _coarse(self, W: Array, step: Array) -> Sums:
+        """Sweep the rows for the sums of `Measure`, errors by the columns' largest numbers."""
+        # The smaller of two bounds stands for |x||W| of every row.
+        with np.errstate(over="ignore", invalid="ignore"):
+            columns, length = self.rows.column_max @ np.abs(W), np.sqrt(np.sum(W**2, axis=0))
+            # fmin: a length of infinity times zero says nothing.
+            most = np.fmin(columns, self.rows.longest * length * (1 + 1e-9) + _TINY)[None, :]
+        error = self._unit * most
+        value, grad, wrong, shaken, moved = self.rows.fold(
+            Coarse(self.loss), self.blocked, self.table, W, step, error, self._chain
+        )
+        worst = np.asarray((2.0 if self.loss.coupled else 1.0) * np.max(error))
+        return value, grad, self.rows.column_max[:, None] * wrong, shaken, moved, worst
+
+    def _measured(self, W: Array, W_ref: Array, sums: Sums) -> Measurement:
+        """Add the penalty to the sums of `Measure`, and what it and underflow may cost."""
+        value, grad, wrong, shaken, moved, worst = sums
         if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
             raise AssumptionError(f"the gradient {_OVERFLOW}")
         ridge = self.alpha[:, None] * W
         gauge = (self.gauge * W.sum(axis=1))[:, None]
         total = grad + ridge + gauge
+        # alpha W one rounding, the gauge K, the two additions two: gamma(K + 8) of their sizes.
         penalty = np.abs(ridge) + (self.gauge * np.abs(W).sum(axis=1))[:, None]
         regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
         K = W.shape[1]
@@ -157,8 +175,9 @@ class Objective:
         rounding = 1.001 * (wrong[:, :K] + gamma(K + 8) * (penalty + np.abs(grad))) + tiny
         # The exact W - W_ref differs from the computed one by half a unit a coordinate.
         slack = 0.0
-        if step.any():
-            slack = 4 * unit * float(np.max(self.rows.column_max @ (np.abs(W) + np.abs(W_ref))))
+        if (W != W_ref).any():
+            size = np.abs(W) + np.abs(W_ref)
+            slack = 4 * self._unit * float(np.max(self.rows.column_max @ size))
         return Measurement(
             float(value) + regular,
             total,
@@ -202,11 +221,11 @@ class Objective:
         """Relative error of a computed curvature at given margins."""
         return self.loss.ulps * UNIT_ROUNDOFF
 
-    def labels(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+    def labels(self, positions: NDArray[np.int64]) -> AnyArray:
         """Return what the loss takes as labels of the rows at ``positions``."""
         return self.meant(self.rows.labels[positions])
 
-    def meant(self, labels: NDArray[Any]) -> NDArray[Any]:
+    def meant(self, labels: AnyArray) -> AnyArray:
         """Return what the loss takes for labels of the store, (m,) or (m, K)."""
         return np.asarray(meant(NUMPY, labels, self.table))
 
@@ -227,6 +246,7 @@ class Objective:
         K, at_zero = self.loss.columns, self.loss.at_zero
         if not at_zero:
             return None
+        # Z = (G - diag alpha) / kappa; the diagonal blocks are l''(0) Z, the others -Z / K^2.
         raw = (gram.matrix - np.diag(self.alpha)) / self.loss.kappa
         # At W = 0 the curvature is at most kappa, so the entries' errors are at most the Gram's.
         error = gram.error + (16 + self.loss.ulps) * UNIT_ROUNDOFF
@@ -249,6 +269,7 @@ class Objective:
         diagonal = np.concatenate([np.diag(f) for f in blocks[:K]])
         diagonal = diagonal + np.tile(self.alpha + self.gauge, K)
         H[np.diag_indices(K * p)] += np.tile(self.alpha, K)
+        # rho_j couples coordinate j of all classes: (sum_k W_jk)^2.
         for j in np.flatnonzero(self.gauge):
             same = np.arange(j, K * p, p)
             H[np.ix_(same, same)] += self.gauge[j]
@@ -311,6 +332,8 @@ class Objective:
         if len(pieces) < self._pairs:
             # The factor of G is that of every class.
             pieces = pieces * self._pairs
+        # A pair is at most as long as both its classes together; uncoupled columns need the largest
+        # alone.
         top = sum(sorted(pieces)[-self._pairs :])
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9)
 
@@ -327,8 +350,10 @@ class Objective:
         """
         p, pairs = self.rows.p, self._pairs
         pieces = np.stack([inverse[:, k : k + p] for k in range(0, len(inverse), p)])
+        # The sweep's X x is off by gamma(p + 4)|X||x|, which the box bounds in every block.
         rounding = gamma(p + 4) * self.box_leverage(inverse, slack)
         (found,) = self.rows.fold(Leverage(pairs), self.blocked, pieces)
+        # ||a - b||^2 <= 2 (||a||^2 + ||b||^2), over the two largest classes of each row.
         top = float(np.sqrt(pairs * (float(found) + _TINY)))
         return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
 
@@ -342,6 +367,7 @@ class Objective:
         Guarantee: as stated, of roots right to eight units.  Proof: proofs/leverage.md
         """
         (found,) = self.rows.fold(Length(), self.blocked, root)
+        # p squares with their roots' eight units, without cancellation: gamma(p + 40).
         square = float(found) + _TINY
         return (
             self.loss.R
@@ -359,6 +385,7 @@ def gauge_weights(alpha: Array, loss: Loss, gram: Array, *, everywhere: bool) ->
     classes moved together meet no curvature but the penalty, which would make the Hessian look
     far smaller than G; at the optimum all these sums are zero anyway.
     """
+    # Of softmax alone: adding one number to every class changes nothing there.
     if not loss.coupled:
         return np.zeros_like(alpha)
     size = (gram - alpha) / (loss.kappa * loss.columns**2)

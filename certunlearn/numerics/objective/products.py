@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray, Array
+from ..rows.dense import DenseRows
+from ..rows.store import Held
 from .objective import Objective
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,17 @@ class Products:
         Effective weights.
     """
 
-    X: Any
-    labels: NDArray[Any]
+    X: Held
+    labels: AnyArray
     weight: Array
 
     @classmethod
     def of(cls, objective: Objective) -> Products:
         """View the rows; let go of it before they are overwritten."""
+        if not isinstance(objective.rows, DenseRows):
+            raise TypeError("only dense rows lie beside one another: sum sparse ones by folds")
         X, y = objective.rows.sweep(times=0)
+        # The blocks' own memory as one matrix: rows of padding have weight zero and do no harm.
         labels = np.asarray(_viewed(y))
         labels = labels.reshape(-1, *labels.shape[2:])
         flat = _viewed(X).reshape(-1, objective.rows.p)
@@ -51,21 +54,25 @@ class Products:
         """Return X' C, shape (p, K)."""
         return self._wide(self.X.T @ self._narrow(C))
 
-    def _narrow(self, V: Array) -> NDArray[Any]:
+    def _narrow(self, V: Array) -> AnyArray:
         # One column as a vector: a product of a matrix and a matrix would not stream the rows.
         return np.asarray(V[:, 0] if V.shape[1] == 1 else V, dtype=self.X.dtype)
 
     @staticmethod
-    def _wide(product: Any) -> Array:
+    def _wide(product: Held) -> Array:
+        # Back to float64 at once: sums over columns and steps are taken there.
         out = np.asarray(product).astype(np.float64)
         return out[:, None] if out.ndim == 1 else out
 
 
-def _viewed(array: Any) -> Any:
+def _viewed(array: Held) -> Held:
     """Return NumPy's view of an array that is in the host's memory, which JAX does not remember.
 
     What `numpy.asarray` has seen whole JAX would no longer overwrite in place.
     """
     if isinstance(array, np.ndarray) or any(d.platform != "cpu" for d in array.devices()):
         return array
-    return np.from_dlpack(array)
+    # JAX declares `__dlpack__` without the keywords that NumPy asks for.
+    lent: Any = array
+    out: AnyArray = np.from_dlpack(lent)
+    return out

@@ -59,13 +59,16 @@ class QuadraticModel:
         Guarantee: as stated.  Assumes: ``objective`` has the rows of this model.
         Proof: proofs/mismatch.md
         """
+        # L L' to the Hessian at the computed margins, to that at W, to that at w: exponents add up.
         T = self.factor.theta + self.margin_error + moved
         if objective.weights is not self.weights:
             now, then = objective.weight, self.weights.array
+            # Another set of rows has another Hessian altogether: nothing follows.
             live = now > 0
             if len(now) != len(then) or ((then > 0) != live).any():
                 return math.inf
             ratio = now[live] / then[live]
+            # min(s'/s) H <= H' <= max(s'/s) H, the penalty counting with ratio 1.
             T += max(math.log(float(ratio.max())), -math.log(float(ratio.min())), 0.0) + 1e-15
         return T * (1 + 1e-12)
 
@@ -78,6 +81,7 @@ class QuadraticModel:
             If what is left is not numerically positive definite.
         """
         share = replace(objective, weights=self.weights).contribution(positions, self.W, self.W)
+        # A row contributes as many outer products as its root has rows.
         curvature = without(self.curvature, share.hessian, len(share.root), share.error)
         factor = factorise(curvature.matrix, curvature.diagonal, curvature.error)
         weights = self.weights.without(positions)
@@ -112,6 +116,8 @@ def model_at(objective: Objective, W: Array, margin_error: float) -> QuadraticMo
     model: QuadraticModel | None = None
     try:
         model = model_of(objective, W, margin_error, curvature)
+        # The rounding of a formed matrix costs the square of the condition number, the rows
+        # themselves cost it once.
         if model.factor.theta <= SPOILT:
             return model
     except np.linalg.LinAlgError:

@@ -22,6 +22,7 @@ def block_shape(n: int, *, accelerator: bool = False) -> tuple[int, int]:
     if accelerator:
         size = min(ACCELERATOR_BLOCK, max(SMALLEST_BLOCK, 1 << (max(n, 1) - 1).bit_length()))
     else:
+        # Blocks of about 2 sqrt(n), a power of two: block + n / block additions in a chain.
         wanted = 1 << (math.isqrt(4 * max(n, 1)) - 1).bit_length()
         size = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, wanted))
     return -(-n // size), size
@@ -36,6 +37,7 @@ def to_power_of_two(positions: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def power_above(x: Array) -> Array:
     """Return the smallest power of two at least x, for every x >= 0; 0 for 0."""
+    # x = mantissa 2^exponent with mantissa in [1/2, 1): a power of two itself where it is 1/2.
     mantissa, exponent = np.frexp(x)
     with np.errstate(over="ignore"):
         out: Array = np.where(mantissa == 0.5, x, np.ldexp(np.sign(x), exponent))

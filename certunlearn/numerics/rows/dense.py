@@ -5,20 +5,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray, Array
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import float64, numerics
-from .blocks import block_shape, power_above, to_power_of_two
-from .fold import Argument, ColumnMax, Kernel, Sums
+from .blocks import block_shape, to_power_of_two
+from .fold import Argument, Kernel, Sums
 from .host import aligned, compiled, folded_by_blocks, on_accelerator
-from .store import Store
-
-Array = NDArray[np.float64]
+from .store import Held, Store, bounded
 
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
@@ -49,13 +47,13 @@ class DenseRows(Store):
 
     sparse = False
 
-    def __init__(self, X: NDArray[Any], labels: NDArray[Any], *, intercept: bool) -> None:
+    def __init__(self, X: AnyArray, labels: AnyArray, *, intercept: bool) -> None:
         self.dtype = np.float32 if X.dtype == np.float32 else np.float64
         self.intercept = intercept
         self._lay_out(X.shape, labels, lambda first, last: X[first:last])
 
     def _lay_out(
-        self, shape: tuple[int, ...], labels: NDArray[Any], rows: Callable[[int, int], Array]
+        self, shape: tuple[int, ...], labels: AnyArray, rows: Callable[[int, int], Array]
     ) -> None:
         """Store rows of a shape (n, d); ``rows`` returns those from one number to another."""
         self.n, d = shape
@@ -68,7 +66,7 @@ class DenseRows(Store):
         self.reads = 0
         self._store(rows)
 
-    def _on_host(self, values: NDArray[Any]) -> NDArray[Any]:
+    def _on_host(self, values: AnyArray) -> AnyArray:
         """Return ``values`` followed by zeros, one place for every row the blocks can hold."""
         out = np.zeros((self.blocks * self.block, *values.shape[1:]), dtype=values.dtype)
         out[: len(values)] = values
@@ -99,13 +97,15 @@ class DenseRows(Store):
     def _store(self, rows: Callable[[int, int], Array]) -> None:
         """Copy rows (n, d), chunk by chunk: no second copy of them all exists."""
         shape = self.blocks, self.block, *self._labels.shape[1:]
+        # Whole blocks of about CHUNK numbers, and all of one shape, so that one program is
+        # compiled.
         step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
         all_of_them = self.blocks, self.block, self.p
-        self._y: Any = self._labels.reshape(shape).copy()
+        self._y: Held = self._labels.reshape(shape).copy()
         device = self._device() if on_accelerator(self.n * self.p) else None
         with numerics():
             if device is None:
-                store: Any = aligned(all_of_them, self.dtype)
+                store: Held = aligned(all_of_them, self.dtype)
             else:
                 store, self._y = device.zeros(all_of_them, self.dtype), device.copied(self._y)
             for first in range(0, self.blocks, step):
@@ -118,8 +118,8 @@ class DenseRows(Store):
                     store[first : first + step] = part
                 else:
                     store = device.put(store, part, first)
-        self._X: Any = store
-        self._column_max: Array | None = None
+        self._X: Held = store
+        self._extent: tuple[Array, float] | None = None
 
     @staticmethod
     def _device() -> ModuleType:
@@ -141,7 +141,7 @@ class DenseRows(Store):
         """Return ``weight`` (n,) as (blocks, block), padding weighing nothing."""
         return self._on_host(weight).reshape(self.blocks, self.block)
 
-    def sweep(self, times: int = 1) -> tuple[Any, Any]:
+    def sweep(self, times: int = 1) -> tuple[Held, Held]:
         """Return (X, labels) as blocked arrays, counting so many reads of every row."""
         if not self._hosted:
             refuse_forked()
@@ -162,11 +162,12 @@ class DenseRows(Store):
             What the kernel is given after the block.
         """
         X, y = self.sweep()
-        if self._hosted and not compiled(kernel, self.n, self.p):
-            return folded_by_blocks(kernel, X, y, weights, args)
+        if isinstance(X, np.ndarray) and not compiled(kernel, self.n, self.p):
+            return folded_by_blocks(kernel, X, np.asarray(y), weights, args)
         device = self._device()
         with float64():
             out = device.scan(kernel, device.lent(X), device.lent(y), weights, args)
+            # JAX falls back to float32 silently where float64 is off: no sum of a certificate may.
             if any(a.dtype != np.float64 for a in out):
                 raise RuntimeError("a sweep left float64")
             return tuple(np.asarray(a) for a in out)
@@ -210,17 +211,6 @@ class DenseRows(Store):
             self.reads += min(len(X), self.n - at)
             yield at, X[: self.n - at, : self.p - int(self.intercept)]
 
-    @property
-    def column_max(self) -> Array:
-        """At least the largest |x_ij| of each column, a power of two at most twice it, shape (p,).
-
-        A maximum itself would be a copy of a value, which the row that had it may want forgotten.
-        """
-        if self._column_max is None:
-            weightless = np.zeros((self.blocks, self.block))
-            self._column_max = power_above(self.fold(ColumnMax(), weightless)[0])
-        return self._column_max
-
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
         """Return new rows holding only ``keep`` (n,), laid out as a fit on them would.
 
@@ -246,25 +236,32 @@ class DenseRows(Store):
         out.reads = 0
         return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
 
-    def append(self, X: Array, labels: NDArray[Any]) -> None:
+    def append(self, X: Array, labels: AnyArray) -> None:
         """Put rows (m, d) after those there are.
 
         In place wherever the last block has room; further blocks come an eighth at a time.
         """
         positions = np.arange(self.n, self.n + len(X))
+        # A row that float32 does not hold would be rounded: all are widened instead, which is
+        # exact.
         if self.dtype == np.float32 and not np.array_equal(X, X.astype(np.float32)):
             self._retype(np.float64)
             self._narrow = self.n
         needed = -(-(self.n + len(X)) // self.block)
         if needed > self.blocks:
+            # An eighth more at a time: appending one by one costs a constant factor, not a copy
+            # each.
             self._grow(max(needed, self.blocks + self.blocks // 8))
         part = self._padded(X, -(-len(X) // self.block)).reshape(-1, self.p)
         self.n += len(X)
         self._write(positions, part[: len(X)], labels)
         self._labels[positions], self._scrubbed[positions] = labels, False
-        if self._column_max is not None:
-            most = np.abs(part).max(axis=0).astype(np.float64)
-            self._column_max = np.maximum(self._column_max, power_above(most))
+        if self._extent is not None and len(X):
+            new = part.astype(np.float64)
+            with np.errstate(over="ignore"):
+                square = float(np.max(np.sum(new * new, axis=1)))
+            most, length = bounded(np.abs(new).max(axis=0), square, self.p)
+            self._extent = np.maximum(self._extent[0], most), max(self._extent[1], length)
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
@@ -275,12 +272,14 @@ class DenseRows(Store):
             self._retype(np.float32)
             self._narrow = -1
         # Their maxima may have raised the columns'.
-        self._column_max = None
+        self._extent = None
 
-    def _retype(self, kind: Any) -> None:
+    def _retype(self, kind: type[np.float32 | np.float64]) -> None:
         """Hold the rows as numbers of another kind."""
         if self._hosted or forked():
             held = aligned(self._X.shape, kind)
+            # float32 to float64 is exact; the way back is taken once the rows that needed it are
+            # gone.
             held[...] = self._X
             self._X, self._y = held, np.asarray(self._y)
         else:
@@ -309,7 +308,9 @@ class DenseRows(Store):
         self._labels[positions] = 0
         self._scrubbed[positions] = True
 
-    def _write(self, positions: NDArray[np.int64], rows: Any, labels: Any) -> None:
+    def _write(
+        self, positions: NDArray[np.int64], rows: Array | float, labels: AnyArray | int
+    ) -> None:
         """Put rows (m, p), or one number for all of them, at ``positions``; and labels."""
         if self._hosted or forked():
             # After a fork in arrays of its own: JAX's threads do not exist here.
@@ -319,18 +320,20 @@ class DenseRows(Store):
             return
         where = to_power_of_two(positions)
         if np.ndim(rows):
+            # Positions are consecutive where rows are written: the repeated first one is row 0
+            # again.
             order = where - positions[0]
-            rows, labels = rows[order], labels[order]
+            rows, labels = np.asarray(rows)[order], np.asarray(labels)[order]
         # The one place where a signal between call and assignment would lose the rows, and numbers
         # of half the length round them.
         device = self._device()
         with float64():
             self._X, self._y = device.overwrite(self._X, self._y, where, rows, labels)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         state = dict(self.__dict__)
         state["_X"], state["_y"] = np.asarray(self._X), np.asarray(self._y)
-        state["_column_max"] = None
+        state["_extent"] = None
         return state
 
     def still(self) -> DenseRows:
@@ -340,11 +343,13 @@ class DenseRows(Store):
         out._X, out._y = np.asarray(self._X), np.asarray(self._y)
         if self._hosted or forked():
             out._X, out._y = out._X.copy(), out._y.copy()
+        # What a later verb writes into in place has to be a copy; all else is replaced, not
+        # changed.
         out._labels, out._scrubbed = self._labels.copy(), self._scrubbed.copy()
         out.reads = self.reads
         return out
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> DenseRows:
+    def __deepcopy__(self, memo: dict[int, object]) -> DenseRows:
         out = object.__new__(type(self))
         memo[id(self)] = out
         host = {name: value for name, value in self.__dict__.items() if name not in ("_X", "_y")}
@@ -352,11 +357,11 @@ class DenseRows(Store):
         out._hold(self._X, self._y, hosted=self._hosted)
         return out
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._hold(state["_X"], state["_y"], hosted=not on_accelerator(self.n * self.p))
+        self._hold(self._X, self._y, hosted=not on_accelerator(self.n * self.p))
 
-    def _hold(self, X: Any, y: Any, *, hosted: bool) -> None:
+    def _hold(self, X: Held, y: Held, *, hosted: bool) -> None:
         """Hold copies of rows and labels as they are laid out."""
         if hosted or forked():
             self._X, self._y = aligned(X.shape, self.dtype), np.array(y)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
-from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray
 from ..losses.namespace import Namespace
 from .fold import DenseBlock, Kernel
 
@@ -40,6 +40,7 @@ def scan(
     def body(
         carry: tuple[jax.Array, ...], part: tuple[jax.Array, ...]
     ) -> tuple[tuple[jax.Array, ...], None]:
+        # Block by block: all of them widened at once would be a second copy of the rows.
         block = DeviceBlock(xp, part[0].astype(jnp.float64), *part[1:])
         return kernel.join(xp, carry, kernel(xp, block, *args)), None
 
@@ -64,6 +65,7 @@ def write(
     X: jax.Array, y: jax.Array, where: jax.Array, rows: jax.Array, labels: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Return X and y with rows (m, p) and labels at flat positions ``where``."""
+    # Flat positions as block and place in it.
     at = where // X.shape[1], where % X.shape[1]
     return X.at[at].set(rows), y.at[at].set(labels)
 
@@ -78,12 +80,12 @@ def zeros(shape: tuple[int, ...], kind: type) -> jax.Array:
     return jnp.zeros(shape, kind)
 
 
-def copied(values: NDArray[Any] | jax.Array) -> jax.Array:
+def copied(values: AnyArray | jax.Array) -> jax.Array:
     """A copy on the device."""
     return jnp.array(values, copy=True)
 
 
-def lent(values: NDArray[Any] | jax.Array) -> jax.Array:
+def lent(values: AnyArray | jax.Array) -> jax.Array:
     """The same memory in JAX's hands, where that is the host's: to be read during one pass."""
     out: jax.Array = jax.device_put(values, may_alias=True)
     return out

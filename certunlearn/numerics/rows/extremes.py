@@ -33,6 +33,7 @@ class Largest:
     def of(cls, X: Array) -> Largest:
         """Look through finite rows (m, d)."""
         k = min(_KEPT, len(X))
+        # The k largest of each column; `least` is at least all that are not listed.
         top = np.sort(np.partition(X, len(X) - k, axis=0)[len(X) - k :], axis=0)
         least = top[0].copy() if k < len(X) else np.full(X.shape[1], -np.inf)
         return cls(tuple(column.tolist() for column in top.T), least)
@@ -53,6 +54,7 @@ class Largest:
         for j, values in self._listed(X):
             column = list(listed[j])
             for v in values:
+                # Among equal numbers any will do: the list is of numbers, not of rows.
                 at = bisect.bisect_left(column, v)
                 # Of equal ones at the threshold some are not listed.
                 if at < len(column) and column[at] == v:
@@ -66,6 +68,7 @@ class Largest:
         """Return those of these rows and the rows of ``X`` (m, d)."""
         listed = list(self.listed)
         for j, values in self._listed(X):
+            # The list may grow beyond its first length: what comes is known in any case.
             listed[j] = sorted([*listed[j], *values])
         return Largest(tuple(listed), self.least)
 

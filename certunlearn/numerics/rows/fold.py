@@ -118,6 +118,7 @@ class Added:
         self, xp: Namespace[Values], a: tuple[Values, ...], b: tuple[Values, ...], /
     ) -> tuple[Values, ...]:
         """The sum over two disjoint sets of rows, from the sums over each."""
+        # Sums first, maxima last: a maximum rounds nothing, so only sums lengthen a chain.
         added = len(a) - self.maxima
         return tuple(
             x + y if i < added else xp.maximum(x, y)
@@ -161,6 +162,7 @@ class DenseBlock(Generic[Values]):
 
     def grams(self, c: Values) -> Values:
         columns = range(c.shape[1])
+        # X' diag(c) X with the weights on one side: c >= 0 need not have a root.
         return self.xp.stack([(self.X * c[:, k : k + 1]).T @ self.X for k in columns])
 
     def size(self) -> DenseBlock[Values]:
@@ -176,16 +178,18 @@ class DenseBlock(Generic[Values]):
         return self.xp.max(self.xp.abs(self.X), axis=0)
 
 
-class ColumnMax(Added):
-    """Largest |x_ij| of each column, whatever the rows weigh: ((p,),)."""
+class Extent(Added):
+    """Largest |x_ij| of each column and largest ||x_i||^2, whatever the rows weigh: ((p,), ())."""
 
-    maxima = 1
+    maxima = 2
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
-        return (xp.zeros(p),)
+        return xp.zeros(p), xp.zeros(())
 
     def __call__(self, xp: Namespace[Values], block: Block[Values], /) -> tuple[Values, ...]:
-        return (block.largest(),)
+        largest = block.largest()
+        squares = block.squared().margins(xp.ones_like(largest)[:, None])
+        return largest, xp.max(squares)
 
 
 def folded(
@@ -194,6 +198,7 @@ def folded(
     """Fold a kernel over blocks on the host, one after the other."""
     out: Sums = kernel.start(NUMPY, p)
     with np.errstate(all="ignore"):
+        # One join a block: the chain that proofs/measure.md counts.
         for block in blocks:
             out = kernel.join(NUMPY, out, kernel(NUMPY, block, *args))
     return tuple(np.asarray(a) for a in out)

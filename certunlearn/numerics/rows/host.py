@@ -1,12 +1,14 @@
 """Dense rows in the host's memory: NumPy and BLAS sum them, or JAX where that is faster.
 
 Measured on one core (``python -m tests.benchmarks sums``): products of rows with rows by BLAS are
-twice as fast as JAX's at any size; of what is summed by margins JAX does ten numbers a row at once,
-which pays where rows are short and so many that compiling no longer counts.
+twice as fast as JAX's at any size, products with one vector half as fast again; of what is summed
+by margins JAX does ten numbers a row at once, which pays where rows are short, or have several
+columns of margins, and are so many that compiling no longer counts.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -15,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.linalg import blas
 
 from ..._common.arrays import Array
+from ..._common.columns import extremes
 from .fold import NUMPY, Argument, DenseBlock, Kernel, Sums, folded
 
 #: Up to so many numbers (n p) rows stay on the host, and nobody asks for an accelerator: JAX,
@@ -24,6 +27,8 @@ SMALL = 1 << 22
 COMPILED = 1 << 23
 #: ... where rows are shorter than this: the arithmetic of longer ones is all in their products.
 SHORT = 512
+#: Of a single column BLAS's products with vectors are as fast from shorter rows on.
+SHORTER = 32
 #: Numbers of rows whose margins are summed at a time: what fits a cache.
 TOGETHER = 1 << 18
 #: Products with rows are summed into one p x p matrix for at least so many times p rows; more at a
@@ -33,8 +38,12 @@ LONG = 2
 
 def on_accelerator(numbers: int) -> bool:
     """Whether rows of so many numbers go to an accelerator: many of them, where there is one."""
-    if numbers <= SMALL:
-        return False
+    return numbers > SMALL and _accelerated()
+
+
+@functools.cache
+def _accelerated() -> bool:
+    """Whether JAX computes on an accelerator, which does not change in a process."""
     import jax
 
     return bool(jax.default_backend() != "cpu")
@@ -42,11 +51,14 @@ def on_accelerator(numbers: int) -> bool:
 
 def compiled(kernel: Kernel, n: int, p: int) -> bool:
     """Whether JAX folds a kernel over n rows of p coordinates on the host faster than NumPy."""
-    return p < SHORT and not kernel.quadratic and n * p * kernel.columns > COMPILED
+    if kernel.quadratic or not n * p * kernel.columns > COMPILED:
+        return False
+    return p < (SHORT if kernel.columns > 1 else SHORTER)
 
 
 def aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[np.float64 | np.float32]:
     """Return zeros that begin where a line of cache does: JAX reads such arrays without a copy."""
+    # 64 bytes are a line of cache, and what JAX wants a shared array to begin at.
     size = math.prod(shape) * np.dtype(kind).itemsize
     raw = np.zeros(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
@@ -77,6 +89,10 @@ class HostBlock(DenseBlock[Array]):
     def size(self) -> HostBlock:
         return self._of(np.abs(self.X, out=self.scratch[: len(self.X)]))
 
+    def largest(self) -> Array:
+        low, high = extremes(self.X)
+        return np.maximum(high, -low)
+
     def _of(self, X: Array) -> HostBlock:
         return HostBlock(X, self.y, self.weight, self.rows, self.scratch)
 
@@ -93,6 +109,8 @@ class HostBlock(DenseBlock[Array]):
         return np.concatenate([self.X[here].astype(np.float64) @ W for here in self._blocks()])
 
     def combined(self, c: Array) -> Array:
+        # Each block's product by itself, then added: the chain of additions that `block_shape`
+        # keeps short.
         parts = self.X.reshape(-1, self.rows, self.X.shape[1])
         factors = np.ascontiguousarray(c.T).reshape(c.shape[1], -1, 1, self.rows)
         if c.shape[1] <= FEW:
@@ -116,8 +134,11 @@ class HostBlock(DenseBlock[Array]):
                 part = self.X[here][some] * root[here][some, None]
             if not len(part):
                 continue
+            # sqrt(s c) x with itself: half the multiplications of a general product, and symmetric
+            # to the bit.
             lower = blas.dsyrk(1.0, part.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
         out: Array = lower + lower.T
+        # lower + lower' counts the diagonal twice; halving is exact.
         out[np.diag_indices(p)] *= 0.5
         return out
 
@@ -138,6 +159,8 @@ def folded_by_blocks(
         exactly.
     """
     count, rows, p = X.shape
+    # Blocks taken together, so that one product is long enough for BLAS, or short enough for the
+    # cache.
     group = -(-LONG * p // rows) if kernel.quadratic else max(1, TOGETHER // (rows * p))
 
     # Only margins' kernels ask for sizes.

@@ -26,14 +26,17 @@ def scaled(X: Array, y: Array) -> tuple[Array, Array, NDArray[np.int32]]:
     AssumptionError
         If one row's numbers are further apart than float64 can hold.
     """
+    # The largest entry of a row below one: no square overflows, those that underflow do not count.
     first = np.frexp(np.max(np.abs(X), axis=1, initial=0.0))[1]
     # Adding zero makes -0 and 0 one number.
     A = np.ldexp(X, -first[:, None]) + 0.0
     length = np.sqrt(np.einsum("ij,ij->i", A, A)) * _GUARD
+    # length < 2^e by the definition of frexp, and _GUARD makes it at least the true one.
     exponent = first + np.frexp(length)[1]
     A = np.ldexp(X, -exponent[:, None]) + 0.0
     with np.errstate(over="ignore"):
         b = np.ldexp(y, -exponent[:, None])
+    # Exact unless something left the normal numbers: multiplied back it has to be what was given.
     same = np.isfinite(b).all() and np.array_equal(np.ldexp(b, exponent[:, None]), y)
     if not (same and np.array_equal(np.ldexp(A, exponent[:, None]), X)):
         raise AssumptionError(
@@ -114,6 +117,8 @@ class ScaledRows:
         self.reads += len(places)
         if 2 * len(places) < self.n:
             return np.asarray(self._A[places] @ W)
+        # Products with rows that are not asked for are thrown away, which is cheaper than copying
+        # half of them.
         return np.asarray((self._A @ W)[places])
 
     def grouped(self, places: Positions, known: Positions) -> Positions:
@@ -127,6 +132,8 @@ class ScaledRows:
             first[self._digest(k)] = k
         for i, k in enumerate(places.tolist()):
             if self._A[k].any():
+                # Equal digests are taken for equal rows: a collision of SHA-256 is taken for
+                # granted not to occur.
                 digest = self._digest(k)
                 there = first.setdefault(digest, k)
                 out[i] = there

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
+from ..._common.arrays import AnyArray, Array, MatrixLike, Positions
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
-from .blocks import power_above
 from .dense import CHUNK
-from .fold import Argument, ColumnMax, Kernel, Sums, folded
+from .fold import Argument, Kernel, Sums, folded
 from .sparse_block import SparseBlock
 from .store import Store
 
-Array = NDArray[np.float64]
-Positions = NDArray[np.int64]
 #: Rows that are summed at a time: keeps temporaries small and chains of additions short.
 BLOCK = 4096
 #: Numbers that `SparseRows.gather` will write out.
 MOST_WRITTEN_OUT = 1 << 26
 
 
-def canonical(X: Any) -> Any:
+def canonical(X: MatrixLike) -> csr_array:
     """Return a CSR copy of X (sparse or dense) without duplicates or stored zeros, sorted."""
     if issparse(X):
         X = X.tocsr()
@@ -34,9 +32,12 @@ def canonical(X: Any) -> Any:
     else:
         out = csr_array(np.asarray(X, dtype=np.float64))
     with np.errstate(over="ignore"):
+        # Entries given twice for one place are one number from here on, rounded once, for every
+        # model alike.
         out.sum_duplicates()
     if not np.isfinite(out.data).all():
         raise ValueError("entries given more than once for the same place add up to infinity")
+    # A stored zero would tell that the row had been touched, and makes sums longer for nothing.
     out.eliminate_zeros()
     return out
 
@@ -66,17 +67,18 @@ class SparseRows(Store):
     #: How the rows lie does not depend on what was removed.
     as_fitted = True
 
-    def __init__(self, X: Any, labels: NDArray[Any], *, intercept: bool) -> None:
+    def __init__(self, X: MatrixLike, labels: AnyArray, *, intercept: bool) -> None:
         X = canonical(X)
         self.n, self.d = int(X.shape[0]), int(X.shape[1])
         self.p, self.intercept = self.d + int(intercept), intercept
+        # Column numbers at half the size wherever they fit.
         kind = np.int32 if self.d <= np.iinfo(np.int32).max else np.int64
         self._data: Array = X.data
-        self._indices: NDArray[Any] = X.indices.astype(kind, copy=False)
+        self._indices: NDArray[np.int32] | NDArray[np.int64] = X.indices.astype(kind, copy=False)
         self._indptr: Positions = X.indptr.astype(np.int64)
         self._labels = np.array(labels, copy=True)
         self._scrubbed = np.zeros(self.n, dtype=bool)
-        self._column_max: Array | None = None
+        self._extent: tuple[Array, float] | None = None
         self.reads = 0
 
     @property
@@ -98,11 +100,10 @@ class SparseRows(Store):
         """Return ``weight`` followed by zeros for rows put in since, shape (n,)."""
         return np.concatenate([weight, np.zeros(self.n - len(weight))])
 
-    def sweep(self, times: int = 1) -> tuple[Any, Any]:
-        """Return (these rows, labels), counting so many reads of every row."""
+    def sweep(self, times: int = 1) -> None:
+        """Count so many reads of every row."""
         checkpoint()
         self.reads += times * self.n
-        return self, self._labels
 
     def fold(self, kernel: Kernel, weights: Array, *args: Argument) -> Sums:
         """Return a sum over all rows, each read once: as `DenseRows.fold`.
@@ -119,21 +120,22 @@ class SparseRows(Store):
         )
         return folded(kernel, blocks, self.p, args)
 
-    def parts(self) -> Iterator[tuple[slice, Any]]:
+    def parts(self) -> Iterator[tuple[slice, csr_array]]:
         """Yield consecutive rows as CSR arrays that share this store's memory."""
         for first in range(0, self.n, BLOCK):
             last = min(first + BLOCK, self.n)
             yield slice(first, last), self._cut(first, last)
 
-    def _cut(self, first: int, last: int) -> Any:
+    def _cut(self, first: int, last: int) -> csr_array:
         at = self._indptr[first : last + 1]
         here = slice(int(at[0]), int(at[-1]))
+        # Pointers of a part start at 0, and are 32 bits where scipy takes them so.
         few = here.stop - here.start <= np.iinfo(np.int32).max
         pointers = (at - at[0]).astype(self._indices.dtype if few else np.int64)
         parts = self._data[here], self._indices[here], pointers
         return csr_array(parts, shape=(last - first, self.d))
 
-    def features(self, positions: Positions) -> Any:
+    def features(self, positions: Positions) -> csr_array:
         """Return a CSR copy of the features of rows, without the column of ones, (m, d)."""
         self.reads += len(positions)
         return self._cut(0, self.n)[positions]
@@ -146,27 +148,21 @@ class SparseRows(Store):
         out[:, : self.d] = self.features(positions).toarray()
         return out
 
-    @property
-    def column_max(self) -> Array:
-        """At least the largest |x_ij| of each column, a power of two at most twice it, (p,)."""
-        if self._column_max is None:
-            self._column_max = power_above(self.fold(ColumnMax(), np.zeros(self.n))[0])
-        return self._column_max
-
     def compact(self, keep: NDArray[np.bool_]) -> SparseRows:
         """Return new rows holding only ``keep`` (n,)."""
         kept = np.flatnonzero(keep)
         return SparseRows(self.features(kept), self._labels[kept], intercept=self.intercept)
 
-    def thinned(self, stride: int) -> Any:
+    def thinned(self, stride: int) -> NoReturn:
         """Refuse: only a factored Hessian starts from a part of the rows."""
         raise AssumptionError("sparse rows are not thinned")
 
-    def append(self, X: Any, labels: NDArray[Any]) -> None:
+    def append(self, X: MatrixLike, labels: AnyArray) -> None:
         """Put rows (m, d), sparse or dense, after those there are."""
         X = canonical(X)
         start, stop = self.nnz, self.nnz + int(X.nnz)
         if stop > len(self._data):
+            # An eighth more at a time, as for dense rows.
             more = max(stop, start + start // 8) - len(self._data)
             self._data = np.concatenate([self._data, np.zeros(more)])
             self._indices = np.concatenate([self._indices, np.zeros(more, self._indices.dtype)])
@@ -175,7 +171,7 @@ class SparseRows(Store):
         self._labels = np.concatenate([self._labels, labels])
         self._scrubbed = np.concatenate([self._scrubbed, np.zeros(X.shape[0], dtype=bool)])
         self.n += int(X.shape[0])
-        self._column_max = None
+        self._extent = None
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
@@ -192,16 +188,19 @@ class SparseRows(Store):
         to = int(self._indptr[gone[0]])
         for row, following in zip(gone, [*gone[1:], self.n], strict=True):
             to = self._closed_up(int(self._indptr[row + 1]), int(self._indptr[following]), to)
+        # What closed up leaves its last entries behind: they are overwritten.
         self._data[to:used], self._indices[to:used] = 0.0, 0
         lengths = np.diff(self._indptr)
         lengths[gone] = 0
         self._indptr[1:] = np.cumsum(lengths)
         self._labels[gone], self._scrubbed[gone] = 0, True
         # Columns that only these rows had would tell of them.
-        self._column_max = None
+        self._extent = None
 
     def _closed_up(self, first: int, last: int, to: int) -> int:
         """Move entries to the left, a piece at a time; return where they end."""
+        # A piece at a time: source and destination overlap, and a copy of all would double the
+        # memory.
         for at in range(first, last, CHUNK):
             size = min(CHUNK, last - at)
             for array in (self._data, self._indices):
@@ -213,8 +212,8 @@ class SparseRows(Store):
         """Return the same rows, as they are now whatever happens to these."""
         return copy.deepcopy(self)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         state = dict(self.__dict__)
         used = self.nnz
-        state.update(_data=self._data[:used], _indices=self._indices[:used], _column_max=None)
+        state.update(_data=self._data[:used], _indices=self._indices[:used], _extent=None)
         return state

@@ -46,11 +46,14 @@ class SparseBlock:
         if not W.any():
             # Nobody has moved: no product is needed to say so.
             return np.zeros((self.part.shape[0], W.shape[1]))
+        # The column of ones is not stored: its product is one addition, and the product with 1
+        # exact.
         Z: Array = self.part @ W[: self.part.shape[1]]
         return Z + self.one * W[-1] if self.intercept else Z
 
     def combined(self, c: Array) -> Array:
         out: Array = self.part.T @ c
+        # NumPy adds the column in pairs, which only shortens the chain that is counted.
         return np.vstack([out, self.one * c.sum(axis=0)]) if self.intercept else out
 
     def grams(self, c: Array) -> Array:
@@ -59,7 +62,9 @@ class SparseBlock:
     def _gram(self, c: Array) -> Array:
         X = self.part
         if self.intercept:
+            # Written out for products of rows with rows alone, where it meets every other column.
             X = csr_array(hstack([X, np.full((X.shape[0], 1), self.one)]))
+        # (s x_ij) x_ik over rows: two products and a chain (proofs/sparse_sums.md).
         out: Array = (X.multiply(c).tocsr().T @ X).toarray()
         return out
 
@@ -76,5 +81,6 @@ class SparseBlock:
         out = np.zeros(self.part.shape[1] + int(self.intercept))
         if self.intercept:
             out[-1] = abs(self.one)
+        # Unbuffered: a column may occur in many rows of the block.
         np.maximum.at(out, self.part.indices, np.abs(self.part.data))
         return out

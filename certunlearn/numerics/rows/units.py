@@ -12,24 +12,22 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from ..._common.arrays import AnyArray, Array, MatrixLike
 from ...exceptions import AssumptionError
 from ..losses.margins import Columnwise, Loss
 from ..losses.pointwise import LogCosh, Poisson, PseudoHuber, Squared
 from .weights import exact_sum
 
-Array = NDArray[np.float64]
 #: Losses whose unit is one of the targets.
 _TARGETED = (Squared, PseudoHuber, LogCosh, Poisson)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
-def squared_lengths(X: Any, *, intercept: bool) -> Array:
+def squared_lengths(X: MatrixLike, *, intercept: bool) -> Array:
     """Return ``||x_i||^2`` of rows (m, d), dense or CSR, to float64 accuracy, shape (m,).
 
     Squares rounded once, then summed from left to right, each row by itself: the same bits
@@ -39,6 +37,8 @@ def squared_lengths(X: Any, *, intercept: bool) -> Array:
         entries, counts = X.data, np.diff(X.indptr)
     else:
         entries, counts = np.ravel(X), np.full(len(X), X.shape[1])
+    # bincount adds into the place of each row from left to right: no other row enters, nor where it
+    # lies.
     row = np.repeat(np.arange(X.shape[0]), counts)
     with np.errstate(over="ignore"):
         squares = np.bincount(row, weights=entries * entries, minlength=X.shape[0])
@@ -72,7 +72,12 @@ class Sums:
     second: tuple[Fraction, ...] = ()
     length: Fraction = Fraction(0)
 
-    def over(self, parts: Iterable[tuple[Any, NDArray[Any] | None, Array]]) -> Sums:
+    @property
+    def needed(self) -> bool:
+        """Whether the unit is a function of the rows at all, or else one."""
+        return self.targets or self.lengths
+
+    def over(self, parts: Iterable[tuple[MatrixLike, AnyArray | None, Array]]) -> Sums:
         """Return the same sums over other rows.
 
         Parameters
@@ -91,13 +96,15 @@ class Sums:
             out = out + self._part(X, y, weight)
         return out
 
-    def _part(self, X: Any, y: NDArray[Any] | None, weight: Array) -> Sums:
+    def _part(self, X: MatrixLike, y: AnyArray | None, weight: Array) -> Sums:
+        # Rows of no weight are not of the training set.
         live = weight > 0
         weight = weight[live]
         first: list[Fraction] = []
         second: list[Fraction] = []
         length = Fraction(0)
         if self.targets and y is not None:
+            # Exact rational sums: what a row added is what is subtracted for it, to the last bit.
             for column in np.atleast_2d(y[live].T):
                 first.append(exact_sum(weight, column))
                 second.append(exact_sum(weight, column, column))
@@ -133,7 +140,7 @@ class Sums:
         )
 
 
-def wanted(loss: Any, mechanism: str, classed: bool, intercept: bool) -> Sums:
+def wanted(loss: object, mechanism: str, classed: bool, intercept: bool) -> Sums:
     """Return empty sums of what the unit of the noise needs.
 
     ``loss`` is that of a margin; None stands for logistic regression.
@@ -177,6 +184,7 @@ def units(sums: Sums, loss: Loss, mechanism: str, p: int, alpha: float) -> tuple
                 "the rows are zero, or so small that their squares vanish, so they set no scale "
                 'for the noise: rescale the features, or use mechanism="gram"'
             )
+        # g = kappa Q / min(p, m) + alpha: a mean curvature, in rationals.
         g = Fraction(loss.kappa) * sums.length / min(Fraction(p), sums.mass) + Fraction(alpha)
         # Half the size: rows not trained on meet noise in directions that no training row has.
         squares = [s / (4 * g) if mechanism == "isotropic" else s * g / sums.mass for s in squares]
@@ -196,6 +204,7 @@ def _targets(sums: Sums, loss: Loss) -> list[Fraction]:
                 raise AssumptionError("all targets are zero: Poisson regression has no optimum")
             out.append(1 / mean)
             continue
+        # mean(y^2) - mean(y)^2, without cancellation as both are exact.
         square = second / sums.mass - mean * mean
         if not (square > 0 or sums.intercept):
             square = mean * mean
@@ -220,6 +229,8 @@ def root(square: Fraction) -> float:
     AssumptionError
         If it is outside the normal numbers of float64.
     """
+    # k = 64 - floor((bits(num) - bits(den)) / 2): the integer root below has 63 bits or more, so
+    # one rounding counts.
     up = 64 - (square.numerator.bit_length() - square.denominator.bit_length()) // 2
     scaled = square * Fraction(4) ** up
     try:

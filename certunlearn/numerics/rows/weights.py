@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +35,7 @@ def exact_sum(*factors: Array) -> Fraction:
         return Fraction(0)
     out, varying = Fraction(1), []
     for f in factors:
+        # A factor that is the same for all rows leaves the sum.
         if (f == f[0]).all():
             out *= Fraction(float(f[0]))
         else:
@@ -48,19 +48,24 @@ def exact_sum(*factors: Array) -> Fraction:
 
 def _digits(factors: list[Array]) -> Fraction:
     """Return `exact_sum` of a piece: products of digits of 18 bits, summed by their exponents."""
-    digits: list[Any] = [1]
-    exponent: Any = -53 * len(factors)
+    digits = [np.ones(1, dtype=np.int64)]
+    exponent = np.full(1, -53 * len(factors), dtype=np.int64)
     for f in factors:
+        # f = sign w 2^(e - 53), w < 2^53 an integer, cut into three digits of 18 bits.
         mantissa, e = np.frexp(f)
         exponent = exponent + e.astype(np.int64)
         whole = np.ldexp(np.abs(mantissa), 53).astype(np.int64)
-        sign, product = np.sign(mantissa).astype(np.int64), [0] * (len(digits) + 2)
+        sign = np.sign(mantissa).astype(np.int64)
+        product = [np.zeros(1, dtype=np.int64)] * (len(digits) + 2)
         for j in range(3):
             digit = sign * ((whole >> (18 * j)) & (2**18 - 1))
             for i, known in enumerate(digits):
+                # At most 7 products of three digits: below 7 2^54 < 2^57, so int64 holds them with
+                # their sign.
                 product[i + j] = product[i + j] + known * digit
         digits = product
     least = int(exponent.min())
+    # Rows of one exponent are added together; Python's integers put exponents and digits together.
     place, total = exponent - least, 0
     for i, digit in enumerate(digits):
         # Less than 2^57 each, in halves: no sum of 2^16 of them leaves the integers of float64.
@@ -73,6 +78,7 @@ def _digits(factors: list[Array]) -> Fraction:
 
 def _normal(weight: Array) -> None:
     least = np.min(weight, where=weight > 0, initial=np.inf)
+    # Flushed to zero on some devices, and not on others: positive here and zero there.
     if least < np.finfo(np.float64).tiny:
         raise AssumptionError(
             f"a weight of {least:.3g} is below the normal numbers of float64: make it 0 or "
@@ -161,6 +167,7 @@ class Weights:
         """
         keep, weight = keep[: len(self)], self.array
         if (weight[~keep] > 0).any():
+            # Of older weights: no row of theirs may be taken for one that stays.
             return Weights(np.zeros(int(np.count_nonzero(keep))), NO_ROWS, np.zeros(0), 0)
         return Weights(weight[keep], NO_ROWS, np.zeros(0), self.kept)
 
@@ -174,6 +181,6 @@ class Weights:
     def _flat(self) -> Weights:
         return Weights(self.array, NO_ROWS, np.zeros(0), self.kept)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # What a row that has gone weighed does not belong into a pickle.
         return vars(self._flat)

@@ -63,6 +63,7 @@ def chosen(
         )
     coefficients = p * columns
     if solver == "auto":
+        # Where the Gram matrix is formed in any case, a factor of the Hessian costs little more.
         if coefficients <= (AUTO if formed else MOST_FACTORED):
             return "newton-cholesky"
         return "lbfgs" if columns == 1 else "newton-cg"

@@ -41,6 +41,8 @@ class Descent:
 
     def learn(self, s: Array, y: Array) -> None:
         """Learn that along the step s the gradient changed by y."""
+        # Curvature along the step has to be positive, or the update is not (Nocedal & Wright 2006,
+        # (6.7)); rounding alone breaks it.
         if (product := float(np.sum(s * y))) > 0:
             self.pairs.append((s, y, product))
 
@@ -48,6 +50,7 @@ class Descent:
         """Return a step against the gradient g."""
         v, used, pairs = g.copy(), [], [*self.pinned, *self.pairs]
         for s, y, product in reversed(pairs):
+            # The two-loop recursion, with the model in the place of a multiple of the identity.
             used.append(float(np.sum(s * v)) / product)
             v -= used[-1] * y
         v = self.solve(v)

@@ -124,6 +124,7 @@ def lbfgs(
 
 def _applied(pairs: deque[tuple[Array, Array, float]], metric: Metric, g: Array) -> Array:
     """Return the inverse Hessian's model times g: the two loops of L-BFGS."""
+    # Liu & Nocedal (1989), with the metric in the place of their scaled identity.
     q, parts = g, []
     for step, change, bent in reversed(pairs):
         part = float(np.sum(step * q)) / bent
@@ -149,6 +150,8 @@ def _flattest(along: Callable[[float], tuple[float, float]], down: float) -> flo
         if abs(slope) <= _FLAT * abs(down):
             return t
         low, high = (t, high) if slope < 0 else (low, t)
+        # Newton on the slope; outside of the bracket halve it, or go four times as far where
+        # nothing bounds it.
         t = t - slope / bent if bent > 0 else math.inf
         if not low < t < high:
             t = 0.5 * (low + high) if high < math.inf else 4.0 * low

@@ -87,6 +87,8 @@ def searched(
         Shortest part; 1 allows the full step only, and only if the gradient's size falls.
     """
     (value, size), length = score(*start), 1.0
+    # Near the optimum the value is all rounding: it may not rise by more than that, and the
+    # gradient decides.
     blur = _BLUR * (abs(value) + objective.weight_sum)
     while length >= shortest:
         trial = along(length)
@@ -97,8 +99,10 @@ def searched(
             length *= 0.5
             continue
         now, left = score(trial, t)
+        # Armijo's condition (Nocedal & Wright 2006, (3.4)).
         lower = shortest < 1 and slope < 0 and now <= value + _ARMIJO * length * slope
         level = shortest == 1 or now <= value + blur
+        # A tenth off the gradient: less would let steps creep.
         if lower or (level and left <= 0.9 * size):
             return trial, t
         length *= 0.5

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import Progress
 from ...linalg.norms import norm
 from ..objective.objective import Measurement, Objective, flat, folded
 from ..objective.quadratic import QuadraticModel, model_at
@@ -42,7 +43,7 @@ def newton(
     judge: Callable[[Array, Measurement, QuadraticModel], Verdict],
     *,
     max_iter: int,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> Solution:
     """Minimise until ``judge`` accepts; globally convergent by backtracking on value or decrement.
 
@@ -67,6 +68,7 @@ def newton(
         model = model_at(objective, W, m.margin_error)
     for iteration in range(max_iter + 1):
         verdict, fresh = judge(W, m, model), model.W is W
+        # Curvature may have changed by e^{moved} since the factor was made.
         stale = m.moved > STALE or verdict == "refactor" or at_floor(model, m)
         if verdict != "accept" and not fresh and stale:
             model, fresh = model_at(objective, W, m.margin_error), True
@@ -102,6 +104,7 @@ def _line_search(
     shortest: float = SHORTEST,
 ) -> tuple[Array, Measurement] | None:
     """Take the model's step, halved where it must be."""
+    # The chord step -B^{-1} g of the model in use, not always that of the iterate.
     v = folded(-model.factor.solve(flat(m.gradient)), W.shape[0])
     X = model.factor.inverse
     return backtracked(objective, W, m, v, model.W, lambda g: norm(X @ flat(g)), shortest=shortest)

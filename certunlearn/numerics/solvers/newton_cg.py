@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import Progress
 from ...linalg.cholesky import Factor
 from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
@@ -54,7 +55,7 @@ def newton_cg(
     max_iter: int,
     measured: Measurement | None = None,
     propose: Callable[[Array, Array, float], Array] | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> Stop:
     """Minimise until nothing is in excess; convergent by backtracking on value or gradient.
 
@@ -99,9 +100,11 @@ def newton_cg(
         floor, before = at_floor(gram, m), size(m.gradient)
         kept, moved = {"shortest": 1.0} if floor else {}, None
         if propose is not None and good:
+            # What is needed and a little more, as far as the rows' precision can tell.
             v = propose(W, m.gradient, float(np.clip(_SPARE / over, _FINEST, _LOOSEST)))
             moved = backtracked(objective, W, m, v, W, size, **kept)
         if moved is None:
+            # Where no proposal was taken: an inexact Newton step by conjugate gradients.
             v = solve(objective, W, -m.gradient, gram, forcing)
             moved = backtracked(objective, W, m, v, W, size, **kept)
         if moved is None:
@@ -110,6 +113,8 @@ def newton_cg(
         after = size(m.gradient)
         # After a proposal that was not worth its passes comes a step of another kind.
         good = not good or after <= _WORTH * before
+        # Choice 2 of Eisenstat & Walker with gamma = 0.9 and alpha = 2; without their safeguard, as
+        # it is clipped.
         forcing = float(np.clip(0.9 * (after / before) ** 2, _TIGHTEST, _LOOSEST))
         if progress is not None:
             progress(iteration + 1, after)
@@ -130,8 +135,10 @@ def solve(
     for _ in range(_MOST_PRODUCTS):
         q = objective.hvp(W, p)
         curvature = float(np.sum(p * q))
+        # Rounding has taken the curvature away: what was found so far is a direction of descent.
         if not (curvature > 0 and np.isfinite(curvature)):
             break
+        # Hestenes and Stiefel's recursion, preconditioned by G.
         v, r = v + (rz / curvature) * p, r - (rz / curvature) * q
         z = gram.solve(r)
         left = float(np.sum(r * z))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from ..._common.arrays import Progress
 from ..objective.objective import Measurement, Objective, flat, folded
 from ..objective.quadratic import QuadraticModel, model_at
 from .line_search import SHORTEST, searched
@@ -67,9 +68,11 @@ def sparse_minimiser(B: Array, g: Array, w: Array, lam: Array) -> Array:
     ----------
     Lee, Battle, Raina & Ng (2006), Efficient sparse coding algorithms (feature-sign search).
     """
+    # A unit diagonal: the minimiser over one coordinate is soft(y - r, lam).
     unit = 1.0 / np.sqrt(np.maximum(np.diag(B), 1e-300))
     p = _Scaled(B * unit * unit[:, None], g * unit, w / unit, lam * unit)
     everything = np.arange(len(w))
+    # A few sweeps find most of the support, and solving on it the rest.
     for _ in range(_SWEEPS):
         p.descend(everything)
     for _ in range(_CHANGES):
@@ -94,6 +97,7 @@ class _Scaled:
         y, r, lam = self.y, self.r, self.lam
         for j in coordinates:
             old = y[j]
+            # Slope r_j at y, curvature 1: the unpenalised minimiser of coordinate j.
             towards = old - r[j]
             new = max(abs(towards) - lam[j], 0.0) * (1.0 if towards > 0 else -1.0)
             if new != old:
@@ -104,6 +108,7 @@ class _Scaled:
         """Step to the minimiser on the support; False if an entry had to leave it."""
         on = np.flatnonzero((self.y != 0) | (self.lam == 0))
         signs = np.sign(self.y[on])
+        # On a support whose signs stay the objective is quadratic: one solve.
         slope = self.r[on] + self.lam[on] * signs
         step = -_solved(self.B[np.ix_(on, on)], slope)
         target = self.y[on] + step
@@ -115,9 +120,12 @@ class _Scaled:
         there = self.y.copy()
         there[on] = np.where(crossed, 0.0, target)
         r = self._slope(there)
+        # All crossed entries leave at once where that lowers the objective: fewer solves.
         if self._value(there, r) < before:
             self.y, self.r = there, r
             return False
+        # Else up to where the first entry reaches zero: the objective is convex, so it falls on the
+        # way.
         share = np.where(crossed, -self.y[on] / np.where(crossed, step, 1.0), np.inf)
         nearest = float(share.min())
         target = np.where(share <= nearest, 0.0, self.y[on] + nearest * step)
@@ -127,6 +135,7 @@ class _Scaled:
     def violators(self) -> NDArray[np.int64]:
         """Zeros that ought not to be, but for rounding."""
         away = self.y - self.w
+        # What the slope of a zero may be off by: no zero leaves for less.
         rounding = 64 * _EPS * (np.abs(self.g) + np.abs(self.B) @ np.abs(away) + self.lam)
         return np.flatnonzero((self.y == 0) & (np.abs(self.r) - self.lam > rounding))
 
@@ -161,7 +170,7 @@ def proximal_newton(
     accept: Callable[[Array, Measurement, QuadraticModel], bool],
     *,
     max_iter: int,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = None,
 ) -> Stop:
     """Minimise the objective plus ``sum_jk lam_j |W_jk|`` until ``accept``, by backtracking.
 
@@ -189,6 +198,7 @@ def proximal_newton(
         if iteration == max_iter:
             break
         moved = _step(objective, W, lam, m, model)
+        # A factor from elsewhere may be what failed: once more with one of the iterate itself.
         if moved is None and model.W is not W:
             model, m = model_at(objective, W, m.margin_error), m._replace(moved=0.0)
             moved = _step(objective, W, lam, m, model)
@@ -223,6 +233,8 @@ def _step(
     def score(W: Array, m: Measurement) -> tuple[float, float]:
         return m.value + lasso(W), _size(W, lam, m, model)
 
+    # g'v + h(W + v) - h(W): what the line search may ask of a composite objective (Tran-Dinh,
+    # Kyrillidis & Cevher 2015).
     slope = float(np.sum(m.gradient * v)) + lasso(full) - lasso(W)
     # Near the optimum the value is rounding, and only the subgradient tells.
     shortest = 1.0 if abs(slope) <= 64 * _EPS * abs(m.value + lasso(W)) else SHORTEST
