@@ -274,15 +274,11 @@ def rebased(state: State, *, t: int) -> State:
         return state
     caps = allowed(state.budget, t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
-    parts = [
+    parts = []
+    for s, share in shares_of(state, caps):
         # Not even what proposes steps is to be of rows that have gone.
-        replace(s, gram=gram, known=None, reached=s.reached._replace(metric=None))
-        for s in state.columns
-    ]
-    shares = [share for _, share in shares_of(state, caps)]
-    parts = [
-        _refreshed(s, s.reached.W, share, None) for s, share in zip(parts, shares, strict=True)
-    ]
+        s = replace(s, gram=gram, known=None, reached=s.reached._replace(metric=None))
+        parts.append(_refreshed(s, s.reached.W, share, None))
     return joined(state, parts)
 
 
@@ -387,18 +383,8 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
 
     def found(W: Array) -> tuple[Objective, Reached, int]:
         known = state.known if W is state.reached.W else None
-        return gauged(
-            settings,
-            state.objective,
-            state.gram,
-            W,
-            goal,
-            state.solver,
-            False,
-            progress,
-            known,
-            metric=state.reached.metric,
-        )
+        common = settings, state.objective, state.gram, W, goal, state.solver, False, progress
+        return gauged(*common, known, metric=state.reached.metric)
 
     plan = state.plan
     try:
