@@ -96,9 +96,8 @@ def lbfgs(
         objective.rows.sweep()
         gradient = products.combined(there) + pull(W)
     V, g, first = np.zeros_like(W), gradient, norm(metric.white(gradient))
-    best, least, since = V, first, 0
+    best, least, since, passes = V, first, 0, 0
     pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
-    passes = 0
     while passes < max_iter:
         passes += 1
         v = -_applied(pairs, metric, g)
