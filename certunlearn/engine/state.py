@@ -94,10 +94,6 @@ class State:
         one = self.columns[0]
         return solver_of(one.settings, one.objective.loss, one.rows)
 
-    def afresh(self, gram: Gram) -> State:
-        """Return the state with another Gram matrix, and nothing known that rests on rows gone."""
-        return replace(self, gram=gram, known=None, reached=self.reached._replace(metric=None))
-
     @property
     def sample_weight(self) -> Array:
         """Sample weights of all rows in the store, shape (n,)."""

@@ -19,7 +19,7 @@ from certunlearn.numerics.objective.survey import survey
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 from certunlearn.numerics.solvers import class_blocks
-from certunlearn.numerics.solvers.class_blocks import ClassBlocks, Metric, Shared, Spread
+from certunlearn.numerics.solvers.class_blocks import ClassBlocks, ClassMetric, Shared, Spread
 
 from .. import problems, reference, states, strategies
 
@@ -365,7 +365,7 @@ def test_what_makes_margins_grow_alike_is_known_beforehand():
     y = (4 * X @ rng.normal(size=(10, 6)) + rng.gumbel(size=(2000, 6))).argmax(axis=1)
     model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
     metric = model._fitted.model.reached.metric
-    assert isinstance(metric, Metric) and isinstance(metric.model, ClassBlocks)
+    assert isinstance(metric, ClassMetric) and isinstance(metric.model, ClassBlocks)
     assert metric.pinned
     for s, change, product in metric.pinned:
         assert np.isclose(np.sum(s * change), product) and product > 0

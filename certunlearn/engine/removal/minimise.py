@@ -15,7 +15,8 @@ from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.quadratic import QuadraticModel
-from ...numerics.solvers.class_blocks import Metric
+from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.metric import Metric
 from ..distances.gram import Gram
 from ..distances.known import Known
 from ..distances.matrix_free import without_pass
@@ -40,7 +41,7 @@ def minimised(
     fit: bool = False,
     model: QuadraticModel | None = None,
     known: Known | None = None,
-    metric: Metric | None = None,
+    metric: Metric | ClassMetric | None = None,
     progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
@@ -54,7 +55,7 @@ def minimised(
     known : Known, optional
         What is known at W, for the others.
     metric : Metric, optional
-        What a descent of many classes starts from.
+        What steps were proposed with so far.
 
     Raises
     ------
@@ -71,8 +72,9 @@ def minimised(
 
     done = 0
     if solver == "newton-cg" and classwise(objective, gram):
+        held = metric if isinstance(metric, ClassMetric) else None
         by_classes, metric, done = _by_classes(
-            objective, gram, W, goal, max_iter, tier, known, metric, progress
+            objective, gram, W, goal, max_iter, tier, known, held, progress
         )
         if isinstance(by_classes, Reached):
             return by_classes, done
@@ -80,11 +82,15 @@ def minimised(
         known, W = known if by_classes is W else None, by_classes
 
     def found(objective: Objective) -> tuple[Reached, int]:
-        return _by_solver(objective, gram, W, goal, solver, max_iter, tier, model, known, progress)
+        return _by_solver(
+            objective, gram, W, goal, solver, max_iter, tier, model, known, metric, progress
+        )
 
     reached, iterations = _sparing(objective, gram, goal, found)
     _demand(objective, gram.geometry.norm(reached.W), reached, goal)
-    return reached._replace(metric=metric), done + iterations
+    if isinstance(metric, ClassMetric):
+        reached = reached._replace(metric=metric)
+    return reached, done + iterations
 
 
 def _by_solver(
@@ -97,6 +103,7 @@ def _by_solver(
     tier: str,
     model: QuadraticModel | None,
     known: Known | None,
+    metric: Metric | ClassMetric | None,
     progress: Progress,
 ) -> tuple[Reached, int]:
     """Minimise with the solver, whatever the distance is then."""
@@ -114,6 +121,7 @@ def _by_solver(
             solver=solver,
             max_iter=max_iter,
             known=known,
+            metric=metric if isinstance(metric, Metric) else None,
             tier=tier,
             progress=progress,
         )
@@ -137,9 +145,9 @@ def _by_classes(
     max_iter: int,
     tier: str,
     known: Known | None,
-    metric: Metric | None,
+    metric: ClassMetric | None,
     progress: Progress,
-) -> tuple[Reached | Array, Metric | None, int]:
+) -> tuple[Reached | Array, ClassMetric | None, int]:
     """Minimise by a metric of the classes, unless what is known without a pass is enough."""
     if metric is not None:
         # Rows may have gone since it was made.

@@ -19,7 +19,7 @@ from ...numerics.objective.curvature import Curvature
 from ...numerics.objective.differences import Differences
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed, survey
-from ...numerics.solvers.class_blocks import Metric, Shared
+from ...numerics.solvers.class_blocks import ClassMetric, Shared
 from ...numerics.solvers.descent import Descent
 from ..distances.class_floor import Bound, class_distance
 from ..distances.gram import Gram
@@ -66,7 +66,7 @@ def refresh_classes(
     *,
     max_iter: int,
     known: Known | None = None,
-    metric: Metric | None = None,
+    metric: ClassMetric | None = None,
     tier: str = "refresh",
     progress: Progress = None,
 ) -> tuple[Reached | Array, int]:
@@ -76,7 +76,7 @@ def refresh_classes(
     ----------
     known : Known, optional
         What is known at W.
-    metric : Metric, optional
+    metric : ClassMetric, optional
         From before; about any nothing is assumed.
 
     Returns
@@ -135,10 +135,10 @@ def _gram(objective: Objective, gram: Gram) -> Array:
     return out / objective.loss.kappa
 
 
-def _initial(objective: Objective, S: Array) -> Metric:
+def _initial(objective: Objective, S: Array) -> ClassMetric:
     """Return the metric at W = 0, where all classes curve alike."""
     K = objective.loss.columns
-    return Metric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
+    return ClassMetric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
 
 
 def _memory(objective: Objective) -> int:
@@ -175,7 +175,7 @@ def _descended(
     objective: Objective,
     W: Array,
     measured: Array,
-    metric: Metric,
+    metric: ClassMetric,
     goal: Goal,
     geometry: Geometry,
     most: int,
@@ -220,7 +220,7 @@ def _descended(
     return W, slow
 
 
-def _left(metric: Metric, g: Array) -> float:
+def _left(metric: ClassMetric, g: Array) -> float:
     """Return the distance that would be certified for a gradient, if that is known."""
     return math.inf if metric.scale is None else norm(metric.scale @ g)
 

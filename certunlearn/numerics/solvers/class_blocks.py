@@ -174,7 +174,7 @@ class ClassBlocks:
 
 
 @dataclass(frozen=True)
-class Metric:
+class ClassMetric:
     """What softmax's descent starts from the next time.
 
     Attributes
@@ -197,7 +197,7 @@ class Metric:
     scale: Array | None = None
     fresh: bool = False
 
-    def built(self, base: Differences, gram: Array, W: Array) -> Metric:
+    def built(self, base: Differences, gram: Array, W: Array) -> ClassMetric:
         """Return one that is made at W, where ``base`` is: of blocks, if there is room for them."""
         spread, objective = Spread.of(base), base.objective
         model: Shared | ClassBlocks
