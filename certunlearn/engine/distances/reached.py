@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...numerics.objective.objective import Measurement
 from ...numerics.objective.quadratic import QuadraticModel
+from ...numerics.solvers.metric import Metric
 
 Array = NDArray[np.float64]
 
@@ -18,7 +19,8 @@ class Reached(NamedTuple):
 
     ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from;
     ``quadratic`` is None where no Hessian was ever formed; ``shift`` is then what
-    `intercept_curvature` tells of the iterate, if the distance rests on it.
+    `intercept_curvature` tells of the iterate, if the distance rests on it; ``metric`` is what
+    steps were proposed with there.
     """
 
     W: Array
@@ -28,6 +30,7 @@ class Reached(NamedTuple):
     measured: Array
     measurement: Measurement
     shift: tuple[float, float] | None = None
+    metric: Metric | None = None
 
     @property
     def model(self) -> QuadraticModel:

@@ -15,6 +15,7 @@ from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.quadratic import QuadraticModel
+from ...numerics.solvers.metric import Metric
 from ..distances.gram import Gram
 from ..distances.known import Known
 from ..distances.reached import Goal, Reached
@@ -37,6 +38,7 @@ def minimised(
     fit: bool = False,
     model: QuadraticModel | None = None,
     known: Known | None = None,
+    metric: Metric | None = None,
     progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
@@ -49,6 +51,8 @@ def minimised(
         First model of the curvature, for "newton-cholesky".
     known : Known, optional
         What is known at W, for the others.
+    metric : Metric, optional
+        What steps were proposed with so far, for "lbfgs".
 
     Raises
     ------
@@ -78,6 +82,7 @@ def minimised(
                 solver=solver,
                 max_iter=max_iter,
                 known=known,
+                metric=metric,
                 tier=tier,
                 progress=progress,
             )
