@@ -30,21 +30,21 @@ from ..distances.reached import Goal, Reached
 #: A descent aims at this part of what is allowed, and counts on its last step, which is not
 #: measured, to be at most so much worse than the one before.
 _ROOM, _WORSE = 0.4, 1.5
-#: Beyond this gain single precision tells little: a pass that leaves more than so much is the last.
-#: Beyond that it tells nothing.
-_FINE, _DULL, _FINEST = 1e-5, 0.3, 1e-7
+#: Beyond this gain single precision tells little, and nothing beyond that.
+_FINE, _FINEST = 1e-5, 1e-7
 #: Most passes of a descent, and how many may pass without halving the gradient.
 _MOST, _PATIENCE = 40, 4
 #: From zero so many, by a matrix that all classes share; then each gets its own.
 _FIRST = 8
-#: After a descent of so many passes a metric is made afresh, so many times a request.
-_LONG, _BUILT = 16, 2
+#: After a descent of so many passes a metric is made afresh, sooner in a fit, which all removals
+#: build on; and so many times a request.
+_LONG, _LONG_FIT, _BUILT = 24, 10, 2
 #: A step along which the slope turns to more than this part of what it was has gone too far.
 _OVERSHOT = 0.5
 #: A measured gradient that is not so much smaller than the one before ends all this.
 _WORTH = 0.5
 #: What pairs of steps and gradients may take up, out of what the rows do.
-_PAIRS_SHARE = 0.25
+_PAIRS_SHARE = 0.1
 
 
 def classwise(objective: Objective, gram: Gram) -> bool:
@@ -90,6 +90,7 @@ def refresh_classes(
     here, first = metric is None and bool(W.any()), metric is None
     metric = _initial(objective, S) if metric is None else metric
     gradient, best = None if known is None else known.measurement.gradient, W
+    descent, long = _descent(objective, metric), _LONG_FIT if tier == "fit" else _LONG
     value = math.inf if known is None else known.measurement.value
     for iteration in range(max_iter + 1):
         try:
@@ -97,9 +98,11 @@ def refresh_classes(
                 if here or slow and built < _BUILT:
                     # Where W stands, or the metric is not good enough.
                     metric, here = metric.built(Differences(objective, best), S, best), False
-                    built += 1
+                    built, descent = built + 1, _descent(objective, metric)
                 most, first = _FIRST if first and not built else _MOST, False
-                W, slow = _descended(objective, best, gradient, metric, goal, geometry, most)
+                W, slow = _descended(
+                    objective, best, gradient, metric, descent, goal, geometry, most, long
+                )
             found = survey(objective, W, 0.0 if tier == "fit" else metric.least)
         except (AssumptionError, FloatingPointError, np.linalg.LinAlgError):
             if gradient is None:
@@ -141,6 +144,11 @@ def _initial(objective: Objective, S: Array) -> ClassMetric:
     return ClassMetric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
 
 
+def _descent(objective: Objective, metric: ClassMetric) -> Descent:
+    """Return a descent in a metric, which has not learned anything."""
+    return Descent(metric.model.solve, metric.pinned, _memory(objective))
+
+
 def _memory(objective: Objective) -> int:
     """Return how many pairs of steps and gradients may be held."""
     rows = objective.rows
@@ -176,16 +184,17 @@ def _descended(
     W: Array,
     measured: Array,
     metric: ClassMetric,
+    descent: Descent,
     goal: Goal,
     geometry: Geometry,
     most: int,
+    long: int,
 ) -> tuple[Array, bool]:
     """Descend from W, of the ``measured`` gradient, until enough should be certified.
 
     Return where to, and whether that was slow.
     """
     base = Differences(objective, W)
-    descent = Descent(metric.model.solve, metric.pinned, _memory(objective))
     flat_enough, allowed = goal.tol * objective.weight_sum, _allowed(goal, geometry, W)
     V, g = np.zeros_like(W), _centred(measured)
     left, sizes, slow = [_left(metric, g)], [], False
@@ -195,13 +204,10 @@ def _descended(
         if not down > 0:
             break
         sizes.append(math.sqrt(down))
-        if len(left) > 1 and metric.scale is not None:
-            rate = min(_WORSE * left[-1] / left[-2], 1.0)
-            if left[-1] * rate <= _ROOM * allowed and np.max(np.abs(g)) * rate <= flat_enough:
-                V = V + v
-                break
-        far = sizes[-1] / max(sizes)
-        if not far > _FINEST or far < _FINE and sizes[-1] > _DULL * sizes[-2]:
+        rate = _rate(left)
+        last = left[-1] * rate <= _ROOM * allowed and np.max(np.abs(g)) * rate <= flat_enough
+        if last or _blurred(sizes, left[-1] * rate**2 > _ROOM * allowed):
+            V = V + v if rate < 1 else V
             break
         slow = len(sizes) > _PATIENCE and sizes[-1] > 0.5 * sizes[-1 - _PATIENCE]
         if slow and most > _FIRST:
@@ -214,10 +220,26 @@ def _descended(
         if not over > _OVERSHOT * down:
             V, g = V + v, new
             left.append(_left(metric, g))
-    slow = slow or most < _MOST or len(sizes) > _LONG
+    slow = slow or most < _MOST or len(sizes) > long
     W = W + V
     W = W - W.mean(axis=1, keepdims=True)
     return W, slow
+
+
+def _rate(left: list[float]) -> float:
+    """Return what part of a distance the next step should leave."""
+    if len(left) < 2 or not math.isfinite(left[-2]):
+        return 1.0
+    return min(_WORSE * left[-1] / left[-2], 1.0)
+
+
+def _blurred(sizes: list[float], distant: bool) -> bool:
+    """Whether another measurement should come before another pass in single precision.
+
+    ``distant`` says that two passes more would not be enough.
+    """
+    gained = sizes[-1] / max(sizes)
+    return not gained > _FINEST or gained < _FINE and distant
 
 
 def _left(metric: ClassMetric, g: Array) -> float:
