@@ -86,6 +86,8 @@ class Method:
         What stands behind it.
     source : str
         Author, year, place.
+    checked : str
+        What the formula was compared with, and where it is other on purpose; empty if with nothing.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Method:
     needs: frozenset[str]
     guarantee: str
     source: str
+    checked: str = ""
 
     def __call__(self, task: Task) -> Array:
         """Return the weights after the removal.
@@ -113,7 +116,7 @@ METHODS: dict[str, Method] = {}
 
 
 def register(
-    name: str, *, needs: Iterable[str], guarantee: str, source: str
+    name: str, *, needs: Iterable[str], guarantee: str, source: str, checked: str = ""
 ) -> Callable[[Callable[[Task], Array]], Callable[[Task], Array]]:
     """Enter a method; it then stands in `methods_table` and in `METHODS` with all others.
 
@@ -123,8 +126,8 @@ def register(
         Its own.
     needs : iterable of str
         Of `NEEDS`.
-    guarantee, source : str
-        One line each.
+    guarantee, source, checked : str
+        One line each; see `Method`.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def register(
         raise ValueError(f"needs must be of {', '.join(NEEDS)}, got {sorted(wanted - set(NEEDS))}")
 
     def entered(run: Callable[[Task], Array]) -> Callable[[Task], Array]:
-        METHODS[name] = Method(name, run, wanted, guarantee, source)
+        METHODS[name] = Method(name, run, wanted, guarantee, source, checked)
         return run
 
     return entered
@@ -146,10 +149,12 @@ def register(
 
 def methods_table() -> str:
     """Return the register as a table in Markdown, in the order of entry."""
-    lines = ["| method | needs | guarantees | source |", "|---|---|---|---|"]
+    head = ("method", "needs", "guarantees", "source", "formula checked against")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for m in METHODS.values():
         needs = ", ".join(n for n in NEEDS if n in m.needs) or "nothing"
-        lines.append(f"| {m.name} | {needs} | {m.guarantee} | {m.source} |")
+        cells = (m.name, needs, m.guarantee, m.source, m.checked or "nothing")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -237,6 +242,8 @@ def _certified(t: Task) -> Array:
     needs=_BOTH,
     guarantee="(epsilon, delta) with noise in training; the proof has a gap",
     source="Guo et al. 2020, section 3.1",
+    checked="the authors' code (certified-removal): Hessian of the rows that stay, gradient of "
+    "the others",
 )
 def _newton(t: Task) -> Array:
     """``w + H^{-1} Delta``, H of the rows that stay, Delta the gradient of those that go."""
@@ -250,6 +257,7 @@ def _newton(t: Task) -> Array:
     needs=("forgotten rows", "Hessian"),
     guarantee="nothing",
     source="Koh & Liang 2017, equation 1",
+    checked="its restatement in Rubinstein & Hopkins 2025, section 1",
 )
 def _influence(t: Task) -> Array:
     """The same step with the Hessian of all rows."""
@@ -260,7 +268,8 @@ def _influence(t: Task) -> Array:
     "rescaled influence",
     needs=("forgotten rows", "Hessian"),
     guarantee="nothing",
-    source="Rubinstein & Hopkins 2025",
+    source="Rubinstein & Hopkins 2025, arXiv 2506.06656, section 1",
+    checked="the paper: factor 1/(1 - h), h = p (1 - p) x'H^-1 x",
 )
 def _rescaled(t: Task) -> Array:
     """Each row's step over ``1 - leverage``: its own Newton step; then their sum."""
@@ -276,7 +285,8 @@ def _rescaled(t: Task) -> Array:
     "Fisher",
     needs=_BOTH,
     guarantee="nothing",
-    source="Golatkar et al. 2020, proposition 2",
+    source="Golatkar et al. 2020, propositions 3 and 4",
+    checked="the propositions as stated in a formal proof of them; the size of the noise is ours",
 )
 def _fisher(t: Task) -> Array:
     """Newton removal and noise of covariance in proportion to ``H^{-1/2}``, 0.1 errors long."""
@@ -293,6 +303,8 @@ def _fisher(t: Task) -> Array:
     needs=("forgotten rows", "retained rows", "training path"),
     guarantee="nothing",
     source="Wu et al. 2020 (DeltaGrad), algorithm 1",
+    checked="the authors' code (DeltaGrad): kept gradient and BFGS product, less gradients of rows "
+    "that go; no factor n/(n - r), since the loss is a sum",
 )
 def _replay(t: Task) -> Array:
     """Training run again without the rows; gradients of the others are exact every fifth step.
@@ -337,6 +349,7 @@ def _bfgs(pairs: list[tuple[Array, Array]], v: Array) -> Array:
     needs=("retained rows",),
     guarantee="Renyi unlearning if training was noisy too, and weights were projected",
     source="Chien et al. 2024, section 3",
+    checked="the authors' code (SGD_unlearning): step and noise; without clipping and projection",
 )
 def _langevin(t: Task) -> Array:
     """``w - eta grad + sqrt(2 eta) s z``, 50 times, at the temperature of 0.1 errors."""
@@ -354,6 +367,8 @@ def _langevin(t: Task) -> Array:
     needs=("retained rows",),
     guarantee="(epsilon, delta) for strongly convex losses, with noise from their constants",
     source="Mu & Klabjan 2025, arXiv 2511.15983; Neel et al. 2021",
+    checked="the abstract: descent from the trained weights on the rows that stay, Gaussian noise "
+    "at the end; its size is ours, not from their constants",
 )
 def _stochastic(t: Task) -> Array:
     """Ten passes of mini-batch descent on the rows that stay, and Gaussian noise at the end."""
