@@ -15,6 +15,7 @@ from scipy.linalg import eigh
 from scipy.special import expit
 
 from .._common.arrays import Array, Positions
+from .logistic import curvature, gradient, optimum, rate
 
 #: What a method may ask for, and what it is.
 NEEDS = {
@@ -158,58 +159,6 @@ def methods_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-# Derivatives
-
-
-def gradient(w: Array, rows: tuple[Array, Array]) -> Array:
-    """Gradient of the loss of some rows, without a penalty."""
-    X, y = rows
-    return np.asarray(X.T @ (expit(X @ w) - y))
-
-
-def curvature(w: Array, rows: tuple[Array, Array]) -> Array:
-    """Hessian of the loss of some rows, without a penalty."""
-    X, _ = rows
-    p = expit(X @ w)
-    return np.asarray((X * (p * (1 - p))[:, None]).T @ X)
-
-
-def optimum(rows: tuple[Array, Array], alpha: Array, start: Array | None = None) -> Array:
-    """Exact optimum by damped Newton steps.
-
-    Raises
-    ------
-    ValueError
-        If it is not reached in 100 steps.
-    """
-    w = np.zeros(len(alpha)) if start is None else start.copy()
-    for _ in range(100):
-        g = gradient(w, rows) + alpha * w
-        step = np.linalg.solve(curvature(w, rows) + np.diag(alpha), g)
-        # Logistic loss is 1-self-concordant in the margin: half a step of length two is safe.
-        w = w - step / max(1.0, 0.5 * float(np.abs(rows[0] @ step).max()))
-        if np.abs(step).max() <= 1e-11 * max(1.0, float(np.abs(w).max())):
-            return w
-    raise ValueError("the optimum was not reached")
-
-
-def descended(
-    rows: tuple[Array, Array], alpha: Array, steps: int = 200
-) -> list[tuple[Array, Array]]:
-    """Path of gradient descent from zero on some rows: weights and gradients before each step."""
-    w, path, rate = np.zeros(len(alpha)), [], _rate(rows, alpha)
-    for _ in range(steps):
-        g = gradient(w, rows) + alpha * w
-        path.append((w, g))
-        w = w - rate * g
-    return path
-
-
-def _rate(rows: tuple[Array, Array], alpha: Array) -> float:
-    """One over the largest curvature there can be."""
-    return 1.0 / (0.25 * float(np.linalg.norm(rows[0], 2)) ** 2 + float(alpha.max()))
-
-
 # Methods
 
 _BOTH = ("retained rows", "forgotten rows")
@@ -257,7 +206,7 @@ def _newton(t: Task) -> Array:
     needs=("forgotten rows", "Hessian"),
     guarantee="nothing",
     source="Koh & Liang 2017, equation 1",
-    checked="its restatement in Rubinstein & Hopkins 2025, section 1",
+    checked="its restatement in Rubinstein & Hopkins 2025, section 1.1",
 )
 def _influence(t: Task) -> Array:
     """The same step with the Hessian of all rows."""
@@ -268,7 +217,7 @@ def _influence(t: Task) -> Array:
     "rescaled influence",
     needs=("forgotten rows", "Hessian"),
     guarantee="nothing",
-    source="Rubinstein & Hopkins 2025, arXiv 2506.06656, section 1",
+    source="Rubinstein & Hopkins 2025, arXiv 2506.06656, section 1.1",
     checked="the paper: factor 1/(1 - h), h = p (1 - p) x'H^-1 x",
 )
 def _rescaled(t: Task) -> Array:
@@ -313,7 +262,7 @@ def _replay(t: Task) -> Array:
     """
     kept, gone = t.rows("retained"), t.rows("forgotten")
     everything = np.vstack([kept[0], gone[0]]), np.concatenate([kept[1], gone[1]])
-    rate = _rate(everything, t.alpha)
+    step = rate(everything, t.alpha)
     pairs: list[tuple[Array, Array]] = []
     w = np.zeros(len(t.w))
     for k, (then, g) in enumerate(t.path or ()):
@@ -328,7 +277,7 @@ def _replay(t: Task) -> Array:
         else:
             full = g + _bfgs(pairs, w - then)
         # The full gradient less that of the rows that go, which is always exact.
-        w = w - rate * (full - gradient(w, gone))
+        w = w - step * (full - gradient(w, gone))
     return np.asarray(w)
 
 
@@ -354,7 +303,7 @@ def _bfgs(pairs: list[tuple[Array, Array]], v: Array) -> Array:
 def _langevin(t: Task) -> Array:
     """``w - eta grad + sqrt(2 eta) s z``, 50 times, at the temperature of 0.1 errors."""
     rows, w = t.rows("retained"), t.w.copy()
-    eta = _rate(rows, t.alpha)
+    eta = rate(rows, t.alpha)
     for _ in range(50):
         # Unadjusted Langevin: the step of gradient descent and a draw of variance 2 eta s^2.
         noise = np.sqrt(2 * eta) * 0.1 * t.rng.normal(size=len(w))
@@ -374,7 +323,7 @@ def _stochastic(t: Task) -> Array:
     """Ten passes of mini-batch descent on the rows that stay, and Gaussian noise at the end."""
     X, y = t.rows("retained")
     n, w, batch = len(X), t.w.copy(), min(32, len(X))
-    eta = _rate((X, y), t.alpha)
+    eta = rate((X, y), t.alpha)
     for _ in range(10 * (n // batch)):
         at: Positions = t.rng.integers(0, n, batch)
         g = gradient(w, (X[at], y[at])) * (n / batch) + t.alpha * w

@@ -8,7 +8,7 @@ import pytest
 
 from certunlearn import CertifiedLogReg
 from certunlearn.audit import METHODS, NEEDS, Task, evaluate, methods_table, register, weights
-from certunlearn.audit.methods import curvature, descended, gradient, optimum
+from certunlearn.audit.logistic import curvature, descended, gradient, optimum
 
 from .worlds import head
 
