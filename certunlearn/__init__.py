@@ -48,6 +48,7 @@ from .operations.ensembles import forget_in
 from .operations.mixture import mix
 from .operations.queue import ForgetQueue
 from .operations.receipt import Receipt
+from .operations.self_audit import self_audit
 from .pipeline import ForgettingPipeline, FrozenFeatures, forgetting
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ __all__ = [
     "load_predictor",
     "mix",
     "select_substitutes",
+    "self_audit",
 ]
 
 

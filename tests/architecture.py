@@ -33,8 +33,9 @@ MAY = {
         "insight",
         "estimators",
         "pipeline",
+        "audit",
     },
-    "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations"},
+    "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations", "audit"},
     "audit": {"_common"},
     "cli": {
         "_common",

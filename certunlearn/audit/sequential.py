@@ -72,7 +72,7 @@ class SelfAudit:
     def after(
         self,
         release: ArrayLike,
-        law: Law,
+        law: Law | Callable[[], Law],
         solve: Callable[[], ArrayLike],
         *,
         rng: np.random.Generator | None = None,
@@ -85,8 +85,8 @@ class SelfAudit:
         ----------
         release : array-like of shape (p, K)
             Weights released for this request.
-        law : Law
-            What is claimed for it.
+        law : Law or callable
+            What is claimed for it; or what returns that, called only for a look.
         solve : callable
             Returns the exact optimum (p, K) of the rows that stay now; called only for a look.
         rng : Generator, optional
@@ -101,6 +101,7 @@ class SelfAudit:
         if rng.random() >= self.rate:
             return replace(self, requests=self.requests + 1)
         optimum = solve()
+        law = law() if callable(law) else law
         y = law.apart(release, optimum)
         # e-values of mean at most 1 given the past, so their product is a supermartingale (Ville
         # 1939).

@@ -179,6 +179,11 @@ class Budget:
         return self.joint(releases).epsilon
 
 
+def allowed(budget: Budget | None, t: int) -> Caps | None:
+    """Return the caps of release t of a model; None without noise, where nothing is promised."""
+    return None if budget is None else budget.caps(t)
+
+
 def composed_mu(parts: Sequence[tuple[Budget, int]]) -> float:
     """Distance over sigma of the joint means of releases of several models, from the caps.
 

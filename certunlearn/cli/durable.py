@@ -18,6 +18,7 @@ from .told import Said, cell, table
 if TYPE_CHECKING:
     from ..store import ModelStore
     from ..store.log import Json
+    from ..store.status import Watched
 
 
 class Term(TypedDict, total=False):
@@ -223,9 +224,23 @@ def status(given: argparse.Namespace) -> Said:
         "requests": ", ".join(f"{n} {state}" for state, n in counts.items() if n),
         "log": f"{head['size']} entries, root {head['root'][:16]}...",
     }
+    if values["self_audit"] is not None:
+        facts["self-audit"] = watched(values["self_audit"])
     lines = [f"{name:<10} {value}" for name, value in facts.items()]
     requests = values["requests"]
     return values, "\n".join([*lines, *([requests_table(requests)] if requests else [])])
+
+
+def watched(found: Watched) -> str:
+    """Say what the audit of some of the releases has found so far."""
+    worst = found["true_over_certified"]
+    verdict = "the claims hold so far" if found["passed"] else "THE CLAIMS DO NOT HOLD"
+    e_value = "infinite" if found["e_value"] is None else f"{found['e_value']:.3g}"
+    return (
+        f"{verdict}: {found['looks']} of {found['requests']} releases solved for exactly, "
+        f"e-value {e_value} (fails at {1 / found['level']:g}), largest true over certified "
+        f"distance {'unknown' if worst is None else f'{worst:.3g}'}"
+    )
 
 
 def predict(given: argparse.Namespace) -> Said:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..claims.certificate import Certificate
     from ..estimators.base.verbs import UnlearningEstimator
     from ..store.codec import Model
-    from ..store.model_store import Status
+    from ..store.status import Status
 
 #: Names on the command line, and where the class is.
 ESTIMATORS = {
@@ -51,6 +51,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
         action="store_true",
         help="keep nothing by which a forgotten identifier could be recognised",
     )
+    fit.add_argument(
+        "--audit-rate",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="solve exactly for so many of the releases, and say in the status what was found",
+    )
     fit.add_argument("--origin", help="name of the log, as example.org/churn")
     return fit
 
@@ -69,7 +76,12 @@ def run(given: argparse.Namespace) -> tuple[Status, str]:
     model.fit(table.X, table.y, **table.named)
     about: dict[str, object] = {"columns": columns}
     with ModelStore.create(
-        given.store, model, origin=given.origin, about=about, recognise=not given.unrecognised
+        given.store,
+        model,
+        origin=given.origin,
+        about=about,
+        recognise=not given.unrecognised,
+        audit_rate=given.audit_rate,
     ) as store:
         c = store.certificate
         text = f"{given.store}: {type(model).__name__} on {c.n_retained} rows, {promised(c)}"

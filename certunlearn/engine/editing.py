@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._common.arrays import Array, Positions, Progress
-from ..claims.budget import Caps
+from ..claims.budget import Caps, allowed
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..linalg.diagonal import Diagonal
@@ -79,7 +79,7 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
         If the noise cannot be drawn.
     """
     state = rescaled(state, edit.members)
-    caps = None if state.budget is None else state.budget.caps(t)
+    caps = allowed(state.budget, t)
     target = math.nan if caps is None else caps.target
     if not len(edit.gone) and (caps is None or state.reached.distance <= target):
         return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
@@ -102,7 +102,7 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
         members = state.members.without(state.rows, gone)
         try:
             state = rescaled(state, members)
-            caps = None if state.budget is None else state.budget.caps(since + count + 1)
+            caps = allowed(state.budget, since + count + 1)
             state, _ = _changed(state, Edit(members, gone, NO_ROWS), caps)
         except (NotCertifiedError, AssumptionError):
             return count
@@ -114,7 +114,7 @@ def rehearsed(state: State, positions: Positions, *, since: int) -> int:
 
 def worn(state: State, *, t: int) -> bool:
     """Whether a fresh Hessian would have paid for itself since the last."""
-    caps = None if state.budget is None else state.budget.caps(t)
+    caps = allowed(state.budget, t)
     priced = [
         refresh_price(s, s.carryover, target_of(s, share)) for s, share in shares_of(state, caps)
     ]
@@ -162,7 +162,7 @@ def edited(state: State, edit: Edit, *, t: int = 1, progress: Progress = None) -
         If the rows that stay set no scale for the noise.
     """
     state = rescaled(state, edit.members)
-    caps = None if state.budget is None else state.budget.caps(t)
+    caps = allowed(state.budget, t)
     after, models = _changed(state, edit, caps)
     return _settled(after, models, caps, progress)
 
@@ -240,9 +240,9 @@ def tightened(state: State, *, t: int, progress: Progress = None) -> State:
     NotCertifiedError, ConvergenceError
         If the distance cannot be shown.
     """
-    if state.budget is None:
+    caps = allowed(state.budget, t)
+    if caps is None:
         return state
-    caps = state.budget.caps(t)
     if not (state.gram.drift <= caps.drift or state.gram.same_program):
         gram = gram_of(
             state.settings.mechanism, state.objective, caps, None, state.frame, state.solver
@@ -272,7 +272,7 @@ def rebased(state: State, *, t: int) -> State:
             return state
     elif _undowndated(state.gram.known) and _fresh(state):
         return state
-    caps = None if state.budget is None else state.budget.caps(t)
+    caps = allowed(state.budget, t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
     parts = [
         _refreshed(replace(s, gram=gram, known=None), s.reached.W, share, None)

@@ -10,7 +10,7 @@ import numpy as np
 from .._common.arrays import Array
 from .._version import __version__
 from ..claims import certificate as claims
-from ..claims.budget import NO_DRIFT, UNBOUNDED, Budget
+from ..claims.budget import NO_DRIFT, UNBOUNDED, Budget, allowed
 from ..claims.certificate import Certificate
 from ..claims.consistency import SEEDED
 from ..claims.frame import Frame
@@ -65,7 +65,7 @@ def promised(
     half = len(spread) // 2
     # What is stated are the caps, which are fixed before any request, and not the distances
     # reached, which depend on the rows.
-    caps = None if budget is None else budget.caps(since)
+    caps = allowed(budget, since)
     joint = UNBOUNDED if budget is None else budget.joint(since)
     conditions: tuple[str, ...] = claims.CONDITIONS
     if same_program:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array, Progress
+from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError
 from ..linalg.cholesky import Factor
@@ -81,7 +82,7 @@ def solved(
     objective = Objective(rows, loss, table, weights, alpha, np.zeros_like(alpha), l1)
     scale = scale_of(settings, loss, members, rows.p, alpha)
     budget = budget_of(settings, rows.p * K, scale)
-    caps = None if budget is None else budget.caps(t)
+    caps = allowed(budget, t)
     # First the norm of the noise, then the iterate: every distance is in it.
     gram = gram_of(settings.mechanism, objective, caps, None, frame, solver)
     W = _start(objective, gram.geometry.known, before if warm else None, classes, frame)

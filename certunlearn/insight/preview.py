@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from .._common.arrays import Array, Position, Positions
 from .._common.html import Table, fragment
+from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..engine.editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
 from ..engine.state import State
@@ -256,7 +257,8 @@ def _dry_run(
     # In the order a removal would take them, for the same last bits.
     gone = _weighty(state, np.sort(positions))
     members = state.members.without(state.rows, gone)
-    target = math.nan if state.budget is None else state.budget.caps(t).target
+    caps = allowed(state.budget, t)
+    target = math.nan if caps is None else caps.target
     edit, why = Edit(members, gone, NO_ROWS, frame), ""
     try:
         anew = not np.array_equal(members.classes, state.classes)

@@ -207,7 +207,7 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
     """
     new = _bare(matrix, diagonal, error)
     q, m = gone.shape
-    if not math.isfinite(old.spread) or m > q // 4:
+    if not math.isfinite(old.spread) or m > q // 2:
         return factorise(matrix, diagonal, error)
     # ratio >= g / g_o in every coordinate: rows put in before may have raised it.
     g = float(np.max(new.diagonal_root / old.diagonal_root)) * _GUARD

@@ -29,6 +29,11 @@ _FIELDS = (
 )
 
 
+#: A request as it is written: reference, received, deadline, entry, state, closed, reason, rows,
+#: generation.
+Line = tuple[str, str, str | None, int, str, str | None, str | None, int | None, int | None]
+
+
 @dataclass(frozen=True)
 class Case:
     """A request in the ledger.
@@ -209,6 +214,15 @@ class Cases:
 
     def __iter__(self) -> Iterator[Case]:
         return map(Case._of_row, self._database.execute("SELECT * FROM requests ORDER BY rowid"))
+
+    def lines(self) -> Iterator[Line]:
+        """Return what the log says too of every request, as it is written."""
+        return iter(
+            self._database.execute(
+                "SELECT reference, received, deadline, entry, state, closed, reason, rows, "
+                "generation FROM requests"
+            )
+        )
 
     def listed(self, limit: int) -> list[Case]:
         """Return those that wait, the most urgent first, then those closed last."""

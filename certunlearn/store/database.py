@@ -20,7 +20,7 @@ from .migrations import VERSION, migrate, newer
 #: How far back a clock may be set before nothing more is written.
 _DRIFT = timedelta(minutes=5)
 #: What a ledger says where it was told nothing else.
-_FACTS = {"about": "{}", "recognises": "yes"}
+_FACTS = {"about": "{}", "recognises": "yes", "audit": ""}
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE actions (

@@ -17,26 +17,30 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from .._common.validate import real
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
+from ..operations.self_audit import auditable, evidence_read, evidence_written, self_audit
 from .codec import Model, disowned, put_together, rows_of, state_of, taken_apart
 from .files import local, one_writer, shredded, synced
 from .ledger import Generation, Ledger, Went
 from .log import Json
-from .migrations import VERSION, newer
+from .mark import mark, marked, writing
+from .migrations import VERSION
 from .shards import Manifest, Shards
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
+    from ..audit.sequential import SelfAudit
+
 T = TypeVar("T")
-FORMAT = "certunlearn store"
-LEDGER, LOCK, MARK, STATES = "ledger.sqlite", "lock", "store.json", "state"
+LEDGER, LOCK, STATES = "ledger.sqlite", "lock", "state"
 #: How often a reader looks again when a writer has replaced what it was reading.
 _AGAIN = 5
 
@@ -62,6 +66,7 @@ class Holding:
         clock: Callable[[], datetime] | None = None,
         about: Json | None = None,
         recognise: bool = True,
+        audit_rate: float = 0.0,
     ) -> Self:
         """Write a fitted model into a new directory, and open it for writing.
 
@@ -84,6 +89,9 @@ class Holding:
             can test a guess against; without, nothing of them is kept, a request that waits names
             its rows by position, and rows that groups and conditions meet are those that were there
             when it came in.
+        audit_rate : float
+            Share of the releases, each of them by chance, for which the rows that stay are solved
+            for exactly: see `self_audit`, and the status for what it has found so far.
 
         Raises
         ------
@@ -94,11 +102,13 @@ class Holding:
         path = Path(path)
         local(path)
         facts = {"about": json.dumps(about or {}, allow_nan=False), "recognises": _said(recognise)}
+        if audit_rate:
+            facts["audit"] = _evidence(model, audit_rate)
         if path.exists():
             raise StoreError(f"{path} is there already: open it, or choose another place")
         # Built beside and moved: nobody ever finds half of it.
         draft = path.with_name(f".{path.name}.creating")
-        with _writing(path), contextlib.ExitStack() as stack:
+        with writing(path), contextlib.ExitStack() as stack:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(one_writer(path.with_name(f".{path.name}.lock")))
             if draft.exists():
@@ -148,9 +158,9 @@ class Holding:
         if mode not in ("r", "w"):
             raise ValueError(f"mode must be 'r' or 'w', got {mode!r}")
         path = Path(path)
-        schema = _marked(path)
+        schema = marked(path)
         local(path)
-        with _writing(path), contextlib.ExitStack() as stack:
+        with writing(path), contextlib.ExitStack() as stack:
             if mode == "w":
                 stack.enter_context(one_writer(path / LOCK))
             store = cls(
@@ -162,7 +172,7 @@ class Holding:
             store._read(lambda manifest: None)
             if mode == "w":
                 if schema < VERSION:
-                    _mark(path)
+                    mark(path)
                 store.interrupted = store.ledger.interrupted()
                 store._tidy()
             # Only now does the store own lock and ledger: whatever was raised before has let go of
@@ -198,6 +208,19 @@ class Holding:
         return found
 
     @property
+    def self_audit(self) -> SelfAudit | None:
+        """What the audit of some of the requests has found so far; None where there is none."""
+        text = self.ledger.fact("audit")
+        return evidence_read(text) if text else None
+
+    def _audited(self, model: Model) -> dict[str, str]:
+        """Look at a release with the chance that was agreed; return the evidence as a fact."""
+        evidence = self.self_audit
+        if evidence is None:
+            return {}
+        return {"audit": evidence_written(self_audit(model, evidence))}
+
+    @property
     def certificate(self) -> Certificate:
         """The public part of the certificate of the present release."""
         return Certificate.from_json(self._now.certificate)
@@ -229,18 +252,22 @@ class Holding:
         references: tuple[str, ...] = (),
         facts: Mapping[str, str] | None = None,
         public: Json | None = None,
+        released: bool = True,
     ) -> Generation:
         """Change the model: all of it durable when this returns, or nothing of it done.
 
-        ``change`` does it in memory, and returns what went for each of ``references``.
+        ``change`` does it in memory, and returns what went for each of ``references``; whether it
+        has drawn a release says ``released``.
         """
-        with _writing(self.path):
+        with writing(self.path):
             model = self.model
             # Durable before the model is touched: a crash from here on is found as an action
             # without a state.
             action = self.ledger.begin(verb, references)
             try:
                 answered = change(model)
+                if released:
+                    facts = {**(facts or {}), **self._audited(model)}
                 made = _committed(
                     self.ledger,
                     self._shards,
@@ -324,6 +351,16 @@ def _committed(
     )
 
 
+def _evidence(model: Model, rate: float) -> str:
+    """Return evidence of nothing yet, if a model can be audited."""
+    from ..audit.sequential import SelfAudit
+
+    real("audit_rate", rate, low=0, high=1, closed="high")
+    # Said now, and not in the middle of a request.
+    auditable(model)
+    return evidence_written(SelfAudit(rate=rate))
+
+
 def _said(flag: bool) -> str:
     return "yes" if flag else "no"
 
@@ -341,7 +378,7 @@ def _filled(
             model = copy.deepcopy(model)
         action = ledger.begin("fit")
         _committed(ledger, Shards(draft / STATES), action, "fit", model)
-    _mark(draft)
+    mark(draft)
 
 
 def _named(path: Path) -> str:
@@ -349,40 +386,3 @@ def _named(path: Path) -> str:
     import secrets
 
     return f"{re.sub('[^a-zA-Z0-9.-]+', '-', path.absolute().name)}/{secrets.token_hex(8)}"
-
-
-def _mark(path: Path) -> None:
-    """Write what a directory is."""
-    # Replaced as a whole: half of it would be a directory of nothing.
-    draft = path / f"{MARK}.new"
-    draft.write_text(json.dumps({"format": FORMAT, "schema": VERSION}))
-    synced(draft)
-    draft.replace(path / MARK)
-    synced(path, deep=False)
-
-
-def _marked(path: Path) -> int:
-    """Return the schema that a directory says that it has."""
-    try:
-        said = json.loads((path / MARK).read_text())
-        if said["format"] != FORMAT:
-            raise ValueError
-        schema = int(said["schema"])
-    except OSError as error:
-        raise StoreError(f"no model at {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
-        raise StoreDamagedError(f"{path / MARK} is not as it was written") from None
-    newer(schema)
-    return schema
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what the system raises into errors that say what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}. What was committed before is "
-            "kept: make room or give the right to write, then try again"
-        ) from error

@@ -80,7 +80,7 @@ class Ledger(Database):
         told = Retold()
         try:
             wrong = self.log.faults(told.take)
-            return wrong or told.differs(self.cases, self.generations(), self.exports)
+            return wrong or told.differs(self.cases.lines(), self.generations(), self.exports)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             return f"an entry or a line is not as any is written ({error})"
 

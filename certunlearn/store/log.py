@@ -141,11 +141,11 @@ class Log:
         for n, data, salt, private in self._database.execute("SELECT * FROM entries ORDER BY n"):
             if n != places:
                 return f"entry {places} of the log is missing"
-            public: Json = json.loads(data)
+            public: Json = json.loads(data.decode())
             if public.get("commitment") != commitment(salt, private):
                 return f"entry {n} of the log is not what it was committed to"
             if take is not None:
-                take(n, json.loads(private) | public)
+                take(n, json.loads(private.decode()) | public)
             hashed = merkle.leaf_hash(data)
             for level, at, value in merkle.grown(lambda a, b: nodes[a, b], n, hashed):
                 # Built anew from the entries alone, to be compared with those that are kept.

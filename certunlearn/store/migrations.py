@@ -20,9 +20,10 @@ VERSION = 2
 
 
 def _beside_the_model(ledger: Facts) -> None:
-    """Schema 2 says what a store was told beside the model, and whether it recognises names."""
+    """Schema 2 says what a store was told beside the model, what it recognises, and audits."""
     ledger.set("about", "{}")
     ledger.set("recognises", "yes")
+    ledger.set("audit", "")
 
 
 #: From a schema to the one after it.

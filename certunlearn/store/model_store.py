@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from .._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike, Show
 from ..claims.certificate import Certificate
@@ -30,37 +30,11 @@ from .ledger import Went
 from .log import Json
 from .note import written
 from .receipts import signed_receipt
+from .status import Status, shown
 from .verify import Verified, verify_receipt
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
-
-
-class Size(TypedDict):
-    """How long the log is, and the root of the tree over it, in hexadecimal digits."""
-
-    size: int
-    root: str
-
-
-class Status(TypedDict):
-    """What `ModelStore.status` returns; infinite epsilons are None."""
-
-    estimator: str
-    origin: str
-    generation: int
-    recognises: bool
-    n_retained: int
-    n_forgotten: int
-    epsilon: float | None
-    delta: float
-    joint_epsilon: float | None
-    releases: int
-    weights: str
-    counts: dict[str, int]
-    requests: list[Json]
-    exports: list[Json]
-    head: Size
 
 
 class ModelStore(Answering):
@@ -357,7 +331,9 @@ class ModelStore(Answering):
         """
         if self.ledger.cases.pending():
             raise RowError("requests wait that may name forgotten rows: run or withdraw them first")
-        self._carry_out("names erased", lambda model: {}, facts={"recognises": "no"})
+        self._carry_out(
+            "names erased", lambda model: {}, facts={"recognises": "no"}, released=False
+        )
 
     def status(self, limit: int = 100) -> Status:
         """Return what the owner wants to know, as JSON takes it; no row is read.
@@ -377,6 +353,7 @@ class ModelStore(Answering):
             "delta": c.delta,
             "joint_epsilon": None if math.isinf(c.joint_epsilon) else c.joint_epsilon,
             "releases": c.releases,
+            "self_audit": shown(self.self_audit),
             "weights": now.weights,
             "counts": cases.counts(clock),
             "requests": [

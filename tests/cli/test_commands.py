@@ -192,6 +192,19 @@ def test_forgotten_identifiers_that_are_not_recognised(model, tables, tmp_path, 
         assert "no row was fitted" in again
 
 
+def test_releases_are_audited(tables, tmp_path, answer, capsys):
+    command = ["fit", tables / "people.csv", "--target", "ill", "--ids", "person"]
+    where = str(tmp_path / "new")
+    assert answer(*command, "--audit-rate", "1", "--store", where)["self_audit"]["looks"] == 0
+    answer("forget", where, "--id", "p001")
+    found = answer("status", where)["self_audit"]
+    assert found["looks"] == 1 and found["passed"] and found["true_over_certified"] <= 1
+    assert main(["status", where]) == 0
+    said = capsys.readouterr().out
+    assert "the claims hold so far: 1 of 1 releases solved for exactly" in said
+    answer(*command, "--audit-rate", "2", "--store", tmp_path / "b", status=told.MISTAKEN)
+
+
 def test_other_tables(tables, tmp_path, answer):
     import pandas
     import polars

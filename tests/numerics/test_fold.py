@@ -14,7 +14,7 @@ from certunlearn.numerics.losses.pointwise import Poisson, Squared
 from certunlearn.numerics.objective import kernels
 from certunlearn.numerics.rows import device, host
 from certunlearn.numerics.rows.dense import DenseRows
-from certunlearn.numerics.rows.fold import ColumnMax
+from certunlearn.numerics.rows.fold import Extent
 from certunlearn.numerics.rows.sparse import SparseRows
 from certunlearn.numerics.rows.weights import exact_sum
 
@@ -52,7 +52,7 @@ def sums(loss, table):
         kernels.Magnified(): (np.abs(W[:, :1]),),
         kernels.Leverage(2): (rng.normal(size=(3, p, p)),),
         kernels.Length(): (np.abs(W[:, 0]),),
-        ColumnMax(): (),
+        Extent(): (),
     }
 
 

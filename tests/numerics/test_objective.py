@@ -10,10 +10,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
+from certunlearn._common.rounding import gamma
 from certunlearn.exceptions import AssumptionError
 from certunlearn.linalg.cholesky import factorise
 from certunlearn.numerics.losses.margins import Logistic, Softmax
+from certunlearn.numerics.objective import kernels
 from certunlearn.numerics.objective.curvature import without
+from certunlearn.numerics.objective.measurement import Spare
 from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
@@ -73,6 +76,66 @@ def test_gradient_allowance_covers_the_exact_gradient(classes, scale, size):
     assert m.moved == 0.0
     if scale == 1.0:
         assert m.allowance.max() <= 1e-10 * np.abs(m.gradient).max()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+@pytest.mark.parametrize("size", [0.01, 3.0])
+def test_columns_maxima_cover_the_exact_gradient_too(classes, scale, size):
+    X, y, s, objective = problem(classes, scale=scale, seed=1)
+    W = np.random.default_rng(2).normal(size=(5, objective.loss.columns)) * size / scale
+    sparing = replace(objective, spare=Spare(np.ones((5, 1))))
+    with jax.enable_x64(True):
+        fine, coarse = objective.measure(W, 0.9 * W), sparing.measure(W, 0.9 * W)
+    assert sparing.spare.used and sparing.rows.longest >= np.sqrt((X**2).sum(axis=1).max() + 1)
+    exact = exact_gradient(X, y, s, W, objective.alpha, objective.gauge)
+    off = [[abs(float(g) - exact[j][k]) for k, g in enumerate(r)] for j, r in enumerate(coarse[1])]
+    assert (np.array(off, dtype=float) <= coarse.allowance).all()
+    np.testing.assert_allclose(coarse.gradient, fine.gradient, rtol=0, atol=fine.allowance.max())
+    for name in ("allowance", "rounding", "margin_error", "slope_error"):
+        # Never below what is found row by row, but for the last digits of that itself.
+        assert (getattr(coarse, name) >= np.multiply(0.999, getattr(fine, name))).all()
+    assert coarse.moved == fine.moved
+
+
+def test_rows_are_read_for_errors_where_columns_maxima_do_not_do():
+    _, _, _, objective = problem(2)
+    W = np.ones((5, 1))
+    objective.rows.column_max  # noqa: B018 - what is found once
+    for total in (0.0, np.inf):
+        spare = Spare(np.ones((5, 1)), total)
+        sparing, reads = replace(objective, spare=spare), objective.rows.reads
+        for _ in range(2):
+            m = sparing.measure(W, W)
+        assert (m.allowance == objective.measure(W, W).allowance).all() == (total == 0)
+        # Asked once and refused, or twice and taken; and the one to compare with.
+        assert objective.rows.reads - reads == (4 if total == 0 else 3) * objective.rows.n
+        assert spare.used == (total > 0)
+
+
+def test_coarse_errors_without_those_of_the_margins_are_too_small():
+    """The twin: what evaluation and sum alone may cost is less than what margins cost here."""
+    rng, y = np.random.default_rng(0), np.arange(60) % 2
+    x = 1 + rng.uniform(size=60)
+    # Large weights that nearly cancel in every margin.
+    X, W = np.c_[x, x + 1e-8 * rng.normal(size=60)], np.array([[1e8], [-1e8], [0.0]])
+    objective = objective_of(X, y, np.ones(60), Logistic(), np.zeros(3), np.zeros(3))
+    sparing = replace(objective, spare=Spare(np.ones((3, 1))))
+    with jax.enable_x64(True):
+        m = sparing.measure(W, W)
+        chain = objective.rows.fold(
+            kernels.Coarse(objective.loss),
+            objective.blocked,
+            objective.table,
+            W,
+            0 * W,
+            np.zeros((1, 1)),
+            gamma(objective.sum_length + 9),
+        )
+    exact = exact_gradient(X, y, np.ones(60), W, objective.alpha, objective.gauge)
+    off = np.array([abs(float(g[0]) - e[0]) for g, e in zip(m.gradient, exact, strict=True)], float)
+    assert (off <= m.allowance[:, 0]).all()
+    assert (off > objective.rows.column_max * chain[2].sum()).any()
 
 
 @pytest.mark.parametrize("classes", [2, 3])

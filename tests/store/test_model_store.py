@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from certunlearn import (
     AlreadyForgottenError,
+    AssumptionError,
     CertifiedLogReg,
     ConfirmationNeededError,
     ForgettingPipeline,
@@ -368,3 +369,32 @@ def test_letters(store, tmp_path):
     store.withdraw("A-2")
     assert "You have withdrawn it" in store.answer("A-2").letter("The shop")
     assert signed_receipt and "Backups" in letter
+
+
+def test_some_requests_are_audited_and_what_was_found_is_kept(path, fitted):
+    with ModelStore.create(path, fitted, audit_rate=1.0) as store:
+        assert store.status()["self_audit"]["looks"] == 0
+        store.forget(rows=[3], reference="case 1")
+        store.forget(rows=[3], reference="case 1")
+        store.add(rows=[4], reference="case 2")
+        store.run()
+        with pytest.raises(ConfirmationNeededError):
+            store.forget(rows=np.arange(50, 250))
+        store.unrecognise()
+    with ModelStore.open(path, "w") as store:
+        found = store.status()["self_audit"]
+        # One a release: neither for what was answered before nor for what was refused.
+        assert (found["requests"], found["looks"], found["passed"]) == (2, 2, True)
+        assert 0 < found["true_over_certified"] <= 1 and 0 < found["e_value"] < 1 / found["level"]
+        assert "true_over_certified" in store.model.history_[-1]
+        store.release()
+        assert store.self_audit.looks == 3
+        json.dumps(store.status(), allow_nan=False)
+
+
+def test_an_audit_of_nothing_is_refused_when_it_is_agreed(path):
+    with pytest.raises(AssumptionError, match="nothing is claimed"):
+        ModelStore.create(path, CertifiedLogReg(noise=0).fit(*data()), audit_rate=0.1)
+    with pytest.raises(ValueError, match="audit_rate"):
+        ModelStore.create(path, CertifiedLogReg().fit(*data()), audit_rate=2.0)
+    assert not path.exists()

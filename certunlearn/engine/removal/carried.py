@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...claims.noise import Geometry
 from ...linalg.norms import norm
 from ...numerics.objective.objective import Objective, flat, folded
 from ..distances.carryover import Carryover
 from ..distances.reached import Reached
 from ..distances.ruler import Array
+from ..distances.spare import whitened
 
 #: A pass that leaves more of the gradient is slow, and so many slow ones are enough.
 _SLOW, _PATIENCE = 0.5, 3
@@ -74,6 +77,9 @@ def carried(
         What was certified, or the best iterate for a refresh to start from.
     """
     origin, descent = carryover.origin, Descent(carryover)
+    # What an error is worth in the norm of the noise.
+    reach = carryover.c * origin.factor.reach.reshape(-1, len(carryover.base)).max(axis=0)
+    objective = replace(objective, spare=whitened(reach, carryover.base.shape[1], target))
     W, gradient, slow = carryover.base, carryover.gradient, 0
     size = norm(origin.factor.white(gradient))
     for _ in range(most):

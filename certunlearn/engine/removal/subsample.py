@@ -9,6 +9,7 @@ import numpy as np
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
+from ...numerics.objective.measurement import Spare
 from ...numerics.objective.objective import Measurement, Objective, flat, folded
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.rows.weights import Weights
@@ -56,6 +57,8 @@ def subsampled_start(
             return W
     # Weighted up to the whole, so that the penalty keeps its share.
     scaled = Weights.of(weight * (objective.weight_sum / total))
+    # No claim is made of these gradients, so their rounding is nobody's business.
+    objective = replace(objective, spare=Spare(np.zeros((1, 1))))
     sample = replace(objective, rows=rows, weights=scaled)
 
     def close(W: Array, m: Measurement, model: QuadraticModel) -> Verdict:

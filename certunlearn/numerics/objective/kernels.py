@@ -70,6 +70,43 @@ class Measure(OfLoss):
         )
 
 
+@dataclass(frozen=True)
+class Coarse(OfLoss):
+    """What `Measure` returns, the errors to be multiplied with the columns' largest numbers.
+
+    ``error`` (1, K) is at least that of any row's margins.  The errors are (2K,), as a row of ones
+    would have them: the rows are read for margins and gradient alone.
+    """
+
+    maxima = 1
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        zero, K = xp.zeros(()), self.loss.columns
+        return zero, xp.zeros((p, K)), xp.zeros(2 * K), zero, zero
+
+    def __call__(
+        self,
+        xp: Namespace[Values],
+        block: Block[Values],
+        table: Values | None,
+        W: Values,
+        step: Values,
+        error: Values,
+        total: float,
+    ) -> tuple[Values, ...]:
+        loss, s, y = self.loss, block.weight, block.labels(table)
+        Z = counted(loss, block.margins(W), s)
+        found = slopes(loss, Z, y, error, total)
+        both = xp.concatenate([found.evaluated, found.pushed], axis=1)
+        return (
+            xp.sum(s * loss.value(Z, y)),
+            block.combined(s[:, None] * found.slope),
+            s @ both,
+            xp.sum(found.along(loss, s)),
+            xp.max(xp.where(s > 0, loss.margin_range(block.margins(step)), 0.0)),
+        )
+
+
 def coupled_pairs(loss: Loss) -> list[tuple[int, int]]:
     """Return the pairs of columns k < l that share a curvature: of softmax all of them."""
     columns = range(loss.columns if loss.coupled else 0)

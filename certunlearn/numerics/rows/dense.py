@@ -13,10 +13,10 @@ from ..._common.arrays import AnyArray, Array
 from ..._common.interrupts import checkpoint
 from ..._common.threads import forked, refuse_forked
 from ..context import float64, numerics
-from .blocks import block_shape, power_above, to_power_of_two
-from .fold import Argument, ColumnMax, Kernel, Sums
+from .blocks import block_shape, to_power_of_two
+from .fold import Argument, Kernel, Sums
 from .host import aligned, compiled, folded_by_blocks, on_accelerator
-from .store import Held, Store
+from .store import Held, Store, bounded
 
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
@@ -119,7 +119,7 @@ class DenseRows(Store):
                 else:
                     store = device.put(store, part, first)
         self._X: Held = store
-        self._column_max: Array | None = None
+        self._extent: tuple[Array, float] | None = None
 
     @staticmethod
     def _device() -> ModuleType:
@@ -211,17 +211,6 @@ class DenseRows(Store):
             self.reads += min(len(X), self.n - at)
             yield at, X[: self.n - at, : self.p - int(self.intercept)]
 
-    @property
-    def column_max(self) -> Array:
-        """At least the largest |x_ij| of each column, a power of two at most twice it, shape (p,).
-
-        A maximum itself would be a copy of a value, which the row that had it may want forgotten.
-        """
-        if self._column_max is None:
-            weightless = np.zeros((self.blocks, self.block))
-            self._column_max = power_above(self.fold(ColumnMax(), weightless)[0])
-        return self._column_max
-
     def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
         """Return new rows holding only ``keep`` (n,), laid out as a fit on them would.
 
@@ -267,9 +256,12 @@ class DenseRows(Store):
         self.n += len(X)
         self._write(positions, part[: len(X)], labels)
         self._labels[positions], self._scrubbed[positions] = labels, False
-        if self._column_max is not None:
-            most = np.abs(part).max(axis=0).astype(np.float64)
-            self._column_max = np.maximum(self._column_max, power_above(most))
+        if self._extent is not None and len(X):
+            new = part.astype(np.float64)
+            with np.errstate(over="ignore"):
+                square = float(np.max(np.sum(new * new, axis=1)))
+            most, length = bounded(np.abs(new).max(axis=0), square, self.p)
+            self._extent = np.maximum(self._extent[0], most), max(self._extent[1], length)
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
@@ -280,7 +272,7 @@ class DenseRows(Store):
             self._retype(np.float32)
             self._narrow = -1
         # Their maxima may have raised the columns'.
-        self._column_max = None
+        self._extent = None
 
     def _retype(self, kind: type[np.float32 | np.float64]) -> None:
         """Hold the rows as numbers of another kind."""
@@ -341,7 +333,7 @@ class DenseRows(Store):
     def __getstate__(self) -> dict[str, object]:
         state = dict(self.__dict__)
         state["_X"], state["_y"] = np.asarray(self._X), np.asarray(self._y)
-        state["_column_max"] = None
+        state["_extent"] = None
         return state
 
     def still(self) -> DenseRows:

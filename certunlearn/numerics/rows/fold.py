@@ -178,16 +178,18 @@ class DenseBlock(Generic[Values]):
         return self.xp.max(self.xp.abs(self.X), axis=0)
 
 
-class ColumnMax(Added):
-    """Largest |x_ij| of each column, whatever the rows weigh: ((p,),)."""
+class Extent(Added):
+    """Largest |x_ij| of each column and largest ||x_i||^2, whatever the rows weigh: ((p,), ())."""
 
-    maxima = 1
+    maxima = 2
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
-        return (xp.zeros(p),)
+        return xp.zeros(p), xp.zeros(())
 
     def __call__(self, xp: Namespace[Values], block: Block[Values], /) -> tuple[Values, ...]:
-        return (block.largest(),)
+        largest = block.largest()
+        squares = block.squared().margins(xp.ones_like(largest)[:, None])
+        return largest, xp.max(squares)
 
 
 def folded(

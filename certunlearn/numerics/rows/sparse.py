@@ -13,9 +13,8 @@ from scipy.sparse import csr_array, issparse
 from ..._common.arrays import AnyArray, Array, MatrixLike, Positions
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
-from .blocks import power_above
 from .dense import CHUNK
-from .fold import Argument, ColumnMax, Kernel, Sums, folded
+from .fold import Argument, Kernel, Sums, folded
 from .sparse_block import SparseBlock
 from .store import Store
 
@@ -79,7 +78,7 @@ class SparseRows(Store):
         self._indptr: Positions = X.indptr.astype(np.int64)
         self._labels = np.array(labels, copy=True)
         self._scrubbed = np.zeros(self.n, dtype=bool)
-        self._column_max: Array | None = None
+        self._extent: tuple[Array, float] | None = None
         self.reads = 0
 
     @property
@@ -149,13 +148,6 @@ class SparseRows(Store):
         out[:, : self.d] = self.features(positions).toarray()
         return out
 
-    @property
-    def column_max(self) -> Array:
-        """At least the largest |x_ij| of each column, a power of two at most twice it, (p,)."""
-        if self._column_max is None:
-            self._column_max = power_above(self.fold(ColumnMax(), np.zeros(self.n))[0])
-        return self._column_max
-
     def compact(self, keep: NDArray[np.bool_]) -> SparseRows:
         """Return new rows holding only ``keep`` (n,)."""
         kept = np.flatnonzero(keep)
@@ -179,7 +171,7 @@ class SparseRows(Store):
         self._labels = np.concatenate([self._labels, labels])
         self._scrubbed = np.concatenate([self._scrubbed, np.zeros(X.shape[0], dtype=bool)])
         self.n += int(X.shape[0])
-        self._column_max = None
+        self._extent = None
 
     def withdraw(self, count: int) -> None:
         """Overwrite and drop the last ``count`` rows, as if they had never been put in."""
@@ -203,7 +195,7 @@ class SparseRows(Store):
         self._indptr[1:] = np.cumsum(lengths)
         self._labels[gone], self._scrubbed[gone] = 0, True
         # Columns that only these rows had would tell of them.
-        self._column_max = None
+        self._extent = None
 
     def _closed_up(self, first: int, last: int, to: int) -> int:
         """Move entries to the left, a piece at a time; return where they end."""
@@ -223,5 +215,5 @@ class SparseRows(Store):
     def __getstate__(self) -> dict[str, object]:
         state = dict(self.__dict__)
         used = self.nnz
-        state.update(_data=self._data[:used], _indices=self._indices[:used], _column_max=None)
+        state.update(_data=self._data[:used], _indices=self._indices[:used], _extent=None)
         return state

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._common.arrays import AnyArray
+from ..._common.arrays import AnyArray, Array
+from ..._common.rounding import gamma
+from ..losses.margins import TINY
+from .blocks import power_above
+from .fold import Argument, Extent, Kernel, Sums
 
 if TYPE_CHECKING:
     import jax
@@ -16,7 +21,14 @@ if TYPE_CHECKING:
 Held: TypeAlias = "AnyArray | jax.Array"
 
 
-class Store:
+def bounded(most: Array, square: float, p: int) -> tuple[Array, float]:
+    """Return powers of two at least what `Extent` found of rows of p coordinates."""
+    # Sums of squares round, and small ones may have vanished.
+    length = np.sqrt(np.array([square * (1.0 + gamma(p + 4)) + p * TINY]))
+    return power_above(most), float(power_above(length)[0])
+
+
+class Store(ABC):
     """What every store of rows knows alike.
 
     Attributes
@@ -31,7 +43,35 @@ class Store:
     reads: int
     _labels: AnyArray
     _scrubbed: NDArray[np.bool_]
-    _column_max: NDArray[np.float64] | None
+    _extent: tuple[NDArray[np.float64], float] | None
+
+    @abstractmethod
+    def fold(self, kernel: Kernel, weights: Array, *args: Argument) -> Sums:
+        """Return a sum over all rows, each read once."""
+
+    @abstractmethod
+    def blocked(self, weight: Array) -> Array:
+        """Return ``weight`` (n,) as the rows lie."""
+
+    @property
+    def column_max(self) -> Array:
+        """At least the largest |x_ij| of each column, a power of two at most twice it, shape (p,).
+
+        A maximum itself would be a copy of a value, which the row that had it may want forgotten.
+        """
+        return self._found[0]
+
+    @property
+    def longest(self) -> float:
+        """At least the length of every row, such a power of two as well, or inf."""
+        return self._found[1]
+
+    @property
+    def _found(self) -> tuple[Array, float]:
+        if self._extent is None:
+            most, square = self.fold(Extent(), self.blocked(np.zeros(self.n)))
+            self._extent = bounded(most, float(square), len(most))
+        return self._extent
 
     @property
     def labels(self) -> AnyArray:
@@ -55,7 +95,7 @@ class Store:
 
     def forget_maxima(self) -> None:
         """Drop bounds on the columns that rows which have gone may have raised."""
-        self._column_max = None
+        self._extent = None
 
     def view(self) -> Self:
         """Return the same rows with a count of reads of their own; for reading only."""
