@@ -288,8 +288,9 @@ def _undowndated(c: Curvature) -> bool:
 
 def _fresh(state: State) -> bool:
     """Whether the models of the curvature are of the training set as it is."""
+    stale = any(part.reached.stale for part in state.columns)
     models = [part.reached.quadratic for part in state.columns]
-    return all(m is None or m.weights is state.objective.weights for m in models)
+    return not stale and all(m is None or m.weights is state.objective.weights for m in models)
 
 
 def _weights(state: State, edit: Edit) -> Weights:
