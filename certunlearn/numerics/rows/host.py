@@ -30,7 +30,7 @@ SHORT = 512
 #: Of a single column BLAS's products with vectors are as fast from shorter rows on.
 SHORTER = 32
 #: Numbers of rows whose margins are summed at a time: what fits a cache.
-TOGETHER = 1 << 18
+TOGETHER = 1 << 19
 #: Products with rows are summed into one p x p matrix for at least so many times p rows; more at a
 #: time would leave the cache.
 LONG = 2
