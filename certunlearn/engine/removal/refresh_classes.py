@@ -14,12 +14,12 @@ import numpy as np
 from ..._common.arrays import Array, Progress
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
+from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
-from ...numerics.objective.curvature import Curvature
 from ...numerics.objective.differences import Differences
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed, survey
-from ...numerics.solvers.class_blocks import ClassMetric, Shared
+from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
 from ...numerics.solvers.descent import Descent
 from ..distances.class_floor import Bound, class_distance
 from ..distances.gram import Gram
@@ -37,14 +37,17 @@ _MOST, _PATIENCE = 40, 4
 #: From zero so many, by a matrix that all classes share; then each gets its own.
 _FIRST = 8
 #: After a descent of so many passes a metric is made afresh, sooner in a fit, which all removals
-#: build on; and so many times a request.
-_LONG, _LONG_FIT, _BUILT = 24, 10, 2
-#: A step along which the slope turns to more than this part of what it was has gone too far.
-_OVERSHOT = 0.5
+#: build on; and so many times a request, more where the whole Hessian is small.
+_LONG, _LONG_FIT, _BUILT, _BUILT_SMALL = 24, 10, 2, 5
+#: A step along which the slope turns to more than this part of what it was has gone too far; how
+#: often it is made shorter, and by how much at most.
+_OVERSHOT, _SHORTER, _LEAST = 0.5, 5, 0.1
 #: A measured gradient that is not so much smaller than the one before ends all this.
 _WORTH = 0.5
 #: What pairs of steps and gradients may take up, out of what the rows do.
 _PAIRS_SHARE = 0.1
+#: Beyond so many coefficients a column no matrix of that size is factored.
+_WIDEST = 4096
 
 
 def classwise(objective: Objective, gram: Gram) -> bool:
@@ -52,7 +55,7 @@ def classwise(objective: Objective, gram: Gram) -> bool:
     free = objective.alpha == 0
     return (
         Differences.possible(objective)
-        and isinstance(gram.known, Curvature)
+        and objective.rows.p <= _WIDEST
         and not free[:-1].any()
         and bool((objective.alpha + objective.gauge > 0).all())
     )
@@ -86,19 +89,20 @@ def refresh_classes(
     iterations : int
         How many descents it took.
     """
-    geometry, S, size, slow, built = gram.geometry, _gram(objective, gram), math.inf, False, 0
+    geometry, size, slow, built = gram.geometry, math.inf, False, 0
     here, first = metric is None and bool(W.any()), metric is None
-    metric = _initial(objective, S) if metric is None else metric
+    metric = _initial(objective, gram) if metric is None else metric
     gradient, best = None if known is None else known.measurement.gradient, W
     descent, long = _descent(objective, metric), _LONG_FIT if tier == "fit" else _LONG
     value = math.inf if known is None else known.measurement.value
     for iteration in range(max_iter + 1):
         try:
             if gradient is not None:
-                if here or slow and built < _BUILT:
+                if here or slow and built < (_BUILT_SMALL if Whole.fit(objective) else _BUILT):
                     # Where W stands, or the metric is not good enough.
-                    metric, here = metric.built(Differences(objective, best), S, best), False
-                    built, descent = built + 1, _descent(objective, metric)
+                    base, S = Differences(objective, best), _gram(objective, gram)
+                    metric, here, built = metric.built(base, S, best), False, built + 1
+                    descent = _descent(objective, metric)
                 most, first = _FIRST if first and not built else _MOST, False
                 W, slow = _descended(
                     objective, best, gradient, metric, descent, goal, geometry, most, long
@@ -134,13 +138,14 @@ def _allowed(goal: Goal, geometry: Geometry, W: Array) -> float:
 
 def _gram(objective: Objective, gram: Gram) -> Array:
     """Return ``sum s x x'``, (p, p)."""
-    out: Array = gram.curvature.matrix - np.diag(objective.alpha)
+    known = objective.gram() if isinstance(gram.known, Diagonal) else gram.known
+    out: Array = known.matrix - np.diag(objective.alpha)
     return out / objective.loss.kappa
 
 
-def _initial(objective: Objective, S: Array) -> ClassMetric:
+def _initial(objective: Objective, gram: Gram) -> ClassMetric:
     """Return the metric at W = 0, where all classes curve alike."""
-    K = objective.loss.columns
+    K, S = objective.loss.columns, _gram(objective, gram)
     return ClassMetric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
 
 
@@ -212,18 +217,41 @@ def _descended(
         slow = len(sizes) > _PATIENCE and sizes[-1] > 0.5 * sizes[-1 - _PATIENCE]
         if slow and most > _FIRST:
             break
-        new = _centred(measured + base.gradient(V + v))
-        over = float(np.sum(new * v))
-        if not math.isfinite(over):
-            raise FloatingPointError
+        v, new = _stepped(base, measured, V, v, down)
         descent.learn(v, new - g)
-        if not over > _OVERSHOT * down:
-            V, g = V + v, new
-            left.append(_left(metric, g))
+        V, g = V + v, new
+        left.append(_left(metric, g))
     slow = slow or most < _MOST or len(sizes) > long
     W = W + V
     W = W - W.mean(axis=1, keepdims=True)
     return W, slow
+
+
+def _stepped(
+    base: Differences, measured: Array, V: Array, v: Array, down: float
+) -> tuple[Array, Array]:
+    """Return a step along v from V that does not go too far, and the gradient there.
+
+    Along v the value falls by ``down`` at first.
+
+    Raises
+    ------
+    FloatingPointError
+        If that is no number however short it is.
+    """
+    for shorter in range(_SHORTER):
+        new = _centred(measured + base.gradient(V + v))
+        over = float(np.sum(new * v))
+        if not over > _OVERSHOT * down and math.isfinite(over):
+            return v, new
+        if shorter + 1 < _SHORTER:
+            # To where the slope would be zero if it changed evenly.
+            part = down / (down + over) if math.isfinite(over) else 0.0
+            part = max(part, _LEAST)
+            v, down = part * v, part * down
+    if not math.isfinite(over):
+        raise FloatingPointError
+    return v, new
 
 
 def _rate(left: list[float]) -> float:
