@@ -36,9 +36,9 @@ _FINE, _FINEST = 1e-5, 1e-7
 _MOST, _PATIENCE = 40, 4
 #: From zero so many, by a matrix that all classes share; then each gets its own.
 _FIRST = 8
-#: After a descent of so many passes a metric is made afresh, sooner in a fit, which all removals
-#: build on; and so many times a request, more where the whole Hessian is small.
-_LONG, _LONG_FIT, _BUILT, _BUILT_SMALL = 24, 10, 2, 5
+#: After a descent of so many passes a fit, which all removals build on, makes a metric afresh; so
+#: many times a request, more where the whole Hessian is small.
+_LONG, _BUILT, _BUILT_SMALL = 10, 2, 5
 #: A step along which the slope turns to more than this part of what it was has gone too far; how
 #: often it is made shorter, and by how much at most.
 _OVERSHOT, _SHORTER, _LEAST = 0.5, 5, 0.1
@@ -89,11 +89,11 @@ def refresh_classes(
     iterations : int
         How many descents it took.
     """
-    geometry, size, slow, built = gram.geometry, math.inf, False, 0
+    geometry, size, slow, stuck, built = gram.geometry, math.inf, False, False, 0
     here, first = metric is None and bool(W.any()), metric is None
     metric = _initial(objective, gram) if metric is None else metric
     gradient, best = None if known is None else known.measurement.gradient, W
-    descent, long = _descent(objective, metric), _LONG_FIT if tier == "fit" else _LONG
+    fits, spent, descent = tier == "fit", 0, _descent(objective, metric)
     value = math.inf if known is None else known.measurement.value
     for iteration in range(max_iter + 1):
         try:
@@ -104,9 +104,15 @@ def refresh_classes(
                     metric, here, built = metric.built(base, S, best), False, built + 1
                     descent = _descent(objective, metric)
                 most, first = _FIRST if first and not built else _MOST, False
-                W, slow = _descended(
-                    objective, best, gradient, metric, descent, goal, geometry, most, long
+                patience = _PATIENCE if fits else _MOST
+                W, passes, stuck = _descended(
+                    objective, best, gradient, metric, descent, goal, geometry, most, patience
                 )
+                spent += passes
+                if fits:
+                    slow = stuck or most < _MOST or passes > _LONG
+                else:
+                    slow = spent > metric.price(objective)
             found = survey(objective, W, 0.0 if tier == "fit" else metric.least)
         except (AssumptionError, FloatingPointError, np.linalg.LinAlgError):
             if gradient is None:
@@ -126,7 +132,7 @@ def refresh_classes(
         if flat_enough and bound.distance <= allowed:
             kept = None if first else metric
             return Reached(best, bound.distance, None, tier, best, m, shift, kept), iteration
-        if not (size < _WORTH * before or slow):
+        if not (size < _WORTH * before or slow or stuck):
             break
     return best, max_iter
 
@@ -193,16 +199,16 @@ def _descended(
     goal: Goal,
     geometry: Geometry,
     most: int,
-    long: int,
-) -> tuple[Array, bool]:
+    patience: int,
+) -> tuple[Array, int, bool]:
     """Descend from W, of the ``measured`` gradient, until enough should be certified.
 
-    Return where to, and whether that was slow.
+    Return where to, after how many passes, and whether these hardly led any further at last.
     """
     base = Differences(objective, W)
     flat_enough, allowed = goal.tol * objective.weight_sum, _allowed(goal, geometry, W)
     V, g = np.zeros_like(W), _centred(measured)
-    left, sizes, slow = [_left(metric, g)], [], False
+    left, sizes, stuck = [_left(metric, g)], [], False
     for _ in range(most):
         v = descent.direction(g)
         down = -float(np.sum(v * g))
@@ -214,17 +220,16 @@ def _descended(
         if last or _blurred(sizes, left[-1] * rate**2 > _ROOM * allowed):
             V = V + v if rate < 1 else V
             break
-        slow = len(sizes) > _PATIENCE and sizes[-1] > 0.5 * sizes[-1 - _PATIENCE]
-        if slow and most > _FIRST:
+        stuck = len(sizes) > patience and sizes[-1] > 0.5 * sizes[-1 - patience]
+        if stuck and most > _FIRST:
             break
         v, new = _stepped(base, measured, V, v, down)
         descent.learn(v, new - g)
         V, g = V + v, new
         left.append(_left(metric, g))
-    slow = slow or most < _MOST or len(sizes) > long
     W = W + V
     W = W - W.mean(axis=1, keepdims=True)
-    return W, slow
+    return W, len(sizes), stuck
 
 
 def _stepped(

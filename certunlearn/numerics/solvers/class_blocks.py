@@ -29,6 +29,8 @@ _SHARE, _FEW = 0.75, 1 << 26
 _COUNTED = 0.2
 #: Up to so many coefficients the whole Hessian may be inverted.
 _WHOLE = 1500
+#: Products of rows with rows cost a pass for so many coefficients.
+_A_PASS = 4
 #: Steps of Lanczos, and how near one a ratio of curvatures counts as right.
 _LANCZOS, _NEAR = 3, 1.25
 
@@ -253,6 +255,13 @@ class ClassMetric:
     least: float = 0.0
     scale: Array | None = None
     fresh: bool = False
+
+    def price(self, objective: Objective) -> float:
+        """Return how many passes it costs to make the model afresh."""
+        coefficients = objective.rows.p
+        if isinstance(self.model, Whole):
+            coefficients *= objective.loss.columns
+        return coefficients / _A_PASS
 
     def built(self, base: Differences, gram: Array, W: Array) -> ClassMetric:
         """Return one that is made at W, where ``base`` is.
