@@ -35,6 +35,7 @@ from tests.benchmarks import (
     window,
 )
 from tests.benchmarks.objective import Objective
+from tests.benchmarks.report import Report
 
 
 def contents(module, out):
@@ -141,7 +142,11 @@ def test_removal(tmp_path, monkeypatch):
     assert idle
     for row in idle:
         assert row["weights moved"] == 0 < row["an exact refit moves them"]
-    assert len(tables) == 8
+    kinds = {title: tables.pop(title) for title in list(tables) if title.endswith("which rows")}
+    assert len(tables) == 8 and len(kinds) == 3
+    for rows in kinds.values():
+        assert [row["deletions"] for row in rows] == list(biased.MARKERS)
+        assert all(row["tier"] in biased.TIERS and row["bound over truth"] >= 1 for row in rows)
     for title, rows in tables.items():
         found = {row["method"]: row for row in rows}
         away = {name: row["distance to refit"] for name, row in found.items()}
@@ -178,7 +183,11 @@ def test_latency_and_its_picture(tmp_path):
 
 def test_sequence_and_its_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "flights", lambda most=None: None)
-    rows, peers_, views_ = contents(sequence, tmp_path).values()
+    rows, peers_, views_, kinds = contents(sequence, tmp_path).values()
+    assert [row["deletions"] for row in kinds] == list(biased.MARKERS)
+    for row in kinds:
+        assert sum(row[tier] for tier in biased.TIERS) + row["refused"] == row["requests"] == 20
+        assert row["bound over truth"]["min"] >= 1
     assert [row["view"] for row in views_] == ["release", "transcript"]
     assert {row["solver"] for row in peers_} == {"newton-cholesky", "lbfgs"}
     assert sum(row["requests"] for row in rows[:-1]) == rows[-1]["requests"] == 60
@@ -342,6 +351,20 @@ def test_what_is_missing_is_said(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(data.importlib.metadata, "files", absent)
     assert data.flights() is None
     assert capsys.readouterr().out.startswith("flights: skipped, ")
+
+
+def test_what_is_added_leaves_what_there_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "flights", lambda most=None: None)
+    for name in "removal", "sequence":
+        Report(name, tmp_path, small=True).table("earlier", [{"a": 1}])
+    monkeypatch.setattr(removal, "sets", lambda small: [("set", *data.synthetic(300, 3))])
+    __main__.main(["--by-kind", "--small", "--out", str(tmp_path)])
+    for name in "removal", "sequence":
+        found = json.loads((tmp_path / f"{name}.json").read_text())
+        (added,) = found["added"]
+        assert list(found["tables"]) == ["earlier", added] and added.endswith("which rows")
+        assert [row["deletions"] for row in found["tables"][added]] == list(biased.MARKERS)
+        assert f"{added}: date " in (tmp_path / f"{name}.md").read_text()
 
 
 def test_command(monkeypatch, capsys, tmp_path):

@@ -8,7 +8,7 @@ faults.
 from .canaries import Canaries, CanaryScore, plant
 from .ensembles import forgetting_quality, klom
 from .epsilon import EpsilonBound, effective_epsilon
-from .evaluation import Axis, Evaluation, evaluate
+from .evaluation import evaluate
 from .files import Predictions, evaluate_files
 from .finding import Finding, Measured
 from .law import Law, ReleaseLaw, release_law
@@ -16,6 +16,7 @@ from .lira import Lira, lira_forget
 from .methods import METHODS, NEEDS, Method, Task, methods_table, register
 from .one_run import one_run_epsilon
 from .replay import Replay, replay, same_noise, visible
+from .report import Axis, Evaluation
 from .representation import Representation, linear_cka, representation
 from .residue import (
     Difference,

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .._common.arrays import Array
-from .evaluation import Evaluation, evaluate
+from .evaluation import evaluate
+from .report import Evaluation
 
 SETS = ("test", "retained", "forgotten")
 

@@ -15,6 +15,7 @@ from scipy.linalg import eigh
 from scipy.special import expit
 
 from .._common.arrays import Array, Positions
+from .logistic import curvature, gradient, optimum, rate
 
 #: What a method may ask for, and what it is.
 NEEDS = {
@@ -86,6 +87,8 @@ class Method:
         What stands behind it.
     source : str
         Author, year, place.
+    checked : str
+        What the formula was compared with, and where it is other on purpose; empty if with nothing.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Method:
     needs: frozenset[str]
     guarantee: str
     source: str
+    checked: str = ""
 
     def __call__(self, task: Task) -> Array:
         """Return the weights after the removal.
@@ -113,7 +117,7 @@ METHODS: dict[str, Method] = {}
 
 
 def register(
-    name: str, *, needs: Iterable[str], guarantee: str, source: str
+    name: str, *, needs: Iterable[str], guarantee: str, source: str, checked: str = ""
 ) -> Callable[[Callable[[Task], Array]], Callable[[Task], Array]]:
     """Enter a method; it then stands in `methods_table` and in `METHODS` with all others.
 
@@ -123,8 +127,8 @@ def register(
         Its own.
     needs : iterable of str
         Of `NEEDS`.
-    guarantee, source : str
-        One line each.
+    guarantee, source, checked : str
+        One line each; see `Method`.
 
     Raises
     ------
@@ -138,7 +142,7 @@ def register(
         raise ValueError(f"needs must be of {', '.join(NEEDS)}, got {sorted(wanted - set(NEEDS))}")
 
     def entered(run: Callable[[Task], Array]) -> Callable[[Task], Array]:
-        METHODS[name] = Method(name, run, wanted, guarantee, source)
+        METHODS[name] = Method(name, run, wanted, guarantee, source, checked)
         return run
 
     return entered
@@ -146,63 +150,13 @@ def register(
 
 def methods_table() -> str:
     """Return the register as a table in Markdown, in the order of entry."""
-    lines = ["| method | needs | guarantees | source |", "|---|---|---|---|"]
+    head = ("method", "needs", "guarantees", "source", "formula checked against")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for m in METHODS.values():
         needs = ", ".join(n for n in NEEDS if n in m.needs) or "nothing"
-        lines.append(f"| {m.name} | {needs} | {m.guarantee} | {m.source} |")
+        cells = (m.name, needs, m.guarantee, m.source, m.checked or "nothing")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-# Derivatives
-
-
-def gradient(w: Array, rows: tuple[Array, Array]) -> Array:
-    """Gradient of the loss of some rows, without a penalty."""
-    X, y = rows
-    return np.asarray(X.T @ (expit(X @ w) - y))
-
-
-def curvature(w: Array, rows: tuple[Array, Array]) -> Array:
-    """Hessian of the loss of some rows, without a penalty."""
-    X, _ = rows
-    p = expit(X @ w)
-    return np.asarray((X * (p * (1 - p))[:, None]).T @ X)
-
-
-def optimum(rows: tuple[Array, Array], alpha: Array, start: Array | None = None) -> Array:
-    """Exact optimum by damped Newton steps.
-
-    Raises
-    ------
-    ValueError
-        If it is not reached in 100 steps.
-    """
-    w = np.zeros(len(alpha)) if start is None else start.copy()
-    for _ in range(100):
-        g = gradient(w, rows) + alpha * w
-        step = np.linalg.solve(curvature(w, rows) + np.diag(alpha), g)
-        # Logistic loss is 1-self-concordant in the margin: half a step of length two is safe.
-        w = w - step / max(1.0, 0.5 * float(np.abs(rows[0] @ step).max()))
-        if np.abs(step).max() <= 1e-11 * max(1.0, float(np.abs(w).max())):
-            return w
-    raise ValueError("the optimum was not reached")
-
-
-def descended(
-    rows: tuple[Array, Array], alpha: Array, steps: int = 200
-) -> list[tuple[Array, Array]]:
-    """Path of gradient descent from zero on some rows: weights and gradients before each step."""
-    w, path, rate = np.zeros(len(alpha)), [], _rate(rows, alpha)
-    for _ in range(steps):
-        g = gradient(w, rows) + alpha * w
-        path.append((w, g))
-        w = w - rate * g
-    return path
-
-
-def _rate(rows: tuple[Array, Array], alpha: Array) -> float:
-    """One over the largest curvature there can be."""
-    return 1.0 / (0.25 * float(np.linalg.norm(rows[0], 2)) ** 2 + float(alpha.max()))
 
 
 # Methods
@@ -237,6 +191,8 @@ def _certified(t: Task) -> Array:
     needs=_BOTH,
     guarantee="(epsilon, delta) with noise in training; the proof has a gap",
     source="Guo et al. 2020, section 3.1",
+    checked="the authors' code (certified-removal): Hessian of the rows that stay, gradient of "
+    "the others",
 )
 def _newton(t: Task) -> Array:
     """``w + H^{-1} Delta``, H of the rows that stay, Delta the gradient of those that go."""
@@ -250,6 +206,7 @@ def _newton(t: Task) -> Array:
     needs=("forgotten rows", "Hessian"),
     guarantee="nothing",
     source="Koh & Liang 2017, equation 1",
+    checked="its restatement in Rubinstein & Hopkins 2025, section 1.1",
 )
 def _influence(t: Task) -> Array:
     """The same step with the Hessian of all rows."""
@@ -260,7 +217,8 @@ def _influence(t: Task) -> Array:
     "rescaled influence",
     needs=("forgotten rows", "Hessian"),
     guarantee="nothing",
-    source="Rubinstein & Hopkins 2025",
+    source="Rubinstein & Hopkins 2025, arXiv 2506.06656, section 1.1",
+    checked="the paper: factor 1/(1 - h), h = p (1 - p) x'H^-1 x",
 )
 def _rescaled(t: Task) -> Array:
     """Each row's step over ``1 - leverage``: its own Newton step; then their sum."""
@@ -276,7 +234,8 @@ def _rescaled(t: Task) -> Array:
     "Fisher",
     needs=_BOTH,
     guarantee="nothing",
-    source="Golatkar et al. 2020, proposition 2",
+    source="Golatkar et al. 2020, propositions 3 and 4",
+    checked="the propositions as stated in a formal proof of them; the size of the noise is ours",
 )
 def _fisher(t: Task) -> Array:
     """Newton removal and noise of covariance in proportion to ``H^{-1/2}``, 0.1 errors long."""
@@ -293,6 +252,8 @@ def _fisher(t: Task) -> Array:
     needs=("forgotten rows", "retained rows", "training path"),
     guarantee="nothing",
     source="Wu et al. 2020 (DeltaGrad), algorithm 1",
+    checked="the authors' code (DeltaGrad): kept gradient and BFGS product, less gradients of rows "
+    "that go; no factor n/(n - r), since the loss is a sum",
 )
 def _replay(t: Task) -> Array:
     """Training run again without the rows; gradients of the others are exact every fifth step.
@@ -301,7 +262,7 @@ def _replay(t: Task) -> Array:
     """
     kept, gone = t.rows("retained"), t.rows("forgotten")
     everything = np.vstack([kept[0], gone[0]]), np.concatenate([kept[1], gone[1]])
-    rate = _rate(everything, t.alpha)
+    step = rate(everything, t.alpha)
     pairs: list[tuple[Array, Array]] = []
     w = np.zeros(len(t.w))
     for k, (then, g) in enumerate(t.path or ()):
@@ -316,7 +277,7 @@ def _replay(t: Task) -> Array:
         else:
             full = g + _bfgs(pairs, w - then)
         # The full gradient less that of the rows that go, which is always exact.
-        w = w - rate * (full - gradient(w, gone))
+        w = w - step * (full - gradient(w, gone))
     return np.asarray(w)
 
 
@@ -337,11 +298,12 @@ def _bfgs(pairs: list[tuple[Array, Array]], v: Array) -> Array:
     needs=("retained rows",),
     guarantee="Renyi unlearning if training was noisy too, and weights were projected",
     source="Chien et al. 2024, section 3",
+    checked="the authors' code (SGD_unlearning): step and noise; without clipping and projection",
 )
 def _langevin(t: Task) -> Array:
     """``w - eta grad + sqrt(2 eta) s z``, 50 times, at the temperature of 0.1 errors."""
     rows, w = t.rows("retained"), t.w.copy()
-    eta = _rate(rows, t.alpha)
+    eta = rate(rows, t.alpha)
     for _ in range(50):
         # Unadjusted Langevin: the step of gradient descent and a draw of variance 2 eta s^2.
         noise = np.sqrt(2 * eta) * 0.1 * t.rng.normal(size=len(w))
@@ -354,12 +316,14 @@ def _langevin(t: Task) -> Array:
     needs=("retained rows",),
     guarantee="(epsilon, delta) for strongly convex losses, with noise from their constants",
     source="Mu & Klabjan 2025, arXiv 2511.15983; Neel et al. 2021",
+    checked="the abstract: descent from the trained weights on the rows that stay, Gaussian noise "
+    "at the end; its size is ours, not from their constants",
 )
 def _stochastic(t: Task) -> Array:
     """Ten passes of mini-batch descent on the rows that stay, and Gaussian noise at the end."""
     X, y = t.rows("retained")
     n, w, batch = len(X), t.w.copy(), min(32, len(X))
-    eta = _rate((X, y), t.alpha)
+    eta = rate((X, y), t.alpha)
     for _ in range(10 * (n // batch)):
         at: Positions = t.rng.integers(0, n, batch)
         g = gradient(w, (X[at], y[at])) * (n / batch) + t.alpha * w

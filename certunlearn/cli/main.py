@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from .._version import __version__
 from . import audit
 from .commands import add as add_durable
-from .told import STATUSES_SAID, carried_out
+from .told import STATUSES_SAID, Said, carried_out
 
 _SAID = {
     "title": "heading of the page",
@@ -45,14 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     report.add_argument("-o", "--output", type=Path, help="file to write; standard output if none")
     report.add_argument("--format", choices=("html", "markdown"), default="html")
+    report.add_argument("--json", action="store_true", help="answer as JSON")
     for name, text in _SAID.items():
         report.add_argument(f"--{name}", help=text)
     audit.add(commands)
     add_durable(commands)
     arguments = parser.parse_args(argv)
     if arguments.command == "report":
-        kept = arguments.certificate.is_dir()
-        return _report_of_directory(arguments) if kept else _report(arguments)
+        return _report(arguments)
     if arguments.command == "audit":
         return audit.run(arguments)
     if arguments.command == "demo":
@@ -64,20 +63,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     return carried_out(name, lambda: arguments.action(arguments), arguments.json)
 
 
-def _report_of_directory(arguments: argparse.Namespace) -> int:
-    """Write the page of a model in a directory."""
+def _report(arguments: argparse.Namespace) -> int:
+    """Write the page of a model in a directory, or of a certificate or a receipt in a file."""
+
+    def action() -> Said:
+        make = _page_of_directory if arguments.certificate.is_dir() else _page_of_file
+        page = make(arguments)
+        if arguments.output is None:
+            return {"page": page}, page.rstrip("\n")
+        arguments.output.write_text(page, "utf-8")
+        return {"page": str(arguments.output)}, f"{arguments.output}: the page to file"
+
+    return carried_out("report", action, arguments.json)
+
+
+def _page_of_directory(arguments: argparse.Namespace) -> str:
     from ..store import ModelStore
     from .page import written
 
-    def action() -> tuple[dict[str, str], str]:
-        with ModelStore.open(arguments.certificate) as store:
-            page = written(store, arguments.title, arguments.who, arguments.format)
-        if arguments.output is None:
-            return {}, page
-        arguments.output.write_text(page, "utf-8")
-        return {}, f"{arguments.output}: the page to file"
+    with ModelStore.open(arguments.certificate) as store:
+        return written(store, arguments.title, arguments.who, arguments.format)
 
-    return carried_out("report", action, False)
+
+def _page_of_file(arguments: argparse.Namespace) -> str:
+    from ..operations.certificate_page import certificate_report
+    from ..operations.receipt import certificate_or_receipt
+
+    said = {name: getattr(arguments, name) for name in _SAID}
+    said |= {name: _day(said[name]) for name in ("when", "received", "due")}
+    try:
+        read = certificate_or_receipt(arguments.certificate.read_text("utf-8"))
+        return certificate_report(read, format=arguments.format, **said)
+    except ValueError as error:
+        raise ValueError(f"{arguments.certificate}: {error}") from error
 
 
 def _day(text: str | None) -> str | date | None:
@@ -89,24 +107,3 @@ def _day(text: str | None) -> str | date | None:
         except ValueError:
             continue
     return text
-
-
-def _report(arguments: argparse.Namespace) -> int:
-    """Write the page of a certificate or a receipt in a file."""
-    from ..operations.certificate_page import certificate_report
-    from ..operations.receipt import certificate_or_receipt
-
-    said = {name: getattr(arguments, name) for name in _SAID}
-    said |= {name: _day(said[name]) for name in ("when", "received", "due")}
-    try:
-        read = certificate_or_receipt(arguments.certificate.read_text("utf-8"))
-        page = certificate_report(read, format=arguments.format, **said)
-        if arguments.output is None:
-            sys.stdout.write(page)
-        else:
-            arguments.output.write_text(page, "utf-8")
-    except (OSError, ValueError) as error:
-        where = "" if isinstance(error, OSError) else f"{arguments.certificate}: "
-        print(f"certunlearn report: {where}{error}", file=sys.stderr)
-        return 1
-    return 0

@@ -1,4 +1,4 @@
-"""Audits drawn: gaps to retrained models, a membership test's curve, epsilon shown and claimed."""
+"""Audits drawn: gaps to retrained models, noise, a membership test's curve, epsilon shown."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from ._axes import BEST, GREY, INK, TIERS, axes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from .._common.arrays import Array
     from ..audit.epsilon import EpsilonBound
-    from ..audit.evaluation import Axis, Evaluation
+    from ..audit.law import ReleaseLaw
     from ..audit.lira import Bits, Lira
+    from ..audit.report import Axis, Evaluation
 
 FAULT = TIERS["refresh"][0]
 
 
 class AuditDisplay:
-    """An evaluation and its audits: a panel of gaps, one for each membership test and epsilon.
+    """An evaluation and its audits: gaps, noise, and each membership test and bound on epsilon.
 
     Made by `from_evaluation`.
 
@@ -65,25 +66,46 @@ class AuditDisplay:
         """Draw on a new figure, one panel beside the other."""
         # Here and not above: no import of the package waits for the audits.
         from ..audit.epsilon import EpsilonBound
+        from ..audit.law import ReleaseLaw
         from ..audit.lira import Lira
 
         first = axes_of(None, type(self).__name__, (1.0, 1.0))
         figure = first.figure
         figure.clear()
-        drawn = [f for f in self.evaluation.findings if isinstance(f, (Lira, EpsilonBound))]
-        count = len(self.evaluation.axes)
-        figure.set_size_inches(6.6 + 4.2 * len(drawn), max(3.6, 0.8 + 0.27 * count))  # type: ignore[union-attr]
-        ratios = [1.55, *(1.0 for _ in drawn)]
-        grid = np.atleast_1d(figure.subplots(1, 1 + len(drawn), width_ratios=ratios))
+        found, axes = self.evaluation.findings, self.evaluation.axes
+        drawn = [f for f in found if isinstance(f, (Lira, EpsilonBound))]
+        laws = [f for f in found if isinstance(f, ReleaseLaw)]
+        count = bool(laws) + len(drawn)
+        if not axes and not count:
+            raise ValueError("nothing to draw: neither axes nor audits that have a picture")
+        grid = _laid_out(figure, len(axes), count)
         self.axes_ = [axes_of(ax, type(self).__name__, (0.0, 0.0)) for ax in grid]
-        _gaps(self.axes_[0], self.evaluation.axes)
-        for ax, finding in zip(self.axes_[1:], drawn, strict=True):
+        left = list(self.axes_)
+        if axes:
+            _gaps(left.pop(0), axes)
+        if laws:
+            _noise(left.pop(0), laws)
+        for ax, finding in zip(left, drawn, strict=True):
             if isinstance(finding, Lira):
                 _curve(ax, finding)
             else:
                 _epsilon(ax, finding)
         self.figure_ = figure  # type: ignore[assignment]
         return self
+
+
+def _laid_out(figure: Figure | SubFigure, axes: int, count: int) -> list[Axes]:
+    """Return a panel for ``axes`` figures, if there are any, and ``count`` others."""
+    tall = max(3.6, 0.8 + 0.27 * axes)
+    if axes and count > 1:
+        # Gaps on top and the others below: beside one another they would be too small to read.
+        figure.set_size_inches(3.5 * count, tall + 3.6)  # type: ignore[union-attr]
+        grid = figure.add_gridspec(2, count, height_ratios=[tall, 3.6])
+        below = [figure.add_subplot(grid[1, i]) for i in range(count)]
+        return [figure.add_subplot(grid[0, :]), *below]
+    ratios = ([1.55] if axes else []) + [1.0] * count
+    figure.set_size_inches((2.4 if axes else 0.0) + 4.2 * sum(ratios), tall)  # type: ignore[union-attr]
+    return list(np.atleast_1d(figure.subplots(1, len(ratios), width_ratios=ratios)))
 
 
 def _gaps(ax: Axes, axes: tuple[Axis, ...]) -> None:
@@ -121,6 +143,33 @@ def _gaps(ax: Axes, axes: tuple[Axis, ...]) -> None:
             ax.axhline(i + 0.5, color=GREY, linewidth=0.5, alpha=0.5)
     ax.set_xlabel("gap to retrained models, in units of their band")
     ax.set_title("Another retraining?", loc="left", color=INK)
+
+
+def _noise(ax: Axes, laws: list[ReleaseLaw]) -> None:
+    """Noise there is over noise claimed, with its confidence interval, a line a law."""
+    for i, law in enumerate(laws[::-1]):
+        colour = BEST if law.passed else FAULT
+        ax.plot(law.sigma_interval, [i, i], color=colour, linewidth=2.0)
+        ax.plot(law.sigma_ratio, i, "o", color=colour, markersize=6)
+        said = "1 release" if law.releases == 1 else f"{law.releases} releases"
+        ax.annotate(
+            f"{said}: {law.sigma_ratio:.3g}",
+            (law.sigma_ratio, i),
+            (0, 7),
+            color=colour,
+            textcoords="offset points",
+            ha="center",
+        )
+    ax.axvline(1.0, color=GREY, linewidth=1.2)
+    low = min(0.4, *(0.9 * law.sigma_interval[0] for law in laws), 1.0)
+    high = max(1.6, *(1.1 * law.sigma_interval[1] for law in laws), 1.0)
+    ax.axvspan(low, 1.0, color=FAULT, alpha=0.06, linewidth=0, zorder=0)
+    ax.annotate(
+        "less noise than claimed", (0.04, 0.05), xycoords="axes fraction", color=GREY, fontsize=8
+    )
+    ax.set(xlim=(low, high), ylim=(-0.7, len(laws) - 0.2), yticks=[])
+    ax.set_xlabel("noise there is over noise claimed")
+    ax.set_title("As much noise as claimed?", loc="left", color=INK)
 
 
 def _curve(ax: Axes, finding: Lira) -> None:

@@ -274,10 +274,11 @@ def rebased(state: State, *, t: int) -> State:
         return state
     caps = allowed(state.budget, t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
-    parts = [
-        _refreshed(replace(s, gram=gram, known=None), s.reached.W, share, None)
-        for s, share in shares_of(state, caps)
-    ]
+    parts = []
+    for s, share in shares_of(state, caps):
+        # Not even what proposes steps is to be of rows that have gone.
+        s = replace(s, gram=gram, known=None, reached=s.reached._replace(metric=None))
+        parts.append(_refreshed(s, s.reached.W, share, None))
     return joined(state, parts)
 
 
@@ -287,8 +288,9 @@ def _undowndated(c: Curvature) -> bool:
 
 def _fresh(state: State) -> bool:
     """Whether the models of the curvature are of the training set as it is."""
+    stale = any(part.reached.stale for part in state.columns)
     models = [part.reached.quadratic for part in state.columns]
-    return all(m is None or m.weights is state.objective.weights for m in models)
+    return not stale and all(m is None or m.weights is state.objective.weights for m in models)
 
 
 def _weights(state: State, edit: Edit) -> Weights:
@@ -382,9 +384,8 @@ def _refreshed(state: State, W: Array, caps: Caps | None, progress: Progress) ->
 
     def found(W: Array) -> tuple[Objective, Reached, int]:
         known = state.known if W is state.reached.W else None
-        return gauged(
-            settings, state.objective, state.gram, W, goal, state.solver, False, progress, known
-        )
+        common = settings, state.objective, state.gram, W, goal, state.solver, False, progress
+        return gauged(*common, known, metric=state.reached.metric)
 
     plan = state.plan
     try:

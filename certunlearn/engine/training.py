@@ -20,6 +20,8 @@ from ..numerics.objective.objective import Objective, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import reason
+from ..numerics.solvers.class_blocks import ClassMetric
+from ..numerics.solvers.metric import Metric
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
 from .distances.carryover import Carryover
@@ -179,11 +181,12 @@ def gauged(
     progress: Progress,
     known: Known | None = None,
     model: QuadraticModel | None = None,
+    metric: Metric | ClassMetric | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 
     What is ``known`` at W holds for the gauge there is; ``model`` is one of the curvature to begin
-    with.
+    with, and ``metric`` is as in `minimised`.
     """
     # With an L1 penalty the classes do not sum to zero, and its own solver takes any start.
     dense = solver == "newton-cholesky" and objective.l1 is None
@@ -212,6 +215,7 @@ def gauged(
                 fit=fit,
                 model=start,
                 known=known,
+                metric=metric,
                 progress=progress,
             )
             break

@@ -173,6 +173,8 @@ class Model(Holding, State):
         clock = time.perf_counter()
         requests = self.requests.followed_by(positions, self.rows.scrubbed)
         with numerics(X.shape[1]):
+            # All that was ever named: rows whose overwriting was interrupted would else come back
+            # in the new store.
             gone = np.union1d(np.flatnonzero(self.forgotten), positions)
             t = requests.since_removal
             new = labels, sample_weight
@@ -186,6 +188,8 @@ class Model(Holding, State):
         state = self.state
         with numerics(self.W.size):
             if requests.since_removal:
+                # A later release has smaller caps in the transcript view: what was shown may not do
+                # any more.
                 state = tightened(state, t=requests.since_removal)
             return _released(state, requests, clock, reads)
 
@@ -202,6 +206,7 @@ class Model(Holding, State):
             If the distance cannot be shown; wait for a request that makes a pass.
         """
         with numerics(self.W.size):
+            # Maxima of columns may be those of rows that have gone.
             self.rows.forget_maxima()
             state = rebased_state(self.state, t=self.requests.since_removal)
             # A pickle does not hold them: whoever goes on from here measures as its reader does.
@@ -274,11 +279,13 @@ def _edited(
     clock, reads, rows = time.perf_counter(), model.rows.reads, model.rows
     requests = model.requests.followed_by(positions, rows.scrubbed)
     with numerics(model.W.size):
+        # Rows of weight zero are named, counted and overwritten, and change no sum.
         gone = positions[model.members.weights.at(positions) > 0]
         members = model.members
         if added:
             members = members.extended(rows, np.array(weight, dtype=np.float64))
         new = np.arange(rows.n - added, rows.n)[weight > 0]
+        # Before the rows are overwritten: sums lose what these rows had put into them.
         members = members.without(rows, gone)
         state, t = model.state, requests.since_removal
 
@@ -294,6 +301,7 @@ def _edited(
                 progress=progress,
             )
 
+        # A class has come or gone: another number of columns, so another problem.
         if not np.array_equal(members.classes, model.classes):
             state = afresh(warm=True)
         elif len(gone) or len(new):
@@ -314,6 +322,7 @@ def _released(state: State, requests: RequestCount, clock: float, reads: int) ->
     if frame is not None and state.gram.same_program and not frame.own:
         # Another fit would hold its rows elsewhere, hence run another program.
         raise StaleFrame
+    # Each release has a number of its own, and with it noise of its own.
     index = requests.releases - 1
     weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index, frame)
     certificate = replace(

@@ -84,8 +84,8 @@ class CertifiedLogReg(LinearClassifier):
     solver : {"auto", "newton-cholesky", "newton-cg", "lbfgs"}
         "newton-cholesky" factors the Hessian, of size (classes x features)^2.  "newton-cg" needs
         its products with vectors only, "lbfgs" gradients; with either a removal passes over the
-        retained rows unless the last pass tells enough.  "auto" counts passes, as
-        docs/choose.md says: "lbfgs" beyond 1440 coefficients under isotropic noise; otherwise
+        retained rows unless the last pass tells enough.  "auto" goes by size, as
+        docs/choose.md says: "lbfgs" beyond 750 coefficients under isotropic noise; otherwise
         beyond 3000, and "newton-cg" where there are several classes.
 
     Attributes

@@ -116,12 +116,15 @@ def _inverse_hessian(state: State) -> Array | None:
     quadratic, carryover = state.reached.quadratic, state.carryover
     if carryover is not None:
         if carryover.present is not None:
+            # Near the inverse of the Hessian of the present rows: kept up by Woodbury's formula,
+            # and good enough to describe.
             return carryover.present.together().inverse
         return np.asarray(
             np.linalg.inv(state.objective.hessian(state.reached.W).matrix), np.float64
         )
     if quadratic is None:
         return None
+    # H^{-1} = L^{-T} L^{-1}, both from the computed inverse of L.
     inverse: Array = quadratic.factor.inverse.T @ quadratic.factor.inverse
     return inverse
 
@@ -143,6 +146,8 @@ def _solved(state: State, positions: Positions, Z: Array, y: AnyArray) -> Array:
     moved = np.empty_like(Z)
     for i in range(len(positions)):
         without = replace(objective, weights=weights.without(positions[i : i + 1]))
+        # The gradient without the row is minus its own share: the Newton step is H_{-i}^{-1} s l'
+        # x.
         target = X[i][:, None] * slope[i]
         moved[i] = X[i] @ solve(without, W, target, known, _FORCING)
     return moved

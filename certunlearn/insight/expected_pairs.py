@@ -38,6 +38,7 @@ def expected_pairs(pairs: float, spread: Array, distance: float) -> float:
     The squared distance is ``sum_i w_i chi^2_1`` with ``w = 2 spread``, and by Chernoff's bound
     ``log P(. <= t^2) <= theta t^2 - 1/2 sum_i log(1 + 2 theta w_i)`` for every theta >= 0.
     """
+    # The difference of two independent rows has twice the covariance of one.
     w, square = 2.0 * spread[spread > 0], distance * distance
     if not len(w) or square >= w.sum():
         return pairs
@@ -49,5 +50,7 @@ def expected_pairs(pairs: float, spread: Array, distance: float) -> float:
 
     # Between these the slope changes its sign: every term is at most 1 / (2 theta).
     top = math.log(len(w) / square)
+    # The exponent is convex in theta: its minimum is where the slope vanishes, and any theta gives
+    # a bound.
     theta = math.exp(float(bisect(slope, top - 90.0, top))) if slope(top - 90.0) > 0 else 0.0
     return pairs * math.exp(theta * square - 0.5 * float(np.sum(np.log1p(2.0 * theta * w))))

@@ -100,6 +100,8 @@ def _pulled(
     for k in range(K):
         for j in range(K):
             block = inverse[k * p : (k + 1) * p, j * p : (j + 1) * p]
+            # h = x' H^{-1} x, a matrix (K, K) a row: how a change of its margins' slopes moves
+            # them.
             h[:, k, j] = np.einsum("ij,ij->i", X @ block, X)
     curvature = np.stack([loss.curve(Z, y, np.tile(unit, (len(Z), 1))) for unit in np.eye(K)], 2)
     s = weight[:, None]
@@ -108,6 +110,7 @@ def _pulled(
     rest = np.eye(K) - used
     if K == 1:
         rest = np.maximum(rest, 1e-6)
+    # Sherman & Morrison: H without the row gives h (1 - s l'' h)^{-1} s l'.
     moved = h @ np.linalg.solve(rest, (s * loss.slope(Z, y))[:, :, None])
     return moved[:, :, 0], np.trace(used, axis1=1, axis2=2)
 
@@ -126,6 +129,7 @@ def left_out(
     leverage : ndarray of shape (m,), optional
         If known; else worked out where a prediction is one number.
     """
+    # Before and after, on the scale on which the loss is read.
     now, then = standing(loss, Z, y), standing(loss, Z + moved, y)
     added = loss.value(Z + moved, y) - loss.value(Z, y)
     known = has_odds(loss)
@@ -138,6 +142,7 @@ def left_out(
             unhindered = loss.slope(Z, y) / loss.diagonal(Z, y)
         own = np.ones(Z.shape, dtype=bool)
         if Z.shape[1] > 1 and isinstance(loss, Columnwise) and loss.coded:
+            # Of classifiers with separate columns the own class's margin alone counts.
             own = np.arange(Z.shape[1]) == y[:, None]
         shift, residual = (
             np.linalg.norm(np.where(own, V, 0.0), axis=1) for V in (moved, unhindered)

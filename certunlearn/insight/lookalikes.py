@@ -212,6 +212,7 @@ def _counted(
     """Yield the rows that count for the scale: the training set and the targets."""
     for first, X in rows.chunks(_CHUNK):
         keep = _live(among, first, len(X)).copy()
+        # Targets count for the scale whether they are in the training set or not.
         keep[targets[_within(targets, first, len(X))] - first] = True
         if keep.any():
             yield first, X[keep]
@@ -256,6 +257,8 @@ def _scaled(
     for _, X in _counted(rows, targets, among):
         Z = X / unit
         middle, m = Z.mean(axis=0), len(Z)
+        # Chan, Golub & LeVeque (1979): sums about each chunk's own mean, joined without
+        # cancellation.
         squares += ((Z - middle) ** 2).sum(axis=0) + (middle - mean) ** 2 * (n * m / (n + m))
         mean, n = mean + (middle - mean) * (m / (n + m)), n + m
     return Scale.of(unit, mean, np.sqrt(squares / n))
@@ -296,6 +299,7 @@ def _among_sparse(
 
 def _spread(Z: Array) -> Array:
     """Return the eigenvalues of the sample's second moments, as many as can differ from zero."""
+    # Z'Z and Z Z' have the same eigenvalues but for zeros: the smaller one.
     A = Z if Z.shape[1] <= len(Z) else Z.T
     out: Array = np.maximum(eigvalsh(A.T @ A / max(1, len(Z))), 0.0) if Z.size else np.zeros(0)
     return out
@@ -320,6 +324,7 @@ def _searched(
             distance, same = scale.differences(X[i], T[j]), (X[i] == T[j]).all(axis=1)
             np.add.at(multiplicity, j[same], 1)
             equal[i[same]] = True
+            # A row may be near several targets: the nearest counts, the first of equal ones.
             np.minimum.at(best, i, distance)
             won = distance == best[i]
             who[i[won]] = j[won]
@@ -344,6 +349,7 @@ def _searched(
 def _candidates(Z: Array, T: Array, far: float) -> Iterator[tuple[Positions, Positions]]:
     """Yield pairs of rows of Z and T that may be within ``far``, a limited number at a time."""
     size, goal = np.einsum("ij,ij->i", Z, Z), np.einsum("ij,ij->i", T, T)
+    # As many targets at a time as their products with the chunk fit.
     wide = max(1, _CHUNK // max(1, len(Z)))
     unit = 8 * (Z.shape[1] + 8) * UNIT_ROUNDOFF
     few = max(1, _CHUNK // max(1, Z.shape[1]))

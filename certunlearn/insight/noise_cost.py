@@ -95,6 +95,7 @@ def measured(
     if isinstance(model, Model):
         colour, frame = model.gram.geometry.noise, model.frame
     parts = model.settings, model.scale, colour
+    # The very function that draws releases, with numbers no release has.
     released = [drawn(model.W, *parts, _APART - k, frame) for k in range(draws)]
     exact = model.W if frame is None else frame.released(model.W)
     scores, known = [score(W) for W in released], margins(exact)
@@ -154,13 +155,18 @@ def _summed(model: Model) -> tuple[float, float]:
     if model.frame is not None:
         R = model.frame.inside(R)
     # kappa sum s x x', from which a common factor cancels.
+    # sum_i s_i m_i^2 = R'(G - diag alpha) R / kappa: spread and noise from sums that are there, no
+    # row read.
     G = model.gram.curvature.matrix
     margins = G @ R - alpha[:, None] * R
     spread = float(np.sum(R * margins))
     mass = float(G[-1, -1] - alpha[-1])
     if model.rows.intercept and mass > 0:
+        # About the mean: the last row of G - diag alpha sums the rows themselves.
         spread -= float(np.sum(margins[-1] ** 2)) / mass
     if geometry.mechanism == "isotropic":
+        # tr((G - diag alpha) A^{-1}): the variance that noise of covariance A^{-1} gives the
+        # margins, summed.
         return float(np.trace(G) - np.sum(alpha)), spread
     noise = geometry.gram.variance
     if geometry.mechanism == "gram":

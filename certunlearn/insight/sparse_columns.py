@@ -58,6 +58,7 @@ def moments(rows: MatrixStore, counted: Positions) -> tuple[Array, Array, Array]
     mean = np.bincount(X.indices, weights=z, minlength=d) / n
     stored = np.bincount(X.indices, minlength=d)
     far = (z - mean[X.indices]) ** 2
+    # Zeros that are not stored are all as far from the mean: as many at a time.
     squares = np.bincount(X.indices, weights=far, minlength=d) + (n - stored) * mean**2
     return unit, mean, np.sqrt(squares / n)
 
@@ -65,6 +66,7 @@ def moments(rows: MatrixStore, counted: Positions) -> tuple[Array, Array, Array]
 def second_moments(X: MatrixLike, mean: Array) -> Array:
     """Return ``Z Z' / m`` for the rows Z of X (m, d) less their ``mean``, shape (m, m)."""
     shift = (X @ mean)[:, None]
+    # (X - 1 m')(X - 1 m')' without writing a dense matrix out: products of sparse rows, and shifts.
     products: Array = (X @ X.T).toarray() - shift - shift.T + float(mean @ mean)
     out: Array = products / X.shape[0]
     return out
@@ -99,6 +101,8 @@ class Reduced:
                 "many to look for at once: name fewer rows"
             )
         self.rows, self._unit, self._scale = rows, unit, scale.copy()
+        # Columns that are kept are compared entry by entry: they must not count in the length as
+        # well.
         self._scale[self.columns] = 0.0
         self._outside = np.ones(len(scale))
         self._outside[self.columns] = 0.0

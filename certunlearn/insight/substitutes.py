@@ -164,6 +164,7 @@ def _nearest(scale: Scale, R: Array, A: Array, most: float) -> tuple[Positions, 
     """Return the nearest row of A for each of R, -1 beyond ``most``, and its distance."""
     if not scale.used.any():
         return np.zeros(len(R), dtype=np.int64), np.zeros(len(R))
+    # Products propose the nearest; its distance is worked out from differences.
     at, _ = pairwise_distances_argmin_min(scale.standard(R), scale.standard(A))
     # Differences, not products, say how far it is.
     distance = scale.differences(R, A[at])
@@ -183,6 +184,7 @@ def _assigned(scale: Scale, R: Array, A: Array, most: float) -> tuple[Positions,
     # One match more outweighs all distances together.
     allowed = table <= most
     beyond = 1.0 + min(m, n) * float(table[allowed].max(initial=0.0))
+    # Kuhn (1955), on distances: what is beyond the threshold is cut off afterwards.
     r, a = linear_sum_assignment(np.where(allowed, table, beyond))
     r, a = r[allowed[r, a]], a[allowed[r, a]]
     found = np.full(m, -1, dtype=np.int64)

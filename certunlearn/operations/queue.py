@@ -208,6 +208,7 @@ class ForgetQueue(Waiting):
             live.append(here)
             gone.append(lost)
         everything, more = union(live), {} if expand is None else {"expand": expand}
+        # The model's own draft: it is taken over together with the receipts, or not at all.
         draft = self.model._draft()
         if len(everything):
             try:
@@ -221,6 +222,7 @@ class ForgetQueue(Waiting):
             Receipt.of(request, done, here, lost, certificate)
             for request, here, lost in zip(waiting, live, gone, strict=True)
         )
+        # Requests that came in during the run wait for the next one.
         carried = {request.reference for request in waiting}
         left = {k: r for k, r in self._waiting.items() if k not in carried}
         # The removal and its receipts are one step.
@@ -312,6 +314,7 @@ class ForgetQueue(Waiting):
         fitted, found = self._fit, request.rows
         if request.kind in ("groups", "where"):
             try:
+                # Looked up again: rows of the same person that came since the request go as well.
                 found = np.union1d(found, fitted.names.known(request.asked))
             except UnknownRowError:
                 # A group that has gone and left no digest: its rows are known from before.
@@ -321,6 +324,7 @@ class ForgetQueue(Waiting):
                     f"request {request.reference!r} cannot be looked up: {error}",
                     reference=request.reference,
                 ) from error
+        # Gone by other means: the receipt says so, and the others are carried out.
         lost = fitted.lost(found)
         return found[~lost], found[lost]
 

@@ -22,11 +22,46 @@ if TYPE_CHECKING:
 _MOST = 5_000
 
 
-class _Exact:
-    """A training from the retained rows alone, made when it is first asked for."""
+class Exact:
+    """A training from the retained rows alone, made when it is first asked for.
 
-    def __init__(self, model: Unlearner) -> None:
-        self.model = model
+    Parameters
+    ----------
+    model : estimator of this package or ForgettingPipeline
+        Fitted, and released with noise.
+    """
+
+    def __init__(self, model: object) -> None:
+        auditable(model)
+        fitted = fitted_of(model)
+        self.model, self._frame = fitted.model, fitted.frame
+
+    @property
+    def release(self) -> Array:
+        """The release there is (p, K), where the rows are held."""
+        return self._inside(self.model.released)
+
+    def redrawn(self, count: int) -> Array:
+        """Draw more releases (count, p, K) of the same iterate; they are published nowhere.
+
+        Raises
+        ------
+        AssumptionError
+            If the noise comes from a seed: all would be the same.
+        """
+        if self.model.settings.seed is not None:
+            raise AssumptionError("the noise comes from a seed: it is the same in every release")
+        return np.array([self._inside(self.model.release().released) for _ in range(count)])
+
+    def _inside(self, W: Array) -> Array:
+        return W if self._frame is None else self._frame.inside(W)
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Distance of the iterate to the training, and the sum of what is certified of both."""
+        own, other = self.model.certificate.distance, self.afresh.certificate.distance
+        assert own is not None and other is not None
+        return self.model.apart(self.afresh.W), own + other
 
     @cached_property
     def afresh(self) -> Unlearner:
@@ -108,13 +143,15 @@ def self_audit(
     >>> evidence.looks, max(evidence.ratios) <= 1, evidence.finding().passed
     (3, True, True)
     """
-    fitted = fitted_of(model)
-    known, c = fitted.model, fitted.model.certificate
-    auditable(model)
-    exact = _Exact(known)
-    release = known.released if fitted.frame is None else fitted.frame.inside(known.released)
+    exact = Exact(model)
+    known = exact.model
     out = evidence.after(
-        release, exact.law, exact.optimum, rng=rng, iterate=known.W, distance=c.distance
+        exact.release,
+        exact.law,
+        exact.optimum,
+        rng=rng,
+        iterate=known.W,
+        distance=known.certificate.distance,
     )
     if out.looks > evidence.looks:
         found = {"true_distance": known.apart(exact.afresh.W)}

@@ -83,6 +83,7 @@ def laid_out(X: MatrixLike, at: Positions, n: int) -> MatrixLike:
     if values.ndim != 2:
         raise AssumptionError(f"the steps give an array of shape {values.shape}, not a table")
     if not np.array_equal(at, np.arange(n)):
+        # Zeros where no row trains: outside the training set anything finite will do.
         full = np.zeros((n, values.shape[1]), dtype=np.float64)
         full[at] = values
         values = full
@@ -99,6 +100,7 @@ def held(head: UnlearningEstimator, at: Positions, full: MatrixLike) -> bool:
     values = np.asarray(full, dtype=np.float64)
     if values.shape[1] != head.n_features_in_:
         return False
+    # 0 and -0 are equal here: products with either are zeros.
     return np.array_equal(fitted_of(head).model.held(at)[0], values[at])
 
 

@@ -82,9 +82,11 @@ class Statistics(NamedTuple):
         """Return these with extremes looked for in all ``rows`` where they have gone."""
         if self.high is None or self.low is None:
             return self
+        # All extremes that were listed have gone: only then are the rows asked.
         lost = ~(self.high.known & self.low.known)
         if not lost.any():
             return self
+        # Of these columns alone.
         X = rows()[:, lost]
         return Statistics(self.moments, self.high.refound(lost, X), self.low.refound(lost, -X))
 
@@ -178,6 +180,7 @@ def begun(steps: Steps, X: MatrixLike) -> tuple[Steps, Framed, Array]:
     kinds = {type(step) for _, step in steps}
     extremes: tuple[Largest, Largest] | tuple[None, None] = None, None
     if kinds & {MinMaxScaler, MaxAbsScaler}:
+        # Smallest numbers as the largest of the rows negated: one rule for both ends.
         extremes = Largest.of(values), Largest.of(-values)
     sums = None
     if kinds & {StandardScaler, PCA}:
@@ -244,6 +247,7 @@ def anew(
     """
     values, places = retained(fitted, change, come, before)
     f = kept.frame
+    # As a fit on these rows would choose it: `own`, so that the other world's frame is this one.
     frame = Frame.of(f.centre, f.spread, f.about, values, f.rotation)
     out = np.zeros((fitted.places + len(change.codes), values.shape[1]))
     out[places] = frame.held(values)
@@ -267,6 +271,7 @@ class _Where(NamedTuple):
 
 def _template(step: Step, X: MatrixLike) -> Step:
     """Return a fitted clone that knows its columns and nothing of the rows."""
+    # A fit on one row of zeros sets names and shapes; all numbers are replaced by exact statistics.
     blank: MatrixLike = np.zeros((1, X.shape[1]))
     if _is_pandas(X, "DataFrame"):
         blank = type(X)(blank, columns=X.columns)
@@ -306,6 +311,7 @@ def _standard(step: StandardScaler, known: Statistics) -> _Where:
         spread = np.sqrt(variances)
         # As in scikit-learn: what may be rounding is no variance.
         with np.errstate(over="ignore", under="ignore"):
+            # scikit-learn's own rule for columns that are constant but for rounding.
             least = n * _EPS * variances + (n * means * _EPS) ** 2
         spread[variances <= least] = 1.0
         step.scale_ = spread.copy()
@@ -329,6 +335,8 @@ def _min_max(step: MinMaxScaler, known: Statistics) -> _Where:
     step.scale_ = (b - a) / _nonzero(step.data_range_)
     step.min_ = a - low * step.scale_
     # x' = x scale_ + min_
+    # x scale + min = (x - m) / t with t = 1 / scale and m = -min / scale, as proofs/frame.md has
+    # it.
     return _Where(-step.min_ / step.scale_, 1.0 / step.scale_, high / 2 + low / 2, None)
 
 
@@ -351,6 +359,8 @@ def _rotated(step: PCA, known: Statistics, before: _Where | None) -> _Where:
         before = _Where(np.zeros(d), np.ones(d), means, None)
     centre, spread = before.centre, before.spread
     with blas_threads(1):
+        # One thread: the same matrix gives the same eigenvectors to the bit, which the certificate
+        # assumes.
         variance, vectors = np.linalg.eigh(covariances / spread[:, None] / spread)
     variance, R = np.maximum(variance[::-1], 0.0), np.ascontiguousarray(vectors.T[::-1])
     # As in scikit-learn: the largest entry of each component is positive.

@@ -24,11 +24,14 @@ def _is_polars(X: MatrixLike) -> bool:
 def settled(X: MatrixLike) -> MatrixLike:
     """Return rows with texts no wider than the longest, and no category that none of them has."""
     if isinstance(X, np.ndarray) and X.dtype.kind in "US":
+        # NumPy's width of texts is that of the longest: a forgotten one would leave its length
+        # behind.
         width = int(np.strings.str_len(X).max(initial=1))
         return X.astype(f"{X.dtype.kind}{max(width, 1)}")
     if _is_pandas(X, "Series"):
         return settled(X.to_frame()).iloc[:, 0].rename(X.name) if _unordered(X.dtype) else X
     if _is_pandas(X, "DataFrame") and any(map(_unordered, X.dtypes)):
+        # Columns are replaced, not changed: the caller's table stays as it was.
         X = X.copy(deep=False)
         for at, dtype in enumerate(X.dtypes):
             if _unordered(dtype):
@@ -140,6 +143,7 @@ def _exact(values: AnyArray, dtype: ColumnType) -> AnyArray:
         with np.errstate(all="ignore"):
             out = values.astype(dtype)
         if kinds == ("f", "f"):
+            # There and back: no value may have been rounded on the way.
             same = np.array_equal(out.astype(values.dtype), values, equal_nan=True)
         else:
             same = _equal(values, out)
@@ -187,6 +191,7 @@ def _polars_alike(column: ArrayLike, like: MatrixLike) -> MatrixLike:
     if column.dtype == like.dtype:
         return column
     try:
+        # Casting may round or wrap: the values are compared afterwards.
         out = column.cast(like.dtype)
     except Exception as error:
         raise _inexact(f"column {like.name!r}: ", column.dtype, like.dtype) from error

@@ -61,6 +61,7 @@ class Kept:
         assert framed is not None
         places = np.flatnonzero(fitted.model.members.weights.array > 0)
         at = fitted.called[places]
+        # In the order of positions, as a fit on them would meet them.
         order = np.argsort(at)
         raw: MatrixLike = _framed.members(fitted, places[order], framed.frame)
         if hasattr(self.like, "columns"):
@@ -169,6 +170,7 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
     n, come = fitted_of(head).places, len(change.weight)
     mark = ever + come, named + len(change.gone)
     after = replace(kept, at=rows.at, mark=mark, beside=rows.beside)
+    # The same rows in the same order: the steps are what they are.
     same = np.array_equal(rows.order, np.arange(len(kept.at)))
     if kept.first == last or (same and not kept.beside.relabels(rows.beside)):
         # No step moves, or none sees a difference.
@@ -177,6 +179,7 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
     raw = kept.raw
     if rows.new is not None:
         raw = _kinds.joined(raw, _features.taken(rows.new, rows.live))
+    # Widths of texts and categories are those of the rows that stay, as at a fit.
     raw = _kinds.settled(_features.taken(raw, rows.order))
     # A copy: a step may work in place, or hand on what it was given.
     given = _features.taken(raw, np.arange(len(rows.at)))
@@ -188,9 +191,11 @@ def planned(steps: Steps, declared: Declared, kept: Kept, change: Change, rows: 
         raise AssumptionError(
             f"the steps cannot be fitted on the rows as they would be: {error}"
         ) from error
+    # Rows lie where they lie: only their features may have changed.
     places = change.names.store(rows.at)
     full = _features.laid_out(Xt, places, n + come)
     steps, after = [*steps[: kept.first], *moved, steps[-1]], replace(after, raw=raw)
+    # Bit for bit: the slightest other feature is another problem for the head.
     if not _features.held(head, places[places < n], full):
         return Plan(steps, after, features=full)
     if rows.new is None:

@@ -55,8 +55,10 @@ def tried(
     n = _num_samples(X)
     some = np.flatnonzero(np.arange(n) % _LEFT_OUT) if n > 1 else np.arange(n)
     fits = []
+    # Some, all, some, all: a step that remembers would differ at the third.
     for turn, at in enumerate((some, np.arange(n), some, np.arange(n))):
         own = {name: values[at] for name, values in given.items()}
+        # Another state at every fit: whoever draws from a global generator is found out.
         with _generators_at(turn):
             fits.append(_fit(step, _features.taken(X, at), None if y is None else y[at], own))
     for which, (one, other) in (("most of the rows", fits[::2]), ("the rows", fits[1::2])):
@@ -100,6 +102,7 @@ def differences(
     seen = set() if seen is None else seen
     if a is b or (id(a), id(b)) in seen:
         return
+    # Objects may lead back to themselves: each pair is compared once.
     seen.add((id(a), id(b)))
     if type(a) is not type(b):
         yield path
@@ -138,6 +141,7 @@ def differences(
 
 
 def _same_bits(a: AnyArray, b: AnyArray) -> bool:
+    # Bits, not values: NaN equals NaN here, and 0 is not -0.
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 

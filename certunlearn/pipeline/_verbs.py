@@ -223,6 +223,7 @@ class Verbs(Whole, Foresight):
                 beside = beside.labelled(where, labels_for(head, y, positions)[live])
             if raw is None:
                 return Rows(kept.at, order, beside)
+            # A corrected row keeps its position: the new features stand where the old ones stood.
             order[where] = len(kept.at) + np.arange(len(live))
             return Rows(kept.at, order, beside, raw, live)
 
@@ -233,6 +234,7 @@ class Verbs(Whole, Foresight):
         change = fitted_of(self.head).forgetting(positions)
 
         def after(kept: Kept) -> Rows:
+            # Rows of weight zero are seen by no step: only those that are kept can leave.
             stay = np.flatnonzero(~np.isin(kept.at, positions))
             if not len(stay):
                 raise AssumptionError("the request leaves no row of positive weight")
@@ -290,6 +292,7 @@ class Verbs(Whole, Foresight):
                 new = np.zeros_like(come)
                 new[change.weight > 0] = after.frame.held(come[change.weight > 0])
             behind.change(head, change, new, frame=after.frame, **more)
+        # Held elsewhere, as a fit would hold them: the head is trained afresh on the same rows.
         except StaleFrame:
             after, features = anew(fitted_of(head), after, change, come, before)
             self._kept = replace(self._kept, framed=after)
@@ -317,6 +320,8 @@ class Verbs(Whole, Foresight):
         """Those of the head: a pipeline and its head are one model."""
         if "_seen" in self.__dict__:
             return None
+        # One pair of locks for both: a verb of the pipeline and one of its head wait for each
+        # other.
         last = self.steps[-1][1] if self.steps else None
         return last._guard if isinstance(last, Whole) else super()._guard
 
@@ -330,6 +335,7 @@ class Verbs(Whole, Foresight):
         """Take over the steps, and let the head take over what its own draft is."""
         if isinstance(self.head, Whole):
             self.head._become(draft.head)
+            # The head stays the object that it is: whoever holds it sees the change as well.
             draft.steps = [*draft.steps[:-1], self.steps[-1]]
         super()._become(draft)
 
@@ -350,6 +356,7 @@ class Verbs(Whole, Foresight):
     def _clean(self, before: Self) -> None:
         self.head._clean(before.head)
         old = getattr(before, "_kept", None)
+        # Copies of raw rows that the pipeline has replaced: overwritten once nobody can reach them.
         if old is not None and old.fit == self._kept.fit:
             if old.raw is not self._kept.raw:
                 _features.overwrite(old.raw)

@@ -84,6 +84,7 @@ def months_after(time: datetime, count: int) -> datetime:
 
     Where that month has no such day it is the last one it has (Regulation 1182/71, art. 3(2)).
     """
+    # Months since year 0, so that December needs no case of its own.
     year, month = divmod(12 * time.year + time.month - 1 + count, 12)
     last = monthrange(year, month + 1)[1]
     return time.replace(year=year, month=month + 1, day=min(time.day, last))
@@ -130,6 +131,7 @@ def put_off(
     if deadline is None or before is not None:
         state = "has no deadline" if deadline is None else "was put off before"
         raise ValueError(f"request {reference!r} {state}: nothing to extend")
+    # From the deadline, not from the notice: art. 12(3) allows two further months.
     most = months_after(deadline, 2)
     new = most if until is None else zoned("until", until)
     if not (isinstance(reason, str) and reason.strip()):

@@ -42,6 +42,7 @@ class _Run:
         """Position of every label, or the positions where there are several."""
         keys, at = _tagged_all(self.values.tolist()), self.positions.tolist()
         out: dict[Label, int | list[int]] = dict(zip(keys, at, strict=True))
+        # Only where labels are shared: a list for each costs more than a number.
         if len(out) < len(keys):
             every: dict[Label, list[int]] = {}
             for key, position in zip(keys, at, strict=True):
@@ -71,6 +72,7 @@ class _Run:
         at = int(np.searchsorted(self.positions, position))
         tag = _tagged(self.values[at])
         # A key that leads to no row would still spell its label.
+        # Other rows of the same person keep the label.
         left = [other for other in self.live(tag) if other != position]
         self.where.pop(tag, None)
         if left:
@@ -131,6 +133,7 @@ class Labels:
     def __init__(self, values: list[Label]) -> None:
         self.n = len(values)
         self._runs: tuple[_Run, ...] = ()
+        # A key of its own for each fit: digests of two models cannot be compared.
         self._key = os.urandom(32)
         self._gone: dict[bytes, list[int]] = {}
         self.positional, self.shared = _are_positions(values, 0), False
@@ -202,6 +205,8 @@ class Labels:
             known = [] if run is None else run.at(np.array([position]))[1].tolist()
             if run is None or not known or known[0] is _FORGOTTEN:
                 continue
+            # The digest before the label goes: interrupted in between, the row is still found by
+            # either.
             digest = self._digest(known[0])
             if digest is not None:
                 gone = self._gone.setdefault(digest, [])
@@ -217,6 +222,7 @@ class Labels:
         code = _encoded(label)
         if code is None:
             return None
+        # 128 bits: no two labels of any table collide by chance, and a guess costs one hash.
         return hashlib.blake2b(code, key=self._key, digest_size=16).digest()
 
 
@@ -294,6 +300,7 @@ def _joined(kind: bytes, parts: list[bytes | None]) -> bytes | None:
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
+    # Lengths before parts: ("ab", "c") and ("a", "bc") differ.
     return kind + b"".join(b"%d:" % len(part) + part for part in known)
 
 

@@ -38,6 +38,7 @@ class _Run:
     def find(self, positions: Position, places: NDArray[np.int64]) -> None:
         """Write into ``places`` where the last row of each position lies, if one does here."""
         known, order = self._sorted
+        # The last one: a row that was corrected lies further back once more.
         at = np.searchsorted(known, positions, side="right") - 1
         here = (at >= 0) & (known[at] == positions)
         found = at[here]
@@ -89,5 +90,6 @@ class Layout:
         out = np.zeros(len(places), dtype=np.int64)
         for k in np.unique(which).tolist():
             out[which == k] = self.runs[k].positions[places[which == k] - self.runs[k].first]
+        # Where a position is found elsewhere by now, this place has been left.
         out[self.places(Position(out)) != places] = -1
         return Position(out)

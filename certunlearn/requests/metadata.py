@@ -61,10 +61,12 @@ class _Column:
             # A column of categories lists them whether a line has them or not; ordered ones are
             # a scale, which comparisons need the whole of.
             self._count()
+        # Before they are overwritten: which categories lose a line.
         codes = self.values.codes[at] if categories else None
         self.values[at] = self._blank
         if codes is not None and self._left is not None:
             np.subtract.at(self._left, codes[codes >= 0], 1)
+            # A category that no line has any more would still be listed by name.
             if not self._left.all():
                 self._count()
 
@@ -113,6 +115,7 @@ class _Run:
         """Overwrite the lines of rows, as far as they lie here; safe to call again."""
         at = np.searchsorted(self.positions, positions)
         at = at[(at < len(self.positions)) & (self.positions.take(at, mode="clip") == positions)]
+        # Lines forgotten before keep what was put in their place: it must not be counted twice.
         at = at[self.live[at]]
         if len(at):
             for column in self._columns:
@@ -200,6 +203,7 @@ class Metadata:
         if not callable(condition):
             raise RowError(f"where must be a query or a function, got {type(condition).__name__}")
         index = frame.index
+        # A copy of the lines that are left: a condition cannot see, or change, what has gone.
         mask = np.asarray(condition(frame))
         if mask.dtype != bool or mask.shape != (len(index),):
             raise RowError(

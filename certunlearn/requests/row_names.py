@@ -146,6 +146,7 @@ class RowNames:
 
     def lost(self, positions: NDArray[np.int64], forgotten: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which rows a request has named before; ``forgotten`` says so of every place."""
+        # A place that the store has given up is that of a row named before.
         places = self.store(positions)
         return (places < 0) | forgotten[places]
 
@@ -258,6 +259,7 @@ class RowNames:
             found = self._meant(asked.which)
         if not len(found):
             raise RowError("the request names no row")
+        # Sorted once: doubles are neighbours, and every check below is a search.
         values = np.sort(found)
         twice = values[1:] == values[:-1]
         if twice.any():
@@ -332,6 +334,7 @@ class RowNames:
     def _aligned(self, mask: ArrayLike) -> NDArray[np.int64]:
         """Return where a boolean Series over the index given to fit is True."""
         index = list(mask.index)
+        # A mask is aligned by its index, never by its order alone.
         same = index == list(range(self.n)) if self.labels is None else self.labels.match(index)
         if not same:
             raise AmbiguousRowError(
@@ -379,6 +382,7 @@ class RowNames:
                 "groups=, where rows belong to people)"
             )
         known = self.labels
+        # A live row before forgotten ones: an identifier may have come back with another row.
         found = _looked_up("labels", labels, lambda v: known.live(v) or known.gone(v)[-1:])
         unknown = [label for label, at in found if not at]
         if unknown:

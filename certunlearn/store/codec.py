@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._common.arrays import MatrixLike, RowsLike
 from .._common.plain import Arrays, FittedState, Json, read, written
 from ..estimators.base.verbs import UnlearningEstimator
-from ..exceptions import StateError, StoreDamagedError, StoreError
+from ..exceptions import StateError, StoreDamagedError, StoreError, UnknownRowError
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked, listed
 from ..requests.fitted import fitted_of
@@ -88,6 +91,20 @@ def still_there(model: Model, named: dict[str, RowsLike], *, recognised: bool = 
                 for name in listed(named[way])
             )
     return int((~fitted.lost(names.known(Asked(**named)))).sum())
+
+
+def still_named(model: Model, row_ids: RowsLike) -> NDArray[np.bool_]:
+    """Return which identifiers are those of rows in the training set, shape (m,).
+
+    Raises
+    ------
+    UnknownRowError
+        If the rows were fitted without any.
+    """
+    labels = fitted_of(model).names.labels
+    if labels is None or labels.positional:
+        raise UnknownRowError("the rows were fitted without identifiers")
+    return np.array([bool(labels.live(name)) for name in listed(row_ids)], dtype=bool)
 
 
 def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from certunlearn import CertifiedLogReg
 from certunlearn.audit import METHODS, NEEDS, Task, evaluate, methods_table, register, weights
-from certunlearn.audit.methods import curvature, descended, gradient, optimum
+from certunlearn.audit.logistic import curvature, descended, gradient, optimum
 
 from .worlds import head
 
@@ -110,7 +110,7 @@ def test_methods_of_users_come_out_in_the_same_table(monkeypatch):
     def mine(task):
         return task.w * 0
 
-    assert "| mine | forgotten rows | nothing | me |" in methods_table()
+    assert "| mine | forgotten rows | nothing | me | nothing |" in methods_table()
     for name, needs, said in (("mine", [], "already"), ("other", ["luck"], "needs must be of")):
         with pytest.raises(ValueError, match=said):
             register(name, needs=needs, guarantee="", source="")

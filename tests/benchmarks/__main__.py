@@ -26,6 +26,7 @@ from . import (
     wide_removal,
     window,
 )
+from .report import Report
 
 MODULES = (
     sums,
@@ -61,13 +62,28 @@ def main(arguments=None):
     )
     parser.add_argument("--small", action="store_true", help="sizes that take seconds")
     parser.add_argument("--out", default="tests/benchmarks/results", help="where results go")
+    parser.add_argument(
+        "--by-kind",
+        action="store_true",
+        help="add to the results of removal and sequence what they say by which rows go, no more",
+    )
     given = parser.parse_args(arguments)
+    if given.by_kind:
+        return by_kind(given)
     names = given.name or list(BENCHMARKS)
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     for name in names:
         BENCHMARKS[name].main(small=given.small, out=given.out)
+
+
+def by_kind(given):
+    """Run the parts of removal and sequence that are about biased deletions."""
+    for module, problems in ((removal, ()), (sequence, (sequence.sets(given.small),))):
+        name = module.__name__.rpartition(".")[2]
+        report = Report(name, given.out, small=given.small, add=True)
+        module.by_kind(report, *problems, given.small)
 
 
 if __name__ == "__main__":

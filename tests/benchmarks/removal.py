@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from certunlearn import CertifiedLogReg
 
-from . import data
+from . import biased, data
 from .objective import Objective
 from .peers import DELTA, EPSILON, NOISE, PEERS, Removal, Replay
 from .report import Report, axes, ratio, turns
@@ -185,7 +185,24 @@ def main(small=False, out="tests/benchmarks/results"):
             report.table(f"{name}, {n} x {X.shape[1]}: {what}", rows)
             panels[name, what] = rows
     report.picture(picture(panels))
+    by_kind(report, small)
     report.save()
+
+
+def by_kind(report, small):
+    """The same request by which rows it takes: random ones, a cluster, one site, influential ones.
+
+    Of data sets of two classes, at most 100 000 rows of each.
+    """
+    for name, X, y in sets(small):
+        if len(np.unique(y)) > 2:
+            continue
+        X, y = X[:100_000], y[:100_000]
+        lines = [
+            {"deletions": kind, "rows": len(order), **biased.at_once(X, y, order)}
+            for kind, order in biased.orders(X, y, max(len(X) // 100, 5)).items()
+        ]
+        report.table(f"{name}, {len(X)} x {X.shape[1]}: one row in a hundred, by which rows", lines)
 
 
 def idle(X, y):

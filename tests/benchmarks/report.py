@@ -75,6 +75,11 @@ def environment():
     }
 
 
+def said(about):
+    """An environment in one line."""
+    return ", ".join(f"{k} {v}" for k, v in about.items())
+
+
 def _processor():
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -84,16 +89,23 @@ def _processor():
 
 
 class Report:
-    """Tables of one benchmark; written where results go, and printed."""
+    """Tables of one benchmark; written where results go, and printed.
 
-    def __init__(self, name, out, *, small=False):
-        self.name, self.out = name, Path(out)
+    To ``add`` is to keep the tables of an earlier run, and to say which ones are of this one.
+    """
+
+    def __init__(self, name, out, *, small=False, add=False):
+        self.name, self.out, self.add = name, Path(out), add
         self.contents = {"name": name, "small": small, "environment": environment(), "tables": {}}
         self.out.mkdir(parents=True, exist_ok=True)
+        if add:
+            self.contents = json.loads((self.out / f"{name}.json").read_text())
 
     def table(self, title, rows):
         """Add a table: one dictionary a row, all with the same keys."""
         self.contents["tables"][title] = rows
+        if self.add:
+            self.contents.setdefault("added", {})[title] = environment()
         print(f"\n{self._markdown(title, rows)}", flush=True)
         # A run that is cut short leaves what it had found.
         self.save()
@@ -103,8 +115,9 @@ class Report:
         path = self.out / f"{self.name}.json"
         path.write_text(json.dumps(self.contents, indent=1) + "\n")
         tables = [self._markdown(*item) for item in self.contents["tables"].items()]
-        about = ", ".join(f"{k} {v}" for k, v in self.contents["environment"].items())
-        text = "\n\n".join([f"# {self.name}", *tables, about]) + "\n"
+        about = [said(self.contents["environment"])]
+        about += [f"{title}: {said(e)}" for title, e in self.contents.get("added", {}).items()]
+        text = "\n\n".join([f"# {self.name}", *tables, *about]) + "\n"
         (self.out / f"{self.name}.md").write_text(text)
         return path
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from certunlearn import CertifiedLogReg
 
-from . import data
+from . import biased, data
 from .objective import Objective
 from .report import Report, axes, spread
 from .views import compared
@@ -77,12 +77,18 @@ def followed(X, y, requests, every, refits=()):
     return entries, model.certificate_
 
 
-def main(small=False, out="tests/benchmarks/results"):
-    report = Report("sequence", out, small=small)
+def sets(small):
+    """Data sets by name."""
     problems = {"synthetic": data.synthetic(*((2_000, 5) if small else (10**6, 100)))}
     flights = data.flights(3_000 if small else None)
     if flights is not None:
         problems["flights"] = flights
+    return problems
+
+
+def main(small=False, out="tests/benchmarks/results"):
+    report = Report("sequence", out, small=small)
+    problems = sets(small)
     requests, every = (60, 20) if small else (1_000, 500)
     figure, panels = axes(columns=len(problems))
     for panel, (name, (X, y)) in zip(np.atleast_1d(panels), problems.items(), strict=True):
@@ -95,7 +101,24 @@ def main(small=False, out="tests/benchmarks/results"):
         report.table(views, compared(X, y, requests))
         draw(panel, name, entries, certificate.distance_target)
     report.picture(figure)
+    by_kind(report, problems, small)
     report.save()
+
+
+def by_kind(report, problems, small):
+    """Single requests by which rows go: random ones, a cluster, one site, influential ones.
+
+    On at most 100 000 rows of each data set.
+    """
+    count = 20 if small else 100
+    for name, (X, y) in problems.items():
+        X, y = X[:100_000], y[:100_000]
+        lines = []
+        for kind, order in biased.orders(X, y, count).items():
+            entries, refused, _ = biased.singly(X, y, order, max(count // 10, 1))
+            lines.append(biased.row(kind, entries, refused))
+        title = f"{name}, {len(X)} x {X.shape[1]}: {count} single requests, by which rows"
+        report.table(title, lines)
 
 
 def lines(entries):

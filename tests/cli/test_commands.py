@@ -245,6 +245,18 @@ def test_words_are_left_as_they_are_and_times_cut_to_minutes(model, tmp_path, an
     assert reference in capsys.readouterr().out
 
 
+def test_pages_are_answered_as_json(model, tmp_path, answer):
+    page = tmp_path / "page.html"
+    assert answer("report", model, "-o", page) == {"page": str(page)}
+    assert answer("report", model, "--format", "markdown")["page"].startswith("# ")
+    said = answer("certificate", model)
+    (tmp_path / "c.json").write_text(json.dumps(said))
+    assert "Certificate of a fit" in answer("report", tmp_path / "c.json")["page"]
+    (tmp_path / "c.json").write_text("{}")
+    error = answer("report", tmp_path / "c.json", status=told.MISTAKEN)["error"]
+    assert error.startswith(str(tmp_path / "c.json"))
+
+
 def test_learning_takes_the_columns_of_the_fit(model, tables, tmp_path, answer):
     import pandas
 

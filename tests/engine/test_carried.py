@@ -11,12 +11,13 @@ from certunlearn.claims.bounds import inverse_range
 from certunlearn.engine import unlearner
 from certunlearn.engine.distances import present
 from certunlearn.engine.distances.gram import gram_of
-from certunlearn.engine.removal.carried import Descent, carried
+from certunlearn.engine.removal.carried import carried
 from certunlearn.exceptions import CertunlearnError
 from certunlearn.linalg.cholesky import factorise
 from certunlearn.numerics.losses.margins import Logistic, Softmax
 from certunlearn.numerics.objective.contribution import Contribution
 from certunlearn.numerics.objective.objective import flat, folded
+from certunlearn.numerics.solvers.descent import Descent
 
 from .. import problems, reference, strategies
 from .test_sequences import opened
@@ -43,13 +44,15 @@ def removed_from(regime, mechanism, seed, share, K):
 
 def passes(carryover, objective, most=6):
     """The carryover after each of a few passes."""
-    descent, w, g = Descent(carryover), flat(carryover.base), carryover.gradient
+    descent, w, g = Descent(carryover.solve), flat(carryover.base), carryover.gradient
     out = [carryover]
     for _ in range(most):
-        w = descent.step(w, g)
+        v = descent.direction(g)
+        w = w + v
         W = folded(w, objective.rows.p)
         m = objective.measure(W, carryover.origin.W)
         out.append(out[-1].measured(W, m, 1))
+        descent.learn(v, out[-1].gradient - g)
         g = out[-1].gradient
     return out
 

@@ -13,12 +13,13 @@ from certunlearn.engine.removal import refresh_matrix_free
 from certunlearn.exceptions import CertunlearnError
 from certunlearn.linalg.diagonal import Diagonal
 from certunlearn.numerics.context import numerics
-from certunlearn.numerics.losses.margins import Logistic
+from certunlearn.numerics.losses.margins import Logistic, Softmax
 from certunlearn.numerics.objective.diagonal_gram import diagonal_of, regrouped
 from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.objective.products import Products
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
+from certunlearn.numerics.solvers import metric
 
 from .. import problems, reference
 
@@ -114,12 +115,99 @@ def test_perturbed_proposals_change_no_claim(monkeypatch):
     found = refresh_matrix_free.lbfgs
 
     def shaken(*args, **kwargs):
-        V = found(*args, **kwargs)
-        return V * (1 + 0.1 * rng.normal(size=V.shape))
+        out = found(*args, **kwargs)
+        return out._replace(step=out.step * (1 + 0.1 * rng.normal(size=out.step.shape)))
 
     monkeypatch.setattr(refresh_matrix_free, "lbfgs", shaken)
     ratios, _, _ = checked(range(6))
     assert len(ratios) > 9
+
+
+def test_a_factor_of_anything_changes_no_claim(monkeypatch):
+    made = []
+
+    def wrong(objective, W):
+        p = len(W)
+        L = np.tril(np.random.default_rng(p).normal(size=(p, p))) + 3 * np.eye(p)
+        made.append(p)
+        return metric.SingleFactor(np.asfortranarray(L, dtype=np.float32))
+
+    monkeypatch.setattr(metric, "single_factor", wrong)
+    ratios, _, _ = checked(range(6))
+    assert len(ratios) > 9 and made
+
+
+def factored(n=300, d=40):
+    """A model whose fit has made a factor, and its rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d)).astype(np.float32) * np.linspace(0.05, 1, d, dtype=np.float32)
+    y = (X @ rng.normal(size=d) + rng.logistic(size=n) > 0).astype(np.int64)
+    model = CertifiedLogReg(
+        mechanism="isotropic", solver="lbfgs", view="release", random_state=0, C=10.0
+    )
+    return model.fit(X, y), X, y
+
+
+def test_a_factor_is_that_of_the_hessian_and_saves_passes(monkeypatch):
+    model, _, _ = factored()
+    state = model._fitted.model
+    with numerics():
+        found = metric.single_factor(state.objective, state.W)
+        H = state.objective.hessian(state.W).matrix
+        V = np.random.default_rng(1).normal(size=(len(H), 1))
+        np.testing.assert_allclose(H @ found.solve(V), V, rtol=0, atol=1e-3)
+        white = found.white(V)
+        np.testing.assert_allclose(np.sum(white**2), np.sum(V * found.solve(V)), rtol=1e-4)
+    assert state.reached.metric.factor is not None
+    passes = [model.forget([3]).certificate_.passes]
+    monkeypatch.setattr(metric, "price", lambda objective: np.inf)
+    plain, _, _ = factored()
+    assert plain._fitted.model.reached.metric.factor is None
+    passes.append(plain.forget([3]).certificate_.passes)
+    assert passes[0] < passes[1]
+
+
+def test_a_pickle_holds_no_factor_of_rows_that_have_gone():
+    model, _, _ = factored()
+    fresh = type(model).from_state(model.to_state())
+    assert fresh._fitted.model.reached.metric.factor is not None
+    model.forget([3])
+    stale = model._fitted.model.reached.metric.factor
+    again = type(model).from_state(model.to_state())
+    for one in (model, again):
+        found = one._fitted.model.reached.metric.factor
+        assert found is None or not np.array_equal(found.lower, stale.lower)
+    for one in (model, again):
+        one.forget([7, 8])
+    np.testing.assert_array_equal(model._fitted.model.W, again._fitted.model.W)
+
+
+def test_when_a_factor_pays():
+    model, X, y = factored()
+    objective = model._fitted.model.objective
+    price = metric.price(objective)
+    assert price == 41 / 28
+    known = metric.Metric()
+    assert known.after(3).spent == 0 and known.after(9).spent == 6
+    assert known.renewed(objective, np.zeros((41, 1))) is known
+    spent = replace(known, spent=price)
+    assert spent.renewed(objective, np.zeros((41, 1))).factor is not None
+    # Fast descents do not pay for one, slow ones do; dear ones only once passes were made.
+    assert known.foreseen(objective, 1, 1e-9, 1e-9).spent == 0
+    assert known.foreseen(objective, 40, 1e-3, 1e-5).spent == price
+    wide = replace(objective, rows=DenseRows(np.ones((3, 50)), y[:3], intercept=False))
+    assert metric.price(wide) == np.inf
+    assert metric.price(replace(objective, loss=Softmax(3))) == np.inf
+
+
+def test_what_single_precision_cannot_hold_is_not_tried_again():
+    model, X, y = factored()
+    objective = model._fitted.model.objective
+    with numerics():
+        rows = DenseRows(X.astype(float) * 1e30, y, intercept=True)
+        huge = replace(objective, rows=rows)
+        found = metric.Metric(None, np.inf).renewed(huge, np.zeros((41, 1)))
+    assert found.factor is None and found.after(10**6).spent < metric.price(huge)
 
 
 def objectives(seed):

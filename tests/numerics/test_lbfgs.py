@@ -118,7 +118,8 @@ def test_a_descent_gains_digits_and_counts_its_passes(K, kind, monkeypatch):
         W, m, gained = np.zeros((6, K)), None, []
         for _ in range(2):
             gradient = None if m is None else m.gradient
-            W = W + method.lbfgs(risky, W, gradient, geometry.gram, enough=1e-5, max_iter=200)
+            step, *_ = method.lbfgs(risky, W, gradient, geometry.gram, enough=1e-5, max_iter=200)
+            W = W + step
             passes, now = len(seen), rows.reads
             m = risky.measure(W, W)
             gained.append(np.linalg.norm(geometry.gram.white(m.gradient)))
@@ -133,7 +134,11 @@ def test_a_descent_gains_digits_and_counts_its_passes(K, kind, monkeypatch):
 def test_a_poor_start_is_no_less_certified(monkeypatch):
     """Proposals may be anything: what follows them certifies."""
     X, y = problems.data("breast_cancer", True)
-    monkeypatch.setattr(refresh_matrix_free, "lbfgs", lambda objective, W, *_, **__: 0.1 + 0 * W)
+    monkeypatch.setattr(
+        refresh_matrix_free,
+        "lbfgs",
+        lambda objective, W, *_, **__: method.Descent(0.1 + 0 * W, 1, 0.5),
+    )
     ours = model().fit(X, y)
     true = ours._fitted.model.gram.geometry.norm(ours._fitted.model.W - refit(X, y))
     assert true <= ours.certificate_.distance <= ours.certificate_.fit_distance

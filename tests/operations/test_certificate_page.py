@@ -511,7 +511,8 @@ def test_command_writes_a_page(certificate, tmp_path, capsys):
     source.write_text(certificate.to_json())
     assert main(["report", str(source), "-o", str(target), "--who", "me", "--title", "T"]) == 0
     expected = certificate_report(certificate, who="me", title="T")
-    assert target.read_text("utf-8") == expected and not capsys.readouterr().out
+    assert target.read_text("utf-8") == expected
+    assert capsys.readouterr().out == f"{target}: the page to file\n"
     assert main(["report", str(source), "--format", "markdown", "--request", "r"]) == 0
     out = capsys.readouterr().out
     assert out == certificate_report(certificate, format="markdown", request="r")

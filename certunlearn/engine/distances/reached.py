@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ...numerics.objective.objective import Measurement
 from ...numerics.objective.quadratic import QuadraticModel
+from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.metric import Metric
 
 Array = NDArray[np.float64]
 
@@ -18,7 +20,8 @@ class Reached(NamedTuple):
 
     ``measurement`` was taken at ``measured``: the iterate itself, or where it stepped from;
     ``quadratic`` is None where no Hessian was ever formed; ``shift`` is then what
-    `intercept_curvature` tells of the iterate, if the distance rests on it.
+    `intercept_curvature` tells of the iterate, if the distance rests on it; ``metric`` is what
+    steps were proposed with there.
     """
 
     W: Array
@@ -28,6 +31,12 @@ class Reached(NamedTuple):
     measured: Array
     measurement: Measurement
     shift: tuple[float, float] | None = None
+    metric: Metric | ClassMetric | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether blocks of classes may be of rows that have gone."""
+        return isinstance(self.metric, ClassMetric) and not self.metric.fresh
 
     @property
     def model(self) -> QuadraticModel:

@@ -177,6 +177,8 @@ class Model(Holding, State):
         """
         goal = _goal(self.budget, self.requests.since_removal)
         with deferred(), blas_threads(min(self.rows.n, self.rows.d)):
+            # From the rows alone: coefficients before and after a removal would tell the row that
+            # went.
             solution = min_norm.trained(self.rows, self.members.weights, goal)
         _shown(solution, _needed(solution, self.budget, goal))
         return replace(self, solution=solution)
@@ -263,6 +265,8 @@ def _edited(model: Model, positions: Positions, weight: Array, progress: Progres
     if len(weight):
         weights = weights.extended(np.array(weight, dtype=np.float64))
     if sums is not None:
+        # Exact sums: read now, as the rows that go are overwritten once the new model is taken
+        # over.
         sums = sums + _summed(sums, rows, new, weights) - _summed(sums, rows, gone, weights)
     weights = weights.without(gone)
     members, budget = _members(weights, sums), model.budget
@@ -273,6 +277,7 @@ def _edited(model: Model, positions: Positions, weight: Array, progress: Progres
     with deferred(), blas_threads(min(rows.n, rows.d)):
         if len(gone):
             solution = min_norm.without(solution, rows, weights, gone, goal)
+        # Rows that come may be all there is to do, or follow a removal in the same edit.
         if len(solution.group) < len(weights):
             solution = min_norm.extended(solution, rows, weights, goal)
         solution = _refined(solution, rows, weights, budget, goal)
@@ -294,6 +299,7 @@ def _refined(
     solution: Solution, rows: ScaledRows, weights: Weights, budget: Budget | None, goal: float
 ) -> Solution:
     """Return the solution, found afresh if it is not good enough: its factor may be worn out."""
+    # A solution found afresh cannot be improved by finding it afresh once more.
     if solution.distance <= _needed(solution, budget, goal) or solution.tier == "refresh":
         return solution
     return min_norm.trained(rows, weights, goal)
@@ -320,6 +326,7 @@ def _released(
 ) -> Model:
     """Draw a release and write its certificate, if the distance has been shown."""
     settings, solution = state.settings, state.solution
+    # Nothing leaves before its distance has been shown (the release in proofs/min_norm_removal.md).
     _shown(solution, _needed(solution, state.budget, goal))
     if progress is not None:
         progress(1, solution.distance)

@@ -15,12 +15,16 @@ from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.quadratic import QuadraticModel
+from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.metric import Metric
 from ..distances.gram import Gram
 from ..distances.known import Known
+from ..distances.matrix_free import without_pass
 from ..distances.reached import Goal, Reached
 from ..distances.ruler import Array
 from ..distances.spare import spare_of
 from .refresh import refresh
+from .refresh_classes import classwise, refresh_classes
 from .refresh_composite import refresh_composite
 from .refresh_matrix_free import refresh_matrix_free
 from .separation import refuse_separable
@@ -37,6 +41,7 @@ def minimised(
     fit: bool = False,
     model: QuadraticModel | None = None,
     known: Known | None = None,
+    metric: Metric | ClassMetric | None = None,
     progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
@@ -49,6 +54,8 @@ def minimised(
         First model of the curvature, for "newton-cholesky".
     known : Known, optional
         What is known at W, for the others.
+    metric : Metric, optional
+        What steps were proposed with so far.
 
     Raises
     ------
@@ -63,38 +70,102 @@ def minimised(
             'an L1 penalty needs a factored Hessian: use solver="newton-cholesky", or l1_ratio=0'
         )
 
+    done = 0
+    if solver == "newton-cg" and classwise(objective, gram):
+        held = metric if isinstance(metric, ClassMetric) else None
+        by_classes, metric, done = _by_classes(
+            objective, gram, W, goal, max_iter, tier, known, held, progress
+        )
+        if isinstance(by_classes, Reached):
+            return by_classes, done
+        # From there as if there were few classes.
+        known, W = known if by_classes is W else None, by_classes
+
     def found(objective: Objective) -> tuple[Reached, int]:
-        if objective.l1 is not None:
-            # An L1 penalty has a path of its own, whatever the tier.
-            return refresh_composite(
-                objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
-            )
-        if solver != "newton-cholesky":
-            return refresh_matrix_free(
-                objective,
-                gram,
-                W,
-                goal,
-                solver=solver,
-                max_iter=max_iter,
-                known=known,
-                tier=tier,
-                progress=progress,
-            )
-        return refresh(
-            objective,
-            gram.geometry,
-            W,
-            goal,
-            max_iter=max_iter,
-            model=model,
-            tier=tier,
-            progress=progress,
+        return _by_solver(
+            objective, gram, W, goal, solver, max_iter, tier, model, known, metric, progress
         )
 
     reached, iterations = _sparing(objective, gram, goal, found)
     _demand(objective, gram.geometry.norm(reached.W), reached, goal)
-    return reached, iterations
+    if isinstance(metric, ClassMetric):
+        reached = reached._replace(metric=metric)
+    return reached, done + iterations
+
+
+def _by_solver(
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    solver: str,
+    max_iter: int,
+    tier: str,
+    model: QuadraticModel | None,
+    known: Known | None,
+    metric: Metric | ClassMetric | None,
+    progress: Progress,
+) -> tuple[Reached, int]:
+    """Minimise with the solver, whatever the distance is then."""
+    if objective.l1 is not None:
+        # An L1 penalty has a path of its own, whatever the tier.
+        return refresh_composite(
+            objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
+        )
+    if solver != "newton-cholesky":
+        return refresh_matrix_free(
+            objective,
+            gram,
+            W,
+            goal,
+            solver=solver,
+            max_iter=max_iter,
+            known=known,
+            metric=metric if isinstance(metric, Metric) else None,
+            tier=tier,
+            progress=progress,
+        )
+    return refresh(
+        objective,
+        gram.geometry,
+        W,
+        goal,
+        max_iter=max_iter,
+        model=model,
+        tier=tier,
+        progress=progress,
+    )
+
+
+def _by_classes(
+    objective: Objective,
+    gram: Gram,
+    W: Array,
+    goal: Goal,
+    max_iter: int,
+    tier: str,
+    known: Known | None,
+    metric: ClassMetric | None,
+    progress: Progress,
+) -> tuple[Reached | Array, ClassMetric | None, int]:
+    """Minimise by a metric of the classes, unless what is known without a pass is enough."""
+    if metric is not None:
+        # Rows may have gone since it was made.
+        metric = replace(metric, fresh=False)
+    if not goal.relative and without_pass(objective, gram, known, goal)[0] <= goal.distance:
+        return W, metric, 0
+    found, done = refresh_classes(
+        objective,
+        gram,
+        W,
+        goal,
+        max_iter=max_iter,
+        known=known,
+        metric=metric,
+        tier=tier,
+        progress=progress,
+    )
+    return found, metric, done
 
 
 def _sparing(

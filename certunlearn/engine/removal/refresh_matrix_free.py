@@ -9,9 +9,12 @@ import numpy as np
 
 from ..._common.arrays import Progress
 from ...exceptions import AssumptionError
+from ...linalg.cholesky import Factor
+from ...linalg.diagonal import Diagonal
 from ...numerics.losses.margins import positive
 from ...numerics.objective.objective import Measurement, Objective
-from ...numerics.solvers.lbfgs import lbfgs
+from ...numerics.solvers.lbfgs import Descent, lbfgs
+from ...numerics.solvers.metric import Metric
 from ...numerics.solvers.newton_cg import at_floor, newton_cg
 from ..distances.gram import Gram
 from ..distances.known import Known
@@ -22,6 +25,8 @@ from .separation import no_convergence
 
 #: A first descent in the rows' precision leaves so much of the gradient.
 _START = 1e-5
+#: By how it came so far, what there is to come is foreseen.
+_FIRST = 1e-3
 #: Most passes of a descent between two measurements.
 _MOST_PASSES = 300
 
@@ -69,6 +74,33 @@ class _Judge:
         return found / allowed if self.distance < math.inf else max(found / allowed, 2.0)
 
 
+@dataclass
+class _Proposer:
+    """Proposes steps by L-BFGS, and remembers what that cost."""
+
+    objective: Objective
+    diagonal: Factor | Diagonal
+    metric: Metric
+
+    def start(self, W: Array) -> Array:
+        """Return where descents in the rows' own precision lead to."""
+        first = self._descent(W, None, _FIRST)
+        self.metric = self.metric.foreseen(self.objective, first.passes, first.left, _START)
+        W = W + first.step
+        return W + self(W, None, min(_START / first.left, 1.0) if first.left > 0 else 1.0)
+
+    def __call__(self, W: Array, gradient: Array | None, enough: float) -> Array:
+        """Return a step that should leave so much of the gradient."""
+        self.metric = self.metric.renewed(self.objective, W)
+        return self._descent(W, gradient, enough).step
+
+    def _descent(self, W: Array, gradient: Array | None, enough: float) -> Descent:
+        by = self.metric.factor or self.diagonal
+        out = lbfgs(self.objective, W, gradient, by, enough=enough, max_iter=_MOST_PASSES)
+        self.metric = self.metric.after(out.passes)
+        return out
+
+
 def refresh_matrix_free(
     objective: Objective,
     gram: Gram,
@@ -78,6 +110,7 @@ def refresh_matrix_free(
     solver: str = "newton-cg",
     max_iter: int,
     known: Known | None = None,
+    metric: Metric | None = None,
     tier: str = "refresh",
     progress: Progress = None,
 ) -> tuple[Reached, int]:
@@ -92,6 +125,8 @@ def refresh_matrix_free(
         What proposes steps.
     known : Known, optional
         What is known at W.  Where it meets the goal no row is read, and the tier is "downdate".
+    metric : Metric, optional
+        What "lbfgs" has proposed steps with so far.
 
     Raises
     ------
@@ -107,22 +142,19 @@ def refresh_matrix_free(
             "without a factored Hessian the distance to the optimum is bounded by the penalty, and "
             f"there is none: use {positive(objective.loss)}{factored}"
         )
-    metric, judge = gram.geometry.known, _Judge(objective, gram, goal, known)
+    diagonal, judge = gram.geometry.known, _Judge(objective, gram, goal, known)
     propose = None
     if solver == "lbfgs":
-
-        def propose(W: Array, gradient: Array | None, enough: float) -> Array:
-            return lbfgs(objective, W, gradient, metric, enough=enough, max_iter=_MOST_PASSES)
-
+        propose = _Proposer(objective, diagonal, metric or Metric())
         # A first descent in the rows' own precision, before anything is measured in float64.
         if known is None and tier == "fit":
-            W = W + propose(W, None, _START)
+            W = propose.start(W)
     # First from what is known without a pass; measured at the start if that leads nowhere.
     for m in (None, None) if known is None else (known.measurement, None):
         s = newton_cg(
             objective,
             W,
-            metric,
+            diagonal,
             judge.excess,
             max_iter=max_iter,
             measured=m,
@@ -139,4 +171,6 @@ def refresh_matrix_free(
     elif known is not None and not s.iterations and s.measurement is known.measurement:
         tier = "downdate"
     reached = Reached(s.W, judge.distance, None, tier, s.W, s.measurement, judge.floors.shift)
+    if propose is not None:
+        reached = reached._replace(metric=propose.metric)
     return reached, s.iterations

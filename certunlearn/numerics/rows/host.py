@@ -30,9 +30,12 @@ SHORT = 512
 #: Of a single column BLAS's products with vectors are as fast from shorter rows on.
 SHORTER = 32
 #: Numbers of rows whose margins are summed at a time: what fits a cache.
-TOGETHER = 1 << 18
-#: Products with rows are summed into one p x p matrix for at least so many times p rows.
-LONG = 8
+TOGETHER = 1 << 19
+#: Products with rows are summed into one p x p matrix for at least so many times p rows; more at a
+#: time would leave the cache.
+LONG = 2
+#: And for at least so many, or calls cost more than what they do.
+MANY = 1 << 10
 
 
 def on_accelerator(numbers: int) -> bool:
@@ -125,7 +128,14 @@ class HostBlock(DenseBlock[Array]):
         p = self.X.shape[1]
         lower = np.zeros((p, p), order="F")
         for here in self._blocks():
-            part = self.X[here] * root[here, None]
+            some = np.flatnonzero(root[here])
+            if len(some) > len(root[here]) // 2:
+                part = self.X[here] * root[here, None]
+            else:
+                # Rows that weigh nothing are left out: that costs less than their products.
+                part = self.X[here][some] * root[here][some, None]
+            if not len(part):
+                continue
             # sqrt(s c) x with itself: half the multiplications of a general product, and symmetric
             # to the bit.
             lower = blas.dsyrk(1.0, part.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
@@ -153,7 +163,8 @@ def folded_by_blocks(
     count, rows, p = X.shape
     # Blocks taken together, so that one product is long enough for BLAS, or short enough for the
     # cache.
-    group = -(-LONG * p // rows) if kernel.quadratic else max(1, TOGETHER // (rows * p))
+    together = max(LONG * p, MANY) if kernel.quadratic else TOGETHER // p
+    group = max(1, -(-together // rows) if kernel.quadratic else together // rows)
 
     # Only margins' kernels ask for sizes.
     most = 0 if kernel.quadratic else min(group, count) * rows

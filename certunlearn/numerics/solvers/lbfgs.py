@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,14 @@ class Metric(Protocol):
     def white(self, V: Array, /) -> Array: ...
 
 
+class Descent(NamedTuple):
+    """A step (p, K), the passes it took, and the part of the gradient it should leave."""
+
+    step: Array
+    passes: int
+    left: float
+
+
 def lbfgs(
     objective: Objective,
     W: Array,
@@ -49,8 +57,8 @@ def lbfgs(
     *,
     enough: float,
     max_iter: int,
-) -> Array:
-    """Return a step V from W, (p, K), after which the gradient should be ``enough`` times as long.
+) -> Descent:
+    """Find a step V from W, (p, K), after which the gradient should be ``enough`` times as long.
 
     Parameters
     ----------
@@ -88,9 +96,10 @@ def lbfgs(
         objective.rows.sweep()
         gradient = products.combined(there) + pull(W)
     V, g, first = np.zeros_like(W), gradient, norm(metric.white(gradient))
-    best, least, since = V, first, 0
+    best, least, since, passes = V, first, 0, 0
     pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
-    for _ in range(max_iter):
+    while passes < max_iter:
+        passes += 1
         v = -_applied(pairs, metric, g)
         down = float(np.sum(g * v))
         if not down < 0:
@@ -119,7 +128,7 @@ def lbfgs(
             best, least, since = V, size, 0
         if least <= enough * first or since > _PATIENCE or not math.isfinite(size):
             break
-    return best
+    return Descent(best, passes, least / first if first > 0 else 0.0)
 
 
 def _applied(pairs: deque[tuple[Array, Array, float]], metric: Metric, g: Array) -> Array:

@@ -1,0 +1,125 @@
+"""A certified distance for softmax from one p x p factor that is below every class's curvature.
+
+In a direction whose classes sum to zero a row's curvature is at least its smallest probability.
+So a Gram matrix of weighted rows takes the place of the diagonal of `matrix_free`: nothing is lost
+between coordinates, and a free intercept needs no bound of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._common.arrays import Array
+from ..._common.rounding import gamma, up
+from ...claims.bounds import distance_from_decrement
+from ...claims.noise import Geometry, Transfer
+from ...linalg.cholesky import Factor, factorise
+from ...linalg.norms import norm, spectral_norm
+from ...numerics.objective.objective import Objective
+from ...numerics.objective.survey import Surveyed
+
+_GUARD = 1.0 + 1e-9
+#: What underflow may have taken from a column's maximum.
+_TINY = 1e-290
+
+
+class Bound(NamedTuple):
+    """A distance, and what it is made of.
+
+    Attributes
+    ----------
+    distance : float
+        ``||W - W*||_A``, at most; infinite where no bound follows.
+    least : float
+        What it would be for a quadratic objective: no bound is below that.
+    scale : ndarray of shape (p, p) or None
+        ``||scale g||`` is about ``least`` for a gradient g (p, K).
+    """
+
+    distance: float
+    least: float
+    scale: Array | None
+
+
+_NOTHING = Bound(math.inf, math.inf, None)
+
+
+def class_distance(
+    objective: Objective, geometry: Geometry, W: Array, found: Surveyed, worth: float = math.inf
+) -> Bound:
+    """Bound the distance to the exact optimum of softmax.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the same rows.
+    W : ndarray of shape (p, K)
+        Where.
+    found : Surveyed
+        There.
+    worth : float
+        Rows are read, for a smaller L, only if the distance could be as small as this.
+
+    Notes
+    -----
+    Guarantee: as stated, for every mechanism, where every coordinate has a penalty or a gauge.
+    Proof: proofs/class_floor.md
+    """
+    held, below = objective.alpha + objective.gauge, found.below
+    try:
+        factor = factorise(below.matrix, below.diagonal, below.error)
+    except np.linalg.LinAlgError:
+        return _NOTHING
+    if not (factor.theta < math.inf and factor.slack < 0.5 and (held > 0).all()):
+        return _NOTHING
+    # D is at least e^{-theta} times what was factored.
+    grown = math.exp(factor.theta / 2.0) * _GUARD
+    c = up(Transfer.between(geometry, factor).c * grown)
+    nu = _decrement(factor, _reach(geometry, factor, grown), found, grown)
+    L = grown * math.sqrt(2.0) * objective.loss.R * _box(objective, factor)
+    if not nu * L < 0.5 and c * nu <= worth:
+        L = min(L, grown * objective.leverage(factor.inverse, factor.slack))
+    apart = c * distance_from_decrement(nu, up(L))[0]
+    common = _common(geometry, W)
+    distance = up(math.hypot(apart, common) * _GUARD)
+    return Bound(distance, c * nu, c * factor.inverse)
+
+
+def _reach(geometry: Geometry, factor: Factor, grown: float) -> float:
+    """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most twice G."""
+    gram = geometry.gram
+    if not gram.theta < math.inf:
+        return math.inf
+    c = Transfer.between(Geometry("gram", gram), factor).c
+    return up(math.sqrt(2.0) * math.exp(gram.theta / 2.0) * grown * c * _GUARD)
+
+
+def _decrement(factor: Factor, reach: float, found: Surveyed, grown: float) -> float:
+    """At least ``||g||_{H^{-1}}`` over steps that sum to zero, of the exact gradient."""
+    X, m, scale = factor.inverse, found.measurement, grown / (1.0 - factor.slack)
+    white = norm(X @ m.gradient)
+    white += norm(np.abs(X) @ (gamma(len(X) + 2) * np.abs(m.gradient)))
+
+    def around(allowance: Array) -> float:
+        return min(norm(np.abs(X) @ allowance), spectral_norm(X) * norm(allowance))
+
+    # Slopes' errors stand before rows, and margins' errors push along them, where the Hessian has
+    # those rows' curvature.
+    apart = scale * (white + around(found.summed)) + reach * found.evaluated + m.slope_error
+    return up(min(apart, scale * (white + around(m.allowance))) * _GUARD)
+
+
+def _box(objective: Objective, factor: Factor) -> float:
+    """At least the longest row in the norm of the factor's inverse, from the columns' maxima."""
+    box = norm(np.abs(factor.inverse) @ (objective.rows.column_max + _TINY))
+    return up(box / (1.0 - factor.slack) * _GUARD)
+
+
+def _common(geometry: Geometry, W: Array) -> float:
+    """At least the length of what the classes of W have in common, which no optimum has."""
+    K = W.shape[1]
+    mean = (np.abs(W.sum(axis=1)) + gamma(K) * np.abs(W).sum(axis=1)) / K
+    return up(math.sqrt(K) * norm(geometry.half_size @ mean) * _GUARD)

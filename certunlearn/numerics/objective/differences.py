@@ -1,0 +1,133 @@
+"""Changes of the gradient of softmax in single precision: for proposals, never for claims.
+
+At W + V the gradient is g + X'[s (p(Z + X V) - p(Z))] + alpha V: single precision rounds the
+change alone, so that several digits of g can be gained before the next measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._common.arrays import AnyArray, Array
+from ..losses.margins import Softmax
+from ..rows.dense import DenseRows
+from .objective import Objective
+
+Single = NDArray[np.float32]
+#: Margins that move by more are taken as they are.
+_FAR = 10.0
+#: A step so small that the gradient changes in proportion.
+_SMALL = 1e-6
+#: Rows whose margins are worked out at a time: what fits a cache.
+_TOGETHER = 2048
+
+
+class Differences:
+    """What the gradient of softmax changes by, from where W stands.
+
+    Probabilities at W are held, unless they would outweigh the rows.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of softmax, over dense rows in the host's memory; see `possible`.
+    W : ndarray of shape (p, K)
+        Where.
+    """
+
+    def __init__(self, objective: Objective, W: Array) -> None:
+        X = _on_host(objective)
+        if X is None:
+            raise TypeError("changes of gradients are of dense rows in the host's memory")
+        self.objective, self._X = objective, X.reshape(-1, objective.rows.p)
+        self._W = W.astype(np.float32)
+        self._weight = objective.blocked.reshape(-1, 1).astype(np.float32)
+        self._held: Single | None = None
+        n, (p, K) = len(self._X), W.shape
+        if K <= p:
+            held = np.empty((n, K), np.float32)
+            for here, x in self._rows():
+                held[here] = self._probability(here, x)
+            self._held = held
+
+    @staticmethod
+    def possible(objective: Objective) -> bool:
+        """Whether changes can be had this way."""
+        return isinstance(objective.loss, Softmax) and _on_host(objective) is not None
+
+    def _rows(self) -> Iterator[tuple[slice, Single]]:
+        """Yield rows in single precision, some at a time."""
+        self.objective.rows.sweep()
+        n = len(self._X)
+        room = np.empty((min(_TOGETHER, n), self._X.shape[1]), np.float32)
+        for first in range(0, n, _TOGETHER):
+            here = slice(first, min(first + _TOGETHER, n))
+            x = room[: here.stop - first]
+            np.copyto(x, self._X[here], casting="same_kind")
+            yield here, x
+
+    def _probability(self, here: slice, x: Single) -> Single:
+        """Return the probabilities of some rows at W."""
+        if self._held is not None:
+            return self._held[here]
+        Z = x @ self._W
+        Z -= Z.max(axis=1, keepdims=True)
+        np.exp(Z, out=Z)
+        Z *= 1.0 / Z.sum(axis=1, keepdims=True)
+        return Z
+
+    def gradient(self, V: Array) -> Array:
+        """Return the gradient at W + V less that at W, shape (p, K)."""
+        objective, weight = self.objective, self._weight
+        step, out = V.astype(np.float32), np.zeros_like(V)
+        # Padding weighs nothing, and nothing of it changes.
+        even = bool((objective.weight == 1).all())
+        for here, x in self._rows():
+            change = _changed(self._probability(here, x), x @ step)
+            if not even:
+                change *= weight[here]
+            out += x.T @ change
+        pull: Array = objective.alpha[:, None] * V
+        pull += (objective.gauge * V.sum(axis=1))[:, None]
+        return out + pull
+
+    def hessian_product(self, V: Array) -> Array:
+        """Return the Hessian at W times V, shape (p, K): how fast the gradient changes."""
+        scale = _SMALL / max(float(np.abs(V).max()), 1e-30)
+        return self.gradient(scale * V) / scale
+
+    def probabilities(self) -> Iterator[tuple[Single, Single, Single]]:
+        """Yield rows (m, p), their probabilities at W (m, K) and weights (m, 1)."""
+        for here, x in self._rows():
+            yield x, self._probability(here, x), self._weight[here]
+
+
+def _on_host(objective: Objective) -> AnyArray | None:
+    """Return the rows as NumPy holds them, None where it does not."""
+    if not isinstance(objective.rows, DenseRows):
+        return None
+    X, _ = objective.rows.sweep(times=0)
+    return X if isinstance(X, np.ndarray) else None
+
+
+def _changed(P: Single, dz: Single) -> Single:
+    """Return what probabilities P change by where margins do by dz, which is written over.
+
+    Changes are right relative to themselves, however small: nothing is subtracted that rounds.
+    """
+    if max(float(dz.max()), -float(dz.min())) > _FAR:
+        dz -= dz.max(axis=1, keepdims=True)
+        np.exp(dz, out=dz)
+        dz *= P
+        dz *= 1.0 / np.maximum(dz.sum(axis=1, keepdims=True), 1e-30)
+        dz -= P
+        return dz
+    np.expm1(dz, out=dz)
+    mean = np.einsum("ik,ik->i", P, dz)[:, None]
+    dz -= mean
+    dz *= P
+    dz *= 1.0 / (1.0 + mean)
+    return dz

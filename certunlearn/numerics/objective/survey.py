@@ -1,0 +1,170 @@
+"""A gradient of softmax and a matrix below its curvature, in one pass of two products.
+
+`Objective.measure` bounds the rounding of every entry by products of absolute values, which cost
+as much again.  Where a gradient has to be known to a few digits only, lengths of rows and columns
+bound it as well (Cauchy-Schwarz).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._common.arrays import Array
+from ..._common.rounding import gamma
+from ...exceptions import AssumptionError
+from ...linalg.norms import norm
+from ..losses.namespace import Namespace, Values
+from ..rows.fold import Block
+from .curvature import Curvature
+from .kernels import OfLoss
+from .objective import Measurement, Objective
+
+_GUARD = 1.0 + 1e-9
+#: Probabilities below this may have been rounded up by underflow: they count as zero.
+_LEAST = 1e-280
+#: What underflow may have taken from a product of numbers up to one, and from a root of squares.
+_TINY, _ROOT = 1e-290, 1e-150
+#: Margins that are off by more tell nothing.
+_FAR = 300.0
+
+
+@dataclass(frozen=True)
+class Survey(OfLoss):
+    """Value and gradient, what bounds its errors, and a Gram matrix of weighted rows.
+
+    The arguments are W, the relative error of a margin, the length of W's longest column, and the
+    least weight of a row that is counted in the matrix.  A row weighs s times its smallest
+    probability there.  The sums are the value (), the gradient (p, K), ``sum s x_j^2`` (p, 1),
+    ``sum s l'^2`` and ``sum s rho^2 e^{2 rho} p`` (2, K), the matrix (1, p, p), and the largest
+    rho: what a row's margins may have been moved by, in range.
+    """
+
+    maxima = 1
+    quadratic = True
+
+    def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
+        zero, K = xp.zeros(()), self.loss.columns
+        lengths, errors = xp.zeros((p, 1)), xp.zeros((2, K))
+        return zero, xp.zeros((p, K)), lengths, errors, xp.zeros((1, p, p)), zero
+
+    def __call__(
+        self,
+        xp: Namespace[Values],
+        block: Block[Values],
+        table: Values | None,
+        W: Values,
+        unit: float,
+        longest: float,
+        least: float,
+    ) -> tuple[Values, ...]:
+        s, squared = block.weight, block.squared()
+        own = block.labels(table)[:, None] == xp.arange(self.loss.columns)
+        Z = block.margins(W)
+        top = xp.max(Z, axis=1, keepdims=True)
+        E = xp.exp(Z - top)
+        size = xp.sum(E, axis=1, keepdims=True)
+        P = E / size
+        value = xp.log(size[:, 0]) + top[:, 0] - xp.sum(xp.where(own, Z, 0.0), axis=1)
+        rest = xp.where(own, 0.0, P)
+        slope = xp.where(own, -xp.sum(rest, axis=1, keepdims=True), rest)
+        lengths = xp.sqrt(squared.margins(xp.ones_like(W[:, :1]))[:, 0]) + _ROOT
+        rho = 2 * unit * longest * lengths
+        moved = s * rho * rho * xp.exp(2 * rho)
+        smallest = xp.min(P, axis=1)
+        weight = s * xp.where(smallest > _LEAST, smallest, 0.0)
+        weight = xp.where(weight >= least, weight, 0.0)
+        return (
+            xp.sum(s * value),
+            block.combined(s[:, None] * slope),
+            squared.combined(s[:, None]),
+            xp.stack([s @ (slope * slope), moved @ P]),
+            block.grams(weight[:, None]),
+            xp.max(xp.where(s > 0, rho, 0.0)),
+        )
+
+
+class Surveyed(NamedTuple):
+    """What `survey` finds.
+
+    Attributes
+    ----------
+    measurement : Measurement
+        As `Objective.measure` returns at ``W_ref = W``, with wider allowances.
+    below : Curvature
+        Of shape (p, p): a computed matrix that stands for an exact D, with
+        ``V' H(W) V >= sum_k V_k' D V_k`` for every V of shape (p, K) whose rows sum to zero.
+    summed : ndarray of shape (p, K)
+        Bounds on what additions, penalty and gauge have added to the gradient's error, entry by
+        entry.
+    evaluated : float
+        What the slopes' evaluation has added to it is ``X' S E`` with ``||S^{1/2} E||`` at most
+        this, S the weights.  What the margins' errors have added is at most ``slope_error``.
+    """
+
+    measurement: Measurement
+    below: Curvature
+    summed: Array
+    evaluated: float
+
+
+def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
+    """Measure the gradient of softmax at W, and a matrix below its curvature.
+
+    Parameters
+    ----------
+    W : ndarray of shape (p, K)
+        Where.
+    least : float
+        Rows whose weight times smallest probability is less are not counted in the matrix.
+
+    Raises
+    ------
+    AssumptionError
+        If the gradient overflows.
+
+    Notes
+    -----
+    Guarantee: as stated.  Proof: proofs/survey.md
+    """
+    rows, K = objective.rows, W.shape[1]
+    unit, chain = gamma(rows.p + 4), gamma(objective.sum_length)
+    longest = max(norm(column) for column in W.T)
+    value, grad, squares, errors, gram, worst = rows.fold(
+        Survey(objective.loss), objective.blocked, objective.table, W, unit, longest, least
+    )
+    if not (np.isfinite(grad).all() and np.isfinite(errors).all() and np.isfinite(squares).all()):
+        raise AssumptionError("the gradient overflows float64: rescale the features or the weights")
+    ridge = objective.alpha[:, None] * W
+    gauge = (objective.gauge * W.sum(axis=1))[:, None]
+    penalty = np.abs(ridge) + (objective.gauge * np.abs(W).sum(axis=1))[:, None]
+    regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
+    # A slope is right to so many units of itself: a sum of K probabilities, each right to K + 24.
+    units, lost = gamma(4 * K + 64), _ROOT * math.sqrt(objective.weight_sum)
+    (sizes, moves), lengths = np.sqrt(errors) + lost, np.sqrt(squares) + lost
+    tiny = _TINY * (1.0 + (objective.weight_sum + rows.n) * rows.column_max)[:, None]
+    own = gamma(K + 8) * (penalty + np.abs(grad))
+    summed = 1.001 * (chain * lengths * sizes + own) + tiny
+    rounding = summed + 1.001 * units * lengths * sizes
+    pushed = 1.001 * lengths * moves
+    # Rows together: an error of margins is seen through the roots of their curvatures.
+    reach = 1.001 * float(worst)
+    along = 0.5 * norm(moves) * math.exp(0.5 * reach) if reach < _FAR else math.inf
+    measurement = Measurement(
+        float(value) + regular,
+        grad + ridge + gauge,
+        rounding + pushed,
+        0.0,
+        reach,
+        rounding,
+        1.001 * along,
+    )
+    # Probabilities are right to gamma(4 K + 64) and at margins that are off by the worst.
+    shrunk = math.exp(-reach) * (1.0 - gamma(4 * K + 64)) / _GUARD if reach < _FAR else 0.0
+    D = shrunk * gram[0] + np.diag(objective.alpha)
+    D = 0.5 * (D + D.T)
+    below = Curvature(D, np.diag(D).copy(), objective.gram_error + gamma(4))
+    return Surveyed(measurement, below, summed, 1.001 * units * norm(sizes) + lost)

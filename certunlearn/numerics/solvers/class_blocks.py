@@ -1,0 +1,259 @@
+"""What stands for the inverse of softmax's Hessian: a matrix a class, or one that all share.
+
+Held for proposals alone: no number of theirs enters a claim.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import blas, eigh, lapack
+
+from ..._common.arrays import Array
+from ..objective.differences import Differences
+from ..objective.objective import Objective
+from .descent import Pair
+
+Single = NDArray[np.float32]
+#: Rows that curve a class less than their mean stand together as a multiple of X'X.
+_HEAVY = 1.0
+#: Added to every diagonal, relative to its mean, so that it can be factored.
+_RIDGE = 1e-7
+#: Blocks may take up this share of what the rows do, or so many bytes in any case.
+_SHARE, _FEW = 0.75, 1 << 26
+#: This share of the rows, those whose smallest probability is largest, is enough of a floor.
+_COUNTED = 0.2
+#: Steps of Lanczos, and how near one a ratio of curvatures counts as right.
+_LANCZOS, _NEAR = 3, 1.25
+
+
+class Spread(NamedTuple):
+    """How softmax curves its rows where W stands.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (K,)
+        Mean of ``p (1 - p)`` of each class.
+    mass : float
+        Sum of the weights.
+    least : float
+        A power of two: of weights times smallest probabilities a fifth is about as large.
+    """
+
+    classes: Array
+    mass: float
+    least: float
+
+    @classmethod
+    def of(cls, base: Differences) -> Spread:
+        """Read it off the probabilities at ``base``."""
+        total, mass, smallest = 0.0, 0.0, []
+        for _, P, s in base.probabilities():
+            total = total + (s * P * (1 - P)).sum(axis=0, dtype=np.float64)
+            mass += float(s.sum())
+            smallest.append(s[:, 0] * P.min(axis=1))
+        least = float(np.quantile(np.concatenate(smallest), 1 - _COUNTED))
+        power = 2.0 ** math.floor(math.log2(least)) if least > 0 else 0.0
+        return cls(np.maximum(total / max(mass, 1e-30), 1e-12), mass, power)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Class blocks ``w_k S + diag(alpha)`` of one matrix S, diagonal in one basis.
+
+    Attributes
+    ----------
+    basis : ndarray of shape (p, p)
+        U with ``U' S U = diag(size)`` and ``U' diag(alpha) U = diag(1 - size)``.
+    size : ndarray of shape (p,)
+        In [0, 1].
+    weight : ndarray of shape (K,)
+        The classes' w.
+    """
+
+    basis: Array
+    size: Array
+    weight: Array
+
+    @classmethod
+    def of(cls, gram: Array, alpha: Array, spread: Array) -> Shared:
+        """Take S = ``gram`` = ``sum s x x'``, and the classes' mean curvatures for weights."""
+        mean = float(spread.mean())
+        S = gram * mean
+        total = S + np.diag(alpha)
+        total[np.diag_indices(len(S))] += _RIDGE * np.trace(total) / len(S)
+        size, basis = eigh(S, total)
+        return cls(basis, np.clip(size, 0.0, 1.0), spread / mean)
+
+    def solve(self, G: Array) -> Array:
+        """Return the inverse times G (p, K) in the space where the classes sum to zero."""
+        inner = 1.0 / (self.size[:, None] * self.weight + (1.0 - self.size)[:, None])
+        white = self.basis.T @ G
+        u = white * inner
+        # On that space the multiplier c is the same for all classes.
+        c = u.sum(axis=1) / inner.sum(axis=1)
+        out: Array = self.basis @ (inner * (white - c[:, None]))
+        out -= out.mean(axis=1, keepdims=True)
+        return out
+
+
+@dataclass(frozen=True)
+class ClassBlocks:
+    """Inverses of the Hessian's diagonal blocks.
+
+    Attributes
+    ----------
+    inverses : ndarray of shape (K, p, p), float32
+        Of every class.
+    together : ndarray of shape (p, p)
+        Inverse of their sum.
+    """
+
+    inverses: Single
+    together: Array
+
+    @classmethod
+    def of(cls, base: Differences, gram: Array, alpha: Array, spread: Spread) -> ClassBlocks:
+        """Build the blocks where ``base`` is.
+
+        Parameters
+        ----------
+        gram : ndarray of shape (p, p)
+            ``sum s x x'``.
+        alpha : ndarray of shape (p,)
+            Penalty.
+        spread : Spread
+            There.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If a block cannot be factored.
+        """
+        K, p = len(spread.classes), len(gram)
+        blocks, rest = np.zeros((K, p, p), np.float32), spread.classes * spread.mass
+        heavy = (_HEAVY * spread.classes).astype(np.float32)
+        for x, P, s in base.probabilities():
+            Q = np.ascontiguousarray((P * (1 - P)).T)
+            for k in range(K):
+                rows = np.flatnonzero(Q[k] > heavy[k])
+                q = s[rows, 0] * Q[k, rows]
+                part = x[rows] * np.sqrt(q)[:, None]
+                rest[k] -= float(q.sum())
+                if len(part):
+                    blas.ssyrk(1.0, part.T, beta=1.0, c=blocks[k].T, overwrite_c=1, lower=1)
+        for k in range(K):
+            A = blocks[k].T.astype(np.float64) + max(rest[k] / spread.mass, 0.0) * gram
+            A[np.diag_indices(p)] += alpha + _RIDGE * np.trace(A) / p
+            blocks[k] = _inverse(A)
+        return cls(blocks, np.linalg.inv(blocks.sum(axis=0, dtype=np.float64)))
+
+    @staticmethod
+    def fit(objective: Objective) -> bool:
+        """Whether there is room for a matrix a class."""
+        rows = objective.rows
+        most = max(_SHARE * 8 * rows.n * rows.p, _FEW)
+        return 4 * objective.loss.columns * rows.p**2 <= most
+
+    def solve(self, G: Array) -> Array:
+        """Return the inverse times G (p, K) in the space where the classes sum to zero."""
+        u = self._times(G)
+        c = self.together @ u.sum(axis=1)
+        out: Array = self._times(G - c[:, None])
+        out -= out.mean(axis=1, keepdims=True)
+        return out
+
+    def _times(self, G: Array) -> Array:
+        columns = np.ascontiguousarray(G.T, dtype=np.float32)[:, :, None]
+        out: Array = np.matmul(self.inverses, columns)[:, :, 0].T.astype(np.float64)
+        return out
+
+
+@dataclass(frozen=True)
+class ClassMetric:
+    """What softmax's descent starts from the next time.
+
+    Attributes
+    ----------
+    model : Shared or ClassBlocks
+        Of the Hessian.
+    pinned : tuple
+        Steps along which it is wrong, and the changes of the gradient there.
+    least : float
+        Of `survey`.
+    scale : ndarray of shape (p, p) or None
+        ``||scale g||`` is about the distance that would be certified for a gradient g.
+    fresh : bool
+        Whether it is made of the training set as it is.
+    """
+
+    model: Shared | ClassBlocks
+    pinned: tuple[Pair, ...] = ()
+    least: float = 0.0
+    scale: Array | None = None
+    fresh: bool = False
+
+    def built(self, base: Differences, gram: Array, W: Array) -> ClassMetric:
+        """Return one that is made at W, where ``base`` is: of blocks, if there is room for them."""
+        spread, objective = Spread.of(base), base.objective
+        model: Shared | ClassBlocks
+        if ClassBlocks.fit(objective):
+            model = ClassBlocks.of(base, gram, objective.alpha, spread)
+        else:
+            model = Shared.of(gram, objective.alpha, spread.classes)
+        pinned = _outliers(base, model, W)
+        return replace(self, model=model, pinned=pinned, least=spread.least, fresh=True)
+
+
+def _outliers(base: Differences, model: Shared | ClassBlocks, W: Array) -> tuple[Pair, ...]:
+    """Return steps along which the model is wrong, found by Lanczos from W.
+
+    Softmax's curvature along W itself, where all margins grow alike, is far less than its blocks
+    say: that direction would be learned again at every request.
+
+    References
+    ----------
+    Golub & Van Loan (2013), Matrix Computations, section 10.1, for the pencil of the Hessian and
+    the model.
+    """
+    steps: list[Array] = []
+    duals: list[Array] = []
+    products: list[Array] = []
+    r = base.hessian_product(W)
+    for _ in range(_LANCZOS):
+        s = model.solve(r)
+        square = float(np.sum(s * r))
+        if not square > 0 or not math.isfinite(square):
+            break
+        steps.append(s / math.sqrt(square))
+        duals.append(r / math.sqrt(square))
+        products.append(base.hessian_product(steps[-1]))
+        r = products[-1].copy()
+        for _ in range(2):
+            for step, dual in zip(steps, duals, strict=True):
+                r -= float(np.sum(step * r)) * dual
+    found: list[Pair] = []
+    if not steps:
+        return ()
+    T = np.array([[float(np.sum(a * b)) for b in products] for a in steps])
+    values, vectors = np.linalg.eigh(0.5 * (T + T.T))
+    for theta, u in zip(values, vectors.T, strict=True):
+        if theta > 0 and not 1 / _NEAR < theta < _NEAR:
+            s, y = np.tensordot(u, steps, 1), np.tensordot(u, products, 1)
+            found.append((s, y, float(np.sum(s * y))))
+    return tuple(found)
+
+
+def _inverse(A: Array) -> Array:
+    """Return the inverse of a symmetric positive definite matrix given by its lower triangle."""
+    lower, info = lapack.dpotrf(A, lower=1, clean=1)
+    if info == 0:
+        inverse, info = lapack.dpotri(lower, lower=1, overwrite_c=1)
+    if info != 0:
+        raise np.linalg.LinAlgError("a class block is not numerically positive definite")
+    out: Array = np.tril(inverse) + np.tril(inverse, -1).T
+    return out

@@ -1,0 +1,393 @@
+"""Many classes without a factor: certified above the truth whatever single precision does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from certunlearn import CertifiedLogReg
+from certunlearn.engine import unlearner
+from certunlearn.engine.distances import class_floor
+from certunlearn.engine.distances.class_floor import class_distance
+from certunlearn.engine.distances.gram import gram_of
+from certunlearn.exceptions import CertunlearnError
+from certunlearn.numerics.context import numerics
+from certunlearn.numerics.losses.margins import Softmax
+from certunlearn.numerics.objective.differences import Differences
+from certunlearn.numerics.objective.objective import Objective, gauge_weights
+from certunlearn.numerics.objective.survey import survey
+from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.weights import Weights
+from certunlearn.numerics.solvers import class_blocks
+from certunlearn.numerics.solvers.class_blocks import ClassBlocks, ClassMetric, Shared, Spread
+
+from .. import problems, reference, states, strategies
+
+LD = np.longdouble
+KINDS = 8
+
+
+def adversary(seed, most=6):
+    """Features, codes and weights of one of many kinds that break bounds."""
+    rng = np.random.default_rng(seed)
+    n, d, K = 60, (1, 3, 6)[seed // KINDS % 3], (3, 4, most)[seed % 3]
+    X, weight = rng.normal(size=(n, d)), np.ones(n)
+    codes = (X @ rng.normal(size=(d, K)) + rng.gumbel(size=(n, K))).argmax(axis=1)
+    kind = seed % KINDS
+    if kind == 0:
+        # Collinear columns and duplicated rows.
+        X[:, d // 2 :] = X[:, : d - d // 2]
+        X[n // 2 :] = X[: n - n // 2]
+    elif kind == 1:
+        X[0] *= 1e3
+    elif kind == 2:
+        # Rows that are told apart with confidence.
+        codes = np.searchsorted(np.quantile(X[:, 0], np.arange(1, K) / K), X[:, 0])
+        X *= 10
+    elif kind == 3:
+        weight = 10.0 ** rng.uniform(-6, 6, size=n)
+    elif kind == 4:
+        # Classes of two rows, far from the origin.
+        X, codes = X + 5.0, np.zeros(n, dtype=np.int64)
+        codes[2 : 2 * K] = np.arange(2, 2 * K) // 2
+    elif kind == 5:
+        # Two classes that cannot be told apart.
+        codes = np.where(codes == 1, rng.integers(0, 2, n), codes)
+    elif kind == 6:
+        weight[rng.random(n) < 0.5] = 0.0
+    codes[: 2 * K], weight[: 2 * K] = np.tile(np.arange(K), 2), np.maximum(weight[: 2 * K], 0.1)
+    return (X.astype(np.float32) if seed % 2 else X), codes.astype(np.int64), weight
+
+
+def wanted(seed, **changes):
+    return replace(
+        problems.settings(
+            mechanism=strategies.MECHANISMS[seed % 3],
+            noise=1.0,
+            tol=1e-4,
+            fit_intercept=seed % 4 > 0,
+            alpha=10.0 ** (seed % 5 - 2),
+        ),
+        solver="newton-cg",
+        **changes,
+    )
+
+
+def checked(seeds):
+    """Fit and forget; certified over true, how many used a metric of classes, and refusals."""
+    ratios, classwise, refused = [], 0, 0
+    for seed in seeds:
+        X, codes, weight = adversary(seed)
+        settings = wanted(seed)
+        try:
+            model = unlearner.fit(X, codes, weight, settings)
+        except CertunlearnError:
+            refused += 1
+            continue
+        for gone in ([], [15], [16, 17, 18]):
+            if gone:
+                weight = weight.copy()
+                weight[gone] = 0.0
+                try:
+                    model = model.forget(np.array(gone))
+                except CertunlearnError:
+                    refused += 1
+                    break
+            classwise += model.reached.metric is not None
+            known = X.astype(float), codes, weight, 1 / settings.alpha, settings.fit_intercept
+            truth = reference.optimum(*known)
+            if not truth.sound:
+                continue
+            true, error = truth.apart(model.W, problems.half_of(model.gram.geometry))
+            assert true <= model.reached.distance + error, seed
+            assert model.reached.distance <= model.certificate.distance_target
+            ratios.append(float(model.reached.distance / max(true, error)))
+    return ratios, classwise, refused
+
+
+def test_certified_is_above_the_truth():
+    ratios, classwise, refused = checked(range(24))
+    assert len(ratios) > 45 and classwise > 45 and refused < 6
+
+
+@pytest.mark.long
+def test_certified_is_above_the_truth_of_many_problems():
+    ratios, classwise, refused = checked(range(100, 400))
+    print(f"{len(ratios)} distances, median certified over true {np.median(ratios):.3g}")
+    print(f"{classwise} by classes, {refused} refused")
+    assert len(ratios) > 500
+
+
+@pytest.mark.parametrize("what", ["gradients", "metric"])
+def test_perturbed_proposals_change_no_claim(monkeypatch, what):
+    rng = np.random.default_rng(0)
+
+    def shaken(found):
+        def perturbed(*args):
+            V = found(*args)
+            return V * (1 + 0.1 * rng.normal(size=V.shape))
+
+        return perturbed
+
+    if what == "gradients":
+        monkeypatch.setattr(Differences, "gradient", shaken(Differences.gradient))
+    else:
+        for kind in (Shared, ClassBlocks):
+            monkeypatch.setattr(kind, "solve", shaken(kind.solve))
+    ratios, _, _ = checked(range(9))
+    assert len(ratios) > 15
+
+
+def test_classes_that_share_a_matrix_are_certified_as_well(monkeypatch):
+    monkeypatch.setattr(ClassBlocks, "fit", staticmethod(lambda objective: False))
+    ratios, classwise, _ = checked(range(9))
+    assert len(ratios) > 15 and classwise > 15
+
+
+def objective_of(X, codes, weight, alpha, intercept):
+    """An objective with the gauge that a fit would give it, and the geometry."""
+    rows = DenseRows(X, codes, intercept=intercept)
+    K, alpha = int(codes.max()) + 1, np.full(rows.p, float(alpha))
+    if intercept:
+        alpha[-1] = 0.0
+    o = Objective(rows, Softmax(K), np.arange(K), Weights.of(weight), alpha, np.zeros(rows.p))
+    gram = gram_of("gram", o, None, None)
+    gauge = gauge_weights(alpha, o.loss, gram.diagonal, everywhere=False)
+    return replace(o, gauge=gauge), gram.geometry
+
+
+def exact(o, W, kind=LD):
+    """Rows, weights, probabilities and the gradient at W, in long double."""
+    rows = o.rows
+    X = np.asarray(rows.gather(np.arange(rows.n)), kind)
+    s, own = o.weight.astype(kind)[:, None], np.eye(W.shape[1], dtype=kind)[rows.labels]
+    Z = X @ W.astype(kind)
+    P = np.exp(Z - Z.max(axis=1, keepdims=True))
+    P /= P.sum(axis=1, keepdims=True)
+    slope = P * (1 - own) - own * (P * (1 - own)).sum(axis=1, keepdims=True)
+    g = X.T @ (s * slope) + o.alpha.astype(kind)[:, None] * W
+    return X, s, P, g + (o.gauge * W.sum(axis=1))[:, None]
+
+
+def in_the_space(K):
+    """An orthonormal basis of the vectors of K numbers that sum to zero, (K, K - 1)."""
+    return np.linalg.qr(np.column_stack([np.ones(K), np.eye(K)[:, 1:]]))[0][:, 1:]
+
+
+def restricted(o, X, s, P):
+    """The Hessian on steps that sum to zero over the classes, in float64, class-major."""
+    K = P.shape[1]
+    B = in_the_space(K)
+    C = -P[:, :, None] * P[:, None, :]
+    C[:, np.arange(K), np.arange(K)] = P * (1 - P)
+    inner = np.einsum("ka,nkl,lb->nab", B, C.astype(float), B)
+    X, p = X.astype(float), X.shape[1]
+    H = np.einsum("n,nab,ni,nj->aibj", s[:, 0].astype(float), inner, X, X, optimize=True)
+    H = H.reshape((K - 1) * p, (K - 1) * p)
+    return H + np.kron(np.eye(K - 1), np.diag(o.alpha))
+
+
+def surveys(seeds):
+    for seed in seeds:
+        X, codes, weight = adversary(seed, most=8)
+        rng = np.random.default_rng(seed)
+        with numerics():
+            o, geometry = objective_of(X, codes, weight, 10.0 ** (seed % 6 - 3), seed % 4 > 0)
+            K = o.loss.columns
+            W = rng.normal(size=(o.rows.p, K)) * (0.0, 0.1, 1.0, 3.0)[seed // 3 % 4]
+            least = 0.0 if seed % 2 else 0.3 / K
+            yield seed, o, geometry, W, survey(o, W, least)
+
+
+def test_a_survey_holds_what_it_says_and_the_floor_is_below_the_curvature():
+    summed, tight = 0, 0.0
+    for seed, o, _, W, found in surveys(range(48)):
+        X, s, P, g = exact(o, W)
+        m = found.measurement
+        assert (np.abs(m.gradient - g) <= m.allowance).all(), seed
+        # The twin: a hundredth of it, which is what one operation an entry would be.
+        summed += bool((np.abs(m.gradient - g) > 0.01 * m.allowance).any())
+        H = restricted(o, X, s, P)
+        D = np.kron(np.eye(P.shape[1] - 1), found.below.matrix)
+        scale = 1 / np.sqrt(np.diag(H) + 1e-300)
+        values = np.linalg.eigvalsh((H - D) * np.outer(scale, scale))
+        assert values[0] >= -1e-10, seed
+        if (o.alpha == 0).any() and not W.any():
+            tight = max(tight, float(np.linalg.eigvals(np.linalg.solve(H, D)).real.max()))
+    assert summed > 0
+    # The twin: at W = 0 all probabilities are alike, and no larger matrix would be below.
+    assert tight > 1 - 1e-6
+
+
+@pytest.mark.parametrize("K", [2, 5])
+def test_rows_together_move_a_gradient_by_the_root_of_what_each_does(K):
+    # Margins that are off by half a range, up in one class and down in another.
+    rho, n = 1e-3, 400
+    P = np.full((n, K), 1e-9, LD)
+    P[:, :2] = 0.5 - (K - 2) * 0.5e-9
+    e = np.zeros((n, K), LD)
+    e[:, 0], e[:, 1] = rho / 2, -rho / 2
+    moved = P * np.exp(e)
+    moved /= moved.sum(axis=1, keepdims=True)
+    change = (moved - P).sum(axis=0)[:, None]
+    # One coordinate x = 1: the Hessian is the sum of the rows' curvatures.
+    C = np.diag(P.sum(axis=0)) - P.T @ P
+    B = in_the_space(K)
+    along = (B.T @ change).astype(float)
+    length = float(np.sqrt(along.T @ np.linalg.solve(B.T @ C.astype(float) @ B, along))[0, 0])
+    bound = 0.5 * np.sqrt(n * rho**2 * np.exp(2 * rho))
+    assert length <= bound
+    # The twin: nine tenths of it.
+    assert length > 0.9 * bound
+
+
+def test_distances_are_above_a_dense_truth():
+    ratios = distances(range(200))
+    assert len(ratios) > 60
+
+
+@pytest.mark.long
+def test_distances_are_above_a_dense_truth_of_many_problems():
+    ratios = distances(range(1000, 11_000))
+    print(f"{len(ratios)} distances, median certified over true {np.median(ratios):.3g}")
+    assert len(ratios) > 3000
+
+
+def optimum(o):
+    """The optimum by Newton's method in float64, and the decrement there."""
+    W, B = np.zeros((o.rows.p, o.loss.columns)), in_the_space(o.loss.columns)
+    for _ in range(60):
+        X, s, P, g = exact(o, W, float)
+        H = restricted(o, X, s, P)
+        inner = (g @ B).T.ravel()
+        try:
+            v = np.linalg.solve(H, inner)
+        except np.linalg.LinAlgError:
+            return W, np.inf
+        size = float(np.sqrt(max(inner @ v, 0.0)))
+        W = W - v.reshape(-1, o.rows.p).T @ B.T / (1 + size if size > 0.1 else 1)
+        if size < 1e-12:
+            break
+    return W, size
+
+
+def distances(seeds):
+    """Certified over true at points about the optimum of random problems."""
+    ratios = []
+    for seed in seeds:
+        X, codes, weight = adversary(seed, most=8)
+        rng = np.random.default_rng(seed)
+        with numerics():
+            o, geometry = objective_of(X, codes, weight, 10.0 ** (seed % 6 - 3), seed % 4 > 0)
+            best, size = optimum(o)
+            if not size < 1e-9:
+                continue
+            # The classes may have something in common, which no optimum has.
+            common = 10.0 ** rng.uniform(-9, 1) * rng.normal(size=(o.rows.p, 1)) * (seed % 2)
+            W = best + 10.0 ** rng.uniform(-6, -1) * rng.normal(size=best.shape) + common
+            bound = class_distance(o, geometry, W, survey(o, W, 0.1 * (seed % 3) / len(best.T)))
+        if bound.distance < np.inf:
+            true = geometry.norm(W - best)
+            assert true <= bound.distance * (1 + 1e-9) + 1e-9, seed
+            ratios.append(bound.distance / true)
+    return ratios
+
+
+def test_nine_tenths_of_the_distance_is_too_little_and_what_classes_share_counts(monkeypatch):
+    # Equal classes and a single coordinate: at zero every inequality is nearly an equality.
+    n, K = 40, 4
+    codes = np.tile(np.arange(K), n // K).astype(np.int64)
+    with numerics():
+        o, geometry = objective_of(np.zeros((n, 0)), codes, np.ones(n), 1.0, True)
+        W = np.array([[1e-3, -1e-3, 0.0, 0.0]])
+        bound = class_distance(o, geometry, W, survey(o, W))
+        true = geometry.norm(W)
+        assert true <= bound.distance
+        assert true > 0.9 * bound.distance
+        shifted = W + 0.01
+        bound = class_distance(o, geometry, shifted, survey(o, shifted))
+        assert geometry.norm(shifted) <= bound.distance
+        monkeypatch.setattr(class_floor, "_common", lambda *_: 0.0)
+        # With a gauge the gradient tells of it too; without one it does not.
+        free = replace(o, gauge=np.full(1, 1e-12))
+        bound = class_distance(free, geometry, shifted, survey(free, shifted))
+        assert geometry.norm(shifted) > bound.distance
+
+
+def test_changes_of_gradients_are_right_to_single_precision_however_small():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(300, 7)), rng.integers(0, 5, 300)
+    with numerics():
+        o, _ = objective_of(X, y, rng.random(300) + 0.5, 0.3, True)
+        W = rng.normal(size=(8, 5))
+        base = Differences(o, W)
+        V = rng.normal(size=W.shape)
+        for size in (1e-9, 1e-4, 1.0, 1e3):
+            change = exact(o, W + LD(size) * V)[3] - exact(o, W)[3]
+            found = base.gradient(size * V)
+            assert np.abs(found - change).max() <= 1e-5 * np.abs(change).max()
+        product = base.hessian_product(V)
+        assert np.abs(product - o.hvp(W, V)).max() <= 1e-5 * np.abs(product).max()
+
+
+def test_blocks_are_the_inverse_of_the_hessians_blocks_where_classes_sum_to_zero(monkeypatch):
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(400, 3)), rng.integers(0, 4, 400)
+    # With all rows counted nothing is approximated.
+    monkeypatch.setattr(class_blocks, "_HEAVY", 0.0)
+    with numerics():
+        o, geometry = objective_of(X, y, rng.random(400) + 0.5, 0.3, True)
+        W, K = 0.3 * rng.normal(size=(4, 4)), 4
+        base = Differences(o, W)
+        Z = o.rows.gather(np.arange(400))
+        S = (Z * o.weight[:, None]).T @ Z
+        blocks = ClassBlocks.of(base, S, o.alpha, Spread.of(base))
+        P = exact(o, W, float)[2]
+        dense = np.zeros((K * 4, K * 4))
+        for k in range(K):
+            q = o.weight * P[:, k] * (1 - P[:, k])
+            dense[k * 4 : k * 4 + 4, k * 4 : k * 4 + 4] = (Z * q[:, None]).T @ Z + np.diag(o.alpha)
+        B = np.kron(in_the_space(K), np.eye(4))
+        g = rng.normal(size=(4, 4))
+        inverse = B @ np.linalg.solve(B.T @ dense @ B, B.T)
+        truth = (inverse @ g.T.ravel()).reshape(K, 4).T
+        assert np.abs(blocks.solve(g) - truth).max() <= 1e-3 * np.abs(truth).max()
+        # At zero all classes curve alike, and one matrix is as good.
+        base = Differences(o, np.zeros((4, 4)))
+        shared = Shared.of(S, o.alpha, Spread.of(base).classes)
+        alike = ClassBlocks.of(base, S, o.alpha, Spread.of(base)).solve(g)
+        assert np.abs(shared.solve(g) - alike).max() <= 1e-3 * np.abs(alike).max()
+
+
+def test_what_makes_margins_grow_alike_is_known_beforehand():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(2000, 10))
+    y = (4 * X @ rng.normal(size=(10, 6)) + rng.gumbel(size=(2000, 6))).argmax(axis=1)
+    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
+    metric = model._fitted.model.reached.metric
+    assert isinstance(metric, ClassMetric) and isinstance(metric.model, ClassBlocks)
+    assert metric.pinned
+    for s, change, product in metric.pinned:
+        assert np.isclose(np.sum(s * change), product) and product > 0
+        # In the metric they have length one: the ratio of the curvatures is the product.
+        assert not 0.8 < product < 1.25
+
+
+def test_a_model_and_its_state_go_on_alike():
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(600, 6)), rng.integers(0, 5, 600)
+    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y).forget([1, 2])
+    other = CertifiedLogReg.from_state(states.stored(model.to_state()))
+    for gone in ([7], [20, 21, 22]):
+        assert states.same(model.forget(gone), other.forget(gone))
+    assert model.certificate_.distance <= model.certificate_.distance_target
+
+
+def test_nothing_of_a_forgotten_row_is_left_in_the_metric():
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(500, 4)), rng.integers(0, 4, 500)
+    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
+    model.forget([3])
+    assert model._fitted.model.reached.metric is not None
+    model.to_state()
+    assert model._fitted.model.reached.metric is None
