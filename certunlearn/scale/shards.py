@@ -73,6 +73,9 @@ class Shards(RowFiles):
         super().__init__(Path(path))
         self.executor = executor
 
+    def __len__(self) -> int:
+        return self.n
+
     def pieces(self) -> Iterator[tuple[AnyArray, AnyArray | None]]:
         """Yield features (m, d) and labels (m,), a part at a time; erased rows as zeros.
 
