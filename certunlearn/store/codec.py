@@ -63,7 +63,7 @@ def put_together(arrays: Arrays, values: dict[str, Json]) -> object:
     except StateError as error:
         by = values.get("library") if isinstance(values, dict) else None
         raise StoreDamagedError(
-            f"not as it was written, or by certunlearn {by}, whose models this version cannot read: "
+            f"not as it was written, or by certunlearn {by}, whose models this one cannot read: "
             f"{error}"
         ) from error
 
