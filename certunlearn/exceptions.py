@@ -110,6 +110,14 @@ class StateError(CertunlearnError, ValueError):
     """A fitted model that cannot be written as plain values, or values that are no such model."""
 
 
+class StaleShardError(CertunlearnError):
+    """Rows in files have been changed by somebody else since a model read them."""
+
+
+class ExecutorError(CertunlearnError, RuntimeError):
+    """An executor has not finished a pass over the rows; nothing has been changed."""
+
+
 class ForkedError(CertunlearnError, RuntimeError):
     """A pass over the rows in a forked process, which would wait for ever for JAX's threads."""
 

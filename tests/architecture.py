@@ -36,6 +36,7 @@ MAY = {
         "audit",
     },
     "store": {"_common", "claims", "requests", "estimators", "pipeline", "operations", "audit"},
+    "scale": {"_common", "numerics"},
     "audit": {"_common"},
     "cli": {
         "_common",

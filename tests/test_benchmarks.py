@@ -23,6 +23,7 @@ from tests.benchmarks import (
     peers,
     removal,
     report,
+    scale,
     scaled,
     sequence,
     softmax,
@@ -404,3 +405,10 @@ def test_the_slow_sit_out_and_count_with_the_turns_they_had():
 @pytest.mark.parametrize("value, text", [(0.123456, "0.123"), ("x", "x"), (7, "7")])
 def test_cells(value, text):
     assert report.shown(value) == text
+
+
+def test_scale(tmp_path):
+    lives, passes = contents(scale, tmp_path).values()
+    assert lives[0]["rows"] == 20_000 and lives[0]["passes, 1%"] >= 1
+    assert lives[0]["peak MiB"] > lives[0]["before the fit MiB"] > 0
+    assert 0 < passes[0]["bytes sent a pass"] < passes[0]["bytes of rows"] / 10

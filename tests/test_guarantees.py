@@ -46,6 +46,10 @@ def rounding_allowance(model):
     with jax.enable_x64(True):
         ruler = Ruler.of(model.objective, model.gram.geometry, model.reached.model)
         m = model.objective.measure(model.W, model.reached.model.W)
+        # The fit may have measured with larger allowances, where that did its target no harm.
+        used = model.reached.measurement
+        if used is not None and used.allowance.shape == m.allowance.shape:
+            m = max(m, used, key=lambda one: float(np.linalg.norm(one.allowance)))
     lost = 0.5 * model.reached.distance if ruler.distance(model.W, m).floor else 0.0
     return max(lost, ruler.distance(model.W, m._replace(gradient=np.zeros_like(m.gradient))).here)
 

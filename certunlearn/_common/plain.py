@@ -256,6 +256,9 @@ class _Writer:
         if kind is dict:
             return {"dict": self._pairs(cast("dict[object, object]", value), at)}
         if _known(kind):
+            refusal = getattr(value, "not_written", None)
+            if refusal is not None:
+                raise StateError(f"{at or 'the model'} cannot be written: {refusal}")
             return self._object(value, at)
         parts = plain_values.parts(value)
         if parts is None:

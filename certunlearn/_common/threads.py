@@ -18,16 +18,19 @@ from ..exceptions import ForkedError
 SMALL = 512
 
 
-class _Limit(Protocol):
-    """What `ThreadpoolController.limit` returns."""
+class _Library(Protocol):
+    """A BLAS library, as threadpoolctl knows it."""
 
-    def restore_original_limits(self) -> None: ...
+    def get_num_threads(self) -> int | None: ...
+
+    def set_num_threads(self, num_threads: int, /) -> object: ...
 
 
 _lock = threading.Lock()
 _users = 0
-_controller: ThreadpoolController | None = None
-_limit: _Limit | None = None
+_libraries: list[_Library] | None = None
+#: Threads of each library before any user.
+_found: list[int | None] = []
 _forked = False
 
 
@@ -50,13 +53,17 @@ def blas_threads(size: int) -> Iterator[None]:
 
 
 def _enter() -> None:
-    global _users, _controller, _limit
+    global _users, _libraries, _found
     with _lock:
-        _controller = _controller or ThreadpoolController()
+        if _libraries is None:
+            _libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         # Taken anew by each thread: where a library keeps it by the thread, each needs its own.
-        limit = _controller.limit(limits=1, user_api="blas")
+        now = [library.get_num_threads() for library in _libraries]
         # The first of all users has seen the number that was there before any of them.
-        _limit = limit if _users == 0 else _limit
+        _found = now if _users == 0 else _found
+        for library, threads in zip(_libraries, now, strict=True):
+            if threads != 1:
+                library.set_num_threads(1)
         _users += 1
 
 
@@ -64,8 +71,9 @@ def _leave() -> None:
     global _users
     with _lock:
         _users = max(_users - 1, 0)
-        if _limit is not None:
-            _limit.restore_original_limits()
+        for library, threads in zip(_libraries or (), _found, strict=True):
+            if threads is not None and threads != 1:
+                library.set_num_threads(threads)
 
 
 def forked() -> bool:

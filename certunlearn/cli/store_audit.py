@@ -59,12 +59,13 @@ def audited(given: argparse.Namespace) -> Evaluation:
     with ModelStore.open(given.unlearned) as store:
         model, evidence = store.model, store.self_audit
         exact = Exact(model)
-        # Half of the level for all audits together, half for the evaluation, where there is one.
+        # Half of the level for all audits together, half for the evaluation, where there is one; of
+        # the audits at most six can fail by chance, with a sixth each.
         level = given.level / (2 if given.test is not None else 1)
         parts = None if given.data is None else divided(store, given.data)
         findings = by_itself(exact, level / 6)
         if evidence is not None:
-            findings.append(evidence.finding())
+            findings.append(replace(evidence, level=level / 6).finding())
         if parts is not None:
             findings += residue(model, exact, parts, level / 6)
             findings.append(membership(model, parts, level / 6))

@@ -144,6 +144,7 @@ class Store(Protocol):
     """What every store of rows does, whatever is computed over them."""
 
     sparse: bool
+    closes_up: bool
 
     @property
     def n(self) -> int:

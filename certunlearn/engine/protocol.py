@@ -172,6 +172,8 @@ class Holding:
 
 def closing(model: Unlearner) -> NDArray[np.bool_] | None:
     """Return the places (n,) to keep where closing up the store pays; else None."""
-    if not (model.settled and condensing.is_due(model.rows.n, model.requests)):
+    if not (
+        model.rows.closes_up and model.settled and condensing.is_due(model.rows.n, model.requests)
+    ):
         return None
     return ~model.rows.scrubbed

@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing
 from .._common.arrays import MatrixLike, Positions, RowsLike
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
+from ..numerics.rows.files import RowFiles
 from ..requests.asked import _is_pandas
 from ..requests.fitted import fitted_of
 
@@ -26,6 +27,21 @@ def taken(X: MatrixLike, at: Positions) -> MatrixLike:
         if hasattr(index_of(out), name):
             out.index = getattr(out.index, name)()
     return out
+
+
+def refuse_files(X: MatrixLike) -> None:
+    """Refuse rows in files, which steps do not go through.
+
+    Raises
+    ------
+    AssumptionError
+        If they are such.
+    """
+    if isinstance(X, RowFiles):
+        raise AssumptionError(
+            "steps take rows in memory: give the pipeline an array, or write what the steps make "
+            "of the rows by write_shards and fit the last step on that"
+        )
 
 
 def index_of(X: MatrixLike) -> RowsLike | None:

@@ -204,6 +204,7 @@ class ForgettingPipeline(Verbs, Written, DensePredictions):
         -----
         A fit that raises leaves the pipeline as it was.
         """
+        _features.refuse_files(X)
         first, verdict = self._surveyed()
         n, declared = _num_samples(X), self._declared
         named = {

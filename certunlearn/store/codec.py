@@ -61,7 +61,11 @@ def put_together(arrays: Arrays, values: dict[str, Json]) -> object:
     try:
         return read(FittedState(arrays, values))
     except StateError as error:
-        raise StoreDamagedError(f"not as it was written: {error}") from error
+        by = values.get("library") if isinstance(values, dict) else None
+        raise StoreDamagedError(
+            f"not as it was written, or by certunlearn {by}, whose models this one cannot read: "
+            f"{error}"
+        ) from error
 
 
 def rows_of(model: Model) -> int:

@@ -15,6 +15,7 @@ from . import (
     matrix_free,
     memory,
     removal,
+    scale,
     scaled,
     sequence,
     softmax,
@@ -51,6 +52,7 @@ MODULES = (
     columns,
     scaled,
     durable,
+    scale,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 

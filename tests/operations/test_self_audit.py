@@ -23,7 +23,7 @@ def test_the_law_is_that_of_the_releases(name):
     exact = room.Exact(model)
     # Of all later ones the first is promised to be nearest its optimum, within the widest cap.
     releases = [*exact.redrawn(30), *(room.Exact(model.release()).release for _ in range(30))]
-    found = release_law(releases, exact.optimum(), exact.law(), level=1e-4, confidence=0.9999)
+    found = release_law(releases, exact.optimum(), exact.law(), level=1e-6, confidence=1 - 1e-6)
     assert found.passed, str(found)
     assert found.sigma_interval[0] <= 1 <= found.sigma_interval[1]
     assert found.power["noise 2 times too small"] > 0.99
@@ -33,7 +33,7 @@ def test_the_law_is_that_of_the_releases(name):
 def test_an_honest_model_is_not_found_at_fault(name):
     model, features, target = CLAIMED[name]
     model.fit(features, target)
-    evidence = SelfAudit(rate=1.0)
+    evidence = SelfAudit(rate=1.0, level=1e-6)
     for row in range(5):
         evidence = self_audit(model.forget(rows=[row]), evidence)
     assert evidence.looks == 5 and evidence.finding().passed

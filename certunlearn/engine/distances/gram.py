@@ -167,10 +167,17 @@ def gram_of(
         except np.linalg.LinAlgError:
             pass
     # From here on a function of the retained rows alone, laid out as a fit would lay them out.
-    alone = _alone(objective)
+    alone, as_fitted = _alone(objective)
     fresh = alone.gram()
     afresh = Geometry(mechanism, _factor(alone, fresh), frame)
     drift = afresh.drift(alone.gram_error)
+    if not (drift <= most or as_fitted):
+        raise NotCertifiedError(
+            "the Gram matrix is known too inexactly, and rows in files cannot be laid out as a fit "
+            f"on those that stay would have them: rescale the features, {stronger(objective.loss)}"
+            ', or fit with mechanism="isotropic"',
+            reason="drift",
+        )
     # More than the cap: what a fit computes is then assumed to be computed by the same program.
     return Gram(fresh, afresh, not drift <= most, drift)
 
@@ -207,10 +214,15 @@ def _factor(objective: Objective, fresh: Curvature) -> Factor:
     )
 
 
-def _alone(objective: Objective) -> Objective:
-    """Return the objective on the retained rows alone, laid out as a fit on them would."""
+def _alone(objective: Objective) -> tuple[Objective, bool]:
+    """Return the objective on the retained rows alone, and whether it lies as a fit on them would.
+
+    It does, but for rows in files, which stay where they are.
+    """
     keep = objective.weight > 0
     if len(keep) == objective.rows.n and keep.all() and objective.rows.as_fitted:
-        return objective
+        return objective, True
+    if not objective.rows.closes_up:
+        return objective, False
     rows = objective.rows.compact(keep)
-    return replace(objective, rows=rows, weights=Weights.of(objective.weight[keep]))
+    return replace(objective, rows=rows, weights=Weights.of(objective.weight[keep])), True

@@ -77,6 +77,8 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
 
     def _notice(self, before: Fitted, after: Fitted) -> None:
         was, now = before.linear.classes, after.linear.classes
+        if np.array_equal(was, now):
+            return
         lost = classes_of(before).named(np.setdiff1d(was, now))
         if len(lost):
             warnings.warn(

@@ -7,7 +7,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_y,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
 from ..._common import validate as _validate
 from ..._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike, Show
@@ -19,6 +24,7 @@ from ...engine import unlearner
 from ...engine.unlearner import Settings
 from ...exceptions import AssumptionError
 from ...numerics.losses.pointwise import Pointwise
+from ...numerics.rows.files import RowFiles
 from ...numerics.solvers.choice import SOLVERS
 from ...requests.asked import Annotations
 from ...requests.fitted import Fitted, checked_weights
@@ -58,7 +64,7 @@ class LinearEstimator(UnlearningEstimator):
     def fit(
         self,
         X: MatrixLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         row_ids: RowsLike | None = None,
@@ -71,10 +77,11 @@ class LinearEstimator(UnlearningEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features)
+        X : array-like or sparse of shape (n_samples, n_features), or Shards
             Copied, never written to; float32 is held as such and computed with as float64.  A
             DataFrame's index names the rows.  Sparse features stay so: only "newton-cg" fits them,
-            and beyond 3 000 columns with isotropic noise alone.
+            and beyond 3 000 columns with isotropic noise alone.  `Shards` stay on the disk, with
+            the labels, weights and names written beside them.
         y : array-like of shape (n_samples,)
             Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
         sample_weight : array-like of shape (n_samples,), optional
@@ -113,16 +120,17 @@ class LinearEstimator(UnlearningEstimator):
     def _train(
         self,
         X: MatrixLike,
-        y: ArrayLike,
+        y: ArrayLike | None,
         known: Annotations,
         progress: Show,
         frame: Frame | None = None,
     ) -> None:
         """Fit, rows that are held in a ``frame`` as they are held there."""
-        names_of = X
-        kind = "csr" if self._takes_sparse else False
-        checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
-        X, y = validate_data(self, X, y, **checks, **self._targets)
+        if isinstance(X, RowFiles):
+            y, known = self._opened(X, y, known)
+            names_of = None
+        else:
+            names_of, (X, y) = X, self._checked(X, y)
         encoding, labels = self._encoded(y)
         weight = checked_weights(X, known.sample_weight)
         names = RowNames.of(
@@ -132,6 +140,39 @@ class LinearEstimator(UnlearningEstimator):
         with shown(progress, self.verbose) as callback:
             model = unlearner.fit(X, labels, weight, settings, frame=frame, progress=callback)
         self._adopt(Fitted.of(model, names, encoding), "fit", 0)
+
+    def _checked(self, X: MatrixLike, y: ArrayLike | None) -> tuple[MatrixLike, AnyArray]:
+        """Check rows (n, d) and their labels or targets."""
+        kind = "csr" if self._takes_sparse else False
+        checks = {"dtype": [np.float64, np.float32], "order": "C", "accept_sparse": kind}
+        X, y = validate_data(self, X, y, **checks, **self._targets)
+        return X, np.asarray(y)
+
+    def _opened(
+        self, files: RowFiles, y: ArrayLike | None, known: Annotations
+    ) -> tuple[AnyArray, Annotations]:
+        """Return labels of rows in files and what lies beside them, where it is not given."""
+        if files.grown:
+            raise AssumptionError(
+                f"a model has put rows into {files.path}, whose labels it alone knows: go on with "
+                "that model, or write all rows anew"
+            )
+        beside = {name: files.column(name) for name in files.columns}
+        y = beside.get("labels") if y is None else y
+        if y is None:
+            raise ValueError(f"{files.path} holds no labels: pass y")
+        self.n_features_in_ = files.d
+        self.__dict__.pop("feature_names_in_", None)
+        if files.feature_names is not None:
+            self.feature_names_in_ = np.array(files.feature_names, dtype=object)
+        check_consistent_length(files, y)
+        given = {name: value for name, value in known._asdict().items() if value is not None}
+        own = {name: beside[name] for name in beside if name != "labels"}
+        if known.sample_weight is not None:
+            # A row that was erased is there no more, whatever weight it is given.
+            erased = own["sample_weight"] == 0
+            given["sample_weight"] = np.where(erased, 0.0, known.sample_weight)
+        return _check_y(y, **self._targets), Annotations(**(own | given))
 
     def _stated(
         self,

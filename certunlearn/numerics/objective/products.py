@@ -70,7 +70,7 @@ def _viewed(array: Held) -> Held:
 
     What `numpy.asarray` has seen whole JAX would no longer overwrite in place.
     """
-    if isinstance(array, np.ndarray) or any(d.platform != "cpu" for d in array.devices()):
+    if not hasattr(array, "devices") or any(d.platform != "cpu" for d in array.devices()):
         return array
     # JAX declares `__dlpack__` without the keywords that NumPy asks for.
     lent: Any = array

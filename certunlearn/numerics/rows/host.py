@@ -34,6 +34,8 @@ TOGETHER = 1 << 19
 #: Products with rows are summed into one p x p matrix for at least so many times p rows; more at a
 #: time would leave the cache.
 LONG = 2
+#: And for at least so many, or calls cost more than what they do.
+MANY = 1 << 10
 
 
 def on_accelerator(numbers: int) -> bool:
@@ -161,7 +163,8 @@ def folded_by_blocks(
     count, rows, p = X.shape
     # Blocks taken together, so that one product is long enough for BLAS, or short enough for the
     # cache.
-    group = -(-LONG * p // rows) if kernel.quadratic else max(1, TOGETHER // (rows * p))
+    together = max(LONG * p, MANY) if kernel.quadratic else TOGETHER // p
+    group = max(1, -(-together // rows) if kernel.quadratic else together // rows)
 
     # Only margins' kernels ask for sizes.
     most = 0 if kernel.quadratic else min(group, count) * rows

@@ -64,6 +64,7 @@ class ScaledRows:
     """
 
     sparse = False
+    closes_up = True
 
     def __init__(self, X: Array, y: Array) -> None:
         self._A, self._b, self._exponent = scaled(X, y)

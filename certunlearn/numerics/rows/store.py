@@ -39,6 +39,8 @@ class Store(ABC):
         Rows read so far, by sweeps and by position.
     """
 
+    #: Whether the store can move to one without forgotten rows.
+    closes_up = True
     n: int
     reads: int
     _labels: AnyArray

@@ -6,6 +6,8 @@ from scipy.sparse import issparse
 
 from ..._common.arrays import AnyArray, MatrixLike
 from .dense import DenseRows
+from .filed import FileRows
+from .files import RowFiles
 from .sparse import SparseRows
 
 Rows = DenseRows | SparseRows
@@ -13,5 +15,7 @@ Rows = DenseRows | SparseRows
 
 def stored(X: MatrixLike, labels: AnyArray, *, intercept: bool) -> Rows:
     """Return a store of the kind that the features are of."""
+    if isinstance(X, RowFiles):
+        return FileRows(X, labels, intercept=intercept)
     kind = SparseRows if issparse(X) else DenseRows
     return kind(X, labels, intercept=intercept)

@@ -136,12 +136,16 @@ class Weights:
         """Return the weights at ``positions``, a copy."""
         if "array" in self.__dict__:
             return self.array[positions]
-        old = positions < len(self.base)
-        out = np.zeros(len(positions))
-        out[old] = self.base[positions[old]]
-        out[~old] = self.tail[positions[~old] - len(self.base)]
-        # Few against few: comparing all pairs beats sorting.
-        out[(positions[:, None] == self.gone).any(axis=1)] = 0.0
+        if len(self.tail):
+            old = positions < len(self.base)
+            out = np.zeros(len(positions))
+            out[old] = self.base[positions[old]]
+            out[~old] = self.tail[positions[~old] - len(self.base)]
+        else:
+            out = self.base[positions]
+        if len(self.gone):
+            # Few against few: comparing all pairs beats sorting.
+            out[(positions[:, None] == self.gone).any(axis=1)] = 0.0
         return out
 
     def without(self, positions: Positions) -> Weights:
