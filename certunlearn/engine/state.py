@@ -104,7 +104,19 @@ def solver_of(settings: Settings, loss: Loss, rows: Rows) -> str:
     """Return the solver of a problem, whose mechanism is no longer "auto"."""
     # With an L1 penalty, or slopes without any, no distance is shown without a factor.
     formed = settings.mechanism != "isotropic" or settings.l1 > 0 or not settings.alpha > 0
-    return chosen(settings.solver, rows.p, loss.columns, sparse=rows.sparse, formed=formed)
+    return chosen(
+        settings.solver,
+        rows.p,
+        loss.columns,
+        sparse=rows.sparse,
+        formed=formed,
+        shared=sharing(settings, loss, rows),
+    )
+
+
+def sharing(settings: Settings, loss: Loss, rows: Rows) -> bool:
+    """Whether blocks of classes can take the place of a factor."""
+    return loss.coupled and not rows.sparse and settings.alpha > 0 and not settings.l1
 
 
 def penalty_of(settings: Settings, frame: Frame | None, p: int, mass: Fraction | None) -> Array:

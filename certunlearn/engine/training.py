@@ -32,7 +32,7 @@ from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
 from .settings import Settings, budget_of
-from .state import State, effective, goal_of, penalty_of, scale_of, solver_of
+from .state import State, effective, goal_of, penalty_of, scale_of, sharing, solver_of
 
 #: Newton steps of least squares by conjugate gradients, each at least ten times nearer.
 _STEPS_TO_START = 5
@@ -101,7 +101,7 @@ def solved(
             settings, each, gram, start, goal, solver, before is None, progress, model=model
         )
         state = State(settings, rows, members, classes, each, gram, budget, reached, steps)
-        plan = _plan(settings, solver, rows.p, K)
+        plan = _plan(settings, solver, rows.p, K, sharing(settings, loss, rows))
         state = replace(state, scale=scale, frame=frame, plan=plan)
         parts.append(opened(state, beside=parts[0] if parts else None))
     if not apart:
@@ -109,9 +109,9 @@ def solved(
     return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
 
 
-def _plan(settings: Settings, solver: str, p: int, columns: int) -> str:
+def _plan(settings: Settings, solver: str, p: int, columns: int, shared: bool) -> str:
     """Say how the model was trained, and why so where that was left open."""
-    why = f"; {reason(solver, p, columns)}" if settings.solver == "auto" else ""
+    why = f"; {reason(solver, p, columns, shared)}" if settings.solver == "auto" else ""
     return f"trained afresh{why}"
 
 

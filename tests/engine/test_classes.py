@@ -11,6 +11,7 @@ from certunlearn.engine.distances import class_floor
 from certunlearn.engine.distances.class_floor import class_distance
 from certunlearn.engine.distances.gram import gram_of
 from certunlearn.exceptions import CertunlearnError
+from certunlearn.linalg.diagonal import Diagonal
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Softmax
 from certunlearn.numerics.objective.differences import Differences
@@ -19,7 +20,14 @@ from certunlearn.numerics.objective.survey import survey
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
 from certunlearn.numerics.solvers import class_blocks
-from certunlearn.numerics.solvers.class_blocks import ClassBlocks, ClassMetric, Shared, Spread
+from certunlearn.numerics.solvers.class_blocks import (
+    ClassBlocks,
+    ClassMetric,
+    Shared,
+    Spread,
+    Whole,
+)
+from certunlearn.numerics.solvers.descent import Descent
 
 from .. import problems, reference, states, strategies
 
@@ -359,7 +367,8 @@ def test_blocks_are_the_inverse_of_the_hessians_blocks_where_classes_sum_to_zero
         assert np.abs(shared.solve(g) - alike).max() <= 1e-3 * np.abs(alike).max()
 
 
-def test_what_makes_margins_grow_alike_is_known_beforehand():
+def test_what_makes_margins_grow_alike_is_known_beforehand(monkeypatch):
+    monkeypatch.setattr(class_blocks, "_WHOLE", 0)
     rng = np.random.default_rng(3)
     X = rng.normal(size=(2000, 10))
     y = (4 * X @ rng.normal(size=(10, 6)) + rng.gumbel(size=(2000, 6))).argmax(axis=1)
@@ -391,3 +400,47 @@ def test_nothing_of_a_forgotten_row_is_left_in_the_metric():
     assert model._fitted.model.reached.metric is not None
     model.to_state()
     assert model._fitted.model.reached.metric is None
+
+
+def test_a_small_hessian_is_inverted_where_blocks_are_not_enough():
+    rng = np.random.default_rng(6)
+    X, y = rng.normal(size=(300, 5)), rng.integers(0, 4, 300)
+    with numerics():
+        o, _ = objective_of(X, y, rng.random(300) + 0.5, 0.3, True)
+        W = rng.normal(size=(6, 4))
+        g = rng.normal(size=(6, 4))
+        g -= g.mean(axis=1, keepdims=True)
+        v = Whole.of(Differences(o, W), o.alpha, 4).solve(g)
+        assert np.abs(v.sum(axis=1)).max() < 1e-12
+        left = o.hvp(W, v) - g
+        assert np.abs(left - left.mean(axis=1, keepdims=True)).max() <= 1e-3 * np.abs(g).max()
+        base = Differences(o, W)
+        S = o.gram().matrix
+        metric = ClassMetric(Shared.of(S, o.alpha, np.full(4, 0.1)))
+        blocks = metric.built(base, S, W)
+        assert isinstance(blocks.model, ClassBlocks)
+        assert isinstance(blocks.built(base, S, W).model, Whole)
+
+
+def test_many_classes_of_wide_rows_need_no_gram_matrix():
+    rng = np.random.default_rng(7)
+    X, y = rng.normal(size=(60, 800)).astype(np.float32), rng.integers(0, 3, 60)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    model = CertifiedLogReg(random_state=0, noise=0.3).fit(X, y).forget([5])
+    held = model._fitted.model
+    assert isinstance(held.gram.known, Diagonal) and held.reached.metric is not None
+    assert model.solver_ == "newton-cg" and model.certificate_.mechanism == "isotropic"
+    best, o = held.reached.W, held.objective
+    with numerics():
+        for _ in range(3):
+            g = o.measure(best, best).gradient
+            base, V = Differences(o, best), np.zeros_like(best)
+            descent = Descent(held.reached.metric.model.solve)
+            first = g
+            for _ in range(12):
+                v = descent.direction(g)
+                new = first + base.gradient(V + v)
+                descent.learn(v, new - g)
+                V, g = V + v, new
+            best = best + V
+    assert np.linalg.norm(held.reached.W - best) <= held.reached.distance

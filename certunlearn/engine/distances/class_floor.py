@@ -17,6 +17,7 @@ from ..._common.rounding import gamma, up
 from ...claims.bounds import distance_from_decrement
 from ...claims.noise import Geometry, Transfer
 from ...linalg.cholesky import Factor, factorise
+from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed
@@ -77,7 +78,7 @@ def class_distance(
         return _NOTHING
     # D is at least e^{-theta} times what was factored.
     grown = math.exp(factor.theta / 2.0) * _GUARD
-    c = up(Transfer.between(geometry, factor).c * grown)
+    c = up(_transfer(geometry, factor) * grown)
     nu = _decrement(factor, _reach(geometry, factor, grown), found, grown)
     L = grown * math.sqrt(2.0) * objective.loss.R * _box(objective, factor)
     if not nu * L < 0.5 and c * nu <= worth:
@@ -88,10 +89,17 @@ def class_distance(
     return Bound(distance, c * nu, c * factor.inverse)
 
 
+def _transfer(geometry: Geometry, factor: Factor) -> float:
+    """At least ``||v||_A / ||L' v||``; isotropic noise needs no factor of G."""
+    if geometry.mechanism != "isotropic":
+        return Transfer.between(geometry, factor).c
+    return up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * _GUARD)
+
+
 def _reach(geometry: Geometry, factor: Factor, grown: float) -> float:
-    """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most twice G."""
-    gram = geometry.gram
-    if not gram.theta < math.inf:
+    """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most twice G, where there is one."""
+    gram = geometry.known
+    if isinstance(gram, Diagonal) or not gram.theta < math.inf:
         return math.inf
     c = Transfer.between(Geometry("gram", gram), factor).c
     return up(math.sqrt(2.0) * math.exp(gram.theta / 2.0) * grown * c * _GUARD)
@@ -122,4 +130,6 @@ def _common(geometry: Geometry, W: Array) -> float:
     """At least the length of what the classes of W have in common, which no optimum has."""
     K = W.shape[1]
     mean = (np.abs(W.sum(axis=1)) + gamma(K) * np.abs(W).sum(axis=1)) / K
-    return up(math.sqrt(K) * norm(geometry.half_size @ mean) * _GUARD)
+    if geometry.mechanism != "isotropic":
+        mean = geometry.half_size @ mean
+    return up(math.sqrt(K) * norm(mean) * _GUARD)

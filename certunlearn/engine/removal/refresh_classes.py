@@ -14,12 +14,12 @@ import numpy as np
 from ..._common.arrays import Array, Progress
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
+from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
-from ...numerics.objective.curvature import Curvature
 from ...numerics.objective.differences import Differences
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed, survey
-from ...numerics.solvers.class_blocks import ClassMetric, Shared
+from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
 from ...numerics.solvers.descent import Descent
 from ..distances.class_floor import Bound, class_distance
 from ..distances.gram import Gram
@@ -30,21 +30,24 @@ from ..distances.reached import Goal, Reached
 #: A descent aims at this part of what is allowed, and counts on its last step, which is not
 #: measured, to be at most so much worse than the one before.
 _ROOM, _WORSE = 0.4, 1.5
-#: Beyond this gain single precision tells little: a pass that leaves more than so much is the last.
-#: Beyond that it tells nothing.
-_FINE, _DULL, _FINEST = 1e-5, 0.3, 1e-7
+#: Beyond this gain single precision tells little, and nothing beyond that.
+_FINE, _FINEST = 1e-5, 1e-7
 #: Most passes of a descent, and how many may pass without halving the gradient.
 _MOST, _PATIENCE = 40, 4
 #: From zero so many, by a matrix that all classes share; then each gets its own.
 _FIRST = 8
-#: After a descent of so many passes a metric is made afresh, so many times a request.
-_LONG, _BUILT = 16, 2
-#: A step along which the slope turns to more than this part of what it was has gone too far.
-_OVERSHOT = 0.5
+#: After a descent of so many passes a fit, which all removals build on, makes a metric afresh; so
+#: many times a request, more where the whole Hessian is small.
+_LONG, _BUILT, _BUILT_SMALL = 10, 2, 5
+#: A step along which the slope turns to more than this part of what it was has gone too far; how
+#: often it is made shorter, and by how much at most.
+_OVERSHOT, _SHORTER, _LEAST = 0.5, 5, 0.1
 #: A measured gradient that is not so much smaller than the one before ends all this.
 _WORTH = 0.5
 #: What pairs of steps and gradients may take up, out of what the rows do.
-_PAIRS_SHARE = 0.25
+_PAIRS_SHARE = 0.1
+#: Beyond so many coefficients a column no matrix of that size is factored.
+_WIDEST = 4096
 
 
 def classwise(objective: Objective, gram: Gram) -> bool:
@@ -52,7 +55,7 @@ def classwise(objective: Objective, gram: Gram) -> bool:
     free = objective.alpha == 0
     return (
         Differences.possible(objective)
-        and isinstance(gram.known, Curvature)
+        and objective.rows.p <= _WIDEST
         and not free[:-1].any()
         and bool((objective.alpha + objective.gauge > 0).all())
     )
@@ -86,20 +89,30 @@ def refresh_classes(
     iterations : int
         How many descents it took.
     """
-    geometry, S, size, slow, built = gram.geometry, _gram(objective, gram), math.inf, False, 0
+    geometry, size, slow, stuck, built = gram.geometry, math.inf, False, False, 0
     here, first = metric is None and bool(W.any()), metric is None
-    metric = _initial(objective, S) if metric is None else metric
+    metric = _initial(objective, gram) if metric is None else metric
     gradient, best = None if known is None else known.measurement.gradient, W
+    fits, spent, descent = tier == "fit", 0, _descent(objective, metric)
     value = math.inf if known is None else known.measurement.value
     for iteration in range(max_iter + 1):
         try:
             if gradient is not None:
-                if here or slow and built < _BUILT:
+                if here or slow and built < (_BUILT_SMALL if Whole.fit(objective) else _BUILT):
                     # Where W stands, or the metric is not good enough.
-                    metric, here = metric.built(Differences(objective, best), S, best), False
-                    built += 1
+                    base, S = Differences(objective, best), _gram(objective, gram)
+                    metric, here, built = metric.built(base, S, best), False, built + 1
+                    descent = _descent(objective, metric)
                 most, first = _FIRST if first and not built else _MOST, False
-                W, slow = _descended(objective, best, gradient, metric, goal, geometry, most)
+                patience = _PATIENCE if fits else _MOST
+                W, passes, stuck = _descended(
+                    objective, best, gradient, metric, descent, goal, geometry, most, patience
+                )
+                spent += passes
+                if fits:
+                    slow = stuck or most < _MOST or passes > _LONG
+                else:
+                    slow = spent > metric.price(objective)
             found = survey(objective, W, 0.0 if tier == "fit" else metric.least)
         except (AssumptionError, FloatingPointError, np.linalg.LinAlgError):
             if gradient is None:
@@ -119,7 +132,7 @@ def refresh_classes(
         if flat_enough and bound.distance <= allowed:
             kept = None if first else metric
             return Reached(best, bound.distance, None, tier, best, m, shift, kept), iteration
-        if not (size < _WORTH * before or slow):
+        if not (size < _WORTH * before or slow or stuck):
             break
     return best, max_iter
 
@@ -131,14 +144,20 @@ def _allowed(goal: Goal, geometry: Geometry, W: Array) -> float:
 
 def _gram(objective: Objective, gram: Gram) -> Array:
     """Return ``sum s x x'``, (p, p)."""
-    out: Array = gram.curvature.matrix - np.diag(objective.alpha)
+    known = objective.gram() if isinstance(gram.known, Diagonal) else gram.known
+    out: Array = known.matrix - np.diag(objective.alpha)
     return out / objective.loss.kappa
 
 
-def _initial(objective: Objective, S: Array) -> ClassMetric:
+def _initial(objective: Objective, gram: Gram) -> ClassMetric:
     """Return the metric at W = 0, where all classes curve alike."""
-    K = objective.loss.columns
+    K, S = objective.loss.columns, _gram(objective, gram)
     return ClassMetric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
+
+
+def _descent(objective: Objective, metric: ClassMetric) -> Descent:
+    """Return a descent in a metric, which has not learned anything."""
+    return Descent(metric.model.solve, metric.pinned, _memory(objective))
 
 
 def _memory(objective: Objective) -> int:
@@ -176,48 +195,84 @@ def _descended(
     W: Array,
     measured: Array,
     metric: ClassMetric,
+    descent: Descent,
     goal: Goal,
     geometry: Geometry,
     most: int,
-) -> tuple[Array, bool]:
+    patience: int,
+) -> tuple[Array, int, bool]:
     """Descend from W, of the ``measured`` gradient, until enough should be certified.
 
-    Return where to, and whether that was slow.
+    Return where to, after how many passes, and whether these hardly led any further at last.
     """
     base = Differences(objective, W)
-    descent = Descent(metric.model.solve, metric.pinned, _memory(objective))
     flat_enough, allowed = goal.tol * objective.weight_sum, _allowed(goal, geometry, W)
     V, g = np.zeros_like(W), _centred(measured)
-    left, sizes, slow = [_left(metric, g)], [], False
+    left, sizes, stuck = [_left(metric, g)], [], False
     for _ in range(most):
         v = descent.direction(g)
         down = -float(np.sum(v * g))
         if not down > 0:
             break
         sizes.append(math.sqrt(down))
-        if len(left) > 1 and metric.scale is not None:
-            rate = min(_WORSE * left[-1] / left[-2], 1.0)
-            if left[-1] * rate <= _ROOM * allowed and np.max(np.abs(g)) * rate <= flat_enough:
-                V = V + v
-                break
-        far = sizes[-1] / max(sizes)
-        if not far > _FINEST or far < _FINE and sizes[-1] > _DULL * sizes[-2]:
+        rate = _rate(left)
+        last = left[-1] * rate <= _ROOM * allowed and np.max(np.abs(g)) * rate <= flat_enough
+        if last or _blurred(sizes, left[-1] * rate**2 > _ROOM * allowed):
+            V = V + v if rate < 1 else V
             break
-        slow = len(sizes) > _PATIENCE and sizes[-1] > 0.5 * sizes[-1 - _PATIENCE]
-        if slow and most > _FIRST:
+        stuck = len(sizes) > patience and sizes[-1] > 0.5 * sizes[-1 - patience]
+        if stuck and most > _FIRST:
             break
-        new = _centred(measured + base.gradient(V + v))
-        over = float(np.sum(new * v))
-        if not math.isfinite(over):
-            raise FloatingPointError
+        v, new = _stepped(base, measured, V, v, down)
         descent.learn(v, new - g)
-        if not over > _OVERSHOT * down:
-            V, g = V + v, new
-            left.append(_left(metric, g))
-    slow = slow or most < _MOST or len(sizes) > _LONG
+        V, g = V + v, new
+        left.append(_left(metric, g))
     W = W + V
     W = W - W.mean(axis=1, keepdims=True)
-    return W, slow
+    return W, len(sizes), stuck
+
+
+def _stepped(
+    base: Differences, measured: Array, V: Array, v: Array, down: float
+) -> tuple[Array, Array]:
+    """Return a step along v from V that does not go too far, and the gradient there.
+
+    Along v the value falls by ``down`` at first.
+
+    Raises
+    ------
+    FloatingPointError
+        If that is no number however short it is.
+    """
+    for shorter in range(_SHORTER):
+        new = _centred(measured + base.gradient(V + v))
+        over = float(np.sum(new * v))
+        if not over > _OVERSHOT * down and math.isfinite(over):
+            return v, new
+        if shorter + 1 < _SHORTER:
+            # To where the slope would be zero if it changed evenly.
+            part = down / (down + over) if math.isfinite(over) else 0.0
+            part = max(part, _LEAST)
+            v, down = part * v, part * down
+    if not math.isfinite(over):
+        raise FloatingPointError
+    return v, new
+
+
+def _rate(left: list[float]) -> float:
+    """Return what part of a distance the next step should leave."""
+    if len(left) < 2 or not math.isfinite(left[-2]):
+        return 1.0
+    return min(_WORSE * left[-1] / left[-2], 1.0)
+
+
+def _blurred(sizes: list[float], distant: bool) -> bool:
+    """Whether another measurement should come before another pass in single precision.
+
+    ``distant`` says that two passes more would not be enough.
+    """
+    gained = sizes[-1] / max(sizes)
+    return not gained > _FINEST or gained < _FINE and distant
 
 
 def _left(metric: ClassMetric, g: Array) -> float:

@@ -21,8 +21,8 @@ Single = NDArray[np.float32]
 _FAR = 10.0
 #: A step so small that the gradient changes in proportion.
 _SMALL = 1e-6
-#: Rows whose margins are worked out at a time: what fits a cache.
-_TOGETHER = 2048
+#: Rows whose margins are worked out at a time, and how many of those: what fits a cache.
+_TOGETHER, _NUMBERS = 2048, 1 << 19
 
 
 class Differences:
@@ -62,9 +62,10 @@ class Differences:
         """Yield rows in single precision, some at a time."""
         self.objective.rows.sweep()
         n = len(self._X)
-        room = np.empty((min(_TOGETHER, n), self._X.shape[1]), np.float32)
-        for first in range(0, n, _TOGETHER):
-            here = slice(first, min(first + _TOGETHER, n))
+        many = min(_TOGETHER, max(_NUMBERS // self._W.shape[1], 1), n)
+        room = np.empty((many, self._X.shape[1]), np.float32)
+        for first in range(0, n, many):
+            here = slice(first, min(first + many, n))
             x = room[: here.stop - first]
             np.copyto(x, self._X[here], casting="same_kind")
             yield here, x

@@ -27,6 +27,10 @@ _RIDGE = 1e-7
 _SHARE, _FEW = 0.75, 1 << 26
 #: This share of the rows, those whose smallest probability is largest, is enough of a floor.
 _COUNTED = 0.2
+#: Up to so many coefficients the whole Hessian may be inverted.
+_WHOLE = 1500
+#: Products of rows with rows cost a pass for so many coefficients.
+_A_PASS = 4
 #: Steps of Lanczos, and how near one a ratio of curvatures counts as right.
 _LANCZOS, _NEAR = 3, 1.25
 
@@ -174,12 +178,67 @@ class ClassBlocks:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """The inverse of the whole Hessian where it is small.
+
+    Attributes
+    ----------
+    inverse : ndarray of shape (p K, p K), float32
+        Class-major, of the Hessian and something more along what all classes have in common.
+    """
+
+    inverse: Single
+
+    @classmethod
+    def of(cls, base: Differences, alpha: Array, K: int) -> Whole:
+        """Build it where ``base`` is.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If it cannot be factored.
+        """
+        p = len(alpha)
+        H = np.zeros((K * p, K * p), order="F")
+        for x, P, s in base.probabilities():
+            X, P = x.astype(np.float64), P.astype(np.float64)
+            root = np.sqrt(s.astype(np.float64))
+            # diag(p) - p p': the second part for all pairs of classes at once.
+            both = ((root * P)[:, :, None] * X[:, None, :]).reshape(len(X), K * p)
+            H = blas.dsyrk(-1.0, both.T, beta=1.0, c=H, overwrite_c=1, lower=1)
+            for k in range(K):
+                here = slice(k * p, (k + 1) * p)
+                H[here, here] += (X * (root * root * P[:, k : k + 1])).T @ X
+        H[np.diag_indices(K * p)] += np.tile(alpha, K) + _RIDGE * np.trace(H) / (K * p)
+        common = np.trace(H) / (K * p) / K
+        for j in range(p):
+            same = np.arange(j, K * p, p)
+            H[np.ix_(same, same)] += common
+        return cls(_inverse(H).astype(np.float32))
+
+    @staticmethod
+    def fit(objective: Objective) -> bool:
+        """Whether it is small."""
+        return objective.loss.columns * objective.rows.p <= _WHOLE
+
+    def solve(self, G: Array) -> Array:
+        """Return the inverse times G (p, K) in the space where the classes sum to zero."""
+        flat = self.inverse @ G.T.ravel().astype(np.float32)
+        out = np.ascontiguousarray(flat.astype(np.float64).reshape(-1, len(G)).T)
+        out -= out.mean(axis=1, keepdims=True)
+        return out
+
+
+Model = Shared | ClassBlocks | Whole
+
+
+@dataclass(frozen=True)
 class ClassMetric:
     """What softmax's descent starts from the next time.
 
     Attributes
     ----------
-    model : Shared or ClassBlocks
+    model : Shared, ClassBlocks or Whole
         Of the Hessian.
     pinned : tuple
         Steps along which it is wrong, and the changes of the gradient there.
@@ -191,17 +250,29 @@ class ClassMetric:
         Whether it is made of the training set as it is.
     """
 
-    model: Shared | ClassBlocks
+    model: Model
     pinned: tuple[Pair, ...] = ()
     least: float = 0.0
     scale: Array | None = None
     fresh: bool = False
 
+    def price(self, objective: Objective) -> float:
+        """Return how many passes it costs to make the model afresh."""
+        coefficients = objective.rows.p
+        if isinstance(self.model, Whole):
+            coefficients *= objective.loss.columns
+        return coefficients / _A_PASS
+
     def built(self, base: Differences, gram: Array, W: Array) -> ClassMetric:
-        """Return one that is made at W, where ``base`` is: of blocks, if there is room for them."""
+        """Return one that is made at W, where ``base`` is.
+
+        Of blocks, if there is room for them; of the whole Hessian where these were not enough.
+        """
         spread, objective = Spread.of(base), base.objective
-        model: Shared | ClassBlocks
-        if ClassBlocks.fit(objective):
+        model: Model
+        if not isinstance(self.model, Shared) and Whole.fit(objective):
+            model = Whole.of(base, objective.alpha, objective.loss.columns)
+        elif ClassBlocks.fit(objective):
             model = ClassBlocks.of(base, gram, objective.alpha, spread)
         else:
             model = Shared.of(gram, objective.alpha, spread.classes)
@@ -209,7 +280,7 @@ class ClassMetric:
         return replace(self, model=model, pinned=pinned, least=spread.least, fresh=True)
 
 
-def _outliers(base: Differences, model: Shared | ClassBlocks, W: Array) -> tuple[Pair, ...]:
+def _outliers(base: Differences, model: Model, W: Array) -> tuple[Pair, ...]:
     """Return steps along which the model is wrong, found by Lanczos from W.
 
     Softmax's curvature along W itself, where all margins grow alike, is far less than its blocks
