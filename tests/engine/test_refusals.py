@@ -248,7 +248,7 @@ def test_a_preview_without_a_bound_says_so_in_words():
 @pytest.mark.parametrize("verb", ["fit", "forget", "release"])
 def test_a_warning_names_the_line_that_asked(verb):
     X = np.random.default_rng(0).normal(size=(30, 4))
-    model = CertifiedLogReg(noise=50.0, view="release")
+    model = CertifiedLogReg(noise=50.0, view="release", random_state=0)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         model.fit(X, X[:, 0] > 0)
