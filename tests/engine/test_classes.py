@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from certunlearn import CertifiedLogReg
+from certunlearn.claims.noise import Geometry
 from certunlearn.engine import unlearner
 from certunlearn.engine.distances import class_floor
 from certunlearn.engine.distances.class_floor import class_distance
 from certunlearn.engine.distances.gram import gram_of
 from certunlearn.exceptions import CertunlearnError
 from certunlearn.linalg.diagonal import Diagonal
+from certunlearn.linalg.norms import norm
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Softmax
+from certunlearn.numerics.objective.diagonal_gram import diagonal_of
 from certunlearn.numerics.objective.differences import Differences
 from certunlearn.numerics.objective.objective import Objective, gauge_weights
 from certunlearn.numerics.objective.survey import survey
@@ -293,12 +296,29 @@ def distances(seeds):
             # The classes may have something in common, which no optimum has.
             common = 10.0 ** rng.uniform(-9, 1) * rng.normal(size=(o.rows.p, 1)) * (seed % 2)
             W = best + 10.0 ** rng.uniform(-6, -1) * rng.normal(size=best.shape) + common
+            if seed % 3 == 2:
+                # As wide rows are, of whose Gram matrix the diagonal alone is known.
+                geometry = Geometry("isotropic", diagonal_of(o))
             bound = class_distance(o, geometry, W, survey(o, W, 0.1 * (seed % 3) / len(best.T)))
         if bound.distance < np.inf:
             true = geometry.norm(W - best)
             assert true <= bound.distance * (1 + 1e-9) + 1e-9, seed
             ratios.append(bound.distance / true)
     return ratios
+
+
+def test_errors_of_margins_are_seen_through_the_rows_where_no_gram_matrix_is_known():
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(400, 6))
+    y = (10 * X @ rng.normal(size=(6, 4)) + rng.gumbel(size=(400, 4))).argmax(axis=1)
+    with numerics():
+        o, _ = objective_of(X, y, np.ones(400), 1e-4, True)
+        W, _ = optimum(o)
+        geometry, found = Geometry("isotropic", diagonal_of(o)), survey(o, W)
+        m = found.measurement._replace(gradient=np.zeros_like(W))
+        apart = class_distance(o, geometry, W, found._replace(measurement=m))
+        entries = found._replace(measurement=m._replace(slope_error=np.inf))
+        assert apart.distance < 0.2 * class_distance(o, geometry, W, entries).distance
 
 
 def test_nine_tenths_of_the_distance_is_too_little_and_what_classes_share_counts(monkeypatch):
