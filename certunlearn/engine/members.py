@@ -22,18 +22,21 @@ from ..numerics.rows.weights import Weights, exact_sum
 from .settings import Settings
 
 
-def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[MatrixLike, AnyArray, Array]]:
+def _parts(
+    rows: Rows, sums: Sums, weights: Weights
+) -> Iterable[tuple[MatrixLike, AnyArray, Array]]:
     """Yield (features, labels, weights) of all rows; features only where they are needed."""
     if not sums.lengths:
-        yield None, rows.labels, weight
+        for here, weight in weights.slices():
+            yield None, rows.labels[here], weight
     elif isinstance(rows, SparseRows):
         rows.reads += rows.n
         for here, X in rows.parts():
-            yield X, rows.labels[here], weight[here]
+            yield X, rows.labels[here], weights.part(here)
     else:
         for at, X in rows.chunks(CHUNK):
             here = slice(at, at + len(X))
-            yield X, rows.labels[here], weight[here]
+            yield X, rows.labels[here], weights.part(here)
 
 
 def _counts(
@@ -43,6 +46,18 @@ def _counts(
     if rows.classed:
         return np.bincount(rows.labels[positions], minlength=least)
     return np.array([len(rows.labels[positions])])
+
+
+def _counted(rows: Rows, weights: Weights) -> NDArray[np.int64]:
+    """Count the rows of positive weight as `_counts` does."""
+    if not rows.classed:
+        return np.array([weights.kept])
+    least = int(rows.labels.max(initial=0)) + 1
+    counts = np.zeros(least, dtype=np.int64)
+    for here, weight in weights.slices():
+        counts += np.bincount(rows.labels[here][weight > 0], minlength=least)
+    # No code beyond the last one of positive weight.
+    return counts[: int(np.flatnonzero(counts).max(initial=-1)) + 1]
 
 
 @dataclass(frozen=True)
@@ -71,15 +86,16 @@ class Members:
     sums: Sums | None = None
 
     @classmethod
-    def of(cls, settings: Settings, rows: Rows, weight: Array) -> Members:
+    def of(cls, settings: Settings, rows: Rows, weight: AnyArray) -> Members:
         """Count an array of weights (n,), which must not be written to afterwards."""
-        counts, sums = _counts(rows, weight > 0), None
+        weights, sums = Weights.of(weight), None
+        counts = _counted(rows, weights)
         mass = exact_sum(weight) if settings.per_weight else None
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
             # Exact rational sums: what a row adds now is what it takes with it later.
-            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
-        return cls(Weights.of(weight), counts, mass, rows.classed, sums)
+            sums = sums.over(_parts(rows, sums, weights)) if sums.needed else None
+        return cls(weights, counts, mass, rows.classed, sums)
 
     @property
     def classes(self) -> NDArray[np.int64]:

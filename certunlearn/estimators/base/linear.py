@@ -127,12 +127,17 @@ class LinearEstimator(UnlearningEstimator):
     ) -> None:
         """Fit, rows that are held in a ``frame`` as they are held there."""
         if isinstance(X, RowFiles):
-            y, known = self._opened(X, y, known)
-            names_of = None
+            names_of, known = None, self._opened(X, known)
+            if y is None:
+                encoding, labels = self._encoded_files(X)
+            else:
+                check_consistent_length(X, y)
+                encoding, labels = self._encoded(_check_y(y, **self._targets))
+            weight = _weighed(X, known.sample_weight)
         else:
             names_of, (X, y) = X, self._checked(X, y)
-        encoding, labels = self._encoded(y)
-        weight = checked_weights(X, known.sample_weight)
+            encoding, labels = self._encoded(y)
+            weight = checked_weights(X, known.sample_weight)
         names = RowNames.of(
             names_of, known.row_ids, known.groups, X.shape[0], known.metadata, known.static
         )
@@ -148,31 +153,26 @@ class LinearEstimator(UnlearningEstimator):
         X, y = validate_data(self, X, y, **checks, **self._targets)
         return X, np.asarray(y)
 
-    def _opened(
-        self, files: RowFiles, y: ArrayLike | None, known: Annotations
-    ) -> tuple[AnyArray, Annotations]:
-        """Return labels of rows in files and what lies beside them, where it is not given."""
+    def _opened(self, files: RowFiles, known: Annotations) -> Annotations:
+        """Return the names of rows in files, where they are not given."""
         if files.grown:
             raise AssumptionError(
                 f"a model has put rows into {files.path}, whose labels it alone knows: go on with "
                 "that model, or write all rows anew"
             )
-        beside = {name: files.column(name) for name in files.columns}
-        y = beside.get("labels") if y is None else y
-        if y is None:
-            raise ValueError(f"{files.path} holds no labels: pass y")
         self.n_features_in_ = files.d
         self.__dict__.pop("feature_names_in_", None)
         if files.feature_names is not None:
             self.feature_names_in_ = np.array(files.feature_names, dtype=object)
-        check_consistent_length(files, y)
         given = {name: value for name, value in known._asdict().items() if value is not None}
-        own = {name: beside[name] for name in beside if name != "labels"}
-        if known.sample_weight is not None:
-            # A row that was erased is there no more, whatever weight it is given.
-            erased = own["sample_weight"] == 0
-            given["sample_weight"] = np.where(erased, 0.0, known.sample_weight)
-        return _check_y(y, **self._targets), Annotations(**(own | given))
+        own = {name: files.column(name) for name in ("row_ids", "groups") if name in files.columns}
+        return Annotations(**(own | given))
+
+    def _encoded_files(self, files: RowFiles) -> tuple[Encoding, AnyArray]:
+        """Return what `_encoded` does of the labels beside rows in files."""
+        if "labels" not in files.columns:
+            raise ValueError(f"{files.path} holds no labels: pass y")
+        return self._encoded(_check_y(files.column("labels"), **self._targets))
 
     def _stated(
         self,
@@ -244,3 +244,12 @@ class LinearEstimator(UnlearningEstimator):
         if hasattr(self, "feature_names_in_"):
             out.feature_names_in_ = self.feature_names_in_.copy()
         return out
+
+
+def _weighed(files: RowFiles, sample_weight: ArrayLike | None) -> AnyArray:
+    """Return the weights of rows in files: those written beside them, or others."""
+    own = files.weights()
+    if sample_weight is None:
+        return own
+    # A row that was erased is there no more, whatever weight it is given.
+    return np.where(own == 0, 0.0, checked_weights(files, sample_weight))
