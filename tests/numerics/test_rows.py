@@ -267,7 +267,9 @@ def test_weights_held_narrowly_are_the_same_weights():
             lambda w: w,
             lambda w: w.without(np.array([5, 700])),
             lambda w: w.without(np.arange(5, 1500, 2)).without(np.array([6])),
-            lambda w: w.without(np.arange(9)).extended(np.array([2.0, 0.3])).without(np.array([3001])),
+            lambda w: (
+                w.without(np.arange(9)).extended(np.array([2.0, 0.3])).without(np.array([3001]))
+            ),
             lambda w: pickle.loads(pickle.dumps(w.without(np.arange(7)))),
         ):
             a, b = change(narrow), change(wide)
