@@ -172,7 +172,12 @@ class LinearEstimator(UnlearningEstimator):
             # A row that was erased is there no more, whatever weight it is given.
             erased = own["sample_weight"] == 0
             given["sample_weight"] = np.where(erased, 0.0, known.sample_weight)
-        return _check_y(y, **self._targets), Annotations(**(own | given))
+        return self._checked_labels(y), Annotations(**(own | given))
+
+    def _checked_labels(self, y: ArrayLike) -> AnyArray:
+        """Check labels or targets (n,) or (n, K) that come without rows."""
+        out: AnyArray = _check_y(y, **self._targets)
+        return out
 
     def _stated(
         self,
