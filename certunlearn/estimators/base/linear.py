@@ -186,8 +186,12 @@ class LinearEstimator(UnlearningEstimator):
         if X.feature_names is not None:
             self.feature_names_in_ = np.array(X.feature_names, dtype=object)
         check_consistent_length(X, y)
-        checked: AnyArray = _check_y(y, **self._targets)
-        return checked
+        return self._checked_labels(y)
+
+    def _checked_labels(self, y: ArrayLike) -> AnyArray:
+        """Check labels or targets (n,) or (n, K) that come without rows."""
+        out: AnyArray = _check_y(y, **self._targets)
+        return out
 
     def _stated(
         self,
