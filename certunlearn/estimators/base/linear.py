@@ -25,6 +25,7 @@ from ...engine.unlearner import Settings
 from ...exceptions import AssumptionError
 from ...numerics.losses.pointwise import Pointwise
 from ...numerics.rows.files import RowFiles
+from ...numerics.rows.meshed import Spread
 from ...numerics.solvers.choice import SOLVERS
 from ...requests.asked import Annotations
 from ...requests.fitted import Fitted, checked_weights
@@ -77,11 +78,11 @@ class LinearEstimator(UnlearningEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features), or Shards
+        X : array-like or sparse of shape (n_samples, n_features), Shards or OnMesh
             Copied, never written to; float32 is held as such and computed with as float64.  A
             DataFrame's index names the rows.  Sparse features stay so: only "newton-cg" fits them,
             and beyond 3 000 columns with isotropic noise alone.  `Shards` stay on the disk, with
-            the labels, weights and names written beside them.
+            the labels, weights and names written beside them, `OnMesh` on its devices.
         y : array-like of shape (n_samples,)
             Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
         sample_weight : array-like of shape (n_samples,), optional
@@ -126,9 +127,11 @@ class LinearEstimator(UnlearningEstimator):
         frame: Frame | None = None,
     ) -> None:
         """Fit, rows that are held in a ``frame`` as they are held there."""
+        names_of = None
         if isinstance(X, RowFiles):
             y, known = self._opened(X, y, known)
-            names_of = None
+        elif isinstance(X, Spread):
+            y = self._spread(X, y)
         else:
             names_of, (X, y) = X, self._checked(X, y)
         encoding, labels = self._encoded(y)
@@ -161,18 +164,29 @@ class LinearEstimator(UnlearningEstimator):
         y = beside.get("labels") if y is None else y
         if y is None:
             raise ValueError(f"{files.path} holds no labels: pass y")
-        self.n_features_in_ = files.d
-        self.__dict__.pop("feature_names_in_", None)
-        if files.feature_names is not None:
-            self.feature_names_in_ = np.array(files.feature_names, dtype=object)
-        check_consistent_length(files, y)
+        y = self._beside(files, y)
         given = {name: value for name, value in known._asdict().items() if value is not None}
         own = {name: beside[name] for name in beside if name != "labels"}
         if known.sample_weight is not None:
             # A row that was erased is there no more, whatever weight it is given.
             erased = own["sample_weight"] == 0
             given["sample_weight"] = np.where(erased, 0.0, known.sample_weight)
-        return self._checked_labels(y), Annotations(**(own | given))
+        return y, Annotations(**(own | given))
+
+    def _spread(self, X: Spread, y: ArrayLike | None) -> AnyArray:
+        """Return labels of rows on several devices."""
+        if y is None:
+            raise ValueError("rows on devices carry no labels: pass y")
+        return self._beside(X, y)
+
+    def _beside(self, X: RowFiles | Spread, y: ArrayLike) -> AnyArray:
+        """Check labels of rows that are not in an array, and take note of their columns."""
+        self.n_features_in_ = X.d
+        self.__dict__.pop("feature_names_in_", None)
+        if X.feature_names is not None:
+            self.feature_names_in_ = np.array(X.feature_names, dtype=object)
+        check_consistent_length(X, y)
+        return self._checked_labels(y)
 
     def _checked_labels(self, y: ArrayLike) -> AnyArray:
         """Check labels or targets (n,) or (n, K) that come without rows."""
