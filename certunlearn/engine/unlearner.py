@@ -327,7 +327,10 @@ def _released(state: State, requests: RequestCount, clock: float, reads: int) ->
         raise StaleFrame
     # Each release has a number of its own, and with it noise of its own.
     index = requests.releases - 1
-    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index, frame)
+    # One release, however many processes hold the rows: another draw would average the noise out.
+    weights = state.rows.agreed(
+        drawn(state.reached.W, settings, state.scale, geometry.noise, index, frame)
+    )
     certificate = replace(
         promised(
             settings,

@@ -105,6 +105,10 @@ class Store(ABC):
         """Drop bounds on the columns that rows which have gone may have raised."""
         self._extent = None
 
+    def agreed(self, values: Array) -> Array:
+        """Return these numbers, which are drawn once however many processes hold the rows."""
+        return values
+
     def view(self) -> Self:
         """Return the same rows with a count of reads of their own; for reading only."""
         out = object.__new__(type(self))
