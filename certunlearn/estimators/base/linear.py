@@ -129,13 +129,19 @@ class LinearEstimator(UnlearningEstimator):
         """Fit, rows that are held in a ``frame`` as they are held there."""
         names_of = None
         if isinstance(X, RowFiles):
-            y, known = self._opened(X, y, known)
+            known = self._opened(X, known)
+            if y is None:
+                encoding, labels = self._encoded_files(X)
+            else:
+                encoding, labels = self._encoded(self._beside(X, y))
+            weight = _weighed(X, known.sample_weight)
         elif isinstance(X, Spread):
-            y = self._spread(X, y)
+            encoding, labels = self._encoded(self._spread(X, y))
+            weight = checked_weights(X, known.sample_weight)
         else:
             names_of, (X, y) = X, self._checked(X, y)
-        encoding, labels = self._encoded(y)
-        weight = checked_weights(X, known.sample_weight)
+            encoding, labels = self._encoded(y)
+            weight = checked_weights(X, known.sample_weight)
         names = RowNames.of(
             names_of, known.row_ids, known.groups, X.shape[0], known.metadata, known.static
         )
@@ -151,27 +157,23 @@ class LinearEstimator(UnlearningEstimator):
         X, y = validate_data(self, X, y, **checks, **self._targets)
         return X, np.asarray(y)
 
-    def _opened(
-        self, files: RowFiles, y: ArrayLike | None, known: Annotations
-    ) -> tuple[AnyArray, Annotations]:
-        """Return labels of rows in files and what lies beside them, where it is not given."""
+    def _opened(self, files: RowFiles, known: Annotations) -> Annotations:
+        """Return the names of rows in files, where they are not given."""
         if files.grown:
             raise AssumptionError(
                 f"a model has put rows into {files.path}, whose labels it alone knows: go on with "
                 "that model, or write all rows anew"
             )
-        beside = {name: files.column(name) for name in files.columns}
-        y = beside.get("labels") if y is None else y
-        if y is None:
-            raise ValueError(f"{files.path} holds no labels: pass y")
-        y = self._beside(files, y)
+        self._named(files)
         given = {name: value for name, value in known._asdict().items() if value is not None}
-        own = {name: beside[name] for name in beside if name != "labels"}
-        if known.sample_weight is not None:
-            # A row that was erased is there no more, whatever weight it is given.
-            erased = own["sample_weight"] == 0
-            given["sample_weight"] = np.where(erased, 0.0, known.sample_weight)
-        return y, Annotations(**(own | given))
+        own = {name: files.column(name) for name in ("row_ids", "groups") if name in files.columns}
+        return Annotations(**(own | given))
+
+    def _encoded_files(self, files: RowFiles) -> tuple[Encoding, AnyArray]:
+        """Return what `_encoded` does of the labels beside rows in files."""
+        if "labels" not in files.columns:
+            raise ValueError(f"{files.path} holds no labels: pass y")
+        return self._encoded(self._checked_labels(files.column("labels")))
 
     def _spread(self, X: Spread, y: ArrayLike | None) -> AnyArray:
         """Return labels of rows on several devices."""
@@ -179,12 +181,16 @@ class LinearEstimator(UnlearningEstimator):
             raise ValueError("rows on devices carry no labels: pass y")
         return self._beside(X, y)
 
-    def _beside(self, X: RowFiles | Spread, y: ArrayLike) -> AnyArray:
-        """Check labels of rows that are not in an array, and take note of their columns."""
+    def _named(self, X: RowFiles | Spread) -> None:
+        """Take note of the columns of rows that are not in an array."""
         self.n_features_in_ = X.d
         self.__dict__.pop("feature_names_in_", None)
         if X.feature_names is not None:
             self.feature_names_in_ = np.array(X.feature_names, dtype=object)
+
+    def _beside(self, X: RowFiles | Spread, y: ArrayLike) -> AnyArray:
+        """Check labels of rows that are not in an array, and take note of their columns."""
+        self._named(X)
         check_consistent_length(X, y)
         return self._checked_labels(y)
 
@@ -263,3 +269,12 @@ class LinearEstimator(UnlearningEstimator):
         if hasattr(self, "feature_names_in_"):
             out.feature_names_in_ = self.feature_names_in_.copy()
         return out
+
+
+def _weighed(files: RowFiles, sample_weight: ArrayLike | None) -> AnyArray:
+    """Return the weights of rows in files: those written beside them, or others."""
+    own = files.weights()
+    if sample_weight is None:
+        return own
+    # A row that was erased is there no more, whatever weight it is given.
+    return np.where(own == 0, 0.0, checked_weights(files, sample_weight))

@@ -18,6 +18,7 @@ from .blocks import block_shape, to_power_of_two
 from .fold import Argument, Kernel, Sums
 from .host import aligned, compiled, folded_by_blocks, on_accelerator
 from .store import Held, Store, bounded
+from .weights import Weights
 
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
@@ -234,7 +235,7 @@ class DenseRows(Store):
         )
         return out
 
-    def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
+    def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Weights], Array]]:
         """Return one ``stride``-th of every block as a store, and the map of weights to it."""
         out, kept = object.__new__(type(self)), self.block // stride
         out.__dict__.update(self.__dict__)
@@ -248,7 +249,7 @@ class DenseRows(Store):
         out._labels = self._labels.reshape(self.blocks, self.block, *beside)[:, :kept]
         out._labels = out._labels.reshape(out.n, *beside)
         out.reads = 0
-        return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
+        return out, lambda weights: self.laid_out(weights)[:, :kept].ravel()
 
     def append(self, X: Array, labels: AnyArray) -> None:
         """Put rows (m, d) after those there are.
