@@ -137,7 +137,7 @@ def test_a_poor_start_is_no_less_certified(monkeypatch):
     monkeypatch.setattr(
         refresh_matrix_free,
         "lbfgs",
-        lambda objective, W, *_, **__: method.Descent(0.1 + 0 * W, 1, 0.5),
+        lambda objective, W, *_, **__: method.Descended(0.1 + 0 * W, 1, 0.5),
     )
     ours = model().fit(X, y)
     true = ours._fitted.model.gram.geometry.norm(ours._fitted.model.W - refit(X, y))

@@ -13,7 +13,7 @@ from ...linalg.cholesky import Factor
 from ...linalg.diagonal import Diagonal
 from ...numerics.losses.margins import positive
 from ...numerics.objective.objective import Measurement, Objective
-from ...numerics.solvers.lbfgs import Descent, lbfgs
+from ...numerics.solvers.lbfgs import Descended, lbfgs
 from ...numerics.solvers.metric import Metric
 from ...numerics.solvers.newton_cg import at_floor, newton_cg
 from ..distances.gram import Gram
@@ -94,7 +94,7 @@ class _Proposer:
         self.metric = self.metric.renewed(self.objective, W)
         return self._descent(W, gradient, enough).step
 
-    def _descent(self, W: Array, gradient: Array | None, enough: float) -> Descent:
+    def _descent(self, W: Array, gradient: Array | None, enough: float) -> Descended:
         by = self.metric.factor or self.diagonal
         out = lbfgs(self.objective, W, gradient, by, enough=enough, max_iter=_MOST_PASSES)
         self.metric = self.metric.after(out.passes)

@@ -148,9 +148,7 @@ class Differences:
             if not even:
                 change *= weight[here]
             out += x.T @ change
-        pull: Array = objective.alpha[:, None] * V
-        pull += (objective.gauge * V.sum(axis=1))[:, None]
-        return out + pull
+        return out + objective.pull(V)
 
     def hessian_product(self, V: Array) -> Array:
         """Return the Hessian at W times V, shape (p, K): how fast the gradient changes."""

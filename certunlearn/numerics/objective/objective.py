@@ -102,13 +102,13 @@ class Objective:
         known: Array | None = self.__dict__.get("_laid_out")
         if known is None or len(known) != self.rows.blocks:
             # The store may have grown since.
-            known = self.__dict__["_laid_out"] = self.rows.blocked(self.weight)
+            known = self.__dict__["_laid_out"] = self.rows.laid_out(self.weights)
         return known
 
     @cached_property
     def weight_sum(self) -> float:
         """Sum of the weights."""
-        return float(np.sum(self.weight))
+        return self.weights.total
 
     @property
     def sum_length(self) -> int:
@@ -161,18 +161,13 @@ class Objective:
         value, grad, wrong, shaken, moved, worst = sums
         if not (np.isfinite(grad).all() and np.isfinite(wrong).all()):
             raise AssumptionError(f"the gradient {_OVERFLOW}")
-        ridge = self.alpha[:, None] * W
-        gauge = (self.gauge * W.sum(axis=1))[:, None]
-        total = grad + ridge + gauge
-        # alpha W one rounding, the gauge K, the two additions two: gamma(K + 8) of their sizes.
-        penalty = np.abs(ridge) + (self.gauge * np.abs(W).sum(axis=1))[:, None]
-        regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
+        regular, total, penalised = self.penalised(W, grad)
         K = W.shape[1]
         # What underflow may have taken from a slope, from its product with s, or with x.
         with np.errstate(over="ignore"):
             most = (self.weight_sum + self.rows.n) * self.rows.column_max
         tiny = _TINY * (1.0 + most)[:, None]
-        rounding = 1.001 * (wrong[:, :K] + gamma(K + 8) * (penalty + np.abs(grad))) + tiny
+        rounding = 1.001 * (wrong[:, :K] + penalised) + tiny
         # The exact W - W_ref differs from the computed one by half a unit a coordinate.
         slack = 0.0
         if (W != W_ref).any():
@@ -187,6 +182,20 @@ class Objective:
             rounding,
             1.001 * float(shaken),
         )
+
+    def pull(self, V: Array) -> Array:
+        """Return the penalty's gradient at V, shape (p, K): alpha V, and rho times its sums."""
+        return np.asarray(self.alpha[:, None] * V + (self.gauge * V.sum(axis=1))[:, None])
+
+    def penalised(self, W: Array, grad: Array) -> tuple[float, Array, Array]:
+        """Return the penalty at W, ``grad`` with its gradient, and a bound on that sum's rounding.
+
+        Underflow is not counted.  Proof: proofs/measure.md
+        """
+        pull, size = self.pull(W), np.abs(W)
+        # alpha W one rounding, the gauge K, the two additions two: gamma(K + 8) of their sizes.
+        rounding = gamma(W.shape[1] + 8) * (self.pull(size) + np.abs(grad))
+        return 0.5 * float(np.sum(pull * W)), grad + pull, rounding
 
     def gram(self) -> Curvature:
         """Return G = kappa sum s x x' + diag(alpha), shape (p, p), intercept included.
@@ -280,8 +289,7 @@ class Objective:
     def hvp(self, W: Array, V: Array) -> Array:
         """Return the Hessian at W applied to V, shape (p, K), without forming it."""
         (out,) = self.rows.fold(HessianProduct(self.loss), self.blocked, self.table, W, V)
-        total: Array = out + self.alpha[:, None] * V + (self.gauge * V.sum(axis=1))[:, None]
-        return total
+        return np.asarray(out + self.pull(V))
 
     def couplings(self, W: Array) -> tuple[Array, float, float]:
         """Return how strongly the margins' curvature couples the classes, its error and its size.

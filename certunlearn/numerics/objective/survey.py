@@ -138,16 +138,12 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     )
     if not (np.isfinite(grad).all() and np.isfinite(errors).all() and np.isfinite(squares).all()):
         raise AssumptionError("the gradient overflows float64: rescale the features or the weights")
-    ridge = objective.alpha[:, None] * W
-    gauge = (objective.gauge * W.sum(axis=1))[:, None]
-    penalty = np.abs(ridge) + (objective.gauge * np.abs(W).sum(axis=1))[:, None]
-    regular = 0.5 * float(np.sum(ridge * W)) + 0.5 * float(gauge[:, 0] @ W.sum(axis=1))
+    regular, total, penalised = objective.penalised(W, grad)
     # A slope is right to so many units of itself: a sum of K probabilities, each right to K + 24.
     units, lost = gamma(4 * K + 64), _ROOT * math.sqrt(objective.weight_sum)
     (sizes, moves), lengths = np.sqrt(errors) + lost, np.sqrt(squares) + lost
     tiny = _TINY * (1.0 + (objective.weight_sum + rows.n) * rows.column_max)[:, None]
-    own = gamma(K + 8) * (penalty + np.abs(grad))
-    summed = 1.001 * (chain * lengths * sizes + own) + tiny
+    summed = 1.001 * (chain * lengths * sizes + penalised) + tiny
     rounding = summed + 1.001 * units * lengths * sizes
     pushed = 1.001 * lengths * moves
     # Rows together: an error of margins is seen through the roots of their curvatures.
@@ -155,7 +151,7 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     along = 0.5 * norm(moves) * math.exp(0.5 * reach) if reach < _FAR else math.inf
     measurement = Measurement(
         float(value) + regular,
-        grad + ridge + gauge,
+        total,
         rounding + pushed,
         0.0,
         reach,

@@ -9,9 +9,12 @@ opened the directory before does not read it on.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +25,15 @@ from numpy.typing import NDArray
 from ..._common.arrays import AnyArray
 from ...exceptions import StaleShardError, StateError
 from .blocks import LARGEST_BLOCK
+from .executors import Executor
+from .narrow import narrowed
 
 FORMAT, VERSION = "certunlearn rows", 1
 MANIFEST = "rows.json"
+#: Longest wait for the next result of an executor, in seconds.
+TIMEOUT = 600.0
+#: Rows whose values are read at a time.
+SOME = 1 << 20
 #: A value a row, beside its features.
 COLUMNS = ("labels", "sample_weight", "row_ids", "groups")
 
@@ -60,6 +69,11 @@ class _Header(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
 
+    @property
+    def size(self) -> int:
+        """Bytes of a row."""
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
 
 class RowFiles:
     """The rows of a directory.
@@ -81,7 +95,14 @@ class RowFiles:
         What there is beside the features.
     grown : bool
         Whether a model has put rows in: what their labels were is known to it alone.
+    executor : Executor or None
+        What sums over parts of them at once.
+    timeout : float or None
+        Longest wait for its next result, in seconds.
     """
+
+    executor: Executor | None = None
+    timeout: float | None = TIMEOUT
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -126,6 +147,9 @@ class RowFiles:
         """Rows and columns."""
         return self.n, self.d
 
+    def __len__(self) -> int:
+        return self.n
+
     @property
     def not_written(self) -> str:
         """Why a fitted state does not hold them."""
@@ -139,64 +163,88 @@ class RowFiles:
         )
 
     @property
-    def generations(self) -> tuple[int, ...]:
-        """That of each part, as they were when the directory was opened or last changed here."""
-        return tuple(part.generation for part in self.parts)
+    def mark(self) -> str:
+        """Of the rows as they were when the directory was opened or last changed here."""
+        return _mark([(part.rows, part.generation) for part in self.parts])
 
-    def check(self, generations: tuple[int, ...] | None = None) -> None:
+    def check(self, mark: str | None = None) -> None:
         """Refuse to go on where the rows have been changed by somebody else.
 
         Raises
         ------
         StaleShardError
-            If a part is of another generation than these, by default one's own.
+            If they are not as a ``mark`` says, by default one's own.
         """
         parts = self._manifest()["parts"]
         assert isinstance(parts, list)
-        there = tuple(int(generation) for _, generation in parts)
-        if there != (self.generations if generations is None else generations):
+        if _mark(parts) != (self.mark if mark is None else mark):
             raise StaleShardError(
                 f"the rows in {self.path} have been changed since this model read them: another "
                 "model, or a copy of this one, has forgotten or learnt rows there. Go on with that "
                 "one, or fit anew"
             )
 
-    def column(self, name: str) -> AnyArray:
-        """Return a value a row, shape (n, ...), a copy."""
-        parts = [np.load(self.path / part.file(name)) for part in self.parts]
-        return np.concatenate(parts)[: self.n] if len(parts) != 1 else parts[0][: self.n]
+    def column(self, name: str, first: int = 0, last: int | None = None) -> AnyArray:
+        """Return a value of each row from one number to another, shape (m, ...), a copy."""
+        last, like = self.n if last is None else last, self._header(self.parts[0].file(name))
+        out = np.empty((last - first, *like.shape[1:]), dtype=like.dtype)
+        for part, here, there in self._pieces(first, last):
+            out[there] = self._values(part, name, here)
+        return out
+
+    def column_parts(self, name: str) -> Iterator[AnyArray]:
+        """Yield what `column` returns, some rows at a time."""
+        for first in range(0, self.n, SOME):
+            yield self.column(name, first, min(first + SOME, self.n))
+
+    def _values(self, part: Part, name: str, here: slice) -> AnyArray:
+        """Read some rows of a part's column, not through a map: see `_overwrite`."""
+        header = self._header(part.file(name))
+        out = np.empty((here.stop - here.start, *header.shape[1:]), dtype=header.dtype)
+        with open(self.path / part.file(name), "rb", buffering=0) as file:
+            file.seek(header.offset + here.start * header.size)
+            _filled(file.fileno(), memoryview(out.reshape(-1).view(np.uint8).data))
+        return out
+
+    def weights(self) -> AnyArray:
+        """Return the weight of each row (n,), held as narrowly as is exact; not to be written to.
+
+        Where all are alike they are one number in memory.
+
+        Raises
+        ------
+        ValueError
+            If one is negative or not finite.
+        """
+        for part in self.column_parts("sample_weight"):
+            if not (np.isfinite(part).all() and (part >= 0).all()):
+                raise ValueError(f"{self.path} holds a sample_weight that is no number >= 0")
+        return narrowed(lambda: self.column_parts("sample_weight"))
 
     def read(self, first: int, last: int, out: NDArray[np.floating]) -> None:
         """Read the rows from one number to another into ``out`` (last - first, d or more)."""
         for part, here, there in self._pieces(first, last):
-            header = self._header(part.file("features"))
-            flat = np.empty((here.stop - here.start, self.d), dtype=self.dtype)
-            with open(self.path / part.file("features"), "rb", buffering=0) as file:
-                file.seek(header.offset + here.start * self.d * self.dtype.itemsize)
-                _filled(file.fileno(), memoryview(flat.reshape(-1).view(np.uint8).data))
-            out[there, : self.d] = flat
+            out[there, : self.d] = self._values(part, "features", here)
 
     def take(self, positions: NDArray[np.int64]) -> AnyArray:
         """Return rows (m, d) by number, each run of consecutive ones read at once."""
         out = np.empty((len(positions), self.d), dtype=self.dtype)
         order = np.argsort(positions, kind="stable")
-        ends = np.flatnonzero(np.diff(positions[order]) != 1) + 1
-        for run in np.split(order, ends):
-            if len(run):
-                first = int(positions[run[0]])
-                rows = np.empty((len(run), self.d), dtype=self.dtype)
-                self.read(first, first + len(run), rows)
-                out[run] = rows
+        for run in _runs(positions[order]):
+            first = int(positions[order[run.start]])
+            rows = np.empty((run.stop - run.start, self.d), dtype=self.dtype)
+            self.read(first, first + len(rows), rows)
+            out[order[run]] = rows
         return out
 
     def erase(self, positions: NDArray[np.int64]) -> None:
         """Overwrite rows and all beside them with zeros, on the disk when it returns."""
+        places = self._by_part(positions)
         # First the generation: should the process end in between, nobody reads half of it.
-        touched = [part for part, _ in self._by_part(positions)]
-        self._next_generation(touched)
-        for part, at in self._by_part(positions):
+        self._next_generation([part for part, _ in places])
+        for part, at in places:
             for name in ("features", *self.columns):
-                self._overwrite(part, name, at, 0)
+                self._overwrite(part, name, at, None)
 
     def write(self, positions: NDArray[np.int64], X: AnyArray) -> None:
         """Put rows (m, d) at places that there are."""
@@ -234,12 +282,21 @@ class RowFiles:
         self._write_manifest()
 
     def _overwrite(
-        self, part: Part, name: str, at: NDArray[np.int64], values: AnyArray | int
+        self, part: Part, name: str, at: NDArray[np.int64], values: AnyArray | None
     ) -> None:
-        array = np.lib.format.open_memmap(self.path / part.file(name), mode="r+")
-        array[at] = np.zeros((), array.dtype) if isinstance(values, int) else values
-        # Written through: whoever is told that a row has gone finds it on no disk.
-        array.flush()
+        """Write values (m, ...), or zeros, at ascending places of a part."""
+        header = self._header(part.file(name))
+        with open(self.path / part.file(name), "r+b", buffering=0) as file:
+            # Row by row, and not through a map: what is mapped counts as this process's memory.
+            for run in _runs(at):
+                if values is None:
+                    data = bytes(header.size * (run.stop - run.start))
+                else:
+                    data = values[run].astype(header.dtype, order="C").tobytes()
+                file.seek(header.offset + int(at[run.start]) * header.size)
+                _put(file.fileno(), memoryview(data))
+            # Written through: whoever is told that a row has gone finds it on no disk.
+            os.fsync(file.fileno())
 
     def _next_generation(self, parts: list[Part]) -> None:
         for part in parts:
@@ -282,6 +339,26 @@ class RowFiles:
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.path = Path(str(state["path"]))
+
+
+def _runs(at: NDArray[np.int64]) -> Iterator[slice]:
+    """Yield which of ascending numbers are consecutive."""
+    ends = [0, *(np.flatnonzero(np.diff(at) != 1) + 1).tolist(), len(at)]
+    for first, last in itertools.pairwise(ends):
+        if first < last:
+            yield slice(first, last)
+
+
+def _put(file: int, view: memoryview) -> None:
+    """Write all there is."""
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _mark(parts: Sequence[Sequence[int]]) -> str:
+    """Return a short text that other rows or generations of the parts do not have."""
+    text = json.dumps([list(map(int, part)) for part in parts])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _filled(file: int, view: memoryview) -> None:

@@ -12,7 +12,6 @@ preconditioned by the metric.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -23,6 +22,7 @@ from ...linalg.norms import norm
 from ..losses.slopes import counted
 from ..objective.objective import Objective
 from ..objective.products import Products
+from .descent import Descent
 
 Array = NDArray[np.float64]
 #: Pairs of steps and changes of the gradient that are kept.
@@ -41,7 +41,7 @@ class Metric(Protocol):
     def white(self, V: Array, /) -> Array: ...
 
 
-class Descent(NamedTuple):
+class Descended(NamedTuple):
     """A step (p, K), the passes it took, and the part of the gradient it should leave."""
 
     step: Array
@@ -57,7 +57,7 @@ def lbfgs(
     *,
     enough: float,
     max_iter: int,
-) -> Descent:
+) -> Descended:
     """Find a step V from W, (p, K), after which the gradient should be ``enough`` times as long.
 
     Parameters
@@ -81,14 +81,11 @@ def lbfgs(
     """
     products = Products.of(objective)
     loss, s, y = objective.loss, products.weight, products.labels
-    alpha, gauge = objective.alpha[:, None], objective.gauge[:, None]
+    pull, descent = objective.pull, Descent(metric.solve, memory=MEMORY)
 
     def slope(Z: Array) -> Array:
         out: Array = s * loss.slope(counted(loss, Z, s[:, 0]), y)
         return out
-
-    def pull(V: Array) -> Array:
-        return np.asarray(alpha * V + gauge * V.sum(axis=1, keepdims=True))
 
     Z = products.margins(W)
     here = there = slope(Z)
@@ -97,10 +94,9 @@ def lbfgs(
         gradient = products.combined(there) + pull(W)
     V, g, first = np.zeros_like(W), gradient, norm(metric.white(gradient))
     best, least, since, passes = V, first, 0, 0
-    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
     while passes < max_iter:
         passes += 1
-        v = -_applied(pairs, metric, g)
+        v = descent.direction(g)
         down = float(np.sum(g * v))
         if not down < 0:
             break
@@ -120,29 +116,13 @@ def lbfgs(
         V, Z = V + t * v, Z + t * dz
         here = slope(Z)
         new = gradient + products.combined(here - there) + pull(V)
-        bent = t * float(np.sum(v * (new - g)))
-        if bent > 0:
-            pairs.append((t * v, new - g, bent))
+        descent.learn(t * v, new - g)
         g, size, since = new, norm(metric.white(new)), since + 1
         if size < least:
             best, least, since = V, size, 0
         if least <= enough * first or since > _PATIENCE or not math.isfinite(size):
             break
-    return Descent(best, passes, least / first if first > 0 else 0.0)
-
-
-def _applied(pairs: deque[tuple[Array, Array, float]], metric: Metric, g: Array) -> Array:
-    """Return the inverse Hessian's model times g: the two loops of L-BFGS."""
-    # Liu & Nocedal (1989), with the metric in the place of their scaled identity.
-    q, parts = g, []
-    for step, change, bent in reversed(pairs):
-        part = float(np.sum(step * q)) / bent
-        q = q - part * change
-        parts.append(part)
-    r = metric.solve(q)
-    for (step, change, bent), part in zip(pairs, reversed(parts), strict=True):
-        r = r + (part - float(np.sum(change * r)) / bent) * step
-    return r
+    return Descended(best, passes, least / first if first > 0 else 0.0)
 
 
 def _flattest(along: Callable[[float], tuple[float, float]], down: float) -> float:
