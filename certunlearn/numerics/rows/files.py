@@ -10,14 +10,11 @@ opened the directory before does not read it on.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +24,7 @@ from ...exceptions import StaleShardError, StateError
 from .blocks import LARGEST_BLOCK
 from .executors import Executor
 from .narrow import narrowed
+from .npy import Column, runs
 
 FORMAT, VERSION = "certunlearn rows", 1
 MANIFEST = "rows.json"
@@ -62,19 +60,6 @@ class Part:
         return f"{column}-{self.number:05}.npy"
 
 
-class _Header(NamedTuple):
-    """Where the numbers of a .npy file begin, and what they are."""
-
-    offset: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-
-    @property
-    def size(self) -> int:
-        """Bytes of a row."""
-        return self.dtype.itemsize * math.prod(self.shape[1:])
-
-
 class RowFiles:
     """The rows of a directory.
 
@@ -106,7 +91,7 @@ class RowFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self._headers: dict[str, _Header] = {}
+        self._columns: dict[str, Column] = {}
         self._taken(self._manifest())
 
     def _manifest(self) -> dict[str, object]:
@@ -186,7 +171,7 @@ class RowFiles:
 
     def column(self, name: str, first: int = 0, last: int | None = None) -> AnyArray:
         """Return a value of each row from one number to another, shape (m, ...), a copy."""
-        last, like = self.n if last is None else last, self._header(self.parts[0].file(name))
+        last, like = self.n if last is None else last, self._column(self.parts[0].file(name))
         out = np.empty((last - first, *like.shape[1:]), dtype=like.dtype)
         for part, here, there in self._pieces(first, last):
             out[there] = self._values(part, name, here)
@@ -198,13 +183,8 @@ class RowFiles:
             yield self.column(name, first, min(first + SOME, self.n))
 
     def _values(self, part: Part, name: str, here: slice) -> AnyArray:
-        """Read some rows of a part's column, not through a map: see `_overwrite`."""
-        header = self._header(part.file(name))
-        out = np.empty((here.stop - here.start, *header.shape[1:]), dtype=header.dtype)
-        with open(self.path / part.file(name), "rb", buffering=0) as file:
-            file.seek(header.offset + here.start * header.size)
-            _filled(file.fileno(), memoryview(out.reshape(-1).view(np.uint8).data))
-        return out
+        """Read some rows of a part's column."""
+        return self._column(part.file(name)).read(here)
 
     def weights(self) -> AnyArray:
         """Return the weight of each row (n,), held as narrowly as is exact; not to be written to.
@@ -230,7 +210,7 @@ class RowFiles:
         """Return rows (m, d) by number, each run of consecutive ones read at once."""
         out = np.empty((len(positions), self.d), dtype=self.dtype)
         order = np.argsort(positions, kind="stable")
-        for run in _runs(positions[order]):
+        for run in runs(positions[order]):
             first = int(positions[order[run.start]])
             rows = np.empty((run.stop - run.start, self.d), dtype=self.dtype)
             self.read(first, first + len(rows), rows)
@@ -244,7 +224,7 @@ class RowFiles:
         self._next_generation([part for part, _ in places])
         for part, at in places:
             for name in ("features", *self.columns):
-                self._overwrite(part, name, at, None)
+                self._column(part.file(name)).overwrite(at, None)
 
     def write(self, positions: NDArray[np.int64], X: AnyArray) -> None:
         """Put rows (m, d) at places that there are."""
@@ -252,7 +232,7 @@ class RowFiles:
         self._next_generation([part for part, _ in places])
         for part, at in places:
             order = np.searchsorted(positions, at + part.first)
-            self._overwrite(part, "features", at, X[order])
+            self._column(part.file("features")).overwrite(at, X[order])
 
     def extend(self, more: int) -> None:
         """Make room for further rows behind all there are; a part of its own where there is none.
@@ -266,7 +246,7 @@ class RowFiles:
             first = self.parts[-1].first + self.parts[-1].rows
             part = Part(len(self.parts), first, rows, 0)
             for name in ("features", *self.columns):
-                like = self._header(self.parts[0].file(name))
+                like = self._column(self.parts[0].file(name))
                 file = self.path / part.file(name)
                 shape = rows, *like.shape[1:]
                 made = np.lib.format.open_memmap(file, mode="w+", dtype=like.dtype, shape=shape)
@@ -280,23 +260,6 @@ class RowFiles:
         self.erase(np.arange(self.n - count, self.n))
         self.n -= count
         self._write_manifest()
-
-    def _overwrite(
-        self, part: Part, name: str, at: NDArray[np.int64], values: AnyArray | None
-    ) -> None:
-        """Write values (m, ...), or zeros, at ascending places of a part."""
-        header = self._header(part.file(name))
-        with open(self.path / part.file(name), "r+b", buffering=0) as file:
-            # Row by row, and not through a map: what is mapped counts as this process's memory.
-            for run in _runs(at):
-                if values is None:
-                    data = bytes(header.size * (run.stop - run.start))
-                else:
-                    data = values[run].astype(header.dtype, order="C").tobytes()
-                file.seek(header.offset + int(at[run.start]) * header.size)
-                _put(file.fileno(), memoryview(data))
-            # Written through: whoever is told that a row has gone finds it on no disk.
-            os.fsync(file.fileno())
 
     def _next_generation(self, parts: list[Part]) -> None:
         for part in parts:
@@ -319,55 +282,24 @@ class RowFiles:
                 out.append((part, positions[a:b] - part.first))
         return out
 
-    def _header(self, file: str) -> _Header:
-        if file not in self._headers:
-            with open(self.path / file, "rb") as opened:
-                version = np.lib.format.read_magic(opened)
-                reader = np.lib.format.read_array_header_1_0
-                if version != (1, 0):
-                    reader = np.lib.format.read_array_header_2_0
-                shape, fortran, dtype = reader(opened)
-                if fortran:
-                    raise StateError(f"{self.path / file} is not in C order")
-                self._headers[file] = _Header(opened.tell(), shape, dtype)
-        return self._headers[file]
+    def _column(self, file: str) -> Column:
+        if file not in self._columns:
+            self._columns[file] = Column(self.path / file)
+        return self._columns[file]
 
     def __getstate__(self) -> dict[str, object]:
         # The directory as it is now known: one that is found changed later is refused.
-        return {**vars(self), "_headers": {}, "path": str(self.path)}
+        return {**vars(self), "_columns": {}, "path": str(self.path)}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.path = Path(str(state["path"]))
 
 
-def _runs(at: NDArray[np.int64]) -> Iterator[slice]:
-    """Yield which of ascending numbers are consecutive."""
-    ends = [0, *(np.flatnonzero(np.diff(at) != 1) + 1).tolist(), len(at)]
-    for first, last in itertools.pairwise(ends):
-        if first < last:
-            yield slice(first, last)
-
-
-def _put(file: int, view: memoryview) -> None:
-    """Write all there is."""
-    while view:
-        view = view[os.write(file, view) :]
-
-
 def _mark(parts: Sequence[Sequence[int]]) -> str:
     """Return a short text that other rows or generations of the parts do not have."""
     text = json.dumps([list(map(int, part)) for part in parts])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _filled(file: int, view: memoryview) -> None:
-    """Read as many bytes as there is room for."""
-    while view:
-        count = os.readv(file, [view])
-        if not count:
-            raise StateError("a file of rows is shorter than it was written")
-        view = view[count:]
 
 
 def write_manifest(

@@ -128,7 +128,7 @@ class Weights:
         parts = [weight[k : k + _SLICE] for k in range(0, len(weight), _SLICE)]
         for part in parts:
             _normal(part)
-        return cls(weight, NO_ROWS, np.zeros(0), sum(map(np.count_nonzero, parts)))
+        return cls(weight, NO_ROWS, np.zeros(0), sum(int(np.count_nonzero(part)) for part in parts))
 
     def __len__(self) -> int:
         return len(self.base) + len(self.tail)
