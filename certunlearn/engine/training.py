@@ -20,7 +20,7 @@ from ..numerics.losses.pointwise import Squared
 from ..numerics.objective.objective import Objective, gauge_weights
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
-from ..numerics.solvers.choice import reason
+from ..numerics.solvers.choice import AUTO, reason
 from ..numerics.solvers.class_blocks import ClassMetric
 from ..numerics.solvers.metric import Metric
 from ..numerics.solvers.newton_cg import newton_cg
@@ -32,6 +32,7 @@ from .distances.reached import Goal, Reached
 from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
+from .removal.task import Task
 from .settings import Settings, budget_of
 from .state import State, effective, goal_of, penalty_of, scale_of, sharing, solver_of
 
@@ -214,19 +215,20 @@ def gauged(
             near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
         try:
-            reached, iterations = minimised(
-                gauged,
+            task = Task(
                 gram,
                 near,
                 goal,
-                solver=solver,
-                max_iter=settings.max_iter,
-                fit=fit,
+                solver,
+                settings.max_iter,
+                "fit" if fit else "refresh",
                 model=start,
                 known=known,
                 metric=metric,
+                factors=settings.solver == "auto" and W.size <= AUTO,
                 progress=progress,
             )
+            reached, iterations = minimised(gauged, task)
             break
         except (NotCertifiedError, ConvergenceError):
             if not everywhere:

@@ -23,7 +23,7 @@ AUTO = MOST_FORMED
 #: Up to so many coefficients of softmax "auto" factors the Hessian: single rows often leave without
 #: a pass there.  Beyond, fits take a tenth of the time without one (measured, 2570 coefficients:
 #: 1.1 against 27) and removals a half to a quarter.
-MOST_SHARED = 1500
+MOST_SHARED = 500
 #: Beyond so many a factored Hessian is refused: its state would not fit 19 GB.
 MOST = 20_000
 #: Matrices of (p K)^2 doubles that a factored Hessian's state and a removal come to.
