@@ -255,7 +255,10 @@ def opened(state: State, beside: State | None = None) -> State:
     reached, known = state.reached, None
     if reached.quadratic is None and state.objective.l1 is None:
         known = Known(reached.measurement, reached.shift)
-    state = replace(state, known=known)
+    plan = state.plan
+    if reached.quadratic is not None and state.solver == "newton-cg":
+        plan += "; blocks of classes did not certify, so the Hessian was factored"
+    state = replace(state, known=known, plan=plan)
     if isinstance(state.settings.class_weight, str) or reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.
