@@ -216,6 +216,7 @@ def _changed_column(
         state,
         members=edit.members,
         objective=objective,
+        reached=state.reached if removed is None else state.reached.without(removed),
         # The Gram matrix is that of every column.
         gram=beside[1].gram
         if beside
@@ -350,8 +351,7 @@ def _settled_column(
             plan = f"without a pass {distance:.2g} against {target_of(state, caps):.2g}; no factor"
         return _refreshed(replace(state, plan=plan), W, caps, progress)
     target = target_of(state, caps)
-    price, saved = refresh_price(state, carryover, target)
-    plan = ""
+    (price, saved), plan = refresh_price(state, carryover, target), ""
     if carryover is not None and step is not None:
         stepped, distance = step
         plan = f"without a pass {distance:.2g} against {target:.2g}"

@@ -16,7 +16,8 @@ from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Squared
-from ..numerics.objective.objective import Objective, gauge_weights
+from ..numerics.objective.gauge import gauge_weights
+from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import reason

@@ -59,6 +59,7 @@ def edited_measurement(
     m, shift, loss = known.measurement, known.shift, after.loss
     error = m.margin_error
     value, gradient, rounding, allowance = m.value, m.gradient, m.rounding, m.allowance
+    border = m.border
     if added is not None:
         # kappa bounds the curvature of rows that come only where it bounds the loss's.
         if not loss.bounded:
@@ -81,6 +82,8 @@ def edited_measurement(
         # Once for the share itself, and once for how these rows' margins were off in the pass.
         rounding = rounding + 2.01 * share.allowance + half
         allowance = allowance + 2.01 * share.allowance + half
+        if border is not None:
+            border = border.edited(share.border(), sign)
     if penalty is not None:
         # C W, C a difference of two floats: 3 |C W| and |g|, twice u of each.
         pull = penalty[:, None] * W
@@ -103,5 +106,6 @@ def edited_measurement(
         allowance=allowance,
         margin_error=error,
         moved=0.0,
+        border=border,
     )
     return Known(edited, shift)
