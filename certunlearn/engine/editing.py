@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from .._common.arrays import Array, Positions, Progress
+from .._common.replaced import replace
 from ..claims.budget import Caps, allowed
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..linalg.diagonal import Diagonal
-from ..numerics.objective.curvature import Curvature
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.rows.weights import NO_ROWS, Weights
@@ -271,7 +271,7 @@ def rebased(state: State, *, t: int) -> State:
     if isinstance(state.gram.known, Diagonal):
         if not state.gram.edited and state.reached.tier != "downdate":
             return state
-    elif _undowndated(state.gram.known) and _fresh(state):
+    elif np.array_equal(state.gram.known.diagonal, state.gram.diagonal) and _fresh(state):
         return state
     caps = allowed(state.budget, t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
@@ -281,10 +281,6 @@ def rebased(state: State, *, t: int) -> State:
         s = replace(s, gram=gram, known=None, reached=s.reached._replace(metric=None))
         parts.append(_refreshed(s, s.reached.W, share, None))
     return joined(state, parts)
-
-
-def _undowndated(c: Curvature) -> bool:
-    return np.array_equal(c.diagonal, np.diag(c.matrix))
 
 
 def _fresh(state: State) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array, Progress
+from .._common.replaced import replace
 from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError

@@ -14,6 +14,7 @@ import numpy as np
 from ..._common.arrays import Array
 from ..._common.rounding import UNIT_ROUNDOFF, down, gamma, up
 from ...numerics.objective.contribution import Contribution
+from ...numerics.objective.measurement import Border
 from ...numerics.objective.objective import Measurement, Objective
 
 #: Margins whose rounding matters more than this are measured again.
@@ -59,7 +60,6 @@ def edited_measurement(
     m, shift, loss = known.measurement, known.shift, after.loss
     error = m.margin_error
     value, gradient, rounding, allowance = m.value, m.gradient, m.rounding, m.allowance
-    border = m.border
     if added is not None:
         # kappa bounds the curvature of rows that come only where it bounds the loss's.
         if not loss.bounded:
@@ -82,8 +82,6 @@ def edited_measurement(
         # Once for the share itself, and once for how these rows' margins were off in the pass.
         rounding = rounding + 2.01 * share.allowance + half
         allowance = allowance + 2.01 * share.allowance + half
-        if border is not None:
-            border = border.edited(share.border(), sign)
     if penalty is not None:
         # C W, C a difference of two floats: 3 |C W| and |g|, twice u of each.
         pull = penalty[:, None] * W
@@ -106,6 +104,16 @@ def edited_measurement(
         allowance=allowance,
         margin_error=error,
         moved=0.0,
-        border=border,
+        border=_bordered(m.border, removed, added),
     )
     return Known(edited, shift)
+
+
+def _bordered(
+    border: Border | None, removed: Contribution, added: Contribution | None
+) -> Border | None:
+    """Return the Hessian's border after an edit, where there was one."""
+    if border is None:
+        return None
+    border = border.edited(removed.border(), -1.0)
+    return border if added is None else border.edited(added.border(), 1.0)

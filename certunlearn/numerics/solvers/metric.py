@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy.linalg import lapack
 
 from ..._common.arrays import Array
 from ..._common.interrupts import checkpoint
+from ..._common.replaced import replace
 from ..losses.slopes import counted
 from ..objective.contribution import Contribution
 from ..objective.objective import Objective
