@@ -53,6 +53,11 @@ CLASSES = ("int", "str", "list", "object", "category", "string")
 DENSE, ANY = ("C", "float32", "frame", "list"), ("C", "float32", "frame", "list", "csr")
 MAKERS = {
     "LogReg": (CertifiedLogReg, ANY, CLASSES),
+    "labels": (
+        lambda **k: CertifiedLogReg(multi_class="ovr", **k),
+        ANY,
+        ("marks", "marks in CSR", "marks named", "str"),
+    ),
     "LinearSVC": (CertifiedLinearSVC, ANY, CLASSES),
     "RidgeClassifier": (CertifiedRidgeClassifier, ANY, CLASSES),
     "Ridge": (CertifiedRidge, ANY, ("float", "targets")),
@@ -141,6 +146,10 @@ CASES = [
     ("LogReg", "C", "list", "odd"),
     ("LogReg", "float32", "object", "came and went"),
     ("LogReg", "csr", "str", "learnt"),
+    ("labels", "C", "marks", "odd"),
+    ("labels", "frame", "marks named", "learnt"),
+    ("labels", "csr", "marks in CSR", "odd, in turn"),
+    ("labels", "C", "marks", "corrected"),
     ("LinearSVC", "frame", "category", "corrected"),
     ("RidgeClassifier", "list", "string", "odd, in turn"),
     ("Ridge", "C", "targets", "corrected twice"),

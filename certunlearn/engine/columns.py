@@ -51,6 +51,9 @@ def column(objective: Objective, k: int) -> Objective:
     if table is None:
         # Real targets: times the k-th unit vector, which is exact, as targets are finite.
         return replace(objective, loss=alone, table=np.eye(loss.columns)[k])
+    if table.ndim == 2:
+        # Unit vectors as well: those of the columns that are fitted.
+        return replace(objective, loss=alone, table=np.ascontiguousarray(table[:, k]))
     # Codes outside of the training set stand for column 0: their rows weigh nothing.
     return replace(objective, loss=alone, table=(table == k).astype(np.int64))
 

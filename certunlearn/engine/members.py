@@ -15,6 +15,7 @@ from .._common.arrays import AnyArray, Array, MatrixLike, Positions
 from .._common.interrupts import steady
 from .._common.replaced import replace
 from ..exceptions import AssumptionError
+from ..numerics.losses.pointwise import Logistic
 from ..numerics.rows.dense import CHUNK
 from ..numerics.rows.sparse import SparseRows
 from ..numerics.rows.stored import Rows
@@ -23,27 +24,44 @@ from ..numerics.rows.weights import Weights, exact_sum
 from .settings import Settings
 
 
-def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[MatrixLike, AnyArray, Array]]:
+def _parts(
+    rows: Rows, sums: Sums, weights: Weights
+) -> Iterable[tuple[MatrixLike, AnyArray, Array]]:
     """Yield (features, labels, weights) of all rows; features only where they are needed."""
     if not sums.lengths:
-        yield None, rows.labels, weight
+        for here, weight in weights.slices():
+            yield None, rows.labels[here], weight
     elif isinstance(rows, SparseRows):
         rows.reads += rows.n
         for here, X in rows.parts():
-            yield X, rows.labels[here], weight[here]
+            yield X, rows.labels[here], weights.part(here)
     else:
         for at, X in rows.chunks(CHUNK):
             here = slice(at, at + len(X))
-            yield X, rows.labels[here], weight[here]
+            yield X, rows.labels[here], weights.part(here)
 
 
 def _counts(
-    rows: Rows, positions: Positions | NDArray[np.bool_] | slice, least: int = 0
+    rows: Rows, positions: Positions | NDArray[np.bool_], marked: bool, least: int = 0
 ) -> NDArray[np.int64]:
-    """Count the rows of each class code; of all together where labels are targets."""
+    """Count the rows of each class code, or that carry each label; else all together."""
+    labels = rows.labels[positions]
     if rows.classed:
-        return np.bincount(rows.labels[positions], minlength=least)
-    return np.array([len(rows.labels[positions])])
+        return np.bincount(labels, minlength=least)
+    return np.count_nonzero(labels > 0, axis=0) if marked else np.array([len(labels)])
+
+
+def _counted(rows: Rows, weights: Weights, marked: bool) -> NDArray[np.int64]:
+    """Count the rows of positive weight as `_counts` does."""
+    if not (rows.classed or marked):
+        return np.array([weights.kept])
+    # Codes by the largest there is, so that all slices count alike.
+    least = int(rows.labels.max(initial=0)) + 1 if rows.classed else 0
+    counts = np.zeros(rows.labels.shape[1] if marked else least, dtype=np.int64)
+    for here, weight in weights.slices():
+        counts += _counts(rows, here.start + np.flatnonzero(weight > 0), marked, least)
+    # No code beyond the last one of positive weight.
+    return counts if marked else counts[: int(np.flatnonzero(counts).max(initial=-1)) + 1]
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,8 @@ class Members:
     weights : Weights
         Sample weights; 0 for rows outside the training set.
     counts : ndarray of int
-        Rows of positive weight of each class code; of all where labels are targets.
+        Rows of positive weight of each class code, or that carry each of several labels; of all
+        where labels are targets.
     mass : Fraction or None
         The sum of the weights, exactly: the same whatever was removed on the way.  None where no
         penalty depends on it.
@@ -72,25 +91,57 @@ class Members:
     sums: Sums | None = None
 
     @classmethod
-    def of(cls, settings: Settings, rows: Rows, weight: Array) -> Members:
+    def of(cls, settings: Settings, rows: Rows, weight: AnyArray) -> Members:
         """Count an array of weights (n,), which must not be written to afterwards."""
-        counts, sums = _counts(rows, weight > 0), None
+        # Signs in several columns are what a logistic loss makes of several labels a row.
+        marked = isinstance(settings.loss, Logistic) and rows.labels.ndim == 2
+        weights, sums = Weights.of(weight), None
+        counts = _counted(rows, weights, marked)
         mass = exact_sum(weight) if settings.per_weight else None
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
             # Exact rational sums: what a row adds now is what it takes with it later.
-            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
-        return cls(Weights.of(weight), counts, mass, rows.classed, sums)
+            sums = sums.over(_parts(rows, sums, weights)) if sums.needed else None
+        return cls(weights, counts, mass, rows.classed, sums)
+
+    @property
+    def marked(self) -> bool:
+        """Whether a row has several labels: 1 or -1 in a column each."""
+        return not self.classed and len(self.counts) > 1
+
+    @property
+    def constant(self) -> Array:
+        """Of each of several labels infinity where every row of positive weight carries it, minus
+        infinity where none does, and else zero; shape (L,)."""
+        all_or_none = np.where(self.counts == 0, -np.inf, np.inf)
+        return np.where(self._told, 0.0, all_or_none)
+
+    @property
+    def _told(self) -> NDArray[np.bool_]:
+        """Which labels some rows of positive weight carry, and some do not."""
+        told: NDArray[np.bool_] = (self.counts > 0) & (self.counts < self.weights.kept)
+        return told
 
     @property
     def classes(self) -> NDArray[np.int64]:
         """Class codes among the training set; a single 0 where labels are targets.
 
+        Of several labels a row those that some rows carry and some do not: nothing else is to be
+        learned.
+
         Raises
         ------
         AssumptionError
-            If there are fewer than two classes, or no rows.
+            If there are fewer than two classes, no such label, or no rows.
         """
+        if self.marked:
+            told = np.flatnonzero(self._told)
+            if not len(told):
+                raise AssumptionError(
+                    "every label is that of all rows of positive weight or of none: there is "
+                    "nothing to tell apart"
+                )
+            return told
         # Counts of the training set alone: a class is there as long as one of its rows has weight.
         live = np.flatnonzero(self.counts)
         if not self.classed:
@@ -105,9 +156,13 @@ class Members:
             )
         return live
 
+    def carried(self, rows: Rows, positions: Positions) -> NDArray[np.int64]:
+        """Count rows as `counts` does, whatever they weigh."""
+        return _counts(rows, positions, self.marked, len(self.counts))
+
     def without(self, rows: Rows, gone: Positions) -> Members:
         """Return the training set without rows that have positive weight in it."""
-        lost = _counts(rows, gone, len(self.counts))
+        lost = self.carried(rows, gone)
         # Before they are set to zero: the sums lose what the rows had.
         weight = self.weights.at(gone)
         return replace(
@@ -122,7 +177,7 @@ class Members:
         """Return the training set with the store's last rows in it, weighted so."""
         # Rows of no weight are in the store and not in the training set: they add to no sum.
         new = len(self.weights) + np.flatnonzero(weight > 0)
-        counts = _counts(rows, new, len(self.counts))
+        counts = self.carried(rows, new)
         counts[: len(self.counts)] += self.counts
         return replace(
             self,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .._common.arrays import Array, Progress
+from .._common.arrays import AnyArray, Array, Progress
 from .._common.replaced import replace
 from ..claims.budget import allowed
 from ..claims.frame import Frame
@@ -15,6 +15,7 @@ from ..exceptions import ConvergenceError, NotCertifiedError
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
+from ..numerics.losses.pointwise import Logistic as Signs
 from ..numerics.losses.pointwise import Squared
 from ..numerics.objective.gauge import gauge_weights
 from ..numerics.objective.objective import Objective
@@ -70,13 +71,18 @@ def solved(
     """
     classes = members.classes
     loss = loss_of(settings, rows, len(classes))
-    K, table = loss.columns, None
+    K = loss.columns
+    table: AnyArray | None = None
     apart = separable(settings, rows, loss)
     solver = "newton-cholesky" if apart else solver_of(settings, loss, rows)
     if members.classed:
         # Codes of classes that have gone stand for column 0: their rows weigh nothing.
         table = np.zeros(int(rows.labels.max()) + 1, dtype=np.int64)
         table[classes] = np.arange(len(classes))
+    elif members.marked and K < len(members.counts):
+        # Unit vectors: of all columns of signs those that are fitted.
+        unit = np.eye(len(members.counts))
+        table = unit[:, classes] if K > 1 else unit[classes[0]]
     # Functions of the training set alone: both worlds have the same floats (3 of
     # proofs/certified_removal.md).
     alpha = penalty_of(settings, frame, rows.p, members.mass)
@@ -143,7 +149,8 @@ def _start(
             # Adding one number to every class moves nothing; the gauge wants their sum to be zero.
             return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
     W = np.zeros((rows.p, loss.columns))
-    if loss.R == 0 or (rows.classed and loss.R <= 1):
+    told = rows.classed or isinstance(getattr(loss, "each", None), Signs)
+    if loss.R == 0 or (told and loss.R <= 1):
         return W
     if loss.bounded:
         squared = Columnwise(Squared(), loss.columns, coded=rows.classed)
@@ -154,7 +161,8 @@ def _start(
         # G counts every row kappa times.
         return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
     if rows.intercept:
-        mean = float(objective.weight @ rows.labels) / objective.weight_sum
+        parts = (float(s @ rows.labels[here]) for here, s in objective.weights.slices())
+        mean = sum(parts) / objective.weight_sum
         W[-1] = math.log(mean) if mean > 0 else 0.0
     return W
 
@@ -162,10 +170,11 @@ def _start(
 def loss_of(settings: Settings, rows: Rows, classes: int) -> Loss:
     """Return the loss of a row: of as many columns as there are targets, or classes to tell."""
     if not rows.classed:
-        columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]
         if settings.loss is None:
             raise ValueError("real targets need a loss")
-        return Columnwise(settings.loss, columns)
+        columns = 1 if rows.labels.ndim == 1 else rows.labels.shape[1]
+        # Signs of several labels: only those that are to be told from others are fitted.
+        return Columnwise(settings.loss, classes if isinstance(settings.loss, Signs) else columns)
     if settings.loss is not None:
         return Columnwise(settings.loss, 1 if classes == 2 else classes, coded=True)
     return Logistic() if classes == 2 else Softmax(classes)

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import expit, softmax
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
 from .._common import validate as _validate
-from .._common.arrays import ClassWeight, Condition, MatrixLike, RandomState, RowsLike, Show
+from .._common.arrays import (
+    AnyArray,
+    ArrayLike,
+    ClassWeight,
+    Condition,
+    MatrixLike,
+    RandomState,
+    RowsLike,
+    Show,
+)
 from .._common.progress import shown
 from .._common.whole import reader
 from ..engine.unlearner import Settings
 from ..numerics.losses import pointwise
 from ..requests.asked import Asked
+from ..requests.indicators import Indicators, several
 from ..requests.targets import Encoding
 from .base.classifier import LinearClassifier
 from .base.linear import Array
+from .one_vs_rest import one_vs_rest, shared_out
 from .suppressed import SuppressedPredictor, maximum_entropy
 
 
@@ -45,7 +56,8 @@ class CertifiedLogReg(LinearClassifier):
         class from all others, as scikit-learn's ``OneVsRestClassifier(LogisticRegression())``
         does, with class weights of the row's own class.  Columns are then certified together and
         solved one by one: removals cost a factor of features^2 a class, and not of (features x
-        classes)^2.
+        classes)^2.  It also takes several labels a row: ``y`` is then an indicator matrix, dense or
+        CSR, of 0 and 1, and so are predictions.
     fit_intercept : bool
         Whether an unpenalised intercept is fitted.
     class_weight : dict, "balanced" or None
@@ -93,9 +105,11 @@ class CertifiedLogReg(LinearClassifier):
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         The release.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        The release.
+        The release.  Of several labels a row it is infinite, and ``coef_`` zero, for one that all
+        retained rows carry, or none: there is nothing to learn.
     classes_ : ndarray of shape (n_classes,)
-        Labels among the retained rows; texts are as wide as the longest of them.
+        Labels among the retained rows; texts are as wide as the longest of them.  Of several labels
+        a row one for each column of ``y``: its name in a DataFrame, else its number.
     n_iter_ : ndarray of shape (1,)
         Newton steps of the last fit or refresh; like ``history_``, for the owner's log only.
     solver_ : str
@@ -181,12 +195,14 @@ class CertifiedLogReg(LinearClassifier):
 
         It holds no row, no identifier, no secret iterate and no certificate.  Released
         coefficients smaller than ``threshold`` become zero: post-processing, which costs nothing.
-        With ``multi_class="ovr"`` and more than two classes it is a `OneVsRestClassifier`.
+        With ``multi_class="ovr"`` and more than two classes, or several labels a row, it is a
+        `OneVsRestClassifier`.
         """
         check_is_fitted(self)
-        if self._apart:
-            return one_vs_rest(self._copied_to(LogisticRegression(C=self.C), threshold), self)
         out = LogisticRegression(C=self.C, fit_intercept=self.fit_intercept)
+        if self._apart:
+            weights = self._copied_to(out, threshold)
+            return one_vs_rest(weights, self.classes_, self._indicators)
         if self.l1_ratio:
             out.set_params(l1_ratio=self.l1_ratio, solver="saga")
         out.classes_, out.n_iter_ = self.classes_.copy(), np.array([0], dtype=np.int32)
@@ -265,8 +281,11 @@ class CertifiedLogReg(LinearClassifier):
 
     @reader
     def predict_proba(self, X: MatrixLike) -> Array:
-        """Return the probability of each class, shape (n_samples, n_classes)."""
+        """Return the probability of each class, or label, shape (n_samples, n_classes)."""
         margins = self.decision_function(X)
+        if self._indicators is not None:
+            # Of each label on its own: a row may have many, or none.
+            return np.asarray(expit(margins))
         if margins.ndim == 1:
             return np.column_stack([expit(-margins), expit(margins)])
         if self._apart:
@@ -277,13 +296,47 @@ class CertifiedLogReg(LinearClassifier):
     @reader
     def predict_log_proba(self, X: MatrixLike) -> Array:
         """Return the logarithm of `predict_proba`."""
-        out: Array = np.log(self.predict_proba(X))
+        # Of a label that all rows have, or none, it is infinite.
+        with np.errstate(divide="ignore"):
+            out: Array = np.log(self.predict_proba(X))
         return out
 
     @property
     def _apart(self) -> bool:
-        """Whether every class is told from all others by a problem of its own."""
-        return not self._fitted.linear.objective.loss.coupled and len(self.classes_) > 2
+        """Whether every class, or label, is told from all others by a problem of its own."""
+        ovr = not self._fitted.linear.objective.loss.coupled and len(self.classes_) > 2
+        return ovr or self._indicators is not None
+
+    @property
+    def _indicators(self) -> Indicators | None:
+        """The labels, where a row has several."""
+        encoding = self._fitted.encoding
+        return encoding if isinstance(encoding, Indicators) else None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.multi_class == "ovr"
+        return tags
+
+    def _checked(self, X: MatrixLike, y: ArrayLike | None) -> tuple[MatrixLike, AnyArray]:
+        if y is None or not several(y):
+            return super()._checked(X, y)
+        if self.multi_class != "ovr":
+            raise ValueError(
+                "y is an indicator matrix, with several labels a row, and softmax gives a row one: "
+                'use multi_class="ovr", which fits a column for each label, or give y as one label '
+                "a row"
+            )
+        # Its columns are looked at later: only lengths are compared here.
+        check_consistent_length(X, y)
+        X, _ = super()._checked(X, np.arange(_num_samples(y)))
+        return X, y
+
+    def _checked_labels(self, y: ArrayLike) -> AnyArray:
+        return y if several(y) else super()._checked_labels(y)
+
+    def _encoded(self, y: AnyArray) -> tuple[Encoding, AnyArray]:
+        return Indicators.of(y) if several(y) else super()._encoded(y)
 
     @property
     def _takes_sparse(self) -> bool:  # type: ignore[override]
@@ -294,40 +347,14 @@ class CertifiedLogReg(LinearClassifier):
         C = _validate.real("C", self.C, low=0, closed="high")
         alpha, l1 = self._mixed(1.0 / C, self.l1_ratio)
         kind = _validate.choice("multi_class", self.multi_class, ("multinomial", "ovr"))
+        if isinstance(encoding, Indicators) and self.class_weight is not None:
+            raise ValueError(
+                "class_weight weighs rows by their one label: leave it None where rows have "
+                "several, or weigh rows by sample_weight"
+            )
         return self._stated(
             alpha=alpha,
             l1=l1,
             loss=pointwise.Logistic() if kind == "ovr" else None,
             class_weight=self._class_weight(encoding),
         )
-
-
-def shared_out(odds: Array) -> Array:
-    """Return probabilities of each class against the rest, (n, K), as ones of all classes.
-
-    They are divided by their sum, as scikit-learn's `OneVsRestClassifier` does.
-    """
-    total = odds.sum(axis=1, keepdims=True)
-    # Where every class says no for certain, none is likelier than another.
-    return np.where(total > 0, odds / np.where(total > 0, total, 1.0), 1.0 / odds.shape[1])
-
-
-def one_vs_rest(weights: LogisticRegression, model: CertifiedLogReg) -> OneVsRestClassifier:
-    """Return scikit-learn's meta-estimator over one binary classifier a class.
-
-    ``weights`` carries the coefficients (K, d) and the names of the features.
-    """
-    out = OneVsRestClassifier(LogisticRegression(C=model.C, fit_intercept=model.fit_intercept))
-    out.classes_ = model.classes_.copy()
-    out.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(out.classes_)
-    out.estimators_ = []
-    for coef, intercept in zip(weights.coef_, weights.intercept_, strict=True):
-        each = clone(out.estimator)
-        each.classes_, each.n_iter_ = np.array([0, 1]), np.array([0], dtype=np.int32)
-        each.coef_, each.intercept_ = coef[None].copy(), np.array([intercept])
-        each.n_features_in_ = len(coef)
-        out.estimators_.append(each)
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(weights, name):
-            setattr(out, name, getattr(weights, name))
-    return out

@@ -184,6 +184,11 @@ def standing(loss: Loss, Z: Array, y: AnyArray) -> Array:
     slope for real targets, which is the residual of a ridge, Poisson or Gamma regression.
     """
     if isinstance(loss, Columnwise) and not loss.coded:
+        if has_odds(loss):
+            # Several labels a row: the log odds of just those it has, each told on its own.
+            together = log_expit(y.reshape(Z.shape) * Z).sum(axis=1)
+            with np.errstate(divide="ignore"):
+                return np.asarray(together - np.log(-np.expm1(together)))
         out: Array = -np.abs(loss.slope(Z, y)).sum(axis=1)
         return out
     if Z.shape[1] == 1:

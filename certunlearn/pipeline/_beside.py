@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
@@ -149,6 +150,8 @@ def shared_out(pipe: Pipeline, named: Arguments, params: Mapping[str, object], n
 def labels_for(head: BaseEstimator, y: ArrayLike, X: MatrixLike) -> Values:
     """Return labels as the steps get them: targets as float64, whatever they were given as."""
     check_consistent_length(X, y)
+    # Several labels a row may come in CSR, and no step wants them so.
+    y = y.toarray() if issparse(y) else y
     out = np.asarray(y) if is_classifier(head) else np.asarray(y, dtype=np.float64)
     return out.ravel() if out.shape[1:] == (1,) else out
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._common import validate as _validate
-from .._common.arrays import AnyArray, Label
+from .._common.arrays import Label
 from ..engine.members import Members
 from ..exceptions import AssumptionError, ConfirmationNeededError
 
@@ -68,7 +69,7 @@ class Taken:
         cls,
         members: Members,
         rows: int,
-        codes: AnyArray | None,
+        lost: NDArray[np.int64] | None,
         labels: Mapping[int, Label],
         groups: tuple[Lost, ...] = (),
     ) -> Taken:
@@ -80,23 +81,25 @@ class Taken:
             The training set before.
         rows : int
             Rows of positive weight that would go.
-        codes : ndarray of int, shape (rows,), or None
-            Their class codes; None where targets are numbers.
+        lost : ndarray of int, shape (K,), or None
+            How many of them have each class code, or carry each label; None where targets are
+            numbers.
         labels : mapping of int
             Label of each class code.
         groups : tuple of Lost
             Groups that would lose rows.
         """
         of = members.weights.kept
-        if codes is None:
+        if lost is None:
             return cls(rows, of, (), groups)
-        lost = np.bincount(codes, minlength=len(members.counts))
         left = members.counts - lost
         classes = tuple(
             Lost(labels[code], int(lost[code]), int(left[code]))
             for code in np.flatnonzero(lost).tolist()
         )
-        return cls(rows, of, classes, groups, int(np.count_nonzero(left)))
+        # Of several labels a row a single one is a problem of its own.
+        kinds = 2 if members.marked else int(np.count_nonzero(left))
+        return cls(rows, of, classes, groups, kinds)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -115,8 +115,10 @@ class Fitted:
         """Count what a request takes; costs nothing that grows with the rows that stay."""
         members, places = self.model.members, self.names.store(positions)
         gone = places[members.weights.at(places) > 0]
-        codes = self.linear.rows.labels[gone] if members.classed else None
-        return Taken.by(members, len(gone), codes, self.encoding.names, self._groups(positions))
+        lost = None
+        if members.classed or members.marked:
+            lost = members.carried(self.linear.rows, gone)
+        return Taken.by(members, len(gone), lost, self.encoding.names, self._groups(positions))
 
     def _groups(self, positions: Position) -> tuple[Lost, ...]:
         groups = self.names.groups

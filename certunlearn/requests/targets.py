@@ -14,11 +14,11 @@ from ..exceptions import AssumptionError
 
 
 class Encoding(Protocol):
-    """What stands in the store for labels or targets.  `Classes` and `Targets` are the two."""
+    """What stands in the store for labels or targets: `Classes`, `Indicators` or `Targets`."""
 
     @property
     def names(self) -> Mapping[int, Label]:
-        """Label of each class code; none where targets are numbers."""
+        """Label of each class code or column; none where targets are numbers."""
 
     def encoded(self, y: ArrayLike) -> AnyArray:
         """Check labels or targets (m,) or (m, K) against those of the fit and encode them."""

@@ -159,7 +159,8 @@ def refusal(estimator, labels, container, verb):
     if container in SPARSE and estimator in DENSE_ONLY:
         return TypeError, "dense data is required"
     if labels == "indicator" and estimator not in SEVERAL_TARGETS:
-        return ValueError, "1d array"
+        # Softmax gives a row one label, and says what gives it several.
+        return ValueError, 'multi_class="ovr"' if "LogReg" in estimator else "1d array"
     if estimator in CLASSIFIERS and labels in FLOATS:
         return ValueError, "continuous"
     if estimator not in CLASSIFIERS and labels in TEXTS:

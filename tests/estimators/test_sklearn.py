@@ -35,6 +35,7 @@ ESTIMATORS = [
     CertifiedLogReg(view="release"),
     CertifiedLogReg(class_weight="balanced", C=10.0),
     CertifiedLogReg(l1_ratio=0.5),
+    CertifiedLogReg(multi_class="ovr"),
     CertifiedElasticNet(),
     CertifiedRidge(),
     CertifiedRidgeClassifier(),

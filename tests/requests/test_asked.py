@@ -305,7 +305,7 @@ FIT = [
     ({}, dict(y=None), ValueError, "requires y"),
     ({}, dict(y=X[:, 0]), ValueError, "Unknown label type: continuous"),
     ({}, dict(y=np.where(Y == 1, np.nan, 0.0)), ValueError, "y contains NaN"),
-    ({}, dict(y=np.c_[Y, Y]), ValueError, "1d array"),
+    ({}, dict(y=np.c_[Y, Y]), ValueError, "one label a row"),
     ({}, dict(y=np.zeros(N)), AssumptionError, "hold 1 class: .* at least 2 classes"),
     ({}, dict(sample_weight=weights(np.nan)), ValueError, "sample_weight contains NaN"),
     ({}, dict(sample_weight=weights(np.inf)), ValueError, "sample_weight contains infinity"),

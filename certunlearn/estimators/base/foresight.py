@@ -17,11 +17,14 @@ from ...insight.noise_cost import NoiseCost, measured
 from ...insight.preview import Preview
 from ...requests.asked import Asked
 from ...requests.fitted import Fitted
+from ..one_vs_rest import rewritten
 
 
 def predictor_of(model: Foresight, W: Array) -> Any:
     """Return what ``export_predictor()`` does, with weights W (p, K) in place of those released."""
     out, shown = model.export_predictor(), model._attributes(model._fitted, W)
+    if hasattr(out, "estimators_"):
+        return rewritten(out, shown["coef_"], shown["intercept_"])
     out.coef_, out.intercept_ = shown["coef_"], shown["intercept_"]
     return out
 
