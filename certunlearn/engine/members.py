@@ -23,18 +23,21 @@ from ..numerics.rows.weights import Weights, exact_sum
 from .settings import Settings
 
 
-def _parts(rows: Rows, sums: Sums, weight: Array) -> Iterable[tuple[MatrixLike, AnyArray, Array]]:
+def _parts(
+    rows: Rows, sums: Sums, weights: Weights
+) -> Iterable[tuple[MatrixLike, AnyArray, Array]]:
     """Yield (features, labels, weights) of all rows; features only where they are needed."""
     if not sums.lengths:
-        yield None, rows.labels, weight
+        for here, weight in weights.slices():
+            yield None, rows.labels[here], weight
     elif isinstance(rows, SparseRows):
         rows.reads += rows.n
         for here, X in rows.parts():
-            yield X, rows.labels[here], weight[here]
+            yield X, rows.labels[here], weights.part(here)
     else:
         for at, X in rows.chunks(CHUNK):
             here = slice(at, at + len(X))
-            yield X, rows.labels[here], weight[here]
+            yield X, rows.labels[here], weights.part(here)
 
 
 def _counts(
@@ -45,6 +48,19 @@ def _counts(
     if rows.classed:
         return np.bincount(labels, minlength=least)
     return np.count_nonzero(labels > 0, axis=0) if marked else np.array([len(labels)])
+
+
+def _counted(rows: Rows, weights: Weights, marked: bool) -> NDArray[np.int64]:
+    """Count the rows of positive weight as `_counts` does."""
+    if not (rows.classed or marked):
+        return np.array([weights.kept])
+    # Codes by the largest there is, so that all slices count alike.
+    least = int(rows.labels.max(initial=0)) + 1 if rows.classed else 0
+    counts = np.zeros(rows.labels.shape[1] if marked else least, dtype=np.int64)
+    for here, weight in weights.slices():
+        counts += _counts(rows, here.start + np.flatnonzero(weight > 0), marked, least)
+    # No code beyond the last one of positive weight.
+    return counts if marked else counts[: int(np.flatnonzero(counts).max(initial=-1)) + 1]
 
 
 @dataclass(frozen=True)
@@ -74,17 +90,18 @@ class Members:
     sums: Sums | None = None
 
     @classmethod
-    def of(cls, settings: Settings, rows: Rows, weight: Array) -> Members:
+    def of(cls, settings: Settings, rows: Rows, weight: AnyArray) -> Members:
         """Count an array of weights (n,), which must not be written to afterwards."""
         # Signs in several columns are what a logistic loss makes of several labels a row.
         marked = isinstance(settings.loss, Logistic) and rows.labels.ndim == 2
-        counts, sums = _counts(rows, weight > 0, marked), None
+        weights, sums = Weights.of(weight), None
+        counts = _counted(rows, weights, marked)
         mass = exact_sum(weight) if settings.per_weight else None
         if settings.noise > 0:
             sums = wanted(settings.loss, settings.mechanism, rows.classed, rows.intercept)
             # Exact rational sums: what a row adds now is what it takes with it later.
-            sums = sums.over(_parts(rows, sums, weight)) if sums.needed else None
-        return cls(Weights.of(weight), counts, mass, rows.classed, sums)
+            sums = sums.over(_parts(rows, sums, weights)) if sums.needed else None
+        return cls(weights, counts, mass, rows.classed, sums)
 
     @property
     def marked(self) -> bool:

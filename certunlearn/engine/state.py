@@ -16,6 +16,7 @@ from ..exceptions import AssumptionError
 from ..numerics.losses.margins import Loss
 from ..numerics.objective.column_changes import ColumnChanges
 from ..numerics.objective.objective import Objective
+from ..numerics.rows.narrow import narrowed
 from ..numerics.rows.stored import Rows
 from ..numerics.rows.units import units
 from ..numerics.rows.weights import Weights
@@ -131,18 +132,23 @@ def effective(settings: Settings, rows: Rows, members: Members) -> Weights:
     """Return s_i = sample weight times class weight, "balanced" over the training set."""
     if settings.class_weight is None:
         return members.weights
-    codes, weight = rows.labels[: len(members.weights)], members.weights.array
+    codes, weights = rows.labels, members.weights
     if isinstance(settings.class_weight, str):
         # Rows that have gone add exact zeros, so both worlds sum the same numbers in the same
         # order.
-        total = np.bincount(codes, weights=weight, minlength=int(codes.max()) + 1)
+        total = np.zeros(int(codes[: len(weights)].max()) + 1)
+        for here, weight in weights.slices():
+            np.add.at(total, codes[here], weight)
         live = total > 0
         per_class = np.zeros(len(total))
         # scikit-learn's n / (K n_k), with sums of weights in the place of counts.
         per_class[live] = math.fsum(total[live]) / (live.sum() * total[live])
     else:
         per_class = settings.class_weight
-    return Weights.of(weight * per_class[codes])
+    if weights.base.dtype == np.float64:
+        return Weights.of(weights.array * per_class[codes[: len(weights)]])
+    # Of rows in files no array of eight bytes a row is made, if classes are the only difference.
+    return Weights.of(narrowed(lambda: (s * per_class[codes[at]] for at, s in weights.slices())))
 
 
 def scale_of(

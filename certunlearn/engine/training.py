@@ -161,7 +161,8 @@ def _start(
         # G counts every row kappa times.
         return np.asarray(gram.solve(-loss.kappa * squares.measure(W, W).gradient))
     if rows.intercept:
-        mean = float(objective.weight @ rows.labels) / objective.weight_sum
+        parts = (float(s @ rows.labels[here]) for here, s in objective.weights.slices())
+        mean = sum(parts) / objective.weight_sum
         W[-1] = math.log(mean) if mean > 0 else 0.0
     return W
 

@@ -239,7 +239,7 @@ class Model(Holding, State):
 def fit(
     X: MatrixLike,
     labels: AnyArray,
-    sample_weight: Array,
+    sample_weight: AnyArray,
     settings: Settings,
     *,
     frame: Frame | None = None,
@@ -247,7 +247,8 @@ def fit(
 ) -> Model:
     """Train on the rows of positive weight and release.
 
-    ``frame`` says where they are held, if not where the model is.
+    ``frame`` says where they are held, if not where the model is.  Weights narrower than float64
+    are those of `narrow`, and taken over; others are copied.
 
     Raises
     ------
@@ -259,7 +260,9 @@ def fit(
     clock = time.perf_counter()
     with numerics(X.shape[1]):
         rows = stored(X, labels, intercept=settings.fit_intercept)
-        weight = np.array(sample_weight, dtype=np.float64)
+        weight = sample_weight
+        if weight.dtype == np.float64:
+            weight = weight.copy()
         mechanism = mechanism_for(settings.mechanism, rows, framed=frame is not None)
         settings = replace(settings, mechanism=mechanism)
         members = Members.of(settings, rows, weight)
@@ -324,7 +327,10 @@ def _released(state: State, requests: RequestCount, clock: float, reads: int) ->
         raise StaleFrame
     # Each release has a number of its own, and with it noise of its own.
     index = requests.releases - 1
-    weights = drawn(state.reached.W, settings, state.scale, geometry.noise, index, frame)
+    # One release, however many processes hold the rows: another draw would average the noise out.
+    weights = state.rows.agreed(
+        drawn(state.reached.W, settings, state.scale, geometry.noise, index, frame)
+    )
     certificate = replace(
         promised(
             settings,

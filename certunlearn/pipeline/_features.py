@@ -10,6 +10,7 @@ from .._common.arrays import MatrixLike, Positions, RowsLike
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError
 from ..numerics.rows.files import RowFiles
+from ..numerics.rows.meshed import Spread
 from ..requests.asked import _is_pandas
 from ..requests.fitted import fitted_of
 
@@ -30,14 +31,14 @@ def taken(X: MatrixLike, at: Positions) -> MatrixLike:
 
 
 def refuse_files(X: MatrixLike) -> None:
-    """Refuse rows in files, which steps do not go through.
+    """Refuse rows in files or on several devices, which steps do not go through.
 
     Raises
     ------
     AssumptionError
         If they are such.
     """
-    if isinstance(X, RowFiles):
+    if isinstance(X, RowFiles | Spread):
         raise AssumptionError(
             "steps take rows in memory: give the pipeline an array, or write what the steps make "
             "of the rows by write_shards and fit the last step on that"

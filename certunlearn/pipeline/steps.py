@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from joblib import parallel_config  # type: ignore[import-untyped]
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError

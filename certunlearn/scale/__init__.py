@@ -1,5 +1,6 @@
-"""Rows that do not fit into memory: shards on disk, summed here or by an executor's processes."""
+"""Rows that do not fit into memory: on disk, summed by one or by many processes, or on devices."""
 
+from .mesh import OnMesh
 from .shards import Shards, write_shards
 
-__all__ = ["Shards", "write_shards"]
+__all__ = ["OnMesh", "Shards", "write_shards"]

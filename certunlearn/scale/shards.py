@@ -12,11 +12,13 @@ from scipy.sparse import issparse
 from .._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike
 from ..exceptions import AssumptionError, RowError
 from ..numerics.rows.blocks import LARGEST_BLOCK
-from ..numerics.rows.files import COLUMNS, RowFiles, write_manifest
-from ..numerics.rows.ranges import Executor
+from ..numerics.rows.executors import Executor
+from ..numerics.rows.files import COLUMNS, TIMEOUT, RowFiles, write_manifest
 
 #: Numbers of a part: about half a gigabyte of float32.
 PART = 1 << 27
+#: Numbers that `Shards.pieces` yields at a time.
+PIECE = 1 << 24
 #: Features and what lies beside them, of some rows.
 Piece: TypeAlias = dict[str, AnyArray]
 
@@ -34,9 +36,13 @@ class Shards(RowFiles):
     path : str or Path
         Of the directory.
     executor : Executor, optional
-        What sums over parts of the rows at once: of concurrent.futures, loky, or
+        What sums over parts of the rows at once: of concurrent.futures, loky, MPI, or
         ``dask.distributed.Client(...).get_executor()``; anything with an ordered ``map``.  Its
-        processes must see the same path.  Paths travel, never rows.  By default one thread here.
+        processes must see the same path.  Paths travel, never rows.  By default what joblib's
+        ``parallel_config`` says wherever a pass is made, else one thread here.
+    timeout : float, optional
+        How many seconds to wait for a next result of an executor that has ``submit``: with all its
+        workers gone an engine may wait for ever.  None does so too.
 
     Attributes
     ----------
@@ -53,8 +59,11 @@ class Shards(RowFiles):
     Notes
     -----
     Sums are cut and added in the same way whoever makes them: the model is the same to the last
-    bit.  In memory are, besides a few blocks of rows, labels and weights: some 40 bytes a row.
-    What a pickle is opened with has no executor; ``Shards`` of one's own are given it again.
+    bit.  In memory are, besides a few blocks of rows, of each row its class, whether it has been
+    overwritten, and its weight where weights differ: two bytes, and one more where they are small
+    whole numbers.  A target that is a number takes eight, ``row_ids`` and ``groups`` what Python
+    takes for them.  Solvers that form no matrix hold some margins of every row besides.  What a
+    pickle is opened with has no executor; ``Shards`` of one's own are given it again.
 
     Examples
     --------
@@ -69,24 +78,28 @@ class Shards(RowFiles):
     (4998, [0.0, 0.0, 0.0, 0.0])
     """
 
-    def __init__(self, path: str | Path, *, executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        executor: Executor | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> None:
         super().__init__(Path(path))
-        self.executor = executor
-
-    def __len__(self) -> int:
-        return self.n
+        self.executor, self.timeout = executor, timeout
 
     def pieces(self) -> Iterator[tuple[AnyArray, AnyArray | None]]:
-        """Yield features (m, d) and labels (m,), a part at a time; erased rows as zeros.
+        """Yield features (m, d) and labels (m,), some rows at a time; erased rows as zeros.
 
         To predict or score on more rows than fit into memory.
         """
-        for part in self.parts:
-            last = min(part.rows, self.n - part.first)
-            X = np.empty((last, self.d), dtype=self.dtype)
-            self.read(part.first, part.first + last, X)
-            known = "labels" in self.columns
-            yield X, np.load(self.path / part.file("labels"))[:last] if known else None
+        step = max(LARGEST_BLOCK, PIECE // self.d)
+        known = "labels" in self.columns
+        for first in range(0, self.n, step):
+            last = min(first + step, self.n)
+            X = np.empty((last - first, self.d), dtype=self.dtype)
+            self.read(first, last, X)
+            yield X, self.column("labels", first, last) if known else None
 
     def __repr__(self) -> str:
         return f"Shards({str(self.path)!r}: {self.n} rows, {self.d} columns, {self.dtype})"

@@ -12,6 +12,8 @@ from certunlearn.numerics.objective.kernels import GramDiagonal
 from certunlearn.numerics.rows import dense
 from certunlearn.numerics.rows.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, block_shape
 from certunlearn.numerics.rows.dense import DenseRows
+from certunlearn.numerics.rows.narrow import narrowed
+from certunlearn.numerics.rows.weights import Weights, exact_sum
 
 
 def problem(n=150, d=3, seed=0):
@@ -215,7 +217,7 @@ def test_thinned_is_part_of_every_block_with_its_weights():
     small, weights = rows.thinned(16)
     assert small.n == small.blocks * small.block == rows.blocks * (rows.block // 16)
     A, codes = held(small)
-    s = weights(np.arange(1.0, 301.0))
+    s = weights(Weights.of(np.arange(1.0, 301.0)))
     assert len(s) == len(A) == small.n and (s > 0).sum() >= 300 // 16 - rows.blocks
     for a, code, weight in zip(A, codes, s, strict=True):
         i = int(weight) - 1
@@ -250,3 +252,39 @@ def test_float32_rows_are_held_so_and_give_the_same_numbers():
     assert rows._X.dtype == np.float64
     with jax.enable_x64(True):
         np.testing.assert_array_equal(rows.gather(np.array([rows.n - 1]))[:, :7], new)
+
+
+def test_weights_held_narrowly_are_the_same_weights():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 4, 3000).astype(float)
+    for weight in (np.ones(3000), counts, counts / 8, counts / 7):
+        narrow, wide = (
+            Weights.of(narrowed(lambda s=weight: [s[:1000], s[1000:]])),
+            Weights.of(weight),
+        )
+        assert narrow.base.nbytes <= wide.base.nbytes
+        for change in (
+            lambda w: w,
+            lambda w: w.without(np.array([5, 700])),
+            lambda w: w.without(np.arange(5, 1500, 2)).without(np.array([6])),
+            lambda w: (
+                w.without(np.arange(9)).extended(np.array([2.0, 0.3])).without(np.array([3001]))
+            ),
+            lambda w: pickle.loads(pickle.dumps(w.without(np.arange(7)))),
+        ):
+            a, b = change(narrow), change(wide)
+            assert a.kept == b.kept == np.count_nonzero(b.array) and len(a) == len(b)
+            some = rng.integers(0, len(a), 50)
+            assert np.array_equal(a.at(some), b.at(some))
+            assert np.array_equal(a.part(slice(990, 1010)), b.part(slice(990, 1010)))
+            assert np.array_equal(a.live, b.live) and a.total == b.total
+            assert np.array_equal(a.array, b.array) and a.array.dtype == np.float64
+            assert exact_sum(a.base) == exact_sum(np.asarray(a.base, float))
+
+
+def test_weights_a_slice_at_a_time_are_all_of_them(monkeypatch):
+    weight = np.random.default_rng(0).integers(0, 9, 1000) / 8
+    changed = Weights.of(weight).without(np.array([99, 100, 999])).extended(np.array([0.5]))
+    monkeypatch.setattr("certunlearn.numerics.rows.weights._SLICE", 100)
+    assert np.array_equal(np.concatenate([s for _, s in changed.slices()]), changed.array)
+    assert Weights.of(weight).kept == np.count_nonzero(weight)

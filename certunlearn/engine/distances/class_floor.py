@@ -114,9 +114,12 @@ def _decrement(factor: Factor, reach: float, found: Surveyed, grown: float) -> f
     def around(allowance: Array) -> float:
         return min(norm(np.abs(X) @ allowance), spectral_norm(X) * norm(allowance))
 
-    # Slopes' errors stand before rows, and margins' errors push along them, where the Hessian has
-    # those rows' curvature.
-    apart = scale * (white + around(found.summed)) + reach * found.evaluated + m.slope_error
+    # Margins' errors push along rows, where the Hessian has those rows' curvature, and slopes'
+    # errors stand before rows.
+    rounded = min(
+        scale * around(m.rounding), scale * around(found.summed) + reach * found.evaluated
+    )
+    apart = scale * white + rounded + m.slope_error
     return up(min(apart, scale * (white + around(m.allowance))) * _GUARD)
 
 

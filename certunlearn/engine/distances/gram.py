@@ -219,7 +219,7 @@ def _alone(objective: Objective) -> tuple[Objective, bool]:
 
     It does, but for rows in files, which stay where they are.
     """
-    keep = objective.weight > 0
+    keep = objective.weights.live
     if len(keep) == objective.rows.n and keep.all() and objective.rows.as_fitted:
         return objective, True
     if not objective.rows.closes_up:

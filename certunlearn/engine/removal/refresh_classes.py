@@ -12,24 +12,23 @@ from dataclasses import replace
 import numpy as np
 
 from ..._common.arrays import Array, Progress
-from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
 from ...numerics.objective.differences import Differences
-from ...numerics.objective.objective import Objective
+from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.survey import Surveyed, survey
 from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
 from ...numerics.solvers.descent import Descent
 from ..distances.class_floor import Bound, class_distance
 from ..distances.gram import Gram
 from ..distances.known import Known
-from ..distances.matrix_free import Floors, matrix_free_distance
+from ..distances.matrix_free import Floors, matrix_free_distance, transfer
 from ..distances.reached import Goal, Reached
 
 #: A descent aims at this part of what is allowed, and counts on its last step, which is not
-#: measured, to be at most so much worse than the one before.
-_ROOM, _WORSE = 0.4, 1.5
+#: measured, to be at most so much worse than the mean of so many before.
+_ROOM, _WORSE, _MEAN = 0.6, 1.5, 4
 #: Beyond this gain single precision tells little, and nothing beyond that.
 _FINE, _FINEST = 1e-5, 1e-7
 #: Most passes of a descent, and how many may pass without halving the gradient.
@@ -89,57 +88,167 @@ def refresh_classes(
     iterations : int
         How many descents it took.
     """
-    geometry, size, slow, stuck, built = gram.geometry, math.inf, False, False, 0
-    here, first = metric is None and bool(W.any()), metric is None
-    metric = _initial(objective, gram) if metric is None else metric
-    gradient, best = None if known is None else known.measurement.gradient, W
-    fits, spent, descent = tier == "fit", 0, _descent(objective, metric)
-    value = math.inf if known is None else known.measurement.value
+    search = _Search(objective, gram, goal, W, metric, tier == "fit")
+    if known is not None:
+        search.knows(None, known.measurement.gradient, known.measurement.value)
     for iteration in range(max_iter + 1):
         try:
-            if gradient is not None:
-                if here or slow and built < (_BUILT_SMALL if Whole.fit(objective) else _BUILT):
-                    # Where W stands, or the metric is not good enough.
-                    base, S = Differences(objective, best), _gram(objective, gram)
-                    metric, here, built = metric.built(base, S, best), False, built + 1
-                    descent = _descent(objective, metric)
-                most, first = _FIRST if first and not built else _MOST, False
-                patience = _PATIENCE if fits else _MOST
-                W, passes, stuck = _descended(
-                    objective, best, gradient, metric, descent, goal, geometry, most, patience
-                )
-                spent += passes
-                if fits:
-                    slow = stuck or most < _MOST or passes > _LONG
-                else:
-                    slow = spent > metric.price(objective)
-            found = survey(objective, W, 0.0 if tier == "fit" else metric.least)
+            # A fit starts far off; where else nothing is known, W may be near enough.
+            claim = tier != "fit" if search.gradient is None else search.descended()
+            going = search.looked(claim)
         except (AssumptionError, FloatingPointError, np.linalg.LinAlgError):
-            if gradient is None:
+            if search.gradient is None:
                 raise
             break
-        m = found.measurement
-        before, size = size, norm(geometry.known.white(m.gradient))
         if progress is not None and iteration:
-            progress(iteration, size)
-        if not (size < before or m.value < value):
+            progress(iteration, search.size)
+        if search.reached is not None:
+            kept = search.metric if search.passes else None
+            return search.reached._replace(tier=tier, metric=kept), iteration
+        if not going:
             break
-        best, gradient, value = W, m.gradient, m.value
-        allowed = _allowed(goal, geometry, best)
-        bound, shift = _bound(objective, gram, best, found, allowed)
-        metric = replace(metric, scale=bound.scale)
-        flat_enough = np.max(np.abs(gradient)) <= goal.tol * objective.weight_sum
-        if flat_enough and bound.distance <= allowed:
-            kept = None if first else metric
-            return Reached(best, bound.distance, None, tier, best, m, shift, kept), iteration
-        if not (size < _WORTH * before or slow or stuck):
-            break
-    return best, max_iter
+    return search.best, max_iter
 
 
-def _allowed(goal: Goal, geometry: Geometry, W: Array) -> float:
-    """Return the distance that may be certified at W."""
-    return goal.distance * (geometry.norm(W) if goal.relative else 1.0)
+class _Search:
+    """Descents in a metric that is made better where it is too slow, and what they have led to.
+
+    Attributes
+    ----------
+    W : ndarray of shape (p, K)
+        Where the last descent has led.
+    best : ndarray of shape (p, K)
+        Where the gradient was smallest.
+    base, gradient, value, size
+        What is known there: changes of the gradient, the gradient, its value and its length.
+    reached : Reached or None
+        What was certified.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        gram: Gram,
+        goal: Goal,
+        W: Array,
+        metric: ClassMetric | None,
+        fits: bool,
+    ) -> None:
+        self.objective, self.gram, self.goal, self.fits = objective, gram, goal, fits
+        # Where W stands, or the metric is not good enough.
+        self.due = metric is None and bool(W.any())
+        self.starts = metric is None and not self.due
+        self.metric = _initial(objective, gram) if metric is None else metric
+        self.descent = _descent(objective, self.metric)
+        self.W = self.best = W
+        self.base: Differences | None = None
+        self.gradient: Array | None = None
+        self.value = self.size = math.inf
+        self.reached: Reached | None = None
+        self.stuck = self.leads = False
+        self.passes = self.built = 0
+        #: How far the distance was from being certified, pass by pass.
+        self.left: list[float] = []
+
+    @property
+    def allowed(self) -> float:
+        """The distance that may be certified where ``best`` is."""
+        size = self.gram.geometry.norm(self.best) if self.goal.relative else 1.0
+        return self.goal.distance * size
+
+    @property
+    def flat(self) -> float:
+        """The largest entry that a gradient may have."""
+        return self.goal.tol * self.objective.weight_sum
+
+    def knows(self, base: Differences | None, gradient: Array, value: float) -> bool:
+        """Take over what was measured at W, unless that is no nearer, and say whether it is."""
+        before, size = self.size, norm(self.gram.geometry.known.white(gradient))
+        if not (size < before or value < self.value):
+            return False
+        self.best, self.base, self.gradient = self.W, base, gradient
+        self.value, self.size, self.leads = value, size, size < _WORTH * before
+        return True
+
+    def looked(self, claim: bool) -> bool:
+        """Measure at W, to ``claim`` a distance or to go on from there; whether that leads on."""
+        if claim:
+            found = self.surveyed(self.W)
+            m = found.measurement
+            nearer = self.knows(None, m.gradient, m.value) and not self.claimed(found)
+        else:
+            nearer = self.knows(*Differences.measured(self.objective, self.W))
+        if self.reached is None and self.base is not None and not (nearer and self.going):
+            # Nothing leads on from here, where no distance has been claimed yet.
+            self.claimed(self.surveyed(self.best))
+            return False
+        return nearer and self.going
+
+    def surveyed(self, W: Array) -> Surveyed:
+        """Survey W; all rows are counted where nobody waits for it."""
+        return survey(self.objective, W, 0.0 if self.fits else self.metric.least)
+
+    @property
+    def going(self) -> bool:
+        """Whether another descent may lead nearer."""
+        return self.leads or self.due or self.stuck
+
+    def claimed(self, found: Surveyed) -> bool:
+        """Certify ``best`` by what a survey has found there, if that is enough."""
+        m, allowed = found.measurement, self.allowed
+        bound, shift = _bound(self.objective, self.gram, self.best, found, allowed)
+        self.metric = replace(self.metric, scale=bound.scale)
+        if np.max(np.abs(m.gradient)) <= self.flat and bound.distance <= allowed:
+            self.reached = Reached(self.best, bound.distance, None, "", self.best, m, shift)
+        return self.reached is not None
+
+    def descended(self) -> bool:
+        """Descend from ``best``, and say whether enough should be certified where that led."""
+        objective, before = self.objective, self.passes
+        base = self.base or Differences(objective, self.best)
+        if self.due:
+            S = _gram(objective, self.gram)
+            self.metric, self.built = self.metric.built(base, S, self.best), self.built + 1
+            self.descent = _descent(objective, self.metric)
+        W = self.best + self._steps(base, _FIRST if self.starts else _MOST)
+        self.W = W - W.mean(axis=1, keepdims=True)
+        if self.fits:
+            slow = self.stuck or self.starts or self.passes - before > _LONG
+        else:
+            slow = self.passes > self.metric.price(objective)
+        most = _BUILT_SMALL if Whole.fit(objective) else _BUILT
+        self.due, self.starts = slow and self.built < most, False
+        unknown = self.metric.scale is None and not self.due
+        return unknown or self.left[-1] * _rate(self.left) <= self.allowed
+
+    def _steps(self, base: Differences, most: int) -> Array:
+        """Return which way leads to enough."""
+        measured = self.gradient
+        assert measured is not None
+        V, g, sizes = np.zeros_like(self.best), _centred(measured), []
+        patience = _PATIENCE if self.fits else _MOST
+        self.stuck = False
+        self.left.append(_left(self.metric, g))
+        for _ in range(most):
+            v = self.descent.direction(g)
+            down = -float(np.sum(v * g))
+            if not down > 0:
+                break
+            sizes.append(math.sqrt(down))
+            rate = _rate(self.left)
+            left = self.left[-1] * rate
+            last = left <= _ROOM * self.allowed and np.max(np.abs(g)) * rate <= self.flat
+            if last or _blurred(sizes, left * rate > _ROOM * self.allowed):
+                return V + v if rate < 1 else V
+            self.stuck = len(sizes) > patience and sizes[-1] > 0.5 * sizes[-1 - patience]
+            if self.stuck and most > _FIRST:
+                break
+            v, new = _stepped(base, measured, V, v, down)
+            self.passes += 1
+            self.descent.learn(v, new - g)
+            V, g = V + v, new
+            self.left.append(_left(self.metric, g))
+        return V
 
 
 def _gram(objective: Objective, gram: Gram) -> Array:
@@ -153,6 +262,12 @@ def _initial(objective: Objective, gram: Gram) -> ClassMetric:
     """Return the metric at W = 0, where all classes curve alike."""
     K, S = objective.loss.columns, _gram(objective, gram)
     return ClassMetric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
+
+
+def _flatter(objective: Objective, gram: Gram, m: Measurement) -> float:
+    """Return what the penalty would show at best, however much the intercept is curved."""
+    D = np.where(objective.alpha > 0, objective.alpha / 2.0, math.inf)
+    return transfer(gram.geometry, D) * norm(m.gradient / np.sqrt(D)[:, None])
 
 
 def _descent(objective: Objective, metric: ClassMetric) -> Descent:
@@ -178,7 +293,8 @@ def _bound(
     And return what that rests on, as `Floors` has it.
     """
     bound, m = class_distance(objective, gram.geometry, W, found, allowed), found.measurement
-    if bound.distance <= allowed:
+    free = objective.alpha == 0
+    if bound.distance <= allowed or free.any() and not _flatter(objective, gram, m) < bound.least:
         return bound, None
     floors = Floors(objective, gram.known)
     D = floors.at(W, m.margin_error)
@@ -188,48 +304,6 @@ def _bound(
     root = 1.0 / np.sqrt(D)
     c = least / max(norm(m.gradient * root[:, None]), 1e-300)
     return Bound(distance, least, np.diag(c * root)), floors.shift
-
-
-def _descended(
-    objective: Objective,
-    W: Array,
-    measured: Array,
-    metric: ClassMetric,
-    descent: Descent,
-    goal: Goal,
-    geometry: Geometry,
-    most: int,
-    patience: int,
-) -> tuple[Array, int, bool]:
-    """Descend from W, of the ``measured`` gradient, until enough should be certified.
-
-    Return where to, after how many passes, and whether these hardly led any further at last.
-    """
-    base = Differences(objective, W)
-    flat_enough, allowed = goal.tol * objective.weight_sum, _allowed(goal, geometry, W)
-    V, g = np.zeros_like(W), _centred(measured)
-    left, sizes, stuck = [_left(metric, g)], [], False
-    for _ in range(most):
-        v = descent.direction(g)
-        down = -float(np.sum(v * g))
-        if not down > 0:
-            break
-        sizes.append(math.sqrt(down))
-        rate = _rate(left)
-        last = left[-1] * rate <= _ROOM * allowed and np.max(np.abs(g)) * rate <= flat_enough
-        if last or _blurred(sizes, left[-1] * rate**2 > _ROOM * allowed):
-            V = V + v if rate < 1 else V
-            break
-        stuck = len(sizes) > patience and sizes[-1] > 0.5 * sizes[-1 - patience]
-        if stuck and most > _FIRST:
-            break
-        v, new = _stepped(base, measured, V, v, down)
-        descent.learn(v, new - g)
-        V, g = V + v, new
-        left.append(_left(metric, g))
-    W = W + V
-    W = W - W.mean(axis=1, keepdims=True)
-    return W, len(sizes), stuck
 
 
 def _stepped(
@@ -261,9 +335,11 @@ def _stepped(
 
 def _rate(left: list[float]) -> float:
     """Return what part of a distance the next step should leave."""
-    if len(left) < 2 or not math.isfinite(left[-2]):
+    known = [one for one in left[-_MEAN - 1 :] if math.isfinite(one)]
+    if len(known) < 2 or not known[0] > 0:
         return 1.0
-    return min(_WORSE * left[-1] / left[-2], 1.0)
+    mean = float((known[-1] / known[0]) ** (1.0 / (len(known) - 1)))
+    return min(_WORSE * mean, 1.0)
 
 
 def _blurred(sizes: list[float], distant: bool) -> bool:

@@ -48,11 +48,13 @@ def subsampled_start(
         return W
     # One row in STRIDE of every block: views, no copy.
     rows, chosen = objective.rows.thinned(STRIDE)
-    weight = chosen(objective.weight)
+    weight = chosen(objective.weights)
     total = float(weight.sum())
     if rows.classed:
         # A class that the sample missed would have no curvature of its own.
-        live = np.unique(objective.rows.labels[objective.weight > 0])
+        codes = objective.rows.labels
+        found = [np.unique(codes[here][s > 0]) for here, s in objective.weights.slices()]
+        live = np.unique(np.concatenate(found))
         if len(np.unique(rows.labels[weight > 0])) < len(live):
             return W
     # Weighted up to the whole, so that the penalty keeps its share.

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y
 
 from ..._common import validate as _validate
 from ..._common.arrays import AnyArray, ClassWeight, MatrixLike
 from ..._common.whole import reader
 from ...exceptions import ClassForgottenWarning, caller
+from ...numerics.rows.files import RowFiles
 from ...requests.classes import Classes
 from ...requests.fitted import Fitted
 from ...requests.indicators import Indicators
@@ -31,6 +33,21 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     def _encoded(self, y: AnyArray) -> tuple[Encoding, AnyArray]:
         check_classification_targets(y)
         return Classes.of(y)
+
+    def _encoded_files(self, files: RowFiles) -> tuple[Encoding, AnyArray]:
+        if "labels" not in files.columns or files.column("labels", 0, 1).ndim > 1:
+            return super()._encoded_files(files)
+        # A part at a time: first the classes there are, then the code of each row.
+        found = [np.unique(_check_y(part)) for part in files.column_parts("labels")]
+        # Each of them more than once, as among many rows: scikit-learn warns of rare classes.
+        encoding, _ = self._encoded(np.tile(np.unique(np.concatenate(found)), 3))
+        assert isinstance(encoding, Classes)
+        codes = np.empty(len(files), dtype=np.min_scalar_type(len(encoding.labels)))
+        at = 0
+        for part in files.column_parts("labels"):
+            codes[at : at + len(part)] = np.searchsorted(encoding.labels, _check_y(part))
+            at += len(part)
+        return encoding, codes
 
     @reader
     def decision_function(self, X: MatrixLike) -> Array:

@@ -25,6 +25,7 @@ from ...engine.unlearner import Settings
 from ...exceptions import AssumptionError
 from ...numerics.losses.pointwise import Pointwise
 from ...numerics.rows.files import RowFiles
+from ...numerics.rows.meshed import Spread
 from ...numerics.solvers.choice import SOLVERS
 from ...requests.asked import Annotations
 from ...requests.fitted import Fitted, checked_weights
@@ -77,11 +78,11 @@ class LinearEstimator(UnlearningEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse of shape (n_samples, n_features), or Shards
+        X : array-like or sparse of shape (n_samples, n_features), Shards or OnMesh
             Copied, never written to; float32 is held as such and computed with as float64.  A
             DataFrame's index names the rows.  Sparse features stay so: only "newton-cg" fits them,
             and beyond 3 000 columns with isotropic noise alone.  `Shards` stay on the disk, with
-            the labels, weights and names written beside them.
+            the labels, weights and names written beside them, `OnMesh` on its devices.
         y : array-like of shape (n_samples,)
             Labels or targets; a ridge regression takes (n_samples, n_targets) as well.
         sample_weight : array-like of shape (n_samples,), optional
@@ -126,13 +127,21 @@ class LinearEstimator(UnlearningEstimator):
         frame: Frame | None = None,
     ) -> None:
         """Fit, rows that are held in a ``frame`` as they are held there."""
+        names_of = None
         if isinstance(X, RowFiles):
-            y, known = self._opened(X, y, known)
-            names_of = None
+            known = self._opened(X, known)
+            if y is None:
+                encoding, labels = self._encoded_files(X)
+            else:
+                encoding, labels = self._encoded(self._beside(X, y))
+            weight = _weighed(X, known.sample_weight)
+        elif isinstance(X, Spread):
+            encoding, labels = self._encoded(self._spread(X, y))
+            weight = checked_weights(X, known.sample_weight)
         else:
             names_of, (X, y) = X, self._checked(X, y)
-        encoding, labels = self._encoded(y)
-        weight = checked_weights(X, known.sample_weight)
+            encoding, labels = self._encoded(y)
+            weight = checked_weights(X, known.sample_weight)
         names = RowNames.of(
             names_of, known.row_ids, known.groups, X.shape[0], known.metadata, known.static
         )
@@ -148,31 +157,42 @@ class LinearEstimator(UnlearningEstimator):
         X, y = validate_data(self, X, y, **checks, **self._targets)
         return X, np.asarray(y)
 
-    def _opened(
-        self, files: RowFiles, y: ArrayLike | None, known: Annotations
-    ) -> tuple[AnyArray, Annotations]:
-        """Return labels of rows in files and what lies beside them, where it is not given."""
+    def _opened(self, files: RowFiles, known: Annotations) -> Annotations:
+        """Return the names of rows in files, where they are not given."""
         if files.grown:
             raise AssumptionError(
                 f"a model has put rows into {files.path}, whose labels it alone knows: go on with "
                 "that model, or write all rows anew"
             )
-        beside = {name: files.column(name) for name in files.columns}
-        y = beside.get("labels") if y is None else y
-        if y is None:
-            raise ValueError(f"{files.path} holds no labels: pass y")
-        self.n_features_in_ = files.d
-        self.__dict__.pop("feature_names_in_", None)
-        if files.feature_names is not None:
-            self.feature_names_in_ = np.array(files.feature_names, dtype=object)
-        check_consistent_length(files, y)
+        self._named(files)
         given = {name: value for name, value in known._asdict().items() if value is not None}
-        own = {name: beside[name] for name in beside if name != "labels"}
-        if known.sample_weight is not None:
-            # A row that was erased is there no more, whatever weight it is given.
-            erased = own["sample_weight"] == 0
-            given["sample_weight"] = np.where(erased, 0.0, known.sample_weight)
-        return self._checked_labels(y), Annotations(**(own | given))
+        own = {name: files.column(name) for name in ("row_ids", "groups") if name in files.columns}
+        return Annotations(**(own | given))
+
+    def _encoded_files(self, files: RowFiles) -> tuple[Encoding, AnyArray]:
+        """Return what `_encoded` does of the labels beside rows in files."""
+        if "labels" not in files.columns:
+            raise ValueError(f"{files.path} holds no labels: pass y")
+        return self._encoded(self._checked_labels(files.column("labels")))
+
+    def _spread(self, X: Spread, y: ArrayLike | None) -> AnyArray:
+        """Return labels of rows on several devices."""
+        if y is None:
+            raise ValueError("rows on devices carry no labels: pass y")
+        return self._beside(X, y)
+
+    def _named(self, X: RowFiles | Spread) -> None:
+        """Take note of the columns of rows that are not in an array."""
+        self.n_features_in_ = X.d
+        self.__dict__.pop("feature_names_in_", None)
+        if X.feature_names is not None:
+            self.feature_names_in_ = np.array(X.feature_names, dtype=object)
+
+    def _beside(self, X: RowFiles | Spread, y: ArrayLike) -> AnyArray:
+        """Check labels of rows that are not in an array, and take note of their columns."""
+        self._named(X)
+        check_consistent_length(X, y)
+        return self._checked_labels(y)
 
     def _checked_labels(self, y: ArrayLike) -> AnyArray:
         """Check labels or targets (n,) or (n, K) that come without rows."""
@@ -249,3 +269,12 @@ class LinearEstimator(UnlearningEstimator):
         if hasattr(self, "feature_names_in_"):
             out.feature_names_in_ = self.feature_names_in_.copy()
         return out
+
+
+def _weighed(files: RowFiles, sample_weight: ArrayLike | None) -> AnyArray:
+    """Return the weights of rows in files: those written beside them, or others."""
+    own = files.weights()
+    if sample_weight is None:
+        return own
+    # A row that was erased is there no more, whatever weight it is given.
+    return np.where(own == 0, 0.0, checked_weights(files, sample_weight))

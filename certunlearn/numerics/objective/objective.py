@@ -102,13 +102,13 @@ class Objective:
         known: Array | None = self.__dict__.get("_laid_out")
         if known is None or len(known) != self.rows.blocks:
             # The store may have grown since.
-            known = self.__dict__["_laid_out"] = self.rows.blocked(self.weight)
+            known = self.__dict__["_laid_out"] = self.rows.laid_out(self.weights)
         return known
 
     @cached_property
     def weight_sum(self) -> float:
         """Sum of the weights."""
-        return float(np.sum(self.weight))
+        return self.weights.total
 
     @property
     def sum_length(self) -> int:

@@ -62,14 +62,19 @@ class QuadraticModel:
         # L L' to the Hessian at the computed margins, to that at W, to that at w: exponents add up.
         T = self.factor.theta + self.margin_error + moved
         if objective.weights is not self.weights:
-            now, then = objective.weight, self.weights.array
             # Another set of rows has another Hessian altogether: nothing follows.
-            live = now > 0
-            if len(now) != len(then) or ((then > 0) != live).any():
+            if len(objective.weights) != len(self.weights):
                 return math.inf
-            ratio = now[live] / then[live]
+            most, least = 1.0, 1.0
+            for here, now in objective.weights.slices():
+                then, live = self.weights.part(here), now > 0
+                if ((then > 0) != live).any():
+                    return math.inf
+                ratio = now[live] / then[live]
+                most = max(most, float(ratio.max(initial=1.0)))
+                least = min(least, float(ratio.min(initial=1.0)))
             # min(s'/s) H <= H' <= max(s'/s) H, the penalty counting with ratio 1.
-            T += max(math.log(float(ratio.max())), -math.log(float(ratio.min())), 0.0) + 1e-15
+            T += max(math.log(most), -math.log(least)) + 1e-15
         return T * (1 + 1e-12)
 
     def without(self, objective: Objective, positions: NDArray[np.int64]) -> QuadraticModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -17,6 +18,7 @@ from .blocks import block_shape, to_power_of_two
 from .fold import Argument, Kernel, Sums
 from .host import aligned, compiled, folded_by_blocks, on_accelerator
 from .store import Held, Store, bounded
+from .weights import Weights
 
 #: Numbers that are copied to the device at a time: what fits a cache.
 CHUNK = 1 << 18
@@ -74,7 +76,12 @@ class DenseRows(Store):
 
     @property
     def _shape(self) -> tuple[int, int]:
-        return block_shape(self.n, accelerator=on_accelerator(self.n * self.p))
+        return block_shape(self.n, accelerator=self._away)
+
+    @property
+    def _away(self) -> bool:
+        """Whether so many rows go to a device."""
+        return on_accelerator(self.n * self.p)
 
     @property
     def _hosted(self) -> bool:
@@ -102,7 +109,9 @@ class DenseRows(Store):
         step = min(self.blocks, max(1, CHUNK // (self.block * self.p)))
         all_of_them = self.blocks, self.block, self.p
         self._y: Held = self._labels.reshape(shape).copy()
-        device = self._device() if on_accelerator(self.n * self.p) else None
+        device = self._device() if self._away else None
+        if device is not None:
+            device.room_for(math.prod(all_of_them), self.dtype)
         with numerics():
             if device is None:
                 store: Held = aligned(all_of_them, self.dtype)
@@ -226,15 +235,21 @@ class DenseRows(Store):
         )
         return out
 
-    def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Array], Array]]:
+    def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Weights], Array]]:
         """Return one ``stride``-th of every block as a store, and the map of weights to it."""
-        out, kept = object.__new__(DenseRows), self.block // stride
+        out, kept = object.__new__(type(self)), self.block // stride
         out.__dict__.update(self.__dict__)
-        out._X, out._y = self._X[:, :kept], self._y[:, :kept]
+        if self._hosted:
+            out._X, out._y = self._X[:, :kept], self._y[:, :kept]
+        else:
+            device = self._device()
+            out._X, out._y = device.begun(self._X, kept), device.begun(self._y, kept)
         out.block, out.n = kept, self.blocks * kept
-        out._labels = np.asarray(out._y).reshape(out.n, *self._labels.shape[1:])
+        beside = self._labels.shape[1:]
+        out._labels = self._labels.reshape(self.blocks, self.block, *beside)[:, :kept]
+        out._labels = out._labels.reshape(out.n, *beside)
         out.reads = 0
-        return out, lambda weight: self.blocked(weight)[:, :kept].ravel()
+        return out, lambda weights: self.laid_out(weights)[:, :kept].ravel()
 
     def append(self, X: Array, labels: AnyArray) -> None:
         """Put rows (m, d) after those there are.
@@ -284,7 +299,7 @@ class DenseRows(Store):
             self._X, self._y = held, np.asarray(self._y)
         else:
             with float64():
-                self._X = self._X.astype(kind)
+                self._X = self._device().retyped(self._X, kind)
         self.dtype = kind
 
     def _grow(self, blocks: int) -> None:
@@ -359,7 +374,7 @@ class DenseRows(Store):
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._hold(self._X, self._y, hosted=not on_accelerator(self.n * self.p))
+        self._hold(self._X, self._y, hosted=not self._away)
 
     def _hold(self, X: Held, y: Held, *, hosted: bool) -> None:
         """Hold copies of rows and labels as they are laid out."""

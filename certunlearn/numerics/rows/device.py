@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from functools import partial
 from typing import cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..._common.arrays import AnyArray
 from ..losses.namespace import Namespace
@@ -22,8 +25,7 @@ class DeviceBlock(DenseBlock[jax.Array]):
         return out
 
 
-@partial(jax.jit, static_argnums=0)
-def scan(
+def folded_on(
     kernel: Kernel, X: jax.Array, y: jax.Array, s: jax.Array, args: tuple[jax.Array, ...]
 ) -> tuple[jax.Array, ...]:
     """Fold a kernel over blocks of rows, each read once.
@@ -46,6 +48,10 @@ def scan(
 
     start: tuple[jax.Array, ...] = kernel.start(xp, X.shape[2])
     return jax.lax.scan(body, start, (X, y, s))[0]
+
+
+#: The same on one device.
+scan = jax.jit(folded_on, static_argnums=0)
 
 
 @partial(jax.jit, donate_argnums=0)
@@ -75,6 +81,28 @@ def write(
 overwrite = jax.jit(write, donate_argnums=(0, 1))
 
 
+def room_for(numbers: int, kind: type, devices: Iterable[jax.Device] = ()) -> None:
+    """Refuse rows that one of the devices they are shared by has no room for.
+
+    Raises
+    ------
+    MemoryError
+        Before anything is put there, where the device says what it has.
+    """
+    devices = list(devices) or jax.devices()[:1]
+    needed = numbers * np.dtype(kind).itemsize / len(devices)
+    for device in devices:
+        # None of a CPU, whose memory is the host's, and of devices of other processes.
+        has = device.memory_stats() if device.process_index == jax.process_index() else None
+        left = math.inf if has is None else has["bytes_limit"] - has["bytes_in_use"]
+        if needed > left:
+            raise MemoryError(
+                f"the rows need {needed / 2**30:.1f} GiB on {device}, which has "
+                f"{left / 2**30:.1f} GiB left: give them as float32, spread them over more devices "
+                "(certunlearn.scale.OnMesh), or leave them in files (certunlearn.scale.Shards)"
+            )
+
+
 def zeros(shape: tuple[int, ...], kind: type) -> jax.Array:
     """Zeros on the device."""
     return jnp.zeros(shape, kind)
@@ -99,3 +127,13 @@ def grown(X: jax.Array, blocks: int) -> jax.Array:
 def cut(X: jax.Array, first: int, count: int) -> jax.Array:
     """So many blocks from ``first`` on."""
     return jax.lax.dynamic_slice_in_dim(X, first, count)
+
+
+def begun(X: jax.Array, rows: int) -> jax.Array:
+    """The first rows of every block."""
+    return X[:, :rows]
+
+
+def retyped(X: jax.Array, kind: type) -> jax.Array:
+    """The same numbers in another precision."""
+    return X.astype(kind)

@@ -9,12 +9,12 @@ opened the directory before does not read it on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,16 @@ from numpy.typing import NDArray
 from ..._common.arrays import AnyArray
 from ...exceptions import StaleShardError, StateError
 from .blocks import LARGEST_BLOCK
+from .executors import Executor
+from .narrow import narrowed
+from .npy import Column, runs
 
 FORMAT, VERSION = "certunlearn rows", 1
 MANIFEST = "rows.json"
+#: Longest wait for the next result of an executor, in seconds.
+TIMEOUT = 600.0
+#: Rows whose values are read at a time.
+SOME = 1 << 20
 #: A value a row, beside its features.
 COLUMNS = ("labels", "sample_weight", "row_ids", "groups")
 
@@ -53,14 +60,6 @@ class Part:
         return f"{column}-{self.number:05}.npy"
 
 
-class _Header(NamedTuple):
-    """Where the numbers of a .npy file begin, and what they are."""
-
-    offset: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-
-
 class RowFiles:
     """The rows of a directory.
 
@@ -81,11 +80,18 @@ class RowFiles:
         What there is beside the features.
     grown : bool
         Whether a model has put rows in: what their labels were is known to it alone.
+    executor : Executor or None
+        What sums over parts of them at once.
+    timeout : float or None
+        Longest wait for its next result, in seconds.
     """
+
+    executor: Executor | None = None
+    timeout: float | None = TIMEOUT
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self._headers: dict[str, _Header] = {}
+        self._columns: dict[str, Column] = {}
         self._taken(self._manifest())
 
     def _manifest(self) -> dict[str, object]:
@@ -126,6 +132,9 @@ class RowFiles:
         """Rows and columns."""
         return self.n, self.d
 
+    def __len__(self) -> int:
+        return self.n
+
     @property
     def not_written(self) -> str:
         """Why a fitted state does not hold them."""
@@ -139,64 +148,83 @@ class RowFiles:
         )
 
     @property
-    def generations(self) -> tuple[int, ...]:
-        """That of each part, as they were when the directory was opened or last changed here."""
-        return tuple(part.generation for part in self.parts)
+    def mark(self) -> str:
+        """Of the rows as they were when the directory was opened or last changed here."""
+        return _mark([(part.rows, part.generation) for part in self.parts])
 
-    def check(self, generations: tuple[int, ...] | None = None) -> None:
+    def check(self, mark: str | None = None) -> None:
         """Refuse to go on where the rows have been changed by somebody else.
 
         Raises
         ------
         StaleShardError
-            If a part is of another generation than these, by default one's own.
+            If they are not as a ``mark`` says, by default one's own.
         """
         parts = self._manifest()["parts"]
         assert isinstance(parts, list)
-        there = tuple(int(generation) for _, generation in parts)
-        if there != (self.generations if generations is None else generations):
+        if _mark(parts) != (self.mark if mark is None else mark):
             raise StaleShardError(
                 f"the rows in {self.path} have been changed since this model read them: another "
                 "model, or a copy of this one, has forgotten or learnt rows there. Go on with that "
                 "one, or fit anew"
             )
 
-    def column(self, name: str) -> AnyArray:
-        """Return a value a row, shape (n, ...), a copy."""
-        parts = [np.load(self.path / part.file(name)) for part in self.parts]
-        return np.concatenate(parts)[: self.n] if len(parts) != 1 else parts[0][: self.n]
+    def column(self, name: str, first: int = 0, last: int | None = None) -> AnyArray:
+        """Return a value of each row from one number to another, shape (m, ...), a copy."""
+        last, like = self.n if last is None else last, self._column(self.parts[0].file(name))
+        out = np.empty((last - first, *like.shape[1:]), dtype=like.dtype)
+        for part, here, there in self._pieces(first, last):
+            out[there] = self._values(part, name, here)
+        return out
+
+    def column_parts(self, name: str) -> Iterator[AnyArray]:
+        """Yield what `column` returns, some rows at a time."""
+        for first in range(0, self.n, SOME):
+            yield self.column(name, first, min(first + SOME, self.n))
+
+    def _values(self, part: Part, name: str, here: slice) -> AnyArray:
+        """Read some rows of a part's column."""
+        return self._column(part.file(name)).read(here)
+
+    def weights(self) -> AnyArray:
+        """Return the weight of each row (n,), held as narrowly as is exact; not to be written to.
+
+        Where all are alike they are one number in memory.
+
+        Raises
+        ------
+        ValueError
+            If one is negative or not finite.
+        """
+        for part in self.column_parts("sample_weight"):
+            if not (np.isfinite(part).all() and (part >= 0).all()):
+                raise ValueError(f"{self.path} holds a sample_weight that is no number >= 0")
+        return narrowed(lambda: self.column_parts("sample_weight"))
 
     def read(self, first: int, last: int, out: NDArray[np.floating]) -> None:
         """Read the rows from one number to another into ``out`` (last - first, d or more)."""
         for part, here, there in self._pieces(first, last):
-            header = self._header(part.file("features"))
-            flat = np.empty((here.stop - here.start, self.d), dtype=self.dtype)
-            with open(self.path / part.file("features"), "rb", buffering=0) as file:
-                file.seek(header.offset + here.start * self.d * self.dtype.itemsize)
-                _filled(file.fileno(), memoryview(flat.reshape(-1).view(np.uint8).data))
-            out[there, : self.d] = flat
+            out[there, : self.d] = self._values(part, "features", here)
 
     def take(self, positions: NDArray[np.int64]) -> AnyArray:
         """Return rows (m, d) by number, each run of consecutive ones read at once."""
         out = np.empty((len(positions), self.d), dtype=self.dtype)
         order = np.argsort(positions, kind="stable")
-        ends = np.flatnonzero(np.diff(positions[order]) != 1) + 1
-        for run in np.split(order, ends):
-            if len(run):
-                first = int(positions[run[0]])
-                rows = np.empty((len(run), self.d), dtype=self.dtype)
-                self.read(first, first + len(run), rows)
-                out[run] = rows
+        for run in runs(positions[order]):
+            first = int(positions[order[run.start]])
+            rows = np.empty((run.stop - run.start, self.d), dtype=self.dtype)
+            self.read(first, first + len(rows), rows)
+            out[order[run]] = rows
         return out
 
     def erase(self, positions: NDArray[np.int64]) -> None:
         """Overwrite rows and all beside them with zeros, on the disk when it returns."""
+        places = self._by_part(positions)
         # First the generation: should the process end in between, nobody reads half of it.
-        touched = [part for part, _ in self._by_part(positions)]
-        self._next_generation(touched)
-        for part, at in self._by_part(positions):
+        self._next_generation([part for part, _ in places])
+        for part, at in places:
             for name in ("features", *self.columns):
-                self._overwrite(part, name, at, 0)
+                self._column(part.file(name)).overwrite(at, None)
 
     def write(self, positions: NDArray[np.int64], X: AnyArray) -> None:
         """Put rows (m, d) at places that there are."""
@@ -204,7 +232,7 @@ class RowFiles:
         self._next_generation([part for part, _ in places])
         for part, at in places:
             order = np.searchsorted(positions, at + part.first)
-            self._overwrite(part, "features", at, X[order])
+            self._column(part.file("features")).overwrite(at, X[order])
 
     def extend(self, more: int) -> None:
         """Make room for further rows behind all there are; a part of its own where there is none.
@@ -218,7 +246,7 @@ class RowFiles:
             first = self.parts[-1].first + self.parts[-1].rows
             part = Part(len(self.parts), first, rows, 0)
             for name in ("features", *self.columns):
-                like = self._header(self.parts[0].file(name))
+                like = self._column(self.parts[0].file(name))
                 file = self.path / part.file(name)
                 shape = rows, *like.shape[1:]
                 made = np.lib.format.open_memmap(file, mode="w+", dtype=like.dtype, shape=shape)
@@ -232,14 +260,6 @@ class RowFiles:
         self.erase(np.arange(self.n - count, self.n))
         self.n -= count
         self._write_manifest()
-
-    def _overwrite(
-        self, part: Part, name: str, at: NDArray[np.int64], values: AnyArray | int
-    ) -> None:
-        array = np.lib.format.open_memmap(self.path / part.file(name), mode="r+")
-        array[at] = np.zeros((), array.dtype) if isinstance(values, int) else values
-        # Written through: whoever is told that a row has gone finds it on no disk.
-        array.flush()
 
     def _next_generation(self, parts: list[Part]) -> None:
         for part in parts:
@@ -262,35 +282,24 @@ class RowFiles:
                 out.append((part, positions[a:b] - part.first))
         return out
 
-    def _header(self, file: str) -> _Header:
-        if file not in self._headers:
-            with open(self.path / file, "rb") as opened:
-                version = np.lib.format.read_magic(opened)
-                reader = np.lib.format.read_array_header_1_0
-                if version != (1, 0):
-                    reader = np.lib.format.read_array_header_2_0
-                shape, fortran, dtype = reader(opened)
-                if fortran:
-                    raise StateError(f"{self.path / file} is not in C order")
-                self._headers[file] = _Header(opened.tell(), shape, dtype)
-        return self._headers[file]
+    def _column(self, file: str) -> Column:
+        if file not in self._columns:
+            self._columns[file] = Column(self.path / file)
+        return self._columns[file]
 
     def __getstate__(self) -> dict[str, object]:
         # The directory as it is now known: one that is found changed later is refused.
-        return {**vars(self), "_headers": {}, "path": str(self.path)}
+        return {**vars(self), "_columns": {}, "path": str(self.path)}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.path = Path(str(state["path"]))
 
 
-def _filled(file: int, view: memoryview) -> None:
-    """Read as many bytes as there is room for."""
-    while view:
-        count = os.readv(file, [view])
-        if not count:
-            raise StateError("a file of rows is shorter than it was written")
-        view = view[count:]
+def _mark(parts: Sequence[Sequence[int]]) -> str:
+    """Return a short text that other rows or generations of the parts do not have."""
+    text = json.dumps([list(map(int, part)) for part in parts])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def write_manifest(

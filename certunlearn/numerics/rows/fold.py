@@ -80,7 +80,12 @@ class Kernel(Protocol):
         Columns of the margins it works on.
     quadratic : bool
         Whether it multiplies rows with rows, and costs n p^2.
+    maxima : int
+        How many of what it returns, the last ones, are maxima and not sums.
     """
+
+    @property
+    def maxima(self) -> int: ...
 
     @property
     def columns(self) -> int: ...

@@ -8,25 +8,84 @@ travels to another process is a path, a range and the kernel with its arguments,
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..._common.arrays import AnyArray, Array
-from ..._common.interrupts import deferred
+from ..._common.interrupts import checkpoint, deferred
 from ..._common.threads import blas_threads
 from .files import RowFiles
-from .fold import Argument, Kernel, Sums
+from .fold import NUMPY, Argument, Kernel, Sums
 from .host import folded_by_blocks
 
+#: What returns a value for each row of a slice.
+Values: TypeAlias = Callable[[slice], AnyArray]
 
-class Executor(Protocol):
-    """What concurrent.futures calls an executor; Dask, loky and others have one as well."""
 
-    def map(self, function: Callable[[Task], Sums], tasks: Iterable[Task], /) -> Iterable[Sums]:
-        """Return the results in the order of the tasks."""
+class Range(NamedTuple):
+    """Consecutive blocks of rows.
+
+    Attributes
+    ----------
+    first, last : int
+        Numbers of the blocks.
+    block : int
+        Rows of each.
+    """
+
+    first: int
+    last: int
+    block: int
+
+    @property
+    def rows(self) -> slice:
+        """Numbers of the rows; the last may not be there."""
+        return slice(self.first * self.block, self.last * self.block)
+
+    def cut(self, step: int) -> Iterator[Range]:
+        """Yield ranges of so many blocks each, but for the last."""
+        for first in range(self.first, self.last, step):
+            yield self._replace(first=first, last=min(first + step, self.last))
+
+
+class Summation(NamedTuple):
+    """A sum over rows, and how it is cut.
+
+    Attributes
+    ----------
+    step : int
+        Blocks that are read at a time.
+    intercept : bool
+        Whether a column of ones is appended.
+    kernel, args
+        What is summed.
+    """
+
+    step: int
+    intercept: bool
+    kernel: Kernel
+    args: tuple[Argument, ...]
+
+    def over(self, files: RowFiles, blocks: Range, labels: Values, weights: Values) -> Sums:
+        """Return the sum over some blocks, by one thread: more would add in another order.
+
+        Parameters
+        ----------
+        labels, weights : callable
+            Return a value a row of a slice of rows; fewer where there are no more.
+        """
+        out: Sums = self.kernel.start(NUMPY, files.d + int(self.intercept))
+        for here in blocks.cut(self.step):
+            checkpoint()
+            X = read_blocks(files, here, self.intercept)
+            y, s = (filled_up(values(here.rows), X.shape[:2]) for values in (labels, weights))
+            with deferred(), blas_threads(1), np.errstate(all="ignore"):
+                part = folded_by_blocks(self.kernel, X, y, s, self.args)
+                out = self.kernel.join(NUMPY, out, part)
+        return out
 
 
 class Task(NamedTuple):
@@ -34,37 +93,27 @@ class Task(NamedTuple):
 
     Attributes
     ----------
-    path : str
-        Of the directory.
-    generations : tuple of int
-        Of its parts, as the sum is meant.
-    first, last : int
-        Numbers of the blocks.
-    rows : int
-        In a block.
-    intercept : bool
-        Whether a column of ones is appended.
+    path, mark : str
+        Of the directory, and which state of it is meant.
+    range : Range
+        Of the blocks.
     labels, weights : str
-        Files of arrays (blocks * rows, ...).
-    kernel, args
+        Files of arrays of a value a row.
+    how : Summation
         The sum.
     """
 
     path: str
-    generations: tuple[int, ...]
-    first: int
-    last: int
-    rows: int
-    intercept: bool
+    mark: str
+    range: Range
     labels: str
     weights: str
-    kernel: Kernel
-    args: tuple[Argument, ...]
+    how: Summation
 
 
 @functools.lru_cache(maxsize=8)
-def _opened(path: str, generations: tuple[int, ...]) -> RowFiles:
-    # Another generation is another directory to a process that keeps them open.
+def _opened(path: str, mark: str) -> RowFiles:
+    # Another state is another directory to a process that keeps them open.
     return RowFiles(Path(path))
 
 
@@ -76,58 +125,33 @@ def summed(task: Task) -> Sums:
     StaleShardError
         If the rows are not those that the sum is meant over.
     """
-    files = _opened(task.path, task.generations)
-    files.check(task.generations)
-    y, s = (np.load(name, mmap_mode="r") for name in (task.labels, task.weights))
-    here = slice(task.first * task.rows, task.last * task.rows)
-    out = partial_sum(
-        files, task.first, task.last, task.rows, task.intercept, y[here], s[here], task
-    )
+    files = _opened(task.path, task.mark)
+    files.check(task.mark)
+    labels = np.load(task.labels, mmap_mode="r")
+    weights = np.load(task.weights, mmap_mode="r")
+
+    def widened(rows: slice) -> Array:
+        return np.asarray(weights[rows], dtype=np.float64)
+
+    out = task.how.over(files, task.range, labels.__getitem__, widened)
     # Nor were they changed meanwhile.
-    files.check(task.generations)
+    files.check(task.mark)
     return out
 
 
-class Summand(Protocol):
-    """A kernel and what it is given."""
-
-    @property
-    def kernel(self) -> Kernel: ...
-
-    @property
-    def args(self) -> tuple[Argument, ...]: ...
-
-
-def partial_sum(
-    files: RowFiles,
-    first: int,
-    last: int,
-    rows: int,
-    intercept: bool,
-    y: AnyArray,
-    s: Array,
-    what: Summand,
-) -> Sums:
-    """Read blocks and sum over them, by one thread: more would add in another order."""
-    X = read_blocks(files, first, last, rows, intercept)
-    shape = len(X), rows
-    y, s = np.asarray(y).reshape(*shape, *y.shape[1:]), np.asarray(s).reshape(shape)
-    with deferred(), blas_threads(1):
-        return folded_by_blocks(what.kernel, X, y, s, what.args)
-
-
-def read_blocks(files: RowFiles, first: int, last: int, rows: int, intercept: bool) -> AnyArray:
+def read_blocks(files: RowFiles, blocks: Range, intercept: bool) -> AnyArray:
     """Return blocks of rows with the column of ones; rows that there are not are zeros."""
-    X = np.zeros(((last - first) * rows, files.d + int(intercept)), dtype=files.dtype)
-    end = min(last * rows, files.n)
-    files.read(first * rows, end, X)
+    here = blocks.rows
+    X = np.zeros((here.stop - here.start, files.d + int(intercept)), dtype=files.dtype)
+    end = min(here.stop, files.n)
+    files.read(here.start, end, X)
     if intercept:
-        X[: end - first * rows, -1] = 1.0
-    return X.reshape(last - first, rows, -1)
+        X[: end - here.start, -1] = 1.0
+    return X.reshape(-1, blocks.block, X.shape[1])
 
 
-class Sum(NamedTuple):
-    """A kernel and what it is given, where nothing has to travel."""
-
-    kernel: Kernel
-    args: tuple[Argument, ...]
+def filled_up(values: AnyArray, shape: tuple[int, ...]) -> AnyArray:
+    """Return a value a row as whole blocks (blocks, block, ...), followed by zeros."""
+    out = np.zeros((shape[0] * shape[1], *values.shape[1:]), dtype=values.dtype)
+    out[: len(values)] = values
+    return out.reshape(*shape, *values.shape[1:])

@@ -13,6 +13,7 @@ from ..._common.rounding import gamma
 from ..losses.margins import TINY
 from .blocks import power_above
 from .fold import Argument, Extent, Kernel, Sums
+from .weights import Weights
 
 if TYPE_CHECKING:
     import jax
@@ -55,6 +56,10 @@ class Store(ABC):
     def blocked(self, weight: Array) -> Array:
         """Return ``weight`` (n,) as the rows lie."""
 
+    def laid_out(self, weights: Weights) -> Array:
+        """Return weights as the rows lie."""
+        return self.blocked(weights.array)
+
     @property
     def column_max(self) -> Array:
         """At least the largest |x_ij| of each column, a power of two at most twice it, shape (p,).
@@ -71,7 +76,8 @@ class Store(ABC):
     @property
     def _found(self) -> tuple[Array, float]:
         if self._extent is None:
-            most, square = self.fold(Extent(), self.blocked(np.zeros(self.n)))
+            nothing = Weights.of(np.broadcast_to(0.0, (self.n,)))
+            most, square = self.fold(Extent(), self.laid_out(nothing))
             self._extent = bounded(most, float(square), len(most))
         return self._extent
 
@@ -83,7 +89,7 @@ class Store(ABC):
     @property
     def classed(self) -> bool:
         """Whether the labels are class codes."""
-        return self._labels.dtype == np.int64
+        return self._labels.dtype.kind in "iu"
 
     @property
     def scrubbed(self) -> NDArray[np.bool_]:
@@ -98,6 +104,10 @@ class Store(ABC):
     def forget_maxima(self) -> None:
         """Drop bounds on the columns that rows which have gone may have raised."""
         self._extent = None
+
+    def agreed(self, values: Array) -> Array:
+        """Return these numbers, which are drawn once however many processes hold the rows."""
+        return values
 
     def view(self) -> Self:
         """Return the same rows with a count of reads of their own; for reading only."""

@@ -8,6 +8,7 @@ from ..._common.arrays import AnyArray, MatrixLike
 from .dense import DenseRows
 from .filed import FileRows
 from .files import RowFiles
+from .meshed import MeshRows, Spread
 from .sparse import SparseRows
 
 Rows = DenseRows | SparseRows
@@ -17,5 +18,7 @@ def stored(X: MatrixLike, labels: AnyArray, *, intercept: bool) -> Rows:
     """Return a store of the kind that the features are of."""
     if isinstance(X, RowFiles):
         return FileRows(X, labels, intercept=intercept)
+    if isinstance(X, Spread):
+        return MeshRows(X, labels, intercept=intercept)
     kind = SparseRows if issparse(X) else DenseRows
     return kind(X, labels, intercept=intercept)

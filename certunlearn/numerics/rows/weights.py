@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.arrays import AnyArray
 from ..._common.cached import cached_property
 from ...exceptions import AssumptionError
+from .narrow import narrowed
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -18,9 +21,11 @@ NO_ROWS = np.zeros(0, dtype=np.int64)
 _MOST_LISTED = 512
 #: Rows that `exact_sum` takes at a time.
 _TOGETHER = 1 << 16
+#: Rows whose weights are widened at a time.
+_SLICE = 1 << 20
 
 
-def exact_sum(*factors: Array) -> Fraction:
+def exact_sum(*factors: AnyArray) -> Fraction:
     """Return ``sum_i f_i g_i ...`` exactly, of up to three finite arrays, whatever the order.
 
     Examples
@@ -46,13 +51,13 @@ def exact_sum(*factors: Array) -> Fraction:
     return out * sum((_digits([f[k : k + _TOGETHER] for f in varying]) for k in steps), Fraction(0))
 
 
-def _digits(factors: list[Array]) -> Fraction:
+def _digits(factors: list[AnyArray]) -> Fraction:
     """Return `exact_sum` of a piece: products of digits of 18 bits, summed by their exponents."""
     digits = [np.ones(1, dtype=np.int64)]
     exponent = np.full(1, -53 * len(factors), dtype=np.int64)
     for f in factors:
         # f = sign w 2^(e - 53), w < 2^53 an integer, cut into three digits of 18 bits.
-        mantissa, e = np.frexp(f)
+        mantissa, e = np.frexp(f.astype(np.float64, copy=False))
         exponent = exponent + e.astype(np.int64)
         whole = np.ldexp(np.abs(mantissa), 53).astype(np.int64)
         sign = np.sign(mantissa).astype(np.int64)
@@ -76,7 +81,9 @@ def _digits(factors: list[Array]) -> Fraction:
     return Fraction(total) * Fraction(2) ** least
 
 
-def _normal(weight: Array) -> None:
+def _normal(weight: AnyArray) -> None:
+    if weight.dtype.kind == "u":
+        return
     least = np.min(weight, where=weight > 0, initial=np.inf)
     # Flushed to zero on some devices, and not on others: positive here and zero there.
     if least < np.finfo(np.float64).tiny:
@@ -93,7 +100,8 @@ class Weights:
     Attributes
     ----------
     base : ndarray of shape (n_0,)
-        Weights before the changes listed next.
+        Weights before the changes listed next; narrower than float64 where that holds them exactly
+        and rows are so many that it matters, see `narrow`.
     gone : ndarray of int
         Positions whose weight has become zero since.
     tail : ndarray of shape (n - n_0,)
@@ -102,13 +110,13 @@ class Weights:
         Rows of positive weight.
     """
 
-    base: Array
+    base: AnyArray
     gone: Positions
     tail: Array
     kept: int
 
     @classmethod
-    def of(cls, weight: Array) -> Weights:
+    def of(cls, weight: AnyArray) -> Weights:
         """Take over an array (n,), which must not be written to afterwards.
 
         Raises
@@ -117,8 +125,10 @@ class Weights:
             If a weight is a subnormal number: whether that is positive is answered differently on
             different devices.
         """
-        _normal(weight)
-        return cls(weight, NO_ROWS, np.zeros(0), int(np.count_nonzero(weight > 0)))
+        parts = [weight[k : k + _SLICE] for k in range(0, len(weight), _SLICE)]
+        for part in parts:
+            _normal(part)
+        return cls(weight, NO_ROWS, np.zeros(0), sum(int(np.count_nonzero(part)) for part in parts))
 
     def __len__(self) -> int:
         return len(self.base) + len(self.tail)
@@ -126,10 +136,43 @@ class Weights:
     @cached_property
     def array(self) -> Array:
         """All weights, shape (n,): written out when first asked for."""
-        if not (len(self.gone) or len(self.tail)):
+        if not (len(self.gone) or len(self.tail) or self.base.dtype != np.float64):
             return self.base
         out = np.concatenate([self.base, self.tail])
         out[self.gone] = 0.0
+        return out
+
+    def slices(self) -> Iterator[tuple[slice, Array]]:
+        """Yield (places, weights) of consecutive rows, never all at once."""
+        for first in range(0, len(self), _SLICE):
+            here = slice(first, min(first + _SLICE, len(self)))
+            yield here, self.part(here)
+
+    def part(self, here: slice) -> Array:
+        """Return the weights of consecutive rows; not to be written to."""
+        if "array" in self.__dict__:
+            return self.array[here]
+        old = len(self.base)
+        out = self.base[here].astype(np.float64, copy=False)
+        if here.stop > old:
+            out = np.concatenate([out, self.tail[max(here.start - old, 0) : here.stop - old]])
+        gone = self.gone[(self.gone >= here.start) & (self.gone < here.stop)]
+        if len(gone):
+            out = out.copy()
+            out[gone - here.start] = 0.0
+        return out
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(sum(np.sum(weight) for _, weight in self.slices()))
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """Which rows have weight, shape (n,)."""
+        out = np.empty(len(self), dtype=bool)
+        for here, weight in self.slices():
+            out[here] = weight > 0
         return out
 
     def at(self, positions: Positions) -> Array:
@@ -142,7 +185,7 @@ class Weights:
             out[old] = self.base[positions[old]]
             out[~old] = self.tail[positions[~old] - len(self.base)]
         else:
-            out = self.base[positions]
+            out = self.base[positions].astype(np.float64, copy=False)
         if len(self.gone):
             # Few against few: comparing all pairs beats sorting.
             out[(positions[:, None] == self.gone).any(axis=1)] = 0.0
@@ -153,7 +196,9 @@ class Weights:
         lost = int(np.count_nonzero(self.at(positions) > 0))
         known = self._written
         gone = np.concatenate([known.gone, positions])
-        return Weights(known.base, gone, known.tail, self.kept - lost)
+        out = Weights(known.base, gone, known.tail, self.kept - lost)
+        # Narrow ones are not widened before all are asked for, which may be never.
+        return out if self.base.dtype == np.float64 else out._written
 
     def extended(self, weight: Array) -> Weights:
         """Return the weights followed by those of further rows; refuses what `of` refuses."""
@@ -183,7 +228,10 @@ class Weights:
 
     @property
     def _flat(self) -> Weights:
-        return Weights(self.array, NO_ROWS, np.zeros(0), self.kept)
+        if self.base.dtype == np.float64:
+            return Weights(self.array, NO_ROWS, np.zeros(0), self.kept)
+        base = narrowed(lambda: (part for _, part in self.slices()))
+        return Weights(base, NO_ROWS, np.zeros(0), self.kept)
 
     def __getstate__(self) -> dict[str, object]:
         # What a row that has gone weighed does not belong into a pickle.

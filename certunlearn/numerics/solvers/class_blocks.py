@@ -113,12 +113,9 @@ class ClassBlocks:
     ----------
     inverses : ndarray of shape (K, p, p), float32
         Of every class.
-    together : ndarray of shape (p, p)
-        Inverse of their sum.
     """
 
     inverses: Single
-    together: Array
 
     @classmethod
     def of(cls, base: Differences, gram: Array, alpha: Array, spread: Spread) -> ClassBlocks:
@@ -154,7 +151,7 @@ class ClassBlocks:
             A = blocks[k].T.astype(np.float64) + max(rest[k] / spread.mass, 0.0) * gram
             A[np.diag_indices(p)] += alpha + _RIDGE * np.trace(A) / p
             blocks[k] = _inverse(A)
-        return cls(blocks, np.linalg.inv(blocks.sum(axis=0, dtype=np.float64)))
+        return cls(blocks)
 
     @staticmethod
     def fit(objective: Objective) -> bool:
@@ -164,16 +161,14 @@ class ClassBlocks:
         return 4 * objective.loss.columns * rows.p**2 <= most
 
     def solve(self, G: Array) -> Array:
-        """Return the inverse times G (p, K) in the space where the classes sum to zero."""
-        u = self._times(G)
-        c = self.together @ u.sum(axis=1)
-        out: Array = self._times(G - c[:, None])
-        out -= out.mean(axis=1, keepdims=True)
-        return out
+        """Return the inverses times G (p, K), less what its classes have in common.
 
-    def _times(self, G: Array) -> Array:
+        That is no inverse on the space where the classes sum to zero, but as good a metric there,
+        at half the price: 18 passes in place of 27 for ten classes of pictures.
+        """
         columns = np.ascontiguousarray(G.T, dtype=np.float32)[:, :, None]
         out: Array = np.matmul(self.inverses, columns)[:, :, 0].T.astype(np.float64)
+        out -= out.mean(axis=1, keepdims=True)
         return out
 
 

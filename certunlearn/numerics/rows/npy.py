@@ -1,0 +1,84 @@
+"""Rows of .npy files, read and overwritten where they lie.
+
+Not through memory maps: pages that are mapped count as memory of the process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._common.arrays import AnyArray
+from ...exceptions import StateError
+
+
+class Column:
+    """The array of a file.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows first.
+    dtype : dtype
+        Of its numbers or texts.
+
+    Raises
+    ------
+    StateError
+        If it is not in C order.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open(path, "rb") as opened:
+            version = np.lib.format.read_magic(opened)
+            reader = np.lib.format.read_array_header_1_0
+            if version != (1, 0):
+                reader = np.lib.format.read_array_header_2_0
+            self.shape, fortran, self.dtype = reader(opened)
+            if fortran:
+                raise StateError(f"{path} is not in C order")
+            self._offset = opened.tell()
+        self._size = self.dtype.itemsize * math.prod(self.shape[1:])
+
+    def read(self, rows: slice) -> AnyArray:
+        """Return consecutive rows."""
+        out = np.empty((rows.stop - rows.start, *self.shape[1:]), dtype=self.dtype)
+        with open(self.path, "rb", buffering=0) as file:
+            file.seek(self._offset + rows.start * self._size)
+            view = memoryview(out.reshape(-1).view(np.uint8).data)
+            while view:
+                count = os.readv(file.fileno(), [view])
+                if not count:
+                    raise StateError(f"{self.path} is shorter than it was written")
+                view = view[count:]
+        return out
+
+    def overwrite(self, at: NDArray[np.int64], values: AnyArray | None) -> None:
+        """Write values (m, ...), or zeros, over ascending rows; on the disk when it returns."""
+        with open(self.path, "r+b", buffering=0) as file:
+            for run in runs(at):
+                if values is None:
+                    data = bytes(self._size * (run.stop - run.start))
+                else:
+                    data = values[run].astype(self.dtype, order="C").tobytes()
+                file.seek(self._offset + int(at[run.start]) * self._size)
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(file.fileno(), view) :]
+            # Written through: whoever is told that a row has gone finds it on no disk.
+            os.fsync(file.fileno())
+
+
+def runs(at: NDArray[np.int64]) -> Iterator[slice]:
+    """Yield which of ascending numbers are consecutive."""
+    ends = [0, *(np.flatnonzero(np.diff(at) != 1) + 1).tolist(), len(at)]
+    for first, last in itertools.pairwise(ends):
+        if first < last:
+            yield slice(first, last)
