@@ -57,8 +57,7 @@ def columnwise(objective: Objective) -> bool:
     """Whether `refresh_columns` can be tried."""
     free = objective.alpha == 0
     return (
-        objective.loss.columns > 1
-        and ColumnChanges.possible(objective.loss, objective.rows)
+        ColumnChanges.possible(objective.loss, objective.rows)
         and objective.rows.p <= _WIDEST
         and objective.l1 is None
         and not free[:-1].any()

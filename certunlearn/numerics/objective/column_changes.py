@@ -56,8 +56,8 @@ class ColumnChanges:
 
     @staticmethod
     def possible(loss: Loss, rows: Rows) -> bool:
-        """Whether changes can be had: of logistic losses and hinges, over rows on the host."""
-        if not isinstance(loss, Columnwise) or not isinstance(rows, DenseRows):
+        """Whether changes can be had: of some logistic losses or hinges, on the host."""
+        if not isinstance(loss, Columnwise) or loss.columns == 1 or not isinstance(rows, DenseRows):
             return False
         if not isinstance(loss.each, Logistic | SoftplusHinge):
             return False
