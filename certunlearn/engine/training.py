@@ -23,6 +23,7 @@ from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import AUTO, reason
 from ..numerics.solvers.class_blocks import ClassMetric
+from ..numerics.solvers.column_blocks import ColumnMetric
 from ..numerics.solvers.metric import Metric
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
@@ -117,7 +118,7 @@ def solved(
     return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
 
 
-def _plan(settings: Settings, solver: str, p: int, columns: int, shared: bool) -> str:
+def _plan(settings: Settings, solver: str, p: int, columns: int, shared: int) -> str:
     """Say how the model was trained, and why so where that was left open."""
     why = f"; {reason(solver, p, columns, shared)}" if settings.solver == "auto" else ""
     return f"trained afresh{why}"
@@ -192,7 +193,7 @@ def gauged(
     progress: Progress,
     known: Known | None = None,
     model: QuadraticModel | None = None,
-    metric: Metric | ClassMetric | None = None,
+    metric: Metric | ClassMetric | ColumnMetric | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 

@@ -13,11 +13,13 @@ from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.column_blocks import ColumnMetric
 from ..distances.matrix_free import without_pass
 from ..distances.reached import Goal, Reached
 from ..distances.spare import spare_of
 from .refresh import refresh
 from .refresh_classes import classwise, refresh_classes
+from .refresh_columns import columnwise, refresh_columns
 from .refresh_composite import refresh_composite
 from .refresh_matrix_free import refresh_matrix_free
 from .separation import refuse_separable
@@ -41,7 +43,7 @@ def minimised(objective: Objective, task: Task) -> tuple[Reached, int]:
         )
 
     done = 0
-    if isinstance(task.metric, ClassMetric):
+    if isinstance(task.metric, ClassMetric | ColumnMetric):
         # Rows may have gone since it was made.
         task = task._replace(metric=replace(task.metric, fresh=False))
     if task.solver == "newton-cg" and classwise(objective, gram) and not _enough(objective, task):
@@ -52,6 +54,11 @@ def minimised(objective: Objective, task: Task) -> tuple[Reached, int]:
         task = task._replace(W=by_classes, known=None if by_classes is not task.W else task.known)
         if task.factors:
             task = task._replace(solver="newton-cholesky")
+    if task.solver == "newton-cg" and columnwise(objective):
+        by_columns, done = refresh_columns(objective, task)
+        if isinstance(by_columns, Reached):
+            return by_columns, done
+        task = task._replace(W=by_columns, known=None if by_columns is not task.W else task.known)
     reached, iterations = _sparing(objective, task)
     _demand(objective, gram.geometry.norm(reached.W), reached, goal)
     if isinstance(task.metric, ClassMetric) and reached.quadratic is None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..._common.arrays import Array, Progress
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.column_blocks import ColumnMetric
 from ...numerics.solvers.metric import Metric
 from ..distances.gram import Gram
 from ..distances.known import Known
@@ -34,7 +35,7 @@ class Task(NamedTuple):
         First model of the curvature, for "newton-cholesky".
     known : Known, optional
         What is known at W, for the others.
-    metric : Metric or ClassMetric, optional
+    metric : Metric, ClassMetric or ColumnMetric, optional
         What steps were proposed with so far.
     factors : bool
         Whether the Hessian is factored where a metric of classes was not enough.
@@ -50,6 +51,6 @@ class Task(NamedTuple):
     tier: str
     model: QuadraticModel | None = None
     known: Known | None = None
-    metric: Metric | ClassMetric | None = None
+    metric: Metric | ClassMetric | ColumnMetric | None = None
     factors: bool = False
     progress: Progress = None
