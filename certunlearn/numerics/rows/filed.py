@@ -31,6 +31,8 @@ from .weights import Weights
 TOGETHER = 1 << 23
 #: Numbers of rows that a start may hold of every so-many-th row.
 MOST_THINNED = 1 << 25
+#: Numbers of rows that a request may write out beside the files; it makes more passes else.
+MOST_GATHERED = 1 << 23
 #: Tasks of a pass at most: what travels does not grow with the rows.
 MOST_TASKS = 512
 
@@ -241,6 +243,10 @@ class FileRows(Filed, DenseRows):
         checkpoint()
         self.reads += times * self.n
         return Matrix(self), self._y
+
+    def gathers(self, count: int) -> bool:
+        """Whether so many rows may be written out."""
+        return count * self.p <= MOST_GATHERED
 
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions``, shape (m, p)."""
