@@ -4,6 +4,7 @@ import argparse
 
 from . import (
     biased,
+    capacity,
     columns,
     durable,
     first_fit,
@@ -53,6 +54,7 @@ MODULES = (
     scaled,
     durable,
     scale,
+    capacity,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
