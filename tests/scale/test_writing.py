@@ -1,4 +1,4 @@
-"""Rows written from whatever holds them: arrays, tables, files and clusters give the same shards."""
+"""Rows are written from arrays, tables, files and clusters, and are the same shards."""
 
 import numpy as np
 import pandas as pd
