@@ -194,8 +194,7 @@ def _changed_column(
     at, ref = (W, W) if carryover is None else (carryover.base, carryover.origin.W)
     removed = added = was = None
     if state.rows.gathers(len(edit.gone) + len(edit.new)):
-        # Else every sum is made afresh: of sparse rows each removal makes passes in any case, and
-        # of rows in files a request may name more than memory holds.
+        # Else every sum is made afresh: of sparse rows, and of more rows than memory holds.
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
     if beside is None and removed is not None and not isinstance(settings.class_weight, str):

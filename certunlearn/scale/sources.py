@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 
 from .._common.arrays import AnyArray, MatrixLike
 from ..exceptions import RowError
-from ..numerics.rows.sparse import canonical
+from ..numerics.rows.sparse_block import canonical
 
 #: Features and what lies beside them, of some rows; features may be CSR.
 Piece: TypeAlias = dict[str, Any]

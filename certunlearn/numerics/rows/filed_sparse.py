@@ -9,7 +9,8 @@ from scipy.sparse import csr_array
 from ..._common.arrays import AnyArray, MatrixLike, Positions
 from .filed import Filed
 from .files import RowFiles
-from .sparse import BLOCK, SparseRows, canonical
+from .sparse import BLOCK, SparseRows
+from .sparse_block import canonical
 
 #: Entries that are read at a time.
 TOGETHER = 1 << 21
