@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from .._common.arrays import Array
+from .._common.replaced import replace
 from .._common.rounding import down, up
 from ..claims.budget import Caps
 from ..numerics.losses.margins import Columnwise, Loss

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, Self
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._common.arrays import AnyArray, Array, MatrixLike, Positions
 from .._common.interrupts import steady
+from .._common.replaced import replace
 from ..exceptions import AssumptionError
 from ..numerics.losses.pointwise import Logistic
 from ..numerics.rows.dense import CHUNK

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array
+from .._common.replaced import replace
 from ..claims.budget import Budget, Caps
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import AnyArray, Array, Progress
+from .._common.replaced import replace
 from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError
@@ -17,7 +17,8 @@ from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Logistic as Signs
 from ..numerics.losses.pointwise import Squared
-from ..numerics.objective.objective import Objective, gauge_weights
+from ..numerics.objective.gauge import gauge_weights
+from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import reason

@@ -17,7 +17,8 @@ from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Softmax
 from certunlearn.numerics.objective.diagonal_gram import diagonal_of
 from certunlearn.numerics.objective.differences import Differences
-from certunlearn.numerics.objective.objective import Objective, gauge_weights
+from certunlearn.numerics.objective.gauge import gauge_weights
+from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.objective.survey import survey
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.objective import Measurement
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.solvers.class_blocks import ClassMetric
@@ -32,6 +33,12 @@ class Reached(NamedTuple):
     measurement: Measurement
     shift: tuple[float, float] | None = None
     metric: Metric | ClassMetric | None = None
+
+    def without(self, share: Contribution) -> Reached:
+        """Return the same, steps proposed as if these rows had gone."""
+        if not isinstance(self.metric, Metric):
+            return self
+        return self._replace(metric=self.metric.without(share))
 
     @property
     def stale(self) -> bool:

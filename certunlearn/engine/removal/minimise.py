@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from ..._common.arrays import Progress
+from ..._common.replaced import replace
 from ...exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared

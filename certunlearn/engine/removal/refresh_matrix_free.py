@@ -13,9 +13,10 @@ from ...linalg.cholesky import Factor
 from ...linalg.diagonal import Diagonal
 from ...numerics.losses.margins import positive
 from ...numerics.objective.objective import Measurement, Objective
-from ...numerics.solvers.lbfgs import Descended, lbfgs
+from ...numerics.solvers.lbfgs import Descended, lbfgs, unit_steps
 from ...numerics.solvers.metric import Metric
 from ...numerics.solvers.newton_cg import at_floor, newton_cg
+from ..distances.centred import centred_distance
 from ..distances.gram import Gram
 from ..distances.known import Known
 from ..distances.matrix_free import Floors, matrix_free_distance, without_pass
@@ -48,8 +49,11 @@ class _Judge:
 
     def measured(self, W: Array, m: Measurement, worth: float = math.inf) -> float:
         """Bound the distance of W; where no bound follows return what it is at least."""
-        D = self.floors.at(W, m.margin_error)
-        self.distance, least = matrix_free_distance(self.objective, self.gram.geometry, D, m, worth)
+        geometry = self.gram.geometry
+        self.distance, least = centred_distance(self.objective, geometry, m)
+        if not self.distance < math.inf:
+            D = self.floors.at(W, m.margin_error)
+            self.distance, least = matrix_free_distance(self.objective, geometry, D, m, worth)
         return self.distance if self.distance < math.inf else least
 
     def excess(self, W: Array, m: Measurement) -> float:
@@ -95,9 +99,22 @@ class _Proposer:
         return self._descent(W, gradient, enough).step
 
     def _descent(self, W: Array, gradient: Array | None, enough: float) -> Descended:
-        by = self.metric.factor or self.diagonal
-        out = lbfgs(self.objective, W, gradient, by, enough=enough, max_iter=_MOST_PASSES)
-        self.metric = self.metric.after(out.passes)
+        by, passes = self.metric.factor, 0
+        if by is not None and gradient is not None:
+            # In a factor's metric steps have the length that is right.
+            out = unit_steps(self.objective, W, gradient, by, enough=enough)
+            passes = out.passes
+        if not passes or out.left > enough:
+            out = lbfgs(
+                self.objective,
+                W,
+                gradient,
+                by or self.diagonal,
+                enough=enough,
+                max_iter=_MOST_PASSES,
+            )
+            passes += out.passes
+        self.metric = self.metric.after(passes)
         return out
 
 

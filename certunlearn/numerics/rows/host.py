@@ -30,7 +30,7 @@ SHORT = 512
 #: Of a single column BLAS's products with vectors are as fast from shorter rows on.
 SHORTER = 32
 #: Numbers of rows whose margins are summed at a time: what fits a cache.
-TOGETHER = 1 << 19
+TOGETHER = 1 << 20
 #: Products with rows are summed into one p x p matrix for at least so many times p rows; more at a
 #: time would leave the cache.
 LONG = 2
@@ -67,8 +67,25 @@ def aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[np.float64 | np.
     return raw[start : start + size].view(kind).reshape(shape)
 
 
+#: Numbers of an array from which on NumPy asks for pages of 2 MB, each of which is mapped at once:
+#: a thousand small ones take longer than a product with them.
+_HUGE = 1 << 20
 #: Up to so many columns are multiplied one by one: BLAS repacks the rows for a product of matrices.
 FEW = 4
+
+
+class Room:
+    """Memory for one array after the other, taken where it is first asked for."""
+
+    def __init__(self) -> None:
+        self._all = np.empty(0)
+
+    def of(self, shape: tuple[int, ...]) -> Array:
+        """Return an array of this shape over what the last one lay in."""
+        size = math.prod(shape)
+        if size > len(self._all):
+            self._all = np.empty(max(size, _HUGE))
+        return self._all[:size].reshape(shape)
 
 
 class HostBlock(DenseBlock[Array]):
@@ -80,16 +97,16 @@ class HostBlock(DenseBlock[Array]):
         As in `DenseBlock`; rows may be float32 where they are only multiplied with one another.
     rows : int
         How many make a block.
-    scratch : ndarray of shape (m, p)
+    scratch : Room
         Where `size` puts its rows: fresh memory for every block costs more than the arithmetic.
     """
 
-    def __init__(self, X: Array, y: Array, weight: Array, rows: int, scratch: Array) -> None:
+    def __init__(self, X: Array, y: Array, weight: Array, rows: int, scratch: Room) -> None:
         super().__init__(NUMPY, X, y, weight)
         self.rows, self.scratch = rows, scratch
 
     def size(self) -> HostBlock:
-        return self._of(np.abs(self.X, out=self.scratch[: len(self.X)]))
+        return self._of(np.abs(self.X, out=self.scratch.of(self.X.shape)))
 
     def largest(self) -> Array:
         low, high = extremes(self.X)
@@ -166,17 +183,15 @@ def folded_by_blocks(
     together = max(LONG * p, MANY) if kernel.quadratic else TOGETHER // p
     group = max(1, -(-together // rows) if kernel.quadratic else together // rows)
 
-    # Only margins' kernels ask for sizes.
-    most = 0 if kernel.quadratic else min(group, count) * rows
-    scratch, widened = np.empty((most, p)), np.empty((most if X.dtype == np.float32 else 0, p))
+    scratch, widened = Room(), Room()
 
     def blocks() -> Iterator[HostBlock]:
         for first in range(0, count, group):
             part, labels, weight = (
                 a[first : first + group].reshape(-1, *a.shape[2:]) for a in (X, y, s)
             )
-            if len(widened):
-                wide = widened[: len(part)]
+            if X.dtype == np.float32 and not kernel.quadratic:
+                wide = widened.of(part.shape)
                 wide[...] = part
                 part = wide
             yield HostBlock(part, labels, weight, rows, scratch)
