@@ -305,6 +305,18 @@ class Matrix:
         """Return the rows beside one another, (blocks * block, p), padding included."""
         return self
 
+    def __len__(self) -> int:
+        return self.rows.blocks * self.rows.block
+
+    def __getitem__(self, here: slice) -> AnyArray:
+        """Return every so manieth row, written out."""
+        rows, step = self.rows, here.step or 1
+        found = []
+        for blocks in rows._all.cut(rows._step):
+            X = read_blocks(rows.files, blocks, rows.intercept).reshape(-1, rows.p)
+            found.append(X[-blocks.rows.start % step :: step])
+        return np.concatenate(found)
+
     @property
     def T(self) -> Matrix:
         """Columns beside one another."""
