@@ -446,7 +446,9 @@ def test_rows_that_have_gone_are_corrected_for_in_the_metric():
         V = np.random.default_rng(1).normal(size=(len(state.W), 1))
         H = left.hessian(state.W).matrix
         np.testing.assert_allclose(H @ found.solve(V), V, rtol=0, atol=2e-3)
-        # Of too many rows, or of all there is in a direction, nothing is corrected for.
+        # Of no rows, too many, or all there is in a direction, nothing is corrected for.
+        none = state.objective.contribution(gone[:0], state.W, state.W)
+        assert found.without(none) is found
         many = state.objective.contribution(np.arange(280), state.W, state.W)
         assert found.without(many) is found
         heavy = replace(share, weight=1e9 * share.weight)

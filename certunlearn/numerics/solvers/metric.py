@@ -78,10 +78,10 @@ class SingleFactor:
 
     def without(self, share: Contribution) -> SingleFactor:
         """Return the same once rows have gone: as it is if they are many, or too much of it."""
-        root = np.hstack([self.root, share.root.T.astype(np.float32)])
-        if root.shape[1] > _APART:
+        new = share.root.T.astype(np.float32)
+        root = np.hstack([self.root, new])
+        if not new.size or root.shape[1] > _APART:
             return self
-        new = root[:, self.root.shape[1] :]
         solved = np.hstack([self.solved, self.inverse.T @ (self.inverse @ new)])
         inner = np.eye(root.shape[1]) - root.T @ solved
         definite = np.isfinite(inner).all() and np.linalg.eigvalsh(inner)[0] > _LEFT
