@@ -451,5 +451,9 @@ def test_rows_that_have_gone_are_corrected_for_in_the_metric():
         assert found.without(none) is found
         many = state.objective.contribution(np.arange(280), state.W, state.W)
         assert found.without(many) is found
+        # Nor, beside too many, for those that have gone before.
+        more = state.objective.contribution(np.arange(20, 275), state.W, state.W)
+        light = replace(more, weight=1e-3 * more.weight)
+        assert found.without(light).root.shape[1] == 255
         heavy = replace(share, weight=1e9 * share.weight)
         assert found.without(heavy) is found
