@@ -15,6 +15,7 @@ from ..claims.budget import Budget, Caps
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError
 from ..numerics.losses.margins import Loss
+from ..numerics.objective.column_changes import ColumnChanges
 from ..numerics.objective.objective import Objective
 from ..numerics.rows.narrow import narrowed
 from ..numerics.rows.stored import Rows
@@ -117,8 +118,9 @@ def solver_of(settings: Settings, loss: Loss, rows: Rows) -> str:
 
 
 def sharing(settings: Settings, loss: Loss, rows: Rows) -> bool:
-    """Whether blocks of classes can take the place of a factor."""
-    return loss.coupled and not rows.sparse and settings.alpha > 0 and not settings.l1
+    """Whether matrices of classes or columns, held for steps alone, can take a factor's place."""
+    takes = loss.coupled or ColumnChanges.possible(loss, rows)
+    return takes and not rows.sparse and settings.alpha > 0 and not settings.l1
 
 
 def penalty_of(settings: Settings, frame: Frame | None, p: int, mass: Fraction | None) -> Array:

@@ -23,6 +23,7 @@ from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import reason
 from ..numerics.solvers.class_blocks import ClassMetric
+from ..numerics.solvers.column_blocks import ColumnMetric
 from ..numerics.solvers.metric import Metric
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
@@ -191,7 +192,7 @@ def gauged(
     progress: Progress,
     known: Known | None = None,
     model: QuadraticModel | None = None,
-    metric: Metric | ClassMetric | None = None,
+    metric: Metric | ClassMetric | ColumnMetric | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 

@@ -11,6 +11,7 @@ from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.objective import Measurement
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.column_blocks import ColumnMetric
 from ...numerics.solvers.metric import Metric
 
 Array = NDArray[np.float64]
@@ -32,7 +33,7 @@ class Reached(NamedTuple):
     measured: Array
     measurement: Measurement
     shift: tuple[float, float] | None = None
-    metric: Metric | ClassMetric | None = None
+    metric: Metric | ClassMetric | ColumnMetric | None = None
 
     def without(self, share: Contribution) -> Reached:
         """Return the same, steps proposed as if these rows had gone."""
@@ -43,7 +44,7 @@ class Reached(NamedTuple):
     @property
     def stale(self) -> bool:
         """Whether blocks of classes may be of rows that have gone."""
-        return isinstance(self.metric, ClassMetric) and not self.metric.fresh
+        return isinstance(self.metric, ClassMetric | ColumnMetric) and not self.metric.fresh
 
     @property
     def model(self) -> QuadraticModel:

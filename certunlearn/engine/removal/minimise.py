@@ -16,6 +16,7 @@ from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.column_blocks import ColumnMetric
 from ...numerics.solvers.metric import Metric
 from ..distances.gram import Gram
 from ..distances.known import Known
@@ -25,6 +26,7 @@ from ..distances.ruler import Array
 from ..distances.spare import spare_of
 from .refresh import refresh
 from .refresh_classes import classwise, refresh_classes
+from .refresh_columns import columnwise, refresh_columns
 from .refresh_composite import refresh_composite
 from .refresh_matrix_free import refresh_matrix_free
 from .separation import refuse_separable
@@ -41,7 +43,7 @@ def minimised(
     fit: bool = False,
     model: QuadraticModel | None = None,
     known: Known | None = None,
-    metric: Metric | ClassMetric | None = None,
+    metric: Metric | ClassMetric | ColumnMetric | None = None,
     progress: Progress = None,
 ) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
@@ -71,6 +73,7 @@ def minimised(
         )
 
     done = 0
+    other = metric if isinstance(metric, Metric) else None
     if solver == "newton-cg" and classwise(objective, gram):
         held = metric if isinstance(metric, ClassMetric) else None
         by_classes, metric, done = _by_classes(
@@ -80,10 +83,27 @@ def minimised(
             return by_classes, done
         # From there as if there were few classes.
         known, W = known if by_classes is W else None, by_classes
+    if solver == "newton-cg" and columnwise(objective):
+        # Rows may have gone since it was made.
+        own = replace(metric, fresh=False) if isinstance(metric, ColumnMetric) else None
+        by_columns, done = refresh_columns(
+            objective,
+            gram,
+            W,
+            goal,
+            max_iter=max_iter,
+            known=known,
+            metric=own,
+            tier=tier,
+            progress=progress,
+        )
+        if isinstance(by_columns, Reached):
+            return by_columns, done
+        known, W = known if by_columns is W else None, by_columns
 
     def found(objective: Objective) -> tuple[Reached, int]:
         return _by_solver(
-            objective, gram, W, goal, solver, max_iter, tier, model, known, metric, progress
+            objective, gram, W, goal, solver, max_iter, tier, model, known, other, progress
         )
 
     reached, iterations = _sparing(objective, gram, goal, found)
@@ -103,7 +123,7 @@ def _by_solver(
     tier: str,
     model: QuadraticModel | None,
     known: Known | None,
-    metric: Metric | ClassMetric | None,
+    metric: Metric | None,
     progress: Progress,
 ) -> tuple[Reached, int]:
     """Minimise with the solver, whatever the distance is then."""
@@ -121,7 +141,7 @@ def _by_solver(
             solver=solver,
             max_iter=max_iter,
             known=known,
-            metric=metric if isinstance(metric, Metric) else None,
+            metric=metric,
             tier=tier,
             progress=progress,
         )
