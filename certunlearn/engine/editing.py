@@ -193,8 +193,8 @@ def _changed_column(
     W = state.reached.W
     at, ref = (W, W) if carryover is None else (carryover.base, carryover.origin.W)
     removed = added = was = None
-    if not state.rows.sparse:
-        # Of sparse rows every sum is made afresh: each removal makes passes in any case.
+    if state.rows.gathers(len(edit.gone) + len(edit.new)):
+        # Else every sum is made afresh: of sparse rows, and of more rows than memory holds.
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
     if beside is None and removed is not None and not isinstance(settings.class_weight, str):

@@ -23,6 +23,9 @@ from ..numerics.rows.units import Sums, wanted
 from ..numerics.rows.weights import Weights, exact_sum
 from .settings import Settings
 
+#: Rows that are read at a time for what they add to a sum.
+_SOME = 1 << 16
+
 
 def _parts(
     rows: Rows, sums: Sums, weights: Weights
@@ -192,8 +195,12 @@ class Members:
     def _share(self, rows: Rows, positions: Positions, weight: Array) -> Sums:
         """Return the sums over a few rows."""
         assert self.sums is not None
-        X = rows.features(positions) if self.sums.lengths else None
-        return self.sums.over([(X, rows.labels[positions], weight)])
+        lengths = self.sums.lengths
+        return self.sums.over(
+            (rows.features(at) if lengths else None, rows.labels[at], weight[k : k + len(at)])
+            for k in range(0, len(positions), _SOME)
+            for at in (positions[k : k + _SOME],)
+        )
 
 
 class Store(Protocol):
