@@ -29,6 +29,7 @@ from tests.benchmarks import (
     softmax,
     sparse,
     sums,
+    thousand,
     utility,
     views,
     wide,
@@ -224,6 +225,13 @@ def test_window(tmp_path):
 def test_memory(tmp_path):
     (rows,) = contents(memory, tmp_path).values()
     assert rows[0]["peak of all over X"] >= rows[0]["peak of the fit over X"] >= 0
+
+
+def test_thousand(tmp_path):
+    (rows,) = contents(thousand, tmp_path).values()
+    assert [row["request"] for row in rows] == ["fit", "one row", "one in a hundred"]
+    assert all(row["certified"] <= row["allowed"] for row in rows)
+    assert rows[1]["lbfgs over ours"] > 0 and rows[2]["peak so far over X"] > 0
 
 
 def test_columns(tmp_path):
