@@ -35,6 +35,7 @@ from tests.benchmarks import (
     wide,
     wide_removal,
     window,
+    words,
 )
 from tests.benchmarks.objective import Objective
 from tests.benchmarks.report import Report
@@ -423,3 +424,9 @@ def test_scale(tmp_path):
     assert lives[0]["rows"] == 20_000 and lives[0]["passes, 1%"] >= 1
     assert lives[0]["peak MiB"] > lives[0]["before the fit MiB"] > 0
     assert 0 < passes[0]["bytes sent a pass"] < passes[0]["bytes of rows"] / 10
+
+
+def test_words(tmp_path):
+    (rows,) = contents(words, tmp_path).values()
+    assert rows[0]["rows"] == 2850 and min(rows[0]["accuracy"], rows[0]["accuracy after 1%"]) > 0.5
+    assert rows[0]["distance"] <= rows[0]["allowed"] and rows[0]["passes, 1%"] > 0

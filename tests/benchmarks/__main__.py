@@ -28,6 +28,7 @@ from . import (
     wide,
     wide_removal,
     window,
+    words,
 )
 from .report import Report
 
@@ -56,6 +57,7 @@ MODULES = (
     scaled,
     durable,
     scale,
+    words,
     capacity,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
