@@ -28,6 +28,7 @@ from . import (
     wide,
     wide_removal,
     window,
+    words,
 )
 from .report import Report
 
@@ -56,6 +57,7 @@ MODULES = (
     scaled,
     durable,
     scale,
+    words,
     capacity,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
@@ -73,7 +75,12 @@ def main(arguments=None):
         action="store_true",
         help="add to the results of removal and sequence what they say by which rows go, no more",
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="add a shorter sequence to its results, no more"
+    )
     given = parser.parse_args(arguments)
+    if given.quick:
+        return sequence.quick(given.out, given.small)
     if given.by_kind:
         return by_kind(given)
     names = given.name or list(BENCHMARKS)

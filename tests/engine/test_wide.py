@@ -446,8 +446,14 @@ def test_rows_that_have_gone_are_corrected_for_in_the_metric():
         V = np.random.default_rng(1).normal(size=(len(state.W), 1))
         H = left.hessian(state.W).matrix
         np.testing.assert_allclose(H @ found.solve(V), V, rtol=0, atol=2e-3)
-        # Of too many rows, or of all there is in a direction, nothing is corrected for.
+        # Of no rows, too many, or all there is in a direction, nothing is corrected for.
+        none = state.objective.contribution(gone[:0], state.W, state.W)
+        assert found.without(none) is found
         many = state.objective.contribution(np.arange(280), state.W, state.W)
         assert found.without(many) is found
+        # Nor, beside too many, for those that have gone before.
+        more = state.objective.contribution(np.arange(20, 275), state.W, state.W)
+        light = replace(more, weight=1e-3 * more.weight)
+        assert found.without(light).root.shape[1] == 255
         heavy = replace(share, weight=1e9 * share.weight)
         assert found.without(heavy) is found

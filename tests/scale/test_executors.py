@@ -49,7 +49,7 @@ def cluster():
 
 def alive(there):
     """Wait until a cluster has two workers again; return their processes."""
-    for _ in range(600):
+    for _ in range(6000):
         found = [w.pid for w in there.workers.values() if w.status.name == "running" and w.pid]
         if len(found) == 2 and len(there.scheduler.workers) == 2:
             return found
@@ -122,7 +122,7 @@ def test_a_cluster_without_workers_is_not_waited_for(fitted):
             model.forget(rows=rows)
         assert np.array_equal(model.coef_, coef) and model.n_retained_ == N - 2002
         there.scale(2)
-        model._fitted.model.rows.timeout = 60.0
+        model._fitted.model.rows.timeout = 600.0
         model.forget(rows=rows)
     assert model.n_retained_ == N - 12_002
 

@@ -30,7 +30,7 @@ SHORT = 512
 #: Of a single column BLAS's products with vectors are as fast from shorter rows on.
 SHORTER = 32
 #: Numbers of rows whose margins are summed at a time: what fits a cache.
-TOGETHER = 1 << 20
+TOGETHER = 1 << 19
 #: Products with rows are summed into one p x p matrix for at least so many times p rows; more at a
 #: time would leave the cache.
 LONG = 2
@@ -98,7 +98,7 @@ class HostBlock(DenseBlock[Array]):
     rows : int
         How many make a block.
     scratch : Room
-        Where `size` puts its rows: fresh memory for every block costs more than the arithmetic.
+        Where rows are put: fresh memory for every block costs more than the arithmetic.
     """
 
     def __init__(self, X: Array, y: Array, weight: Array, rows: int, scratch: Room) -> None:
@@ -147,7 +147,8 @@ class HostBlock(DenseBlock[Array]):
         for here in self._blocks():
             some = np.flatnonzero(root[here])
             if len(some) > len(root[here]) // 2:
-                part = self.X[here] * root[here, None]
+                room = self.scratch.of(self.X[here].shape)
+                part = np.multiply(self.X[here], root[here, None], out=room)
             else:
                 # Rows that weigh nothing are left out: that costs less than their products.
                 part = self.X[here][some] * root[here][some, None]
@@ -166,6 +167,12 @@ class HostBlock(DenseBlock[Array]):
             yield slice(first, first + self.rows)
 
 
+def _together(p: int) -> int:
+    """Return how many rows of p coordinates are summed by margins at a time."""
+    # Of few rows at a time the calls cost as much as the sums: then twice as many.
+    return max(TOGETHER // p, min(MANY, 2 * TOGETHER // p))
+
+
 def folded_by_blocks(
     kernel: Kernel, X: Array, y: Array, s: Array, args: tuple[Argument, ...]
 ) -> Sums:
@@ -180,7 +187,7 @@ def folded_by_blocks(
     count, rows, p = X.shape
     # Blocks taken together, so that one product is long enough for BLAS, or short enough for the
     # cache.
-    together = max(LONG * p, MANY) if kernel.quadratic else TOGETHER // p
+    together = max(LONG * p, MANY) if kernel.quadratic else _together(p)
     group = max(1, -(-together // rows) if kernel.quadratic else together // rows)
 
     scratch, widened = Room(), Room()

@@ -77,12 +77,18 @@ class SingleFactor:
         return np.asarray(self.inverse @ V[:, 0].astype(np.float32), np.float64)[:, None]
 
     def without(self, share: Contribution) -> SingleFactor:
-        """Return the same once rows have gone: as it is if they are many, or too much of it."""
-        root = np.hstack([self.root, share.root.T.astype(np.float32)])
-        if root.shape[1] > _APART:
+        """Return the same once rows have gone: as it is if they are many, or too much of it.
+
+        Where there would be too many the earlier ones are no longer corrected for: the step that
+        comes next is along those that go now.
+        """
+        new = share.root.T.astype(np.float32)
+        if not 0 < new.shape[1] <= _APART:
             return self
-        new = root[:, self.root.shape[1] :]
-        solved = np.hstack([self.solved, self.inverse.T @ (self.inverse @ new)])
+        solved = self.inverse.T @ (self.inverse @ new)
+        root = new
+        if self.root.shape[1] + new.shape[1] <= _APART:
+            root, solved = np.hstack([self.root, new]), np.hstack([self.solved, solved])
         inner = np.eye(root.shape[1]) - root.T @ solved
         definite = np.isfinite(inner).all() and np.linalg.eigvalsh(inner)[0] > _LEFT
         return SingleFactor(self.inverse, root, solved, inner) if definite else self
