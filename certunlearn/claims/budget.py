@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from .._common.replaced import replace
 from .._common.rounding import down, up
 from .bounds import joint_drift
 from .tradeoff import epsilon_from_delta, mu_from_epsilon_delta

@@ -178,9 +178,14 @@ def correct(given: argparse.Namespace) -> Said:
 
 def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> Columns:
     """Return names of columns: as given now, else as the fit was given them."""
-    fitted = store.about.get("columns")
-    known = fitted if isinstance(fitted, dict) else {}
+    known = fitted_columns(store)
     return {name: getattr(given, name) or known.get(name) for name in names}
+
+
+def fitted_columns(store: ModelStore) -> Columns:
+    """Return the names of columns that the fit was given, by what they are for."""
+    known = store.about.get("columns")
+    return known if isinstance(known, dict) else {}
 
 
 def features(predictor: object) -> list[str] | None:

@@ -85,7 +85,7 @@ def audited(given: argparse.Namespace) -> Evaluation:
             retained=parts.retained,
             forgotten=parts.forgotten,
             findings=findings,
-            true_distance=exact.shown[0],
+            true_distance=exact.replayed.apart,
             level=level,
         )
 
@@ -94,13 +94,13 @@ def by_itself(exact: Exact, level: float) -> list[Finding]:
     """Return what can be found out with nothing but the directory."""
     from ..audit import Finding, effective_epsilon, release_law
 
-    apart, shown = exact.shown
+    replayed = exact.replayed
     c, law, optimum = exact.model.certificate, exact.law(), exact.optimum()
     found: list[Finding] = [
         Finding(
             audit="trained again on the rows that stay",
-            statistic=apart,
-            null=(0.0, shown * (1 + 1e-6)),
+            statistic=replayed.apart,
+            null=(0.0, replayed.allowed),
             level=0.0,
             scope="distance of the secret iterate to the training, in the norm of the noise; the "
             "band is what both are certified to be within",
@@ -188,11 +188,10 @@ def divided(store: ModelStore, path: Path) -> Parts:
 
 def table(store: ModelStore, path: Path, *more: str, subgroups: str | None = None) -> Given:
     """Read a table with the features of the fit, its labels, and ``more`` of its columns."""
-    from .durable import features
+    from .durable import features, fitted_columns
 
-    known = store.about.get("columns")
-    fitted = known if isinstance(known, dict) else {}
-    columns: Columns = {name: fitted.get(name) for name in ("target", *more)}
+    known = fitted_columns(store)
+    columns: Columns = {name: known.get(name) for name in ("target", *more)}
     columns["metadata"] = None if subgroups is None else [subgroups]
     found = read(path, columns, features(store.predictor))
     if found.y is None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from .._common.arrays import Array
+from .._common.replaced import replace
 from .._common.rounding import down, up
 from ..claims.budget import Caps
 from ..numerics.losses.margins import Columnwise, Loss
@@ -21,7 +21,7 @@ from ..numerics.objective.objective import Measurement, Objective
 from ..numerics.rows.stored import Rows
 from .distances.reached import Reached
 from .settings import Settings
-from .state import State, solver_of
+from .state import State, sharing, solver_of
 
 #: Beyond so many entries of Hessians "auto" holds none: the state of a model would not fit 2 GB.
 MOST_APART = 4 * 10**7
@@ -38,6 +38,9 @@ def separable(settings: Settings, rows: Rows, loss: Loss) -> bool:
     # margins.
     numbers = rows.p**2 * (1 if loss.R == 0 else loss.columns)
     if settings.solver == "auto" and numbers > MOST_APART:
+        return False
+    if sharing(settings, loss, rows) and solver_of(settings, loss, rows) == "newton-cg":
+        # Many of them descend together, and are certified by one matrix below all their Hessians.
         return False
     return solver_of(settings, Columnwise(loss.each), rows) == "newton-cholesky"
 

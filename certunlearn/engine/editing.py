@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from .._common.arrays import Array, Positions, Progress
+from .._common.replaced import replace
 from ..claims.budget import Caps, allowed
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..linalg.diagonal import Diagonal
-from ..numerics.objective.curvature import Curvature
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel
 from ..numerics.rows.weights import NO_ROWS, Weights
@@ -193,8 +193,8 @@ def _changed_column(
     W = state.reached.W
     at, ref = (W, W) if carryover is None else (carryover.base, carryover.origin.W)
     removed = added = was = None
-    if not state.rows.sparse:
-        # Of sparse rows every sum is made afresh: each removal makes passes in any case.
+    if state.rows.gathers(len(edit.gone) + len(edit.new)):
+        # Else every sum is made afresh: of sparse rows, and of more rows than memory holds.
         removed = before.contribution(edit.gone, at, ref)
         added = objective.contribution(edit.new, at, ref) if len(edit.new) else None
     if beside is None and removed is not None and not isinstance(settings.class_weight, str):
@@ -216,6 +216,7 @@ def _changed_column(
         state,
         members=edit.members,
         objective=objective,
+        reached=state.reached if removed is None else state.reached.without(removed),
         # The Gram matrix is that of every column.
         gram=beside[1].gram
         if beside
@@ -270,7 +271,7 @@ def rebased(state: State, *, t: int) -> State:
     if isinstance(state.gram.known, Diagonal):
         if not state.gram.edited and state.reached.tier != "downdate":
             return state
-    elif _undowndated(state.gram.known) and _fresh(state):
+    elif np.array_equal(state.gram.known.diagonal, state.gram.diagonal) and _fresh(state):
         return state
     caps = allowed(state.budget, t)
     gram = gram_of(state.settings.mechanism, state.objective, caps, None, state.frame, state.solver)
@@ -280,10 +281,6 @@ def rebased(state: State, *, t: int) -> State:
         s = replace(s, gram=gram, known=None, reached=s.reached._replace(metric=None))
         parts.append(_refreshed(s, s.reached.W, share, None))
     return joined(state, parts)
-
-
-def _undowndated(c: Curvature) -> bool:
-    return np.array_equal(c.diagonal, np.diag(c.matrix))
 
 
 def _fresh(state: State) -> bool:
@@ -350,8 +347,7 @@ def _settled_column(
             plan = f"without a pass {distance:.2g} against {target_of(state, caps):.2g}; no factor"
         return _refreshed(replace(state, plan=plan), W, caps, progress)
     target = target_of(state, caps)
-    price, saved = refresh_price(state, carryover, target)
-    plan = ""
+    (price, saved), plan = refresh_price(state, carryover, target), ""
     if carryover is not None and step is not None:
         stepped, distance = step
         plan = f"without a pass {distance:.2g} against {target:.2g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, Self
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._common.arrays import AnyArray, Array, MatrixLike, Positions
 from .._common.interrupts import steady
+from .._common.replaced import replace
 from ..exceptions import AssumptionError
 from ..numerics.losses.pointwise import Logistic
 from ..numerics.rows.dense import CHUNK
@@ -21,6 +22,9 @@ from ..numerics.rows.stored import Rows
 from ..numerics.rows.units import Sums, wanted
 from ..numerics.rows.weights import Weights, exact_sum
 from .settings import Settings
+
+#: Rows that are read at a time for what they add to a sum.
+_SOME = 1 << 16
 
 
 def _parts(
@@ -191,8 +195,12 @@ class Members:
     def _share(self, rows: Rows, positions: Positions, weight: Array) -> Sums:
         """Return the sums over a few rows."""
         assert self.sums is not None
-        X = rows.features(positions) if self.sums.lengths else None
-        return self.sums.over([(X, rows.labels[positions], weight)])
+        lengths = self.sums.lengths
+        return self.sums.over(
+            (rows.features(at) if lengths else None, rows.labels[at], weight[k : k + len(at)])
+            for k in range(0, len(positions), _SOME)
+            for at in (positions[k : k + _SOME],)
+        )
 
 
 class Store(Protocol):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Positions
+from .._common.replaced import replace
 from ..numerics.rows.weights import NO_ROWS
 
 

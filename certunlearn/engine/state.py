@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import Array
+from .._common.replaced import replace
 from ..claims.budget import Budget, Caps
 from ..claims.frame import Frame
 from ..exceptions import AssumptionError
 from ..numerics.losses.margins import Loss
+from ..numerics.objective.column_changes import ColumnChanges
 from ..numerics.objective.objective import Objective
 from ..numerics.rows.narrow import narrowed
 from ..numerics.rows.stored import Rows
 from ..numerics.rows.units import units
 from ..numerics.rows.weights import Weights
-from ..numerics.solvers.choice import chosen
+from ..numerics.solvers.choice import MOST_COUPLED, MOST_SEPARATE, chosen
 from .distances.carryover import Carryover
 from .distances.gram import Gram
 from .distances.known import Known
@@ -115,9 +117,16 @@ def solver_of(settings: Settings, loss: Loss, rows: Rows) -> str:
     )
 
 
-def sharing(settings: Settings, loss: Loss, rows: Rows) -> bool:
-    """Whether blocks of classes can take the place of a factor."""
-    return loss.coupled and not rows.sparse and settings.alpha > 0 and not settings.l1
+def sharing(settings: Settings, loss: Loss, rows: Rows) -> int:
+    """Return up to how many coefficients a factor pays where matrices of classes or columns do.
+
+    They are held for steps alone; 0 where they cannot take its place.
+    """
+    if rows.sparse or settings.l1 or not settings.alpha > 0:
+        return 0
+    if loss.coupled:
+        return MOST_COUPLED
+    return MOST_SEPARATE if ColumnChanges.possible(loss, rows) else 0
 
 
 def penalty_of(settings: Settings, frame: Frame | None, p: int, mass: Fraction | None) -> Array:

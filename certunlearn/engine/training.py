@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import AnyArray, Array, Progress
+from .._common.replaced import replace
 from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..exceptions import ConvergenceError, NotCertifiedError
@@ -17,11 +17,13 @@ from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Logistic as Signs
 from ..numerics.losses.pointwise import Squared
-from ..numerics.objective.objective import Objective, gauge_weights
+from ..numerics.objective.gauge import gauge_weights
+from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
-from ..numerics.solvers.choice import reason
+from ..numerics.solvers.choice import AUTO, reason
 from ..numerics.solvers.class_blocks import ClassMetric
+from ..numerics.solvers.column_blocks import ColumnMetric
 from ..numerics.solvers.metric import Metric
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
@@ -32,6 +34,7 @@ from .distances.reached import Goal, Reached
 from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
+from .removal.task import Task
 from .settings import Settings, budget_of
 from .state import State, effective, goal_of, penalty_of, scale_of, sharing, solver_of
 
@@ -115,7 +118,7 @@ def solved(
     return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
 
 
-def _plan(settings: Settings, solver: str, p: int, columns: int, shared: bool) -> str:
+def _plan(settings: Settings, solver: str, p: int, columns: int, shared: int) -> str:
     """Say how the model was trained, and why so where that was left open."""
     why = f"; {reason(solver, p, columns, shared)}" if settings.solver == "auto" else ""
     return f"trained afresh{why}"
@@ -190,7 +193,7 @@ def gauged(
     progress: Progress,
     known: Known | None = None,
     model: QuadraticModel | None = None,
-    metric: Metric | ClassMetric | None = None,
+    metric: Metric | ClassMetric | ColumnMetric | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 
@@ -214,19 +217,20 @@ def gauged(
             near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
         try:
-            reached, iterations = minimised(
-                gauged,
+            task = Task(
                 gram,
                 near,
                 goal,
-                solver=solver,
-                max_iter=settings.max_iter,
-                fit=fit,
+                solver,
+                settings.max_iter,
+                "fit" if fit else "refresh",
                 model=start,
                 known=known,
                 metric=metric,
+                factors=settings.solver == "auto" and W.size <= AUTO,
                 progress=progress,
             )
+            reached, iterations = minimised(gauged, task)
             break
         except (NotCertifiedError, ConvergenceError):
             if not everywhere:
@@ -253,7 +257,10 @@ def opened(state: State, beside: State | None = None) -> State:
     reached, known = state.reached, None
     if reached.quadratic is None and state.objective.l1 is None:
         known = Known(reached.measurement, reached.shift)
-    state = replace(state, known=known)
+    plan = state.plan
+    if reached.quadratic is not None and state.solver == "newton-cg":
+        plan += "; blocks of classes did not certify, so the Hessian was factored"
+    state = replace(state, known=known, plan=plan)
     if isinstance(state.settings.class_weight, str) or reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.

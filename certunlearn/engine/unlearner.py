@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._common.arrays import AnyArray, Array, MatrixLike, Positions, Progress
+from .._common.replaced import replace
 from ..claims.certificate import Certificate
 from ..claims.frame import Frame, StaleFrame
 from ..exceptions import AssumptionError

@@ -54,10 +54,10 @@ class CertifiedLogReg(LinearClassifier):
     multi_class : {"multinomial", "ovr"}
         What more than two classes share: one distribution (softmax), or nothing.  "ovr" tells each
         class from all others, as scikit-learn's ``OneVsRestClassifier(LogisticRegression())``
-        does, with class weights of the row's own class.  Columns are then certified together and
-        solved one by one: removals cost a factor of features^2 a class, and not of (features x
-        classes)^2.  It also takes several labels a row: ``y`` is then an indicator matrix, dense or
-        CSR, of 0 and 1, and so are predictions.
+        does, with class weights of the row's own class.  Columns are then certified together, and
+        solved one by one with a factor of features^2 each, or beyond 1500 coefficients side by side
+        in single precision.  It also takes several labels a row: ``y`` is then an indicator matrix,
+        dense or CSR, of 0 and 1, and so are predictions.
     fit_intercept : bool
         Whether an unpenalised intercept is fitted.
     class_weight : dict, "balanced" or None
@@ -98,7 +98,7 @@ class CertifiedLogReg(LinearClassifier):
         its products with vectors only, "lbfgs" gradients; with either a removal passes over the
         retained rows unless the last pass tells enough.  "auto" goes by size, as
         docs/choose.md says: "lbfgs" beyond 750 coefficients under isotropic noise; otherwise
-        beyond 3000, and "newton-cg" where there are several classes, of softmax beyond 1500.
+        beyond 3000, and "newton-cg" where there are several classes, of softmax beyond 500.
 
     Attributes
     ----------

@@ -24,6 +24,8 @@ from ..numerics.objective.products import Products
 Array = NDArray[np.float64]
 #: Releases of a model have the numbers 0, 1, ..., that of a mixture -1: draws here begin below.
 _APART = -2
+#: Rows whose margins tell how much those of all vary.
+_ENOUGH = 1 << 11
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,10 @@ def _swept(model: Model) -> tuple[float, float]:
     if rows.sparse:
         margins = np.concatenate([X @ R[:d] for _, X in rows.parts()])
     else:
-        products = Products.of(model.objective)
+        products = Products.of(model.objective).some(_ENOUGH)
         margins, weight = products.margins(R), products.weight[:, 0]
+        # As if every row were one of these.
+        length *= float(weight.sum()) / model.objective.weight_sum
     first, total = weight @ margins, float(weight.sum())
     second = float(weight @ np.sum(margins**2, axis=1))
     return length, second - float(np.sum(first**2)) / total

@@ -10,13 +10,14 @@ bound does not see how columns are scaled.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
 from .._common.cached import cached_property
+from .._common.replaced import replace
 from .._common.rounding import gamma, up
 from .norms import _GUARD, norm, spectral_norm
 
@@ -302,13 +303,15 @@ def _inverted(lower: Array) -> tuple[Array, float]:
     residual = blas.dtrmm(1.0, inverse, lower, lower=1)
     residual[np.diag_indices(q)] -= 1.0
     # Squares that underflow are paid for by the last term.
-    slack = float(np.linalg.norm(residual)) * _GUARD + q * 1e-150
-    # |X| |L| = (|X| D) (D^{-1} |L|) with D the rows' largest entries: no product is needed ...
-    reach = inverse * np.max(np.abs(lower), axis=1)
-    rounding = gamma(q + 2) * q * float(np.linalg.norm(reach)) * _GUARD
-    if not rounding < _NEGLIGIBLE:
-        # ... unless it would matter.
-        rounding = gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))
+    slack = norm(residual) * _GUARD + q * 1e-150
+    # What overflows is an infinite slack, with which nothing is claimed.
+    with np.errstate(over="ignore", invalid="ignore"):
+        # |X| |L| = (|X| D) (D^{-1} |L|) with D the rows' largest entries: no product is needed ...
+        reach = inverse * np.max(np.abs(lower), axis=1)
+        rounding = gamma(q + 2) * q * norm(reach) * _GUARD
+        if not rounding < _NEGLIGIBLE:
+            # ... unless it would matter.
+            rounding = gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))
     return np.ascontiguousarray(inverse), slack + rounding
 
 

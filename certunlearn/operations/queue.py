@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -28,7 +28,11 @@ from ..requests.deadline import MONTH, after, counted, day, span, term, zoned
 from ..requests.fitted import Fitted, fitted_of
 from .receipt import Receipt
 from .request import Request, asking, phrased, read, refused, table, union, written
+from .self_audit import evidence_for, self_audit
 from .waiting import Waiting
+
+if TYPE_CHECKING:
+    from ..audit.sequential import SelfAudit
 
 
 class ForgetQueue(Waiting):
@@ -49,11 +53,17 @@ class ForgetQueue(Waiting):
         over the rows that stay, see `CertifiedLogReg.capacity`.
     now : callable, optional
         Returns the time, with a zone; by default UTC by the machine's clock.
+    audit_rate : float
+        Share of the runs, each of them by chance, that end with `self_audit`: the rows that stay
+        are solved for exactly, and the release is held against what is claimed.
 
     Attributes
     ----------
     receipts : tuple of Receipt
         Those of the last run.
+    self_audit : SelfAudit or None
+        What the audits have found so far; ``finding()`` says whether the claims hold.  None without
+        any.
 
     Notes
     -----
@@ -96,6 +106,7 @@ class ForgetQueue(Waiting):
         lead: timedelta = timedelta(days=1),
         size: int | str | None = None,
         now: Callable[[], datetime] | None = None,
+        audit_rate: float = 0.0,
     ) -> None:
         if not isinstance(model, (UnlearningEstimator, ForgettingPipeline)):
             raise TypeError(f"a model that can forget is needed, got a {type(model).__name__}")
@@ -115,6 +126,9 @@ class ForgetQueue(Waiting):
         self._mark = self._fit.id
         self._waiting: dict[str, Request] = {}
         self.receipts: tuple[Receipt, ...] = ()
+        self.self_audit: SelfAudit | None = None
+        if audit_rate:
+            self.self_audit = evidence_for(model, audit_rate)
 
     @property
     def _guard(self) -> Guard | None:
@@ -217,6 +231,10 @@ class ForgetQueue(Waiting):
                 raise asking(self._fit, waiting, live, question) from None
             except CertunlearnError as error:
                 raise refused(self._fit, waiting, live, error) from error
+        evidence = self.self_audit
+        if evidence is not None and len(everything):
+            # Before anything is taken over: what it finds is in the draft's history.
+            evidence = self_audit(draft, evidence)
         done, certificate = self.now(), draft.certificate_.public()
         receipts = tuple(
             Receipt.of(request, done, here, lost, certificate)
@@ -229,6 +247,7 @@ class ForgetQueue(Waiting):
         with steady():
             self.model._take_over(draft)
             self._waiting, self.receipts = left, receipts
+            self.self_audit = evidence
         return receipts
 
     @property
@@ -276,7 +295,8 @@ class ForgetQueue(Waiting):
             Says that ``model``, though fitted anew, was given the same rows in the same order.
             Without it requests that name positions are refused there: they would mean other people.
         settings
-            ``within``, ``lead``, ``size`` and ``now``.  Deadlines are those of the requests.
+            ``within``, ``lead``, ``size``, ``now`` and ``audit_rate``.  Deadlines are those of the
+            requests.
 
         Returns
         -------

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._common.arrays import Array
+from .._common.validate import real
 from ..engine.protocol import Unlearner
 from ..exceptions import AssumptionError
 from ..requests.fitted import fitted_of
+from ..requests.replayed import Replayed
 
 if TYPE_CHECKING:
     from ..audit.law import Law
@@ -57,11 +59,9 @@ class Exact:
         return W if self._frame is None else self._frame.inside(W)
 
     @property
-    def shown(self) -> tuple[float, float]:
-        """Distance of the iterate to the training, and the sum of what is certified of both."""
-        own, other = self.model.certificate.distance, self.afresh.certificate.distance
-        assert own is not None and other is not None
-        return self.model.apart(self.afresh.W), own + other
+    def replayed(self) -> Replayed:
+        """The training held against the iterate."""
+        return Replayed.of(self.model, self.afresh)
 
     @cached_property
     def afresh(self) -> Unlearner:
@@ -154,11 +154,28 @@ def self_audit(
         distance=known.certificate.distance,
     )
     if out.looks > evidence.looks:
-        found = {"true_distance": known.apart(exact.afresh.W)}
+        found = {"true_distance": exact.replayed.apart}
         if len(out.ratios) > len(evidence.ratios):
             found["true_over_certified"] = out.ratios[-1]
         getattr(model, "history_")[-1].update(found)  # noqa: B009
     return out
+
+
+def evidence_for(model: object, rate: float) -> SelfAudit:
+    """Return evidence of nothing yet, for audits with the chance ``rate``.
+
+    Raises
+    ------
+    ValueError
+        If that is no chance in (0, 1].
+    AssumptionError
+        If the model cannot be audited: said now, and not in the middle of a request.
+    """
+    from ..audit.sequential import SelfAudit
+
+    real("audit_rate", rate, low=0, high=1, closed="high")
+    auditable(model)
+    return SelfAudit(rate=rate)
 
 
 def evidence_written(evidence: SelfAudit) -> str:

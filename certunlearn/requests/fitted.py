@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import _check_sample_weight
 
 from .._common.arrays import Array, ArrayLike, Label, MatrixLike, Place, Position, Progress
+from .._common.replaced import replace
 from ..claims.certificate import Certificate
 from ..claims.frame import Frame
 from ..engine.protocol import Unlearner

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +12,7 @@ from ..exceptions import StateError, StoreDamagedError, StoreError, UnknownRowEr
 from ..pipeline import ForgettingPipeline
 from ..requests.asked import Asked, listed
 from ..requests.fitted import fitted_of
+from ..requests.replayed import Replayed
 
 Model = UnlearningEstimator | ForgettingPipeline
 _WAY_OUT = (
@@ -125,30 +124,6 @@ def disowned(model: Model) -> None:
     fitted_of(model).names.disown()
 
 
-class Replayed(NamedTuple):
-    """A training from the retained rows alone, held against a secret iterate.
-
-    Attributes
-    ----------
-    apart : float
-        At least the distance of the two, in the norm of the noise.
-    shown : float
-        Certified distance of the secret iterate to the optimum of the retained rows.
-    own : float
-        The same of the training.
-    """
-
-    apart: float
-    shown: float
-    own: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the two are as near as their certified distances to one optimum allow."""
-        # The norms of the two differ by the rounding of their factors.
-        return self.apart <= (self.shown + self.own) * (1 + 1e-6)
-
-
 def replayed(model: Model) -> Replayed:
     """Train from the retained rows alone, and compare.  The model is not changed.
 
@@ -161,8 +136,4 @@ def replayed(model: Model) -> Replayed:
         If these rows cannot be trained on.
     """
     fitted = fitted_of(model).model
-    afresh = fitted.retrained()
-    apart = fitted.apart(afresh.W)
-    shown, own = fitted.certificate.distance, afresh.certificate.distance
-    assert shown is not None and own is not None
-    return Replayed(apart, shown, own)
+    return Replayed.of(fitted, fitted.retrained())

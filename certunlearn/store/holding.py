@@ -22,10 +22,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from .._common.validate import real
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
-from ..operations.self_audit import auditable, evidence_read, evidence_written, self_audit
+from ..operations.self_audit import evidence_for, evidence_read, evidence_written, self_audit
 from .codec import Model, disowned, put_together, rows_of, state_of, taken_apart
 from .files import local, one_writer, shredded, synced
 from .ledger import Generation, Ledger, Went
@@ -103,7 +102,7 @@ class Holding:
         local(path)
         facts = {"about": json.dumps(about or {}, allow_nan=False), "recognises": _said(recognise)}
         if audit_rate:
-            facts["audit"] = _evidence(model, audit_rate)
+            facts["audit"] = evidence_written(evidence_for(model, audit_rate))
         if path.exists():
             raise StoreError(f"{path} is there already: open it, or choose another place")
         # Built beside and moved: nobody ever finds half of it.
@@ -349,16 +348,6 @@ def _committed(
         },
         public=public,
     )
-
-
-def _evidence(model: Model, rate: float) -> str:
-    """Return evidence of nothing yet, if a model can be audited."""
-    from ..audit.sequential import SelfAudit
-
-    real("audit_rate", rate, low=0, high=1, closed="high")
-    # Said now, and not in the middle of a request.
-    auditable(model)
-    return evidence_written(SelfAudit(rate=rate))
 
 
 def _said(flag: bool) -> str:

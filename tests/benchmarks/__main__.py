@@ -22,11 +22,13 @@ from . import (
     softmax,
     sparse,
     sums,
+    thousand,
     utility,
     views,
     wide,
     wide_removal,
     window,
+    words,
 )
 from .report import Report
 
@@ -47,6 +49,7 @@ MODULES = (
     gpu,
     matrix_free,
     softmax,
+    thousand,
     sparse,
     utility,
     wide_removal,
@@ -54,6 +57,7 @@ MODULES = (
     scaled,
     durable,
     scale,
+    words,
     capacity,
 )
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
@@ -71,7 +75,12 @@ def main(arguments=None):
         action="store_true",
         help="add to the results of removal and sequence what they say by which rows go, no more",
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="add a shorter sequence to its results, no more"
+    )
     given = parser.parse_args(arguments)
+    if given.quick:
+        return sequence.quick(given.out, given.small)
     if given.by_kind:
         return by_kind(given)
     names = given.name or list(BENCHMARKS)

@@ -28,9 +28,9 @@ def status(name):
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def in_subprocess(module, size):
-    """Run ``python -m module size``, which prints JSON, and return what it printed."""
-    command = [sys.executable, "-m", module, size]
+def in_subprocess(module, *arguments):
+    """Run ``python -m module arguments``, which prints JSON, and return what it printed."""
+    command = [sys.executable, "-m", module, *arguments]
     # A cache of compiled programs would have its own share of the peak.
     without = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=without)

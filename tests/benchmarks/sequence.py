@@ -1,9 +1,13 @@
-"""A thousand single requests in a row: tier, certified and true distance, passes, time by tier."""
+"""A thousand single requests in a row: tier, certified and true distance, passes, time by tier.
+
+CPU seconds, one thread of linear algebra on both sides.  `views` sets both views beside one
+another; ``--by-kind`` says how requests fare by which rows go.
+"""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -12,8 +16,7 @@ from certunlearn import CertifiedLogReg
 
 from . import biased, data
 from .objective import Objective
-from .report import Report, axes, spread
-from .views import compared
+from .report import Report, axes, cpu, spread
 
 COLOURS = {"downdate": "tab:green", "chord": "tab:orange", "refresh": "tab:red"}
 
@@ -30,9 +33,7 @@ class Refit:
     def turn(self, gone, spent):
         """Refit without the rows; its time over the requests' since the last turn."""
         kept = np.delete(self.X, gone, axis=0), np.delete(self.y, gone)
-        clock = time.perf_counter()
-        self.model.fit(*kept)
-        seconds = time.perf_counter() - clock
+        seconds = cpu(self.model.fit, *kept)
         self.iterations.append(int(self.model.n_iter_[0]))
         self.ratios.append((seconds / float(np.median(spent)), seconds / float(np.mean(spent))))
 
@@ -48,10 +49,10 @@ class Refit:
         }
 
 
-def followed(X, y, requests, every, refits=()):
+def followed(X, y, requests, every, refits=(), turns=3):
     """One entry a request: tier, seconds, passes, certified distance, true one now and then.
 
-    Refits have three turns; each catches up with the requests made since its last one.
+    Refits have so many turns; each catches up with the requests made since its last one.
     """
     # What compiles does so on another model.
     CertifiedLogReg().fit(X[:20_000], y[:20_000]).forget([0]).forget([1])
@@ -60,9 +61,7 @@ def followed(X, y, requests, every, refits=()):
     full = Objective.of(X, y)
     truth = full.optimum()
     for i, row in enumerate(order):
-        clock = time.perf_counter()
-        model.forget(rows=[int(row)])
-        seconds, c = time.perf_counter() - clock, model.certificate_
+        seconds, c = cpu(model.forget, rows=[int(row)]), model.certificate_
         true = None
         if i % every == 0:
             kept = full.without(order[: i + 1])
@@ -70,7 +69,7 @@ def followed(X, y, requests, every, refits=()):
             true = kept.length(model._fitted.model.W[:, 0] - truth)
             del kept
         entries.append((c.tier, seconds, c.passes, c.distance, true))
-        if (i + 1) % (requests // 3) == 0:
+        if (i + 1) % (requests // turns) == 0:
             for refit in refits:
                 refit.turn(order[: i + 1], [e[1] for e in entries[last:]])
             last = i + 1
@@ -87,7 +86,8 @@ def sets(small):
 
 
 def main(small=False, out="tests/benchmarks/results"):
-    report = Report("sequence", out, small=small)
+    # What was found by which rows go stays.
+    report = Report("sequence", out, small=small, add=(Path(out) / "sequence.json").exists())
     problems = sets(small)
     requests, every = (60, 20) if small else (1_000, 500)
     figure, panels = axes(columns=len(problems))
@@ -97,12 +97,21 @@ def main(small=False, out="tests/benchmarks/results"):
         title = f"{name}, {X.shape[0]} x {X.shape[1]}"
         report.table(f"{title}: {requests} single requests", lines(entries))
         report.table(f"{title}: against warm refits to 1e-8", [r.row() for r in refits])
-        views = f"{title}: {requests} single requests in either view, then 1% at once"
-        report.table(views, compared(X, y, requests))
         draw(panel, name, entries, certificate.distance_target)
     report.picture(figure)
-    by_kind(report, problems, small)
     report.save()
+
+
+def quick(out, small=False):
+    """The comparison on 1 000 000 x 100 alone, in minutes: 300 requests, two turns of refits."""
+    path = Path(out) / "sequence.json"
+    report = Report("sequence", out, small=small, add=path.exists())
+    X, y = data.synthetic(*((2_000, 5) if small else (10**6, 100)))
+    refits = [Refit(solver, X, y) for solver in ("newton-cholesky", "lbfgs")]
+    entries, _ = followed(X, y, 300, 300, refits, turns=2)
+    title = f"synthetic, {X.shape[0]} x {X.shape[1]}: 300 single requests"
+    report.table(title, lines(entries))
+    report.table(f"{title}, against warm refits to 1e-8", [r.row() for r in refits])
 
 
 def by_kind(report, problems, small):

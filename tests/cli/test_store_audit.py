@@ -28,7 +28,7 @@ def kept(tmp_path_factory, tables):
 
 
 @pytest.fixture(scope="module")
-def test_rows(tmp_path_factory, tables):
+def held_out(tmp_path_factory, tables):
     import pandas
 
     frame = pandas.read_csv(tables / "more.csv")
@@ -81,11 +81,11 @@ def test_a_model_is_audited_by_itself(model, capsys, tmp_path):
 
 
 def test_with_tables_it_is_held_against_retrained_ones(
-    model, tables, test_rows, capsys, monkeypatch, tmp_path
+    model, tables, held_out, capsys, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(store_audit, "_SHADOWS", 64)
     page = tmp_path / "page.html"
-    more = "--data", tables / "people.csv", "--test", test_rows, "--subgroups", "age"
+    more = "--data", tables / "people.csv", "--test", held_out, "--subgroups", "age"
     found = asked(capsys, model, *more, "--level", "0.02", "-o", page)
     assert found["passed"], found
     assert found["oracles"] == 99 and found["level"] == 0.01
@@ -125,12 +125,12 @@ def test_a_model_that_has_forgotten_nothing_is_told(tmp_path, capsys):
     assert "Not as certified: trained again" in capsys.readouterr().out
 
 
-def test_mistakes_of_an_audit(model, tables, test_rows, tmp_path, capsys):
+def test_mistakes_of_an_audit(model, tables, held_out, tmp_path, capsys):
     people, more = tables / "people.csv", tables / "more.csv"
     for command, said in (
         ((model, people), "audited by itself"),
         ((people,), "no directory of a model"),
-        ((model, "--test", test_rows), "--test needs --data"),
+        ((model, "--test", held_out), "--test needs --data"),
         ((model, "--data", more), "all are forgotten"),
         ((model, "--data", people, "--test", more, "--subgroups", "age"), "no column 'age'"),
         ((tmp_path, "--data", people), "no model at"),

@@ -7,14 +7,25 @@ import pytest
 
 from certunlearn import CertifiedLogReg, CertifiedRidge
 from certunlearn.engine import unlearner
+from certunlearn.engine.distances.centred import (
+    centred_distance,
+    floor_about_mean,
+    free_intercept,
+)
+from certunlearn.engine.distances.gram import gram_of
 from certunlearn.engine.distances.known import Known, edited_measurement
-from certunlearn.engine.distances.matrix_free import intercept_curvature
+from certunlearn.engine.distances.matrix_free import (
+    Floors,
+    intercept_curvature,
+    matrix_free_distance,
+)
 from certunlearn.engine.removal import refresh_matrix_free
 from certunlearn.exceptions import CertunlearnError
 from certunlearn.linalg.diagonal import Diagonal
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Logistic, Softmax
 from certunlearn.numerics.objective.diagonal_gram import diagonal_of, regrouped
+from certunlearn.numerics.objective.measurement import Spare
 from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.objective.products import Products
 from certunlearn.numerics.rows.dense import DenseRows
@@ -130,7 +141,7 @@ def test_a_factor_of_anything_changes_no_claim(monkeypatch):
         p = len(W)
         L = np.tril(np.random.default_rng(p).normal(size=(p, p))) + 3 * np.eye(p)
         made.append(p)
-        return metric.SingleFactor(np.asfortranarray(L, dtype=np.float32))
+        return metric.SingleFactor.of(L.astype(np.float32))
 
     monkeypatch.setattr(metric, "single_factor", wrong)
     ratios, _, _ = checked(range(6))
@@ -176,7 +187,7 @@ def test_a_pickle_holds_no_factor_of_rows_that_have_gone():
     again = type(model).from_state(model.to_state())
     for one in (model, again):
         found = one._fitted.model.reached.metric.factor
-        assert found is None or not np.array_equal(found.lower, stale.lower)
+        assert found is None or not np.array_equal(found.inverse, stale.inverse)
     for one in (model, again):
         one.forget([7, 8])
     np.testing.assert_array_equal(model._fitted.model.W, again._fitted.model.W)
@@ -188,7 +199,7 @@ def test_when_a_factor_pays():
     price = metric.price(objective)
     assert price == 41 / 28
     known = metric.Metric()
-    assert known.after(3).spent == 0 and known.after(9).spent == 6
+    assert known.after(1).spent == 0 and known.after(7).spent == 6
     assert known.renewed(objective, np.zeros((41, 1))) is known
     spent = replace(known, spent=price)
     assert spent.renewed(objective, np.zeros((41, 1))).factor is not None
@@ -327,3 +338,122 @@ def test_rows_are_overwritten_where_they_are_after_products():
         store.scrub(np.array([5]))
         assert store._X.ctypes.data == where
         assert not store.gather(np.array([5])).any()
+
+
+def bordered(objective, W):
+    """A measurement with the Hessian's border, asked for whatever its allowances are."""
+    spare = Spare(np.ones((len(W), 1)), moved=np.inf, bordered=True)
+    return replace(objective, spare=spare).measure(W, W)
+
+
+def exact_border(objective, W):
+    """Weights s l'', features and the exact column of the intercept, in long double."""
+    rows = objective.rows
+    X = np.asarray(rows.gather(np.arange(rows.n)), LD)
+    p = 1 / (1 + np.exp(-X @ W.astype(LD)[:, 0]))
+    w = objective.weight.astype(LD) * p * (1 - p)
+    return w, X, X.T @ w
+
+
+def test_a_border_holds_what_it_says_through_edits():
+    omitted = stale = 0
+    for seed in range(24):
+        with numerics():
+            before, after, W, removed, added, change = objectives(seed)
+            m = bordered(before, W)
+            known = edited_measurement(Known(m, None), after, W, removed, added, change)
+        size = before.rows.column_max
+        for objective, border in ((before, m.border), (after, known.measurement.border)):
+            exact = exact_border(objective, W)[2]
+            assert (np.abs(border.sums[:, 0] - exact) <= border.error * size).all(), seed
+        exact = exact_border(after, W)[2]
+        # Twins: a removed share that is omitted, and a border of another point.
+        omitted += bool((np.abs(m.border.sums[:, 0] - exact) > m.border.error * size).any())
+        moved = exact_border(before, 1.01 * W)[2]
+        stale += bool((np.abs(m.border.sums[:, 0] - moved) > m.border.error * size).any())
+    assert omitted > 12 and stale > 12
+
+
+def test_the_floor_about_the_mean_is_below_the_hessian_and_no_higher_one_is():
+    higher = [0, 0, 0]
+    for seed in range(24):
+        with numerics():
+            objective, _, W, *_ = objectives(seed)
+            m = bordered(objective, W)
+            z, slopes, mass = floor_about_mean(objective, m.border)
+        if not slopes.min() > 0:
+            continue
+        w, X, border = exact_border(objective, W)
+        H = (X * w[:, None]).T @ X + np.diag(objective.alpha)
+        T = np.eye(len(W), dtype=LD)
+        T[-1, :-1] = z[:, 0]
+
+        def least(slopes, mass, T=T, H=H):
+            """Smallest eigenvalue of H less the floor, in units of the floor."""
+            root = np.sqrt(np.append(slopes, mass).astype(LD))
+            back = np.linalg.inv(T.astype(float)).astype(LD) / root
+            return np.linalg.eigvalsh((back.T @ H @ back).astype(float))[0] - 1.0
+
+        assert least(slopes[:, 0], mass[0]) > -1e-8, seed
+        # Twins: higher slopes, a higher mass, and features that are not shifted.
+        higher[0] += least(1.001 * slopes[:, 0], mass[0]) < -1e-5
+        higher[1] += least(slopes[:, 0], 1.001 * mass[0]) < -1e-5
+        higher[2] += least(slopes[:, 0], mass[0], np.eye(len(W), dtype=LD)) < -1e-5
+    assert min(higher) > 3
+
+
+def test_a_distance_about_the_mean_is_above_the_truth_and_close_to_it():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 50)) / 7
+    y = (X @ rng.normal(size=50) + rng.logistic(size=400) > 0).astype(np.int64)
+    for shift in (0.0, 3.0):
+        rows = DenseRows(X + shift, y, intercept=True)
+        alpha = np.append(np.ones(50), 0.0)
+        ones = Weights.of(np.ones(400))
+        truth = reference.optimum(X + shift, y, np.ones(400), 1.0, True)
+        W = np.asarray(truth.W, float) + 1e-4 * rng.normal(size=(51, 1))
+        true, error = truth.apart(W, np.eye(51, dtype=LD))
+        with numerics():
+            risk = Objective(rows, Logistic(), np.arange(2), ones, alpha, 0 * alpha)
+            geometry = gram_of("isotropic", risk, None, None, solver="lbfgs").geometry
+            m = bordered(risk, W)
+            distance, least = centred_distance(risk, geometry, m)
+            assert centred_distance(risk, geometry, m._replace(border=None))[0] == np.inf
+            old = matrix_free_distance(risk, geometry, Floors(risk, geometry.known).at(W, 1e-9), m)
+        assert true - error <= distance < old[0] / 3 and least <= distance
+        assert shift or distance < 30 * true
+    assert free_intercept(risk) and not free_intercept(replace(risk, alpha=alpha + 1))
+    assert not free_intercept(replace(risk, loss=Softmax(3)))
+
+
+def test_margins_that_move_little_need_no_product():
+    with numerics():
+        objective, _, W, *_ = objectives(7)
+        spare = Spare(np.ones((len(W), 1)), moved=np.inf)
+        exact = objective.measure(1.01 * W, W).moved
+        coarse = replace(objective, spare=spare).measure(1.01 * W, W)
+        tight = replace(objective, spare=replace(spare, moved=0.0)).measure(1.01 * W, W)
+    assert tight.moved <= exact * (1 + 1e-9) <= coarse.moved < 100 * exact
+
+
+def test_rows_that_have_gone_are_corrected_for_in_the_metric():
+    model, X, y = factored()
+    state, gone = model._fitted.model, np.array([3, 4, 11])
+    with numerics():
+        share = state.objective.contribution(gone, state.W, state.W)
+        found = metric.Metric(metric.single_factor(state.objective, state.W)).without(share).factor
+        left = replace(state.objective, weights=state.objective.weights.without(gone))
+        V = np.random.default_rng(1).normal(size=(len(state.W), 1))
+        H = left.hessian(state.W).matrix
+        np.testing.assert_allclose(H @ found.solve(V), V, rtol=0, atol=2e-3)
+        # Of no rows, too many, or all there is in a direction, nothing is corrected for.
+        none = state.objective.contribution(gone[:0], state.W, state.W)
+        assert found.without(none) is found
+        many = state.objective.contribution(np.arange(280), state.W, state.W)
+        assert found.without(many) is found
+        # Nor, beside too many, for those that have gone before.
+        more = state.objective.contribution(np.arange(20, 275), state.W, state.W)
+        light = replace(more, weight=1e-3 * more.weight)
+        assert found.without(light).root.shape[1] == 255
+        heavy = replace(share, weight=1e9 * share.weight)
+        assert found.without(heavy) is found

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from certunlearn import CertifiedLogReg, CertifiedMinNorm, ForgetQueue, ForgettingPipeline
+from certunlearn.audit import same_noise
 from certunlearn.exceptions import (
     AlreadyForgottenError,
     AmbiguousRowError,
@@ -583,3 +585,40 @@ def test_what_is_shown_is_escaped_and_a_pickle_warns():
     with pytest.warns(SecretStateWarning):
         again = pickle.loads(pickle.dumps(clockless))
     assert [r.rows for r in again.run()] == [(1,)]
+
+
+def test_some_runs_are_audited_and_what_was_found_is_kept():
+    X, y = load_breast_cancer(return_X_y=True)
+    model = CertifiedLogReg().fit(X / 100, y)
+    # The noise of a seed, so that chance has no say in whether this passes.
+    with same_noise(1):
+        queue = ForgetQueue(model, audit_rate=1.0)
+        assert queue.self_audit.looks == 0 and queue.run() == ()
+        for case in range(3):
+            queue.add([case, case + 10], reference=f"case {case}")
+            (receipt,) = queue.run()
+            assert receipt.reference == f"case {case}" and queue.self_audit.looks == case + 1
+    assert queue.self_audit.requests == 3 and queue.self_audit.finding().passed
+    entry = model.history_[-1]
+    assert entry["event"] == "forget" and 0 < entry["true_over_certified"] <= 1
+    # One that takes rows which have gone makes no release to look at.
+    queue.add([30], reference="case 4")
+    model.forget([30])
+    queue.run()
+    assert queue.self_audit.looks == 3
+    assert ForgetQueue(model).self_audit is None
+    read = ForgetQueue.from_json(queue.to_json(), model, audit_rate=0.5)
+    assert read.self_audit.rate == 0.5
+
+
+def test_a_run_that_raises_leaves_what_was_found_as_it_was(monkeypatch):
+    X, y = load_breast_cancer(return_X_y=True)
+    queue = ForgetQueue(CertifiedLogReg().fit(X / 100, y), audit_rate=1.0)
+    queue.add(np.flatnonzero(y == 0)[:-1], reference="case 1")
+    with pytest.raises(ConfirmationNeededError):
+        queue.run()
+    assert queue.self_audit.requests == 0 and len(queue) == 1
+    with pytest.raises(AssumptionError, match="nothing is claimed"):
+        ForgetQueue(CertifiedLogReg(noise=0).fit(X / 100, y), audit_rate=0.1)
+    with pytest.raises(ValueError, match="audit_rate"):
+        ForgetQueue(queue.model, audit_rate=2.0)

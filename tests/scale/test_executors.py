@@ -5,18 +5,21 @@ import os
 import pickle
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 
+import joblib
 import numpy as np
 import pytest
 
 from certunlearn import CertifiedLogReg, ExecutorError
-from certunlearn.numerics.rows import filed
+from certunlearn.numerics.rows import executors, filed
 from certunlearn.scale import Shards, write_shards
 
 N, D = 40_000, 8
 #: Workers that are killed, one a request.
-KILLS = 6
+KILLS = 50
 
 
 @pytest.fixture
@@ -35,13 +38,23 @@ def fitted(tmp_path, monkeypatch):
     return fit
 
 
-def clusters():
-    """Yield Dask clusters of two worker processes, one after the other."""
+@contextmanager
+def cluster():
+    """A Dask cluster of two worker processes, which starts others for those that are killed."""
     distributed = pytest.importorskip("distributed")
     how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    while True:
-        with distributed.LocalCluster(**how) as cluster, distributed.Client(cluster) as client:
-            yield client.get_executor(), [worker.pid for worker in cluster.workers.values()]
+    with distributed.LocalCluster(**how) as there, distributed.Client(there) as client:
+        yield client.get_executor(), there
+
+
+def alive(there):
+    """Wait until a cluster has two workers again; return their processes."""
+    for _ in range(6000):
+        found = [w.pid for w in there.workers.values() if w.status.name == "running" and w.pid]
+        if len(found) == 2 and len(there.scheduler.workers) == 2:
+            return found
+        time.sleep(0.05)
+    raise TimeoutError("the cluster does not start its workers again")
 
 
 def test_a_task_is_as_small_for_many_rows_as_for_few(tmp_path):
@@ -72,29 +85,91 @@ def test_processes_agree_to_the_last_bit(fitted):
 
 
 @pytest.mark.long
-def test_dask_agrees_and_survives_the_loss_of_a_worker(fitted):
+def test_dask_agrees_and_survives_the_loss_of_workers(fitted):
     """A worker is killed somewhere in a pass; the pass is finished, or nothing has changed."""
-    made = clusters()
-    executor, _ = next(made)
-    wanted, model = fitted("one"), fitted("dask", executor)
-    assert np.array_equal(model._fitted.model.W, wanted._fitted.model.W)
-    rng = np.random.default_rng(0)
-    for k, (executor, processes) in zip(range(KILLS), made, strict=False):
-        model._fitted.model.rows.executor = executor
-        rows = np.arange(13_000 + 500 * k, 13_450 + 500 * k)
-        wanted.forget(rows=rows)
-        before = model.n_retained_, model.coef_.copy()
-        kill = threading.Timer(rng.uniform(0, 0.05), os.kill, (processes[k % 2], signal.SIGKILL))
-        kill.start()
-        try:
-            model.forget(rows=rows)
-        except ExecutorError:
-            assert model.n_retained_ == before[0] and np.array_equal(model.coef_, before[1])
-            model.forget(rows=rows)
-        kill.join()
+    with cluster() as (executor, there):
+        wanted, model = fitted("one"), fitted("dask", executor)
         assert np.array_equal(model._fitted.model.W, wanted._fitted.model.W)
-    made.close()
-    assert model.n_retained_ == N - 2002 - 450 * KILLS
+        rng, refused = np.random.default_rng(0), 0
+        for k in range(KILLS):
+            processes = alive(there)
+            rows = np.arange(13_000 + 500 * k, 13_450 + 500 * k)
+            wanted.forget(rows=rows)
+            before = model.n_retained_, model.coef_.copy()
+            wait = rng.uniform(0, 0.1)
+            kill = threading.Timer(wait, os.kill, (processes[k % 2], signal.SIGKILL))
+            kill.start()
+            try:
+                model.forget(rows=rows)
+            except ExecutorError:
+                refused += 1
+                assert model.n_retained_ == before[0] and np.array_equal(model.coef_, before[1])
+                model.forget(rows=rows)
+            kill.join()
+            assert np.array_equal(model._fitted.model.W, wanted._fitted.model.W)
+        assert model.n_retained_ == N - 2002 - 450 * KILLS
+        print(f"{KILLS} workers killed, {refused} requests refused and asked again")
+
+
+@pytest.mark.long
+def test_a_cluster_without_workers_is_not_waited_for(fitted):
+    with cluster() as (executor, there):
+        model = fitted("dask", executor)
+        rows, coef = np.arange(20_000, 30_000), model.coef_.copy()
+        model._fitted.model.rows.timeout = 3.0
+        there.scale(0)
+        with pytest.raises(ExecutorError, match="no result came for 3.0 seconds"):
+            model.forget(rows=rows)
+        assert np.array_equal(model.coef_, coef) and model.n_retained_ == N - 2002
+        there.scale(2)
+        model._fitted.model.rows.timeout = 600.0
+        model.forget(rows=rows)
+    assert model.n_retained_ == N - 12_002
+
+
+def test_an_executor_that_gives_no_result_is_not_waited_for(fitted):
+    class Stuck:
+        def submit(self, function, task):
+            made.append(Future())
+            return made[-1]
+
+    made = []
+    model = fitted("one")
+    coef = model.coef_.copy()
+    model._fitted.model.rows.executor, model._fitted.model.rows.timeout = Stuck(), 0.05
+    with pytest.raises(ExecutorError, match="no result came for 0.05 seconds"):
+        model.forget(rows=np.arange(20_000, 30_000))
+    assert made and all(future.cancelled() for future in made)
+    assert np.array_equal(model.coef_, coef)
+    model._fitted.model.rows.executor = None
+    assert model.forget(rows=np.arange(20_000, 30_000)).n_retained_ == N - 12_002
+
+
+def test_joblib_says_who_sums_where_nobody_else_does(fitted, monkeypatch):
+    wanted, sizes = fitted("one")._fitted.model.W, []
+    was = executors._Joblib.map
+    monkeypatch.setattr(
+        executors._Joblib,
+        "map",
+        lambda self, f, tasks: sizes.append(len(tasks)) or was(self, f, tasks),
+    )
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        assert np.array_equal(fitted("joblib")._fitted.model.W, wanted)
+    assert sizes and max(sizes) > 1
+
+
+@pytest.mark.long
+def test_ray_agrees(fitted):
+    ray = pytest.importorskip("ray")
+    from ray.util.multiprocessing import Pool
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        with Pool(2) as pool:
+            model = fitted("ray", pool)
+        assert np.array_equal(model._fitted.model.W, fitted("one")._fitted.model.W)
+    finally:
+        ray.shutdown()
 
 
 @pytest.mark.long

@@ -153,6 +153,29 @@ def test_a_request_without_a_pass_touches_only_the_files_it_names(path, monkeypa
     assert changed and all(name.endswith("-00001.npy") for name in changed)
 
 
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_request_for_more_rows_than_memory_holds_makes_passes_instead(kind, path, monkeypatch):
+    X, y = data()
+    y, gone = TARGETS[kind](X, y), np.arange(100, 900)
+    mine = kind(random_state=0).fit(Shards(path), y)
+    monkeypatch.setattr(filed, "MOST_GATHERED", 200 * D)
+    monkeypatch.setattr(filed.FileRows, "gather", _few(filed.FileRows.gather, 200))
+    mine.forget(rows=gone).forget(rows=[3])
+    theirs = kind(random_state=0).fit(np.delete(X, [3, *gone], 0), np.delete(y, [3, *gone], 0))
+    apart = mine._fitted.model.apart(theirs._fitted.model.W)
+    assert apart <= mine.certificate_.distance + 2 * theirs.certificate_.distance
+    assert mine.certificate_.distance <= mine.certificate_.distance_target
+    assert mine.history_[-2]["passes"] > 0
+
+
+def _few(method, most):
+    def gather(self, positions):
+        assert len(positions) <= most
+        return method(self, positions)
+
+    return gather
+
+
 def _noting(method, into):
     def noting(self, first, last, out):
         into.append((first, last))
@@ -265,7 +288,8 @@ def test_what_is_written_is_what_is_read(tmp_path):
         (lambda p, X, y: write_shards(p, X, y[:-1]), "rows, labels has"),
         (lambda p, X, y: write_shards(p, X * np.nan, y), "NaN or infinity"),
         (lambda p, X, y: write_shards(p, X, y, part=1000), "multiple of 1024"),
-        (lambda p, X, y: write_shards(p, csr_array(X), y), "sparse rows"),
+        (lambda p, X, y: write_shards(p, X, "label"), "no table"),
+        (lambda p, X, y: write_shards(p, iter([X, csr_array(X)]), iter([y, y])), "pieces differ"),
         (lambda p, X, y: write_shards(p, iter([X, X[:, 1:]]), iter([y, y])), "pieces differ"),
         (lambda p, X, y: write_shards(p, iter([X, X]), iter([y])), "fewer pieces"),
         (lambda p, X, y: write_shards(p, X[:0], y[:0]), "no rows"),

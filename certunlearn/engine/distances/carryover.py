@@ -10,11 +10,12 @@ the last refresh, and no matrix is factored before the next one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.replaced import replace
 from ..._common.rounding import UNIT_ROUNDOFF, gamma, up
 from ...claims.bounds import distance_from_decrement, inverse_range
 from ...claims.noise import Geometry, Transfer

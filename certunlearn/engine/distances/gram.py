@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.replaced import replace
 from ..._common.rounding import UNIT_ROUNDOFF
 from ...claims.budget import Caps
 from ...claims.frame import Frame

@@ -14,6 +14,7 @@ import numpy as np
 from ..._common.arrays import Array
 from ..._common.rounding import UNIT_ROUNDOFF, down, gamma, up
 from ...numerics.objective.contribution import Contribution
+from ...numerics.objective.measurement import Border
 from ...numerics.objective.objective import Measurement, Objective
 
 #: Margins whose rounding matters more than this are measured again.
@@ -103,5 +104,16 @@ def edited_measurement(
         allowance=allowance,
         margin_error=error,
         moved=0.0,
+        border=_bordered(m.border, removed, added),
     )
     return Known(edited, shift)
+
+
+def _bordered(
+    border: Border | None, removed: Contribution, added: Contribution | None
+) -> Border | None:
+    """Return the Hessian's border after an edit, where there was one."""
+    if border is None:
+        return None
+    border = border.edited(removed.border(), -1.0)
+    return border if added is None else border.edited(added.border(), 1.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from ..._common.replaced import replace
 from ..._common.rounding import up
 from ...linalg.cholesky import Factor
 from ...numerics.objective.contribution import Contribution

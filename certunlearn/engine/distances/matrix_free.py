@@ -20,6 +20,7 @@ from ...linalg.diagonal import Diagonal
 from ...linalg.norms import largest_eigenvalue, norm, spectral_norm
 from ...numerics.objective.curvature import Curvature
 from ...numerics.objective.objective import Measurement, Objective
+from .centred import centred_distance
 from .gram import Gram
 from .known import Known
 from .reached import Goal
@@ -285,11 +286,16 @@ def without_pass(
     objective: Objective, gram: Gram, known: Known | None, goal: Goal
 ) -> tuple[float, float]:
     """Return `matrix_free_distance` by what is known, ``inf`` where that is too little."""
-    if known is None or (known.shift is None and (objective.alpha == 0).any()):
+    if known is None:
         return math.inf, math.inf
     m = known.measurement
-    D = objective.alpha if known.shift is None else floor_above(objective, gram.known, known.shift)
-    distance, least = matrix_free_distance(objective, gram.geometry, D, m, worth=0.0)
+    distance, least = centred_distance(objective, gram.geometry, m)
+    if not distance < math.inf:
+        if known.shift is None and (objective.alpha == 0).any():
+            return math.inf, math.inf
+        shift = known.shift
+        D = objective.alpha if shift is None else floor_above(objective, gram.known, shift)
+        distance, least = matrix_free_distance(objective, gram.geometry, D, m, worth=0.0)
     # A removal also promises a small gradient, as a fit does.
     if not np.max(np.abs(m.gradient)) <= goal.tol * objective.weight_sum:
         distance = math.inf

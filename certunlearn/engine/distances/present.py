@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._common.replaced import replace
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.curvature import Curvature, within

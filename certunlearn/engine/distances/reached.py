@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.objective import Measurement
 from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.solvers.class_blocks import ClassMetric
+from ...numerics.solvers.column_blocks import ColumnMetric
 from ...numerics.solvers.metric import Metric
 
 Array = NDArray[np.float64]
@@ -31,12 +33,18 @@ class Reached(NamedTuple):
     measured: Array
     measurement: Measurement
     shift: tuple[float, float] | None = None
-    metric: Metric | ClassMetric | None = None
+    metric: Metric | ClassMetric | ColumnMetric | None = None
+
+    def without(self, share: Contribution) -> Reached:
+        """Return the same, steps proposed as if these rows had gone."""
+        if not isinstance(self.metric, Metric):
+            return self
+        return self._replace(metric=self.metric.without(share))
 
     @property
     def stale(self) -> bool:
         """Whether blocks of classes may be of rows that have gone."""
-        return isinstance(self.metric, ClassMetric) and not self.metric.fresh
+        return isinstance(self.metric, ClassMetric | ColumnMetric) and not self.metric.fresh
 
     @property
     def model(self) -> QuadraticModel:

@@ -10,8 +10,11 @@ from ...claims.noise import Geometry
 from ...linalg.diagonal import Diagonal
 from ...numerics.objective.measurement import Spare
 from ...numerics.objective.objective import Objective
+from .centred import free_intercept
 from .ruler import Array
 
+#: Margins that move by less keep most of their curvature, whatever they move by.
+_MOVED = 0.5
 #: Part of a certified distance that rounding may take.
 _PART = 0.03
 
@@ -39,7 +42,11 @@ def spare_of(objective: Objective, geometry: Geometry, distance: float, tol: flo
     if geometry.mechanism != "isotropic" or not len(positive):
         return None
     reach = np.full((objective.rows.p, 1), 1.0 / float(positive.min()))
-    return Spare(reach, _PART * distance, flat)
+    out = Spare(reach, _PART * distance, flat)
+    if isinstance(geometry.known, Diagonal):
+        # No factor of the curvature at an earlier point is referred to.
+        out.moved, out.bordered = _MOVED, free_intercept(objective)
+    return out
 
 
 def whitened(reach: Array, columns: int, distance: float, flat: float = math.inf) -> Spare:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ..._common.replaced import replace
 from ...claims.noise import Geometry
 from ...linalg.norms import norm
 from ...numerics.objective.objective import Objective, folded

@@ -7,21 +7,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..._common.arrays import Progress
 from ...exceptions import AssumptionError
 from ...linalg.cholesky import Factor
 from ...linalg.diagonal import Diagonal
 from ...numerics.losses.margins import positive
 from ...numerics.objective.objective import Measurement, Objective
-from ...numerics.solvers.lbfgs import Descended, lbfgs
+from ...numerics.solvers.lbfgs import Descended, lbfgs, unit_steps
 from ...numerics.solvers.metric import Metric
 from ...numerics.solvers.newton_cg import at_floor, newton_cg
+from ..distances.centred import centred_distance
 from ..distances.gram import Gram
 from ..distances.known import Known
 from ..distances.matrix_free import Floors, matrix_free_distance, without_pass
 from ..distances.reached import Goal, Reached
 from ..distances.ruler import Array
 from .separation import no_convergence
+from .task import Task
 
 #: A first descent in the rows' precision leaves so much of the gradient.
 _START = 1e-5
@@ -48,8 +49,11 @@ class _Judge:
 
     def measured(self, W: Array, m: Measurement, worth: float = math.inf) -> float:
         """Bound the distance of W; where no bound follows return what it is at least."""
-        D = self.floors.at(W, m.margin_error)
-        self.distance, least = matrix_free_distance(self.objective, self.gram.geometry, D, m, worth)
+        geometry = self.gram.geometry
+        self.distance, least = centred_distance(self.objective, geometry, m)
+        if not self.distance < math.inf:
+            D = self.floors.at(W, m.margin_error)
+            self.distance, least = matrix_free_distance(self.objective, geometry, D, m, worth)
         return self.distance if self.distance < math.inf else least
 
     def excess(self, W: Array, m: Measurement) -> float:
@@ -95,38 +99,31 @@ class _Proposer:
         return self._descent(W, gradient, enough).step
 
     def _descent(self, W: Array, gradient: Array | None, enough: float) -> Descended:
-        by = self.metric.factor or self.diagonal
-        out = lbfgs(self.objective, W, gradient, by, enough=enough, max_iter=_MOST_PASSES)
-        self.metric = self.metric.after(out.passes)
+        by, passes = self.metric.factor, 0
+        if by is not None and gradient is not None:
+            # In a factor's metric steps have the length that is right.
+            out = unit_steps(self.objective, W, gradient, by, enough=enough)
+            passes = out.passes
+        if not passes or out.left > enough:
+            out = lbfgs(
+                self.objective,
+                W,
+                gradient,
+                by or self.diagonal,
+                enough=enough,
+                max_iter=_MOST_PASSES,
+            )
+            passes += out.passes
+        self.metric = self.metric.after(passes)
         return out
 
 
-def refresh_matrix_free(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    goal: Goal,
-    *,
-    solver: str = "newton-cg",
-    max_iter: int,
-    known: Known | None = None,
-    metric: Metric | None = None,
-    tier: str = "refresh",
-    progress: Progress = None,
-) -> tuple[Reached, int]:
+def refresh_matrix_free(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
     Returns what was reached (its distance may miss the goal: rounding has the last word) and the
-    number of Newton steps.
-
-    Parameters
-    ----------
-    solver : {"newton-cg", "lbfgs"}
-        What proposes steps.
-    known : Known, optional
-        What is known at W.  Where it meets the goal no row is read, and the tier is "downdate".
-    metric : Metric, optional
-        What "lbfgs" has proposed steps with so far.
+    number of Newton steps.  Where what is known at W meets the goal no row is read, and the tier is
+    "downdate".
 
     Raises
     ------
@@ -135,6 +132,7 @@ def refresh_matrix_free(
     ConvergenceError
         If the steps run out.
     """
+    gram, W, known, tier = task.gram, task.W, task.known, task.tier
     free = objective.alpha == 0
     if free[:-1].any() or (free[-1] and not objective.rows.intercept):
         factored = "" if objective.rows.sparse else ' or solver="newton-cholesky"'
@@ -142,10 +140,11 @@ def refresh_matrix_free(
             "without a factored Hessian the distance to the optimum is bounded by the penalty, and "
             f"there is none: use {positive(objective.loss)}{factored}"
         )
-    diagonal, judge = gram.geometry.known, _Judge(objective, gram, goal, known)
+    diagonal, judge = gram.geometry.known, _Judge(objective, gram, task.goal, known)
     propose = None
-    if solver == "lbfgs":
-        propose = _Proposer(objective, diagonal, metric or Metric())
+    if task.solver == "lbfgs":
+        held = task.metric if isinstance(task.metric, Metric) else Metric()
+        propose = _Proposer(objective, diagonal, held)
         # A first descent in the rows' own precision, before anything is measured in float64.
         if known is None and tier == "fit":
             W = propose.start(W)
@@ -156,16 +155,16 @@ def refresh_matrix_free(
             W,
             diagonal,
             judge.excess,
-            max_iter=max_iter,
+            max_iter=task.max_iter,
             measured=m,
             propose=propose,
-            progress=progress,
+            progress=task.progress,
         )
         if m is None or s.iterations or s.reason == "accepted":
             break
         # Otherwise too little was known to step from there.
     if s.reason == "max_iter":
-        raise no_convergence(objective, s.W, s.measurement, max_iter)
+        raise no_convergence(objective, s.W, s.measurement, task.max_iter)
     if s.reason != "accepted":
         judge.measured(s.W, s.measurement)
     elif known is not None and not s.iterations and s.measurement is known.measurement:

@@ -99,7 +99,7 @@ class Columnwise:
     def at_zero(self) -> float:
         return self.each.at_zero
 
-    def _targets(self, Z: Values, y: Values) -> Values:
+    def targets(self, Z: Values, y: Values) -> Values:
         """Return the targets, shape (n, K)."""
         if not self.coded:
             return y.reshape(Z.shape)
@@ -110,19 +110,19 @@ class Columnwise:
 
     def value(self, Z: Values, y: Values) -> Values:
         """Loss of each row, shape (n,)."""
-        return namespace(Z).sum(self.each.value(Z, self._targets(Z, y)), axis=1)
+        return namespace(Z).sum(self.each.value(Z, self.targets(Z, y)), axis=1)
 
     def slope(self, Z: Values, y: Values) -> Values:
         """Derivative in the margins, shape (n, K)."""
-        return self.each.slope(Z, self._targets(Z, y))
+        return self.each.slope(Z, self.targets(Z, y))
 
     def slope_ulps(self, Z: Values, y: Values) -> Values:
         """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
-        return self.each.slope_ulps(Z, self._targets(Z, y))
+        return self.each.slope_ulps(Z, self.targets(Z, y))
 
     def diagonal(self, Z: Values, y: Values) -> Values:
         """Second derivative in each margin, shape (n, K)."""
-        return self.each.curvature(Z, self._targets(Z, y))
+        return self.each.curvature(Z, self.targets(Z, y))
 
     def curve(self, Z: Values, y: Values, U: Values) -> Values:
         """Curvature applied to a direction U of shape (n, K)."""

@@ -14,6 +14,7 @@ from ...linalg.cholesky import Factor, whitened_norm
 from ...linalg.norms import norm, spectral_norm
 from ..losses.margins import TINY, Loss, Softmax
 from ..losses.slopes import slopes
+from .measurement import Border
 
 #: Rows of a root whose shares are bounded together: the price grows with the square.
 _MOST_AT_ONCE = 512
@@ -148,6 +149,13 @@ class Contribution:
                 break
         # ||L^{-1} root'|| <= (||X root'|| + wrong) / (1 - slack).
         return ((math.sqrt(total) + wrong) / (1.0 - factor.slack) * (1 + 1e-9)) ** 2
+
+    def border(self) -> Border:
+        """Return ``sum s l''(x W_ref) x`` of columns that are not coupled."""
+        # Margins' own errors, as `error` counts them: worst / R is at most log(1 + error) / 2.
+        weighted = self.weight[:, None] * self.loss.diagonal(self.reference, self.labels)
+        chain = len(self.X) + int(self.loss.ulps) + 64
+        return Border.of(self.X.T @ weighted, chain, self.error, TINY * (1.0 + len(self.X)))
 
     @cached_property
     def gram(self) -> Array:

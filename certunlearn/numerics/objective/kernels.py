@@ -75,14 +75,16 @@ class Coarse(OfLoss):
     """What `Measure` returns, the errors to be multiplied with the columns' largest numbers.
 
     ``error`` (1, K) is at least that of any row's margins.  The errors are (2K,), as a row of ones
-    would have them: the rows are read for margins and gradient alone.
+    would have them: the rows are read for margins and gradient alone.  Where it is ``bordered``,
+    for losses of columns that are not coupled, ``sum s l'' x`` stands beside the gradient, (p, 2K).
     """
 
+    bordered: bool = False
     maxima = 1
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         zero, K = xp.zeros(()), self.loss.columns
-        return zero, xp.zeros((p, K)), xp.zeros(2 * K), zero, zero
+        return zero, xp.zeros((p, 2 * K if self.bordered else K)), xp.zeros(2 * K), zero, zero
 
     def __call__(
         self,
@@ -98,9 +100,12 @@ class Coarse(OfLoss):
         Z = counted(loss, block.margins(W), s)
         found = slopes(loss, Z, y, error, total)
         both = xp.concatenate([found.evaluated, found.pushed], axis=1)
+        slope = found.slope
+        if self.bordered:
+            slope = xp.concatenate([slope, found.curvature], axis=1)
         return (
             xp.sum(s * loss.value(Z, y)),
-            block.combined(s[:, None] * found.slope),
+            block.combined(s[:, None] * slope),
             s @ both,
             xp.sum(found.along(loss, s)),
             xp.max(xp.where(s > 0, loss.margin_range(block.margins(step)), 0.0)),

@@ -41,8 +41,8 @@ from .kernels import (
     Measure,
     coupled_pairs,
 )
+from .measurement import Border, Spare
 from .measurement import Measurement as Measurement
-from .measurement import Spare
 
 Array = NDArray[np.float64]
 _TINY = 1e-290
@@ -124,7 +124,7 @@ class Objective:
         Proof: proofs/measure.md
         """
         if self.spare is not None and self.spare.asked:
-            m = self._measured(W, W_ref, self._coarse(W, W - W_ref))
+            m = self._coarse(W, W_ref, self.spare)
             if self.spare.covers(m):
                 return m
         sums = self.rows.fold(
@@ -142,19 +142,32 @@ class Objective:
         """Of the gradient: two products, additions over rows, and spare for the slopes' sums."""
         return gamma(self.sum_length + self.loss.columns + 8)
 
-    def _coarse(self, W: Array, step: Array) -> Sums:
+    def _coarse(self, W: Array, W_ref: Array, spare: Spare) -> Measurement:
         """Sweep the rows for the sums of `Measure`, errors by the columns' largest numbers."""
-        # The smaller of two bounds stands for |x||W| of every row.
-        with np.errstate(over="ignore", invalid="ignore"):
-            columns, length = self.rows.column_max @ np.abs(W), np.sqrt(np.sum(W**2, axis=0))
-            # fmin: a length of infinity times zero says nothing.
-            most = np.fmin(columns, self.rows.longest * length * (1 + 1e-9) + _TINY)[None, :]
-        error = self._unit * most
-        value, grad, wrong, shaken, moved = self.rows.fold(
-            Coarse(self.loss), self.blocked, self.table, W, step, error, self._chain
+        pair, step, K = 2.0 if self.loss.coupled else 1.0, W - W_ref, W.shape[1]
+        error, far = self._unit * self._most(W)[None, :], pair * float(np.max(self._most(step)))
+        # Where that is known well enough no product is taken with the step.
+        enough = self.loss.R * far <= spare.moved
+        step, far = (np.zeros_like(step), far) if enough else (step, 0.0)
+        kernel = Coarse(self.loss, spare.bordered)
+        value, sums, wrong, shaken, moved = self.rows.fold(
+            kernel, self.blocked, self.table, W, step, error, self._chain
         )
-        worst = np.asarray((2.0 if self.loss.coupled else 1.0) * np.max(error))
-        return value, grad, self.rows.column_max[:, None] * wrong, shaken, moved, worst
+        wrong, worst = self.rows.column_max[:, None] * wrong, np.asarray(pair * np.max(error))
+        found = value, sums[:, :K], wrong, shaken, np.maximum(moved, far), worst
+        m = self._measured(W, W_ref, found)
+        if not spare.bordered:
+            return m
+        lost = _TINY * (1.0 + self.weight_sum + self.rows.n)
+        chain = self.sum_length + int(self.loss.ulps) + 64
+        return m._replace(border=Border.of(sums[:, K:], chain, m.margin_error, lost))
+
+    def _most(self, V: Array) -> Array:
+        """At least |x||V| of every row, (K,): the smaller of two bounds."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            columns, length = self.rows.column_max @ np.abs(V), np.sqrt(np.sum(V**2, axis=0))
+            # fmin: a length of infinity times zero says nothing.
+            return np.asarray(np.fmin(columns, self.rows.longest * length * (1 + 1e-9) + _TINY))
 
     def _measured(self, W: Array, W_ref: Array, sums: Sums) -> Measurement:
         """Add the penalty to the sums of `Measure`, and what it and underflow may cost."""
@@ -382,19 +395,3 @@ class Objective:
             * math.sqrt(self._pairs * square * (1 + gamma(self.rows.p + 40)))
             * (1 + 1e-9)
         )
-
-
-def gauge_weights(alpha: Array, loss: Loss, gram: Array, *, everywhere: bool) -> Array:
-    """Return the gauge rho, (p,): of the curvature's size where it acts, zero elsewhere.
-
-    ``gram`` is the diagonal of G.
-
-    It has to act where nothing is penalised.  ``everywhere`` lets it act on every coordinate:
-    classes moved together meet no curvature but the penalty, which would make the Hessian look
-    far smaller than G; at the optimum all these sums are zero anyway.
-    """
-    # Of softmax alone: adding one number to every class changes nothing there.
-    if not loss.coupled:
-        return np.zeros_like(alpha)
-    size = (gram - alpha) / (loss.kappa * loss.columns**2)
-    return np.where((alpha > 0) & (not everywhere), 0.0, np.maximum(size, 1e-300))

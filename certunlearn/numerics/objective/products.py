@@ -5,6 +5,7 @@ Rows held as float32 are multiplied as they are, which reads half the bytes and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from ..._common.arrays import AnyArray, Array
 from ..rows.dense import DenseRows
 from ..rows.store import Held
 from .objective import Objective
+
+#: Numbers of rows that are multiplied at a time.
+_TOGETHER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,21 @@ class Products:
         labels = labels.reshape(-1, *labels.shape[2:])
         flat = _viewed(X).reshape(-1, objective.rows.p)
         return cls(flat, objective.meant(labels), objective.blocked.reshape(-1, 1))
+
+    def parts(self) -> Iterator[Products]:
+        """Yield some rows at a time: what is left in the cache is not read again from memory."""
+        if not isinstance(self.X, np.ndarray):
+            yield self
+            return
+        step = max(_TOGETHER // self.X.shape[1], 1)
+        for first in range(0, len(self.X), step):
+            here = slice(first, first + step)
+            yield Products(self.X[here], self.labels[here], self.weight[here])
+
+    def some(self, many: int) -> Products:
+        """Return every so manieth row, at least ``many`` of them, or all."""
+        here = slice(None, None, max(len(self.X) // many, 1))
+        return Products(self.X[here], self.labels[here], self.weight[here])
 
     def margins(self, V: Array) -> Array:
         """Return X V, shape (m, K)."""

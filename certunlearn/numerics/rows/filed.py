@@ -31,6 +31,8 @@ from .weights import Weights
 TOGETHER = 1 << 23
 #: Numbers of rows that a start may hold of every so-many-th row.
 MOST_THINNED = 1 << 25
+#: Numbers of rows that a request may write out beside the files; it makes more passes else.
+MOST_GATHERED = 1 << 23
 #: Tasks of a pass at most: what travels does not grow with the rows.
 MOST_TASKS = 512
 
@@ -242,6 +244,10 @@ class FileRows(Filed, DenseRows):
         self.reads += times * self.n
         return Matrix(self), self._y
 
+    def gathers(self, count: int) -> bool:
+        """Whether so many rows may be written out."""
+        return count * self.p <= MOST_GATHERED
+
     def gather(self, positions: NDArray[np.int64]) -> Array:
         """Return the rows at ``positions``, shape (m, p)."""
         self.files.check()
@@ -298,6 +304,18 @@ class Matrix:
     def reshape(self, *shape: int) -> Matrix:
         """Return the rows beside one another, (blocks * block, p), padding included."""
         return self
+
+    def __len__(self) -> int:
+        return self.rows.blocks * self.rows.block
+
+    def __getitem__(self, here: slice) -> AnyArray:
+        """Return every so manieth row, written out."""
+        rows, step = self.rows, here.step or 1
+        found = []
+        for blocks in rows._all.cut(rows._step):
+            X = read_blocks(rows.files, blocks, rows.intercept).reshape(-1, rows.p)
+            found.append(X[-blocks.rows.start % step :: step])
+        return np.concatenate(found)
 
     @property
     def T(self) -> Matrix:

@@ -1,10 +1,9 @@
 """Rows in files: a directory of arrays that are read in parts and overwritten in place.
 
 ``rows.json`` lists the parts; of part k ``features-k.npy`` holds rows (m, d) of one kind of float,
-and ``labels-k.npy``, ``sample_weight-k.npy``, ``row_ids-k.npy``, ``groups-k.npy`` a value a row,
-where there are any.  Every part but the last holds a multiple of 1024 rows, so that no block of
-rows lies in two.  Erasing a row, or putting one in, gives its part another generation: whoever has
-opened the directory before does not read it on.
+or `Entries` sparse ones, and ``labels-k.npy``, ``sample_weight-k.npy``, ``row_ids-k.npy``,
+``groups-k.npy`` a value a row, where there are any.  Erasing a row, or putting one in, gives its
+part another generation: whoever has opened the directory before does not read it on.
 """
 
 from __future__ import annotations
@@ -18,10 +17,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
 
-from ..._common.arrays import AnyArray
+from ..._common.arrays import AnyArray, MatrixLike
 from ...exceptions import StaleShardError, StateError
 from .blocks import LARGEST_BLOCK
+from .entries import Entries
 from .executors import Executor
 from .narrow import narrowed
 from .npy import Column, runs
@@ -78,6 +79,10 @@ class RowFiles:
         Names of the columns.
     columns : tuple of str
         What there is beside the features.
+    sparse : bool
+        Whether the rows are mostly zeros, and held so.
+    entries : int
+        Of sparse rows, as they were written first.
     grown : bool
         Whether a model has put rows in: what their labels were is known to it alone.
     executor : Executor or None
@@ -109,6 +114,9 @@ class RowFiles:
         names, beside, parts = known["feature_names"], known["beside"], known["parts"]
         assert isinstance(beside, list) and isinstance(parts, list)
         self.feature_names = tuple(map(str, names)) if isinstance(names, list) else None
+        entries = known.get("entries")
+        self.sparse, self.entries = entries is not None, int(str(entries or 0))
+        self._sparse = Entries(self.path, self.d)
         self.columns: tuple[str, ...] = tuple(map(str, beside))
         self.grown, self.parts, first = bool(known["grown"]), [], 0
         for number, (rows, generation) in enumerate(parts):
@@ -125,6 +133,7 @@ class RowFiles:
             beside=self.columns,
             parts=[(part.rows, part.generation) for part in self.parts],
             grown=self.grown,
+            entries=self.entries if self.sparse else None,
         )
 
     @property
@@ -171,20 +180,21 @@ class RowFiles:
 
     def column(self, name: str, first: int = 0, last: int | None = None) -> AnyArray:
         """Return a value of each row from one number to another, shape (m, ...), a copy."""
-        last, like = self.n if last is None else last, self._column(self.parts[0].file(name))
-        out = np.empty((last - first, *like.shape[1:]), dtype=like.dtype)
-        for part, here, there in self._pieces(first, last):
-            out[there] = self._values(part, name, here)
+        last = self.n if last is None else last
+        pieces = list(self._pieces(first, last))
+        files = [self._column(part.file(name)) for part, *_ in pieces]
+        like = self._column(self.parts[0].file(name))
+        # Texts of one part may be longer than those of another.
+        kind = np.result_type(like.dtype, *(column.dtype for column in files))
+        out = np.empty((last - first, *like.shape[1:]), dtype=kind)
+        for column, (_, here, there) in zip(files, pieces, strict=True):
+            out[there] = column.read(here)
         return out
 
     def column_parts(self, name: str) -> Iterator[AnyArray]:
         """Yield what `column` returns, some rows at a time."""
         for first in range(0, self.n, SOME):
             yield self.column(name, first, min(first + SOME, self.n))
-
-    def _values(self, part: Part, name: str, here: slice) -> AnyArray:
-        """Read some rows of a part's column."""
-        return self._column(part.file(name)).read(here)
 
     def weights(self) -> AnyArray:
         """Return the weight of each row (n,), held as narrowly as is exact; not to be written to.
@@ -204,7 +214,7 @@ class RowFiles:
     def read(self, first: int, last: int, out: NDArray[np.floating]) -> None:
         """Read the rows from one number to another into ``out`` (last - first, d or more)."""
         for part, here, there in self._pieces(first, last):
-            out[there, : self.d] = self._values(part, "features", here)
+            out[there, : self.d] = self._column(part.file("features")).read(here)
 
     def take(self, positions: NDArray[np.int64]) -> AnyArray:
         """Return rows (m, d) by number, each run of consecutive ones read at once."""
@@ -217,22 +227,55 @@ class RowFiles:
             out[order[run]] = rows
         return out
 
+    def sparse_rows(self, rows: slice) -> csr_array:
+        """Return consecutive sparse rows (m, d), float64."""
+        pieces = self._pieces(rows.start, rows.stop)
+        found = [self._sparse.read(part.number, part.generation, here) for part, here, _ in pieces]
+        # Of no rows nothing is read.
+        found = found or [csr_array((0, self.d))]
+        out = found[0] if len(found) == 1 else vstack(found, format="csr")
+        return out.astype(np.float64)
+
+    def take_sparse(self, positions: NDArray[np.int64]) -> csr_array:
+        """Return sparse rows (m, d) by number, those between them in a part read as well."""
+        found = []
+        for part, at in self._by_part(positions):
+            first, last = int(at[0]), int(at[-1]) + 1
+            some = self._sparse.read(part.number, part.generation, slice(first, last))
+            found.append(some[at - first])
+        if not found:
+            return csr_array((0, self.d))
+        back = np.argsort(np.argsort(positions, kind="stable"), kind="stable")
+        return vstack(found, format="csr").astype(np.float64)[back]
+
     def erase(self, positions: NDArray[np.int64]) -> None:
         """Overwrite rows and all beside them with zeros, on the disk when it returns."""
-        places = self._by_part(positions)
-        # First the generation: should the process end in between, nobody reads half of it.
-        self._next_generation([part for part, _ in places])
-        for part, at in places:
-            for name in ("features", *self.columns):
+        self._replace(positions, None)
+        for part, at in self._by_part(positions):
+            for name in self.columns:
                 self._column(part.file(name)).overwrite(at, None)
 
-    def write(self, positions: NDArray[np.int64], X: AnyArray) -> None:
-        """Put rows (m, d) at places that there are."""
+    def write(self, positions: NDArray[np.int64], X: MatrixLike) -> None:
+        """Put rows (m, d), dense or canonical CSR as the others, at ascending places there are."""
+        self._replace(positions, X)
+
+    def _replace(self, positions: NDArray[np.int64], X: MatrixLike | None) -> None:
+        """Put rows, or zeros, in the place of others."""
         places = self._by_part(positions)
-        self._next_generation([part for part, _ in places])
+        new = []
         for part, at in places:
-            order = np.searchsorted(positions, at + part.first)
-            self._column(part.file("features")).overwrite(at, X[order])
+            new.append(None if X is None else X[np.searchsorted(positions, at + part.first)])
+            if self.sparse:
+                known = part.number, part.generation
+                self._sparse.rewrite(*known, at, new[-1], part.rows)
+        # The generation before anything is overwritten: should the process end in between, nobody
+        # reads half of it.
+        self._next_generation([part for part, _ in places])
+        for (part, at), rows in zip(places, new, strict=True):
+            if self.sparse:
+                self._sparse.settle(part.number, part.generation + 1)
+            else:
+                self._column(part.file("features")).overwrite(at, rows)
 
     def extend(self, more: int) -> None:
         """Make room for further rows behind all there are; a part of its own where there is none.
@@ -245,7 +288,10 @@ class RowFiles:
             rows = -(-max(more - room, self.n // 8) // LARGEST_BLOCK) * LARGEST_BLOCK
             first = self.parts[-1].first + self.parts[-1].rows
             part = Part(len(self.parts), first, rows, 0)
-            for name in ("features", *self.columns):
+            if self.sparse:
+                nothing = csr_array((0, self.d), dtype=self.dtype)
+                self._sparse.write(part.number, 0, nothing, rows)
+            for name in self.columns if self.sparse else ("features", *self.columns):
                 like = self._column(self.parts[0].file(name))
                 file = self.path / part.file(name)
                 shape = rows, *like.shape[1:]
@@ -289,11 +335,12 @@ class RowFiles:
 
     def __getstate__(self) -> dict[str, object]:
         # The directory as it is now known: one that is found changed later is refused.
-        return {**vars(self), "_columns": {}, "path": str(self.path)}
+        return {**vars(self), "_columns": {}, "_sparse": None, "path": str(self.path)}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.path = Path(str(state["path"]))
+        self._sparse = Entries(self.path, self.d)
 
 
 def _mark(parts: Sequence[Sequence[int]]) -> str:
@@ -312,6 +359,7 @@ def write_manifest(
     beside: tuple[str, ...],
     parts: list[tuple[int, int]],
     grown: bool = False,
+    entries: int | None = None,
 ) -> None:
     """Write what a directory of rows holds, whole or not at all."""
     text = json.dumps(
@@ -325,6 +373,7 @@ def write_manifest(
             "beside": list(beside),
             "parts": [list(part) for part in parts],
             "grown": grown,
+            "entries": entries,
         }
     )
     new = path / f"{MANIFEST}.new"

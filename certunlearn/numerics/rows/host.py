@@ -67,8 +67,25 @@ def aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[np.float64 | np.
     return raw[start : start + size].view(kind).reshape(shape)
 
 
+#: Numbers of an array from which on NumPy asks for pages of 2 MB, each of which is mapped at once:
+#: a thousand small ones take longer than a product with them.
+_HUGE = 1 << 20
 #: Up to so many columns are multiplied one by one: BLAS repacks the rows for a product of matrices.
 FEW = 4
+
+
+class Room:
+    """Memory for one array after the other, taken where it is first asked for."""
+
+    def __init__(self) -> None:
+        self._all = np.empty(0)
+
+    def of(self, shape: tuple[int, ...]) -> Array:
+        """Return an array of this shape over what the last one lay in."""
+        size = math.prod(shape)
+        if size > len(self._all):
+            self._all = np.empty(max(size, _HUGE))
+        return self._all[:size].reshape(shape)
 
 
 class HostBlock(DenseBlock[Array]):
@@ -80,16 +97,16 @@ class HostBlock(DenseBlock[Array]):
         As in `DenseBlock`; rows may be float32 where they are only multiplied with one another.
     rows : int
         How many make a block.
-    scratch : ndarray of shape (m, p)
-        Where `size` puts its rows: fresh memory for every block costs more than the arithmetic.
+    scratch : Room
+        Where rows are put: fresh memory for every block costs more than the arithmetic.
     """
 
-    def __init__(self, X: Array, y: Array, weight: Array, rows: int, scratch: Array) -> None:
+    def __init__(self, X: Array, y: Array, weight: Array, rows: int, scratch: Room) -> None:
         super().__init__(NUMPY, X, y, weight)
         self.rows, self.scratch = rows, scratch
 
     def size(self) -> HostBlock:
-        return self._of(np.abs(self.X, out=self.scratch[: len(self.X)]))
+        return self._of(np.abs(self.X, out=self.scratch.of(self.X.shape)))
 
     def largest(self) -> Array:
         low, high = extremes(self.X)
@@ -130,7 +147,8 @@ class HostBlock(DenseBlock[Array]):
         for here in self._blocks():
             some = np.flatnonzero(root[here])
             if len(some) > len(root[here]) // 2:
-                part = self.X[here] * root[here, None]
+                room = self.scratch.of(self.X[here].shape)
+                part = np.multiply(self.X[here], root[here, None], out=room)
             else:
                 # Rows that weigh nothing are left out: that costs less than their products.
                 part = self.X[here][some] * root[here][some, None]
@@ -149,6 +167,12 @@ class HostBlock(DenseBlock[Array]):
             yield slice(first, first + self.rows)
 
 
+def _together(p: int) -> int:
+    """Return how many rows of p coordinates are summed by margins at a time."""
+    # Of few rows at a time the calls cost as much as the sums: then twice as many.
+    return max(TOGETHER // p, min(MANY, 2 * TOGETHER // p))
+
+
 def folded_by_blocks(
     kernel: Kernel, X: Array, y: Array, s: Array, args: tuple[Argument, ...]
 ) -> Sums:
@@ -163,20 +187,18 @@ def folded_by_blocks(
     count, rows, p = X.shape
     # Blocks taken together, so that one product is long enough for BLAS, or short enough for the
     # cache.
-    together = max(LONG * p, MANY) if kernel.quadratic else TOGETHER // p
+    together = max(LONG * p, MANY) if kernel.quadratic else _together(p)
     group = max(1, -(-together // rows) if kernel.quadratic else together // rows)
 
-    # Only margins' kernels ask for sizes.
-    most = 0 if kernel.quadratic else min(group, count) * rows
-    scratch, widened = np.empty((most, p)), np.empty((most if X.dtype == np.float32 else 0, p))
+    scratch, widened = Room(), Room()
 
     def blocks() -> Iterator[HostBlock]:
         for first in range(0, count, group):
             part, labels, weight = (
                 a[first : first + group].reshape(-1, *a.shape[2:]) for a in (X, y, s)
             )
-            if len(widened):
-                wide = widened[: len(part)]
+            if X.dtype == np.float32 and not kernel.quadratic:
+                wide = widened.of(part.shape)
                 wide[...] = part
                 part = wide
             yield HostBlock(part, labels, weight, rows, scratch)

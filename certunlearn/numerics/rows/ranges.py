@@ -18,8 +18,9 @@ from ..._common.arrays import AnyArray, Array
 from ..._common.interrupts import checkpoint, deferred
 from ..._common.threads import blas_threads
 from .files import RowFiles
-from .fold import NUMPY, Argument, Kernel, Sums
+from .fold import NUMPY, Argument, Kernel, Sums, folded
 from .host import folded_by_blocks
+from .sparse_block import SparseBlock
 
 #: What returns a value for each row of a slice.
 Values: TypeAlias = Callable[[slice], AnyArray]
@@ -80,12 +81,23 @@ class Summation(NamedTuple):
         out: Sums = self.kernel.start(NUMPY, files.d + int(self.intercept))
         for here in blocks.cut(self.step):
             checkpoint()
-            X = read_blocks(files, here, self.intercept)
-            y, s = (filled_up(values(here.rows), X.shape[:2]) for values in (labels, weights))
+            how = self._of_sparse if files.sparse else self._of_dense
             with deferred(), blas_threads(1), np.errstate(all="ignore"):
-                part = folded_by_blocks(self.kernel, X, y, s, self.args)
-                out = self.kernel.join(NUMPY, out, part)
+                out = self.kernel.join(NUMPY, out, how(files, here, labels, weights))
         return out
+
+    def _of_dense(self, files: RowFiles, here: Range, labels: Values, weights: Values) -> Sums:
+        X = read_blocks(files, here, self.intercept)
+        y, s = (filled_up(values(here.rows), X.shape[:2]) for values in (labels, weights))
+        return folded_by_blocks(self.kernel, X, y, s, self.args)
+
+    def _of_sparse(self, files: RowFiles, here: Range, labels: Values, weights: Values) -> Sums:
+        rows = slice(here.rows.start, min(here.rows.stop, files.n))
+        X, m = files.sparse_rows(rows), rows.stop - rows.start
+        y, s = labels(rows)[:m], filled_up(weights(rows), (1, m))[0]
+        cuts = [slice(k, min(k + here.block, m)) for k in range(0, m, here.block)]
+        blocks = (SparseBlock(X[cut], self.intercept, y[cut], s[cut]) for cut in cuts)
+        return folded(self.kernel, blocks, files.d + int(self.intercept), self.args)
 
 
 class Task(NamedTuple):

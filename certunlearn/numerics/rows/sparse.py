@@ -8,38 +8,20 @@ from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from ..._common.arrays import AnyArray, Array, MatrixLike, Positions
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
 from .dense import CHUNK
 from .fold import Argument, Kernel, Sums, folded
-from .sparse_block import SparseBlock
+from .sparse_block import SparseBlock, canonical
 from .store import Store
 
 #: Rows that are summed at a time: keeps temporaries small and chains of additions short.
 BLOCK = 4096
 #: Numbers that `SparseRows.gather` will write out.
 MOST_WRITTEN_OUT = 1 << 26
-
-
-def canonical(X: MatrixLike) -> csr_array:
-    """Return a CSR copy of X (sparse or dense) without duplicates or stored zeros, sorted."""
-    if issparse(X):
-        X = X.tocsr()
-        out = csr_array((X.data, X.indices, X.indptr), shape=X.shape, dtype=np.float64, copy=True)
-    else:
-        out = csr_array(np.asarray(X, dtype=np.float64))
-    with np.errstate(over="ignore"):
-        # Entries given twice for one place are one number from here on, rounded once, for every
-        # model alike.
-        out.sum_duplicates()
-    if not np.isfinite(out.data).all():
-        raise ValueError("entries given more than once for the same place add up to infinity")
-    # A stored zero would tell that the row had been touched, and makes sums longer for nothing.
-    out.eliminate_zeros()
-    return out
 
 
 class SparseRows(Store):

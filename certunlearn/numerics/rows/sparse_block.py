@@ -6,10 +6,28 @@ Proof of the errors: proofs/sparse_sums.md
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array, hstack, issparse
 
-from ..._common.arrays import Array
+from ..._common.arrays import Array, MatrixLike
 from .fold import NUMPY, meant
+
+
+def canonical(X: MatrixLike) -> csr_array:
+    """Return a CSR copy of X (sparse or dense) without duplicates or stored zeros, sorted."""
+    if issparse(X):
+        X = X.tocsr()
+        out = csr_array((X.data, X.indices, X.indptr), shape=X.shape, dtype=np.float64, copy=True)
+    else:
+        out = csr_array(np.asarray(X, dtype=np.float64))
+    with np.errstate(over="ignore"):
+        # Entries given twice for one place are one number from here on, rounded once, for every
+        # model alike.
+        out.sum_duplicates()
+    if not np.isfinite(out.data).all():
+        raise ValueError("entries given more than once for the same place add up to infinity")
+    # A stored zero would tell that the row had been touched, and makes sums longer for nothing.
+    out.eliminate_zeros()
+    return out
 
 
 class SparseBlock:

@@ -42,6 +42,8 @@ class Store(ABC):
 
     #: Whether the store can move to one without forgotten rows.
     closes_up = True
+    #: Whether rows are mostly zeros.
+    sparse: bool
     n: int
     reads: int
     _labels: AnyArray
@@ -59,6 +61,10 @@ class Store(ABC):
     def laid_out(self, weights: Weights) -> Array:
         """Return weights as the rows lie."""
         return self.blocked(weights.array)
+
+    def gathers(self, count: int) -> bool:
+        """Whether so many rows may be written out beside the store."""
+        return not self.sparse
 
     @property
     def column_max(self) -> Array:

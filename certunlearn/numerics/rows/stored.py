@@ -7,6 +7,7 @@ from scipy.sparse import issparse
 from ..._common.arrays import AnyArray, MatrixLike
 from .dense import DenseRows
 from .filed import FileRows
+from .filed_sparse import SparseFileRows
 from .files import RowFiles
 from .meshed import MeshRows, Spread
 from .sparse import SparseRows
@@ -17,7 +18,8 @@ Rows = DenseRows | SparseRows
 def stored(X: MatrixLike, labels: AnyArray, *, intercept: bool) -> Rows:
     """Return a store of the kind that the features are of."""
     if isinstance(X, RowFiles):
-        return FileRows(X, labels, intercept=intercept)
+        filed = SparseFileRows if X.sparse else FileRows
+        return filed(X, labels, intercept=intercept)
     if isinstance(X, Spread):
         return MeshRows(X, labels, intercept=intercept)
     kind = SparseRows if issparse(X) else DenseRows

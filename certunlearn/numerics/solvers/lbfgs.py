@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 MEMORY = 30
 #: Give up when the gradient has not become smaller for so many steps: rounding stops the descent.
 _PATIENCE = 6
+#: Steps of unit length are taken as long as the gradient's square falls to this part, and so many.
+_QUICK, _UNIT_STEPS = 0.1, 6
 #: Along a step the slope is to fall to this part of what it was, in so many evaluations.
 _FLAT, _EVALUATIONS = 0.02, 20
 
@@ -123,6 +125,58 @@ def lbfgs(
         if least <= enough * first or since > _PATIENCE or not math.isfinite(size):
             break
     return Descended(best, passes, least / first if first > 0 else 0.0)
+
+
+def unit_steps(
+    objective: Objective, W: Array, gradient: Array, metric: Metric, *, enough: float
+) -> Descended:
+    """Find such a step without line searches, as long as every one gets rid of most of the rest.
+
+    Parameters
+    ----------
+    objective, W, gradient, enough
+        As in `lbfgs`, but that the gradient is known.
+    metric : Metric
+        Close to the inverse Hessian.
+
+    Returns
+    -------
+    Descended
+        Its step is one further than the last pass; what that should leave is by how the one
+        before went.
+    """
+    products, loss = Products.of(objective), objective.loss
+    descent, V, g = Descent(metric.solve), np.zeros_like(W), gradient
+    held: list[tuple[Array, Array]] = []
+
+    def changed(V: Array) -> Array:
+        """Return what the sum of slopes changes by from W to W + V."""
+        out = np.zeros_like(V)
+        for k, part in enumerate(products.parts()):
+            if k == len(held):
+                Z = counted(loss, part.margins(W), part.weight[:, 0])
+                held.append((Z, loss.slope(Z, part.labels)))
+            Z, before = held[k]
+            Z = counted(loss, Z + part.margins(V), part.weight[:, 0])
+            out += part.combined(part.weight * (loss.slope(Z, part.labels) - before))
+        return out
+
+    v = descent.direction(g)
+    first = size = -float(np.sum(v * g))
+    for passes in range(1, _UNIT_STEPS + 1):
+        objective.rows.sweep()
+        new = gradient + changed(V + v) + objective.pull(V + v)
+        descent.learn(v, new - g)
+        V, g, before = V + v, new, size
+        v = descent.direction(g)
+        # Squares of lengths in the metric.
+        size = -float(np.sum(v * g))
+        if not 0 <= size < _QUICK * before:
+            break
+        left = math.sqrt(size / first * size / before)
+        if left <= enough:
+            return Descended(V + v, passes, left)
+    return Descended(np.zeros_like(W), passes, math.inf)
 
 
 def _flattest(along: Callable[[float], tuple[float, float]], down: float) -> float:

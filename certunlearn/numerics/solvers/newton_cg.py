@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 #: Bounds on the relative residual of a Newton system, in the norm of G^{-1}.
 _LOOSEST, _TIGHTEST = 0.1, 1e-2
 #: A proposal aims at this part of what is needed, and at no less than single precision can tell.
-_SPARE, _FINEST = 0.3, 1e-6
+_SPARE, _FINEST = 0.7, 1e-6
 #: A good proposal leaves at most this part of the gradient.
 _WORTH = 0.3
 #: Most products a Newton step; what they have found by then is a direction of descent.
