@@ -21,7 +21,7 @@ from ..numerics.rows.narrow import narrowed
 from ..numerics.rows.stored import Rows
 from ..numerics.rows.units import units
 from ..numerics.rows.weights import Weights
-from ..numerics.solvers.choice import chosen
+from ..numerics.solvers.choice import MOST_COUPLED, MOST_SEPARATE, chosen
 from .distances.carryover import Carryover
 from .distances.gram import Gram
 from .distances.known import Known
@@ -117,10 +117,16 @@ def solver_of(settings: Settings, loss: Loss, rows: Rows) -> str:
     )
 
 
-def sharing(settings: Settings, loss: Loss, rows: Rows) -> bool:
-    """Whether matrices of classes or columns, held for steps alone, can take a factor's place."""
-    takes = loss.coupled or ColumnChanges.possible(loss, rows)
-    return takes and not rows.sparse and settings.alpha > 0 and not settings.l1
+def sharing(settings: Settings, loss: Loss, rows: Rows) -> int:
+    """Return up to how many coefficients a factor pays where matrices of classes or columns do.
+
+    They are held for steps alone; 0 where they cannot take its place.
+    """
+    if rows.sparse or settings.l1 or not settings.alpha > 0:
+        return 0
+    if loss.coupled:
+        return MOST_COUPLED
+    return MOST_SEPARATE if ColumnChanges.possible(loss, rows) else 0
 
 
 def penalty_of(settings: Settings, frame: Frame | None, p: int, mass: Fraction | None) -> Array:

@@ -21,7 +21,7 @@ from ..numerics.objective.gauge import gauge_weights
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
-from ..numerics.solvers.choice import reason
+from ..numerics.solvers.choice import AUTO, reason
 from ..numerics.solvers.class_blocks import ClassMetric
 from ..numerics.solvers.column_blocks import ColumnMetric
 from ..numerics.solvers.metric import Metric
@@ -34,6 +34,7 @@ from .distances.reached import Goal, Reached
 from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
+from .removal.task import Task
 from .settings import Settings, budget_of
 from .state import State, effective, goal_of, penalty_of, scale_of, sharing, solver_of
 
@@ -117,7 +118,7 @@ def solved(
     return joined(replace(parts[0], objective=objective, carryover=None, parts=tuple(parts)), parts)
 
 
-def _plan(settings: Settings, solver: str, p: int, columns: int, shared: bool) -> str:
+def _plan(settings: Settings, solver: str, p: int, columns: int, shared: int) -> str:
     """Say how the model was trained, and why so where that was left open."""
     why = f"; {reason(solver, p, columns, shared)}" if settings.solver == "auto" else ""
     return f"trained afresh{why}"
@@ -216,19 +217,20 @@ def gauged(
             near = W if start is None else subsampled_start(gauged, gram.geometry, W, start)
             start = start if near is W else None
         try:
-            reached, iterations = minimised(
-                gauged,
+            task = Task(
                 gram,
                 near,
                 goal,
-                solver=solver,
-                max_iter=settings.max_iter,
-                fit=fit,
+                solver,
+                settings.max_iter,
+                "fit" if fit else "refresh",
                 model=start,
                 known=known,
                 metric=metric,
+                factors=settings.solver == "auto" and W.size <= AUTO,
                 progress=progress,
             )
+            reached, iterations = minimised(gauged, task)
             break
         except (NotCertifiedError, ConvergenceError):
             if not everywhere:
@@ -255,7 +257,10 @@ def opened(state: State, beside: State | None = None) -> State:
     reached, known = state.reached, None
     if reached.quadratic is None and state.objective.l1 is None:
         known = Known(reached.measurement, reached.shift)
-    state = replace(state, known=known)
+    plan = state.plan
+    if reached.quadratic is not None and state.solver == "newton-cg":
+        plan += "; blocks of classes did not certify, so the Hessian was factored"
+    state = replace(state, known=known, plan=plan)
     if isinstance(state.settings.class_weight, str) or reached.quadratic is None:
         # "balanced" reweighs every row at every removal: nothing can stay untouched.  Nor can
         # anything without a factor of the Hessian, as under an L1 penalty.

@@ -98,7 +98,7 @@ class CertifiedLogReg(LinearClassifier):
         its products with vectors only, "lbfgs" gradients; with either a removal passes over the
         retained rows unless the last pass tells enough.  "auto" goes by size, as
         docs/choose.md says: "lbfgs" beyond 750 coefficients under isotropic noise; otherwise
-        beyond 3000, and "newton-cg" where there are several classes, of softmax beyond 1500.
+        beyond 3000, and "newton-cg" where there are several classes, of softmax beyond 500.
 
     Attributes
     ----------

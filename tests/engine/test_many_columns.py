@@ -269,7 +269,7 @@ def test_changes_of_gradients_are_right_to_single_precision_however_small(kind):
     "make", [CertifiedLinearSVC, lambda **k: CertifiedLogReg(multi_class="ovr", **k)]
 )
 def test_many_columns_descend_together_and_go_on_alike(monkeypatch, make):
-    monkeypatch.setattr("certunlearn.numerics.solvers.choice.MOST_SHARED", 20)
+    monkeypatch.setattr("certunlearn.engine.state.MOST_SEPARATE", 20)
     rng = np.random.default_rng(0)
     centres, y = rng.normal(size=(5, 6)), np.arange(400) % 5
     X = centres[y] + rng.normal(size=(400, 6))
@@ -293,7 +293,7 @@ def test_many_columns_descend_together_and_go_on_alike(monkeypatch, make):
 
 
 def test_nothing_of_a_forgotten_row_is_left_in_the_metric(monkeypatch):
-    monkeypatch.setattr("certunlearn.numerics.solvers.choice.MOST_SHARED", 20)
+    monkeypatch.setattr("certunlearn.engine.state.MOST_SEPARATE", 20)
     # No removal is worth new matrices.
     monkeypatch.setattr(column_blocks, "_A_PASS", 1e-3)
     rng = np.random.default_rng(1)

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 
 import numpy as np
 
-from ..._common.arrays import Progress
 from ..._common.replaced import replace
 from ...exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ...numerics.losses.margins import stronger
 from ...numerics.losses.pointwise import Squared
 from ...numerics.objective.objective import Objective
-from ...numerics.objective.quadratic import QuadraticModel
 from ...numerics.solvers.class_blocks import ClassMetric
 from ...numerics.solvers.column_blocks import ColumnMetric
-from ...numerics.solvers.metric import Metric
-from ..distances.gram import Gram
-from ..distances.known import Known
 from ..distances.matrix_free import without_pass
 from ..distances.reached import Goal, Reached
-from ..distances.ruler import Array
 from ..distances.spare import spare_of
 from .refresh import refresh
 from .refresh_classes import classwise, refresh_classes
@@ -30,34 +23,11 @@ from .refresh_columns import columnwise, refresh_columns
 from .refresh_composite import refresh_composite
 from .refresh_matrix_free import refresh_matrix_free
 from .separation import refuse_separable
+from .task import Task
 
 
-def minimised(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    goal: Goal,
-    *,
-    solver: str,
-    max_iter: int,
-    fit: bool = False,
-    model: QuadraticModel | None = None,
-    known: Known | None = None,
-    metric: Metric | ClassMetric | ColumnMetric | None = None,
-    progress: Progress = None,
-) -> tuple[Reached, int]:
+def minimised(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise from W; return what was reached, within the goal, and the number of Newton steps.
-
-    Parameters
-    ----------
-    solver : {"newton-cholesky", "newton-cg", "lbfgs"}
-        How; the last two show the distance without a factored Hessian.
-    model : QuadraticModel, optional
-        First model of the curvature, for "newton-cholesky".
-    known : Known, optional
-        What is known at W, for the others.
-    metric : Metric, optional
-        What steps were proposed with so far.
 
     Raises
     ------
@@ -66,147 +36,83 @@ def minimised(
     ConvergenceError, AssumptionError
         If there is nothing to converge to, or nothing to show the distance with.
     """
-    tier = "fit" if fit else "refresh"
-    if objective.l1 is not None and solver != "newton-cholesky":
+    gram, goal = task.gram, task.goal
+    if objective.l1 is not None and task.solver != "newton-cholesky":
         raise AssumptionError(
             'an L1 penalty needs a factored Hessian: use solver="newton-cholesky", or l1_ratio=0'
         )
 
     done = 0
-    other = metric if isinstance(metric, Metric) else None
-    if solver == "newton-cg" and classwise(objective, gram):
-        held = metric if isinstance(metric, ClassMetric) else None
-        by_classes, metric, done = _by_classes(
-            objective, gram, W, goal, max_iter, tier, known, held, progress
-        )
+    if isinstance(task.metric, ClassMetric | ColumnMetric):
+        # Rows may have gone since it was made.
+        task = task._replace(metric=replace(task.metric, fresh=False))
+    if task.solver == "newton-cg" and classwise(objective, gram) and not _enough(objective, task):
+        by_classes, done = refresh_classes(objective, task)
         if isinstance(by_classes, Reached):
             return by_classes, done
         # From there as if there were few classes.
-        known, W = known if by_classes is W else None, by_classes
-    if solver == "newton-cg" and columnwise(objective):
-        # Rows may have gone since it was made.
-        own = replace(metric, fresh=False) if isinstance(metric, ColumnMetric) else None
-        by_columns, done = refresh_columns(
-            objective,
-            gram,
-            W,
-            goal,
-            max_iter=max_iter,
-            known=known,
-            metric=own,
-            tier=tier,
-            progress=progress,
-        )
+        task = task._replace(W=by_classes, known=None if by_classes is not task.W else task.known)
+        if task.factors:
+            task = task._replace(solver="newton-cholesky")
+    if task.solver == "newton-cg" and columnwise(objective):
+        by_columns, done = refresh_columns(objective, task)
         if isinstance(by_columns, Reached):
             return by_columns, done
-        known, W = known if by_columns is W else None, by_columns
-
-    def found(objective: Objective) -> tuple[Reached, int]:
-        return _by_solver(
-            objective, gram, W, goal, solver, max_iter, tier, model, known, other, progress
-        )
-
-    reached, iterations = _sparing(objective, gram, goal, found)
+        task = task._replace(W=by_columns, known=None if by_columns is not task.W else task.known)
+    reached, iterations = _sparing(objective, task)
     _demand(objective, gram.geometry.norm(reached.W), reached, goal)
-    if isinstance(metric, ClassMetric):
-        reached = reached._replace(metric=metric)
+    if isinstance(task.metric, ClassMetric) and reached.quadratic is None:
+        reached = reached._replace(metric=task.metric)
     return reached, done + iterations
 
 
-def _by_solver(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    goal: Goal,
-    solver: str,
-    max_iter: int,
-    tier: str,
-    model: QuadraticModel | None,
-    known: Known | None,
-    metric: Metric | None,
-    progress: Progress,
-) -> tuple[Reached, int]:
+def _enough(objective: Objective, task: Task) -> bool:
+    """Whether what is known without a pass is enough."""
+    known = without_pass(objective, task.gram, task.known, task.goal)[0]
+    return not task.goal.relative and known <= task.goal.distance
+
+
+def _by_solver(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise with the solver, whatever the distance is then."""
     if objective.l1 is not None:
         # An L1 penalty has a path of its own, whatever the tier.
         return refresh_composite(
-            objective, gram.geometry, W, goal, max_iter=max_iter, tier=tier, progress=progress
-        )
-    if solver != "newton-cholesky":
-        return refresh_matrix_free(
             objective,
-            gram,
-            W,
-            goal,
-            solver=solver,
-            max_iter=max_iter,
-            known=known,
-            metric=metric,
-            tier=tier,
-            progress=progress,
+            task.gram.geometry,
+            task.W,
+            task.goal,
+            max_iter=task.max_iter,
+            tier=task.tier,
+            progress=task.progress,
         )
+    if task.solver != "newton-cholesky":
+        return refresh_matrix_free(objective, task)
     return refresh(
         objective,
-        gram.geometry,
-        W,
-        goal,
-        max_iter=max_iter,
-        model=model,
-        tier=tier,
-        progress=progress,
+        task.gram.geometry,
+        task.W,
+        task.goal,
+        max_iter=task.max_iter,
+        model=task.model,
+        tier=task.tier,
+        progress=task.progress,
     )
 
 
-def _by_classes(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    goal: Goal,
-    max_iter: int,
-    tier: str,
-    known: Known | None,
-    metric: ClassMetric | None,
-    progress: Progress,
-) -> tuple[Reached | Array, ClassMetric | None, int]:
-    """Minimise by a metric of the classes, unless what is known without a pass is enough."""
-    if metric is not None:
-        # Rows may have gone since it was made.
-        metric = replace(metric, fresh=False)
-    if not goal.relative and without_pass(objective, gram, known, goal)[0] <= goal.distance:
-        return W, metric, 0
-    found, done = refresh_classes(
-        objective,
-        gram,
-        W,
-        goal,
-        max_iter=max_iter,
-        known=known,
-        metric=metric,
-        tier=tier,
-        progress=progress,
-    )
-    return found, metric, done
-
-
-def _sparing(
-    objective: Objective,
-    gram: Gram,
-    goal: Goal,
-    found: Callable[[Objective], tuple[Reached, int]],
-) -> tuple[Reached, int]:
+def _sparing(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise by measurements whose rounding nobody reads the rows for, if that does."""
-    spare = None
+    spare, goal = None, task.goal
     if objective.l1 is None and not goal.relative:
-        spare = spare_of(objective, gram.geometry, goal.distance, goal.tol)
+        spare = spare_of(objective, task.gram.geometry, goal.distance, goal.tol)
     if spare is not None:
         try:
-            out = found(replace(objective, spare=spare))
+            out = _by_solver(replace(objective, spare=spare), task)
             if out[0].distance <= goal.distance or not spare.used:
                 return out
         except ConvergenceError:
             if not spare.used:
                 raise
-    return found(objective)
+    return _by_solver(objective, task)
 
 
 def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..._common.arrays import Array, Progress
+from ..._common.arrays import Array
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
@@ -22,9 +22,9 @@ from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
 from ...numerics.solvers.descent import Descent
 from ..distances.class_floor import Bound, class_distance
 from ..distances.gram import Gram
-from ..distances.known import Known
 from ..distances.matrix_free import Floors, matrix_free_distance, transfer
-from ..distances.reached import Goal, Reached
+from ..distances.reached import Reached
+from .task import Task
 
 #: A descent aims at this part of what is allowed, and counts on its last step, which is not
 #: measured, to be at most so much worse than the mean of so many before.
@@ -60,26 +60,10 @@ def classwise(objective: Objective, gram: Gram) -> bool:
     )
 
 
-def refresh_classes(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    goal: Goal,
-    *,
-    max_iter: int,
-    known: Known | None = None,
-    metric: ClassMetric | None = None,
-    tier: str = "refresh",
-    progress: Progress = None,
-) -> tuple[Reached | Array, int]:
+def refresh_classes(objective: Objective, task: Task) -> tuple[Reached | Array, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
-    Parameters
-    ----------
-    known : Known, optional
-        What is known at W.
-    metric : ClassMetric, optional
-        From before; about any nothing is assumed.
+    About the metric of the task nothing is assumed.
 
     Returns
     -------
@@ -88,26 +72,26 @@ def refresh_classes(
     iterations : int
         How many descents it took.
     """
-    search = _Search(objective, gram, goal, W, metric, tier == "fit")
+    search, known, fits = _Search(objective, task), task.known, task.tier == "fit"
     if known is not None:
         search.knows(None, known.measurement.gradient, known.measurement.value)
-    for iteration in range(max_iter + 1):
+    for iteration in range(task.max_iter + 1):
         try:
             # A fit starts far off; where else nothing is known, W may be near enough.
-            claim = tier != "fit" if search.gradient is None else search.descended()
+            claim = not fits if search.gradient is None else search.descended()
             going = search.looked(claim)
         except (AssumptionError, FloatingPointError, np.linalg.LinAlgError):
             if search.gradient is None:
                 raise
             break
-        if progress is not None and iteration:
-            progress(iteration, search.size)
+        if task.progress is not None and iteration:
+            task.progress(iteration, search.size)
         if search.reached is not None:
             kept = search.metric if search.passes else None
-            return search.reached._replace(tier=tier, metric=kept), iteration
+            return search.reached._replace(tier=task.tier, metric=kept), iteration
         if not going:
             break
-    return search.best, max_iter
+    return search.best, task.max_iter
 
 
 class _Search:
@@ -125,27 +109,22 @@ class _Search:
         What was certified.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        gram: Gram,
-        goal: Goal,
-        W: Array,
-        metric: ClassMetric | None,
-        fits: bool,
-    ) -> None:
-        self.objective, self.gram, self.goal, self.fits = objective, gram, goal, fits
-        # Where W stands, or the metric is not good enough.
-        self.due = metric is None and bool(W.any())
-        self.starts = metric is None and not self.due
-        self.metric = _initial(objective, gram) if metric is None else metric
+    def __init__(self, objective: Objective, task: Task) -> None:
+        self.objective, self.gram, self.goal = objective, task.gram, task.goal
+        self.fits, W, metric = task.tier == "fit", task.W, task.metric
+        if isinstance(metric, ClassMetric):
+            self.metric, self.due, self.starts = metric, False, False
+        else:
+            # Where W stands, or where all classes curve alike.
+            self.metric, self.due = _initial(objective, task.gram), bool(W.any())
+            self.starts = not self.due
         self.descent = _descent(objective, self.metric)
         self.W = self.best = W
         self.base: Differences | None = None
         self.gradient: Array | None = None
         self.value = self.size = math.inf
         self.reached: Reached | None = None
-        self.stuck = self.leads = False
+        self.stuck = self.late = self.leads = False
         self.passes = self.built = 0
         #: How far the distance was from being certified, pass by pass.
         self.left: list[float] = []
@@ -175,14 +154,16 @@ class _Search:
         if claim:
             found = self.surveyed(self.W)
             m = found.measurement
-            nearer = self.knows(None, m.gradient, m.value) and not self.claimed(found)
+            nearer = self.knows(None, m.gradient, m.value)
+            if nearer or self.W is self.best:
+                self.claimed(found)
         else:
             nearer = self.knows(*Differences.measured(self.objective, self.W))
-        if self.reached is None and self.base is not None and not (nearer and self.going):
+        going = nearer and self.going and self.reached is None
+        if not going and self.reached is None and self.base is not None:
             # Nothing leads on from here, where no distance has been claimed yet.
             self.claimed(self.surveyed(self.best))
-            return False
-        return nearer and self.going
+        return going
 
     def surveyed(self, W: Array) -> Surveyed:
         """Survey W; all rows are counted where nobody waits for it."""
@@ -193,14 +174,13 @@ class _Search:
         """Whether another descent may lead nearer."""
         return self.leads or self.due or self.stuck
 
-    def claimed(self, found: Surveyed) -> bool:
+    def claimed(self, found: Surveyed) -> None:
         """Certify ``best`` by what a survey has found there, if that is enough."""
         m, allowed = found.measurement, self.allowed
         bound, shift = _bound(self.objective, self.gram, self.best, found, allowed)
         self.metric = replace(self.metric, scale=bound.scale)
         if np.max(np.abs(m.gradient)) <= self.flat and bound.distance <= allowed:
             self.reached = Reached(self.best, bound.distance, None, "", self.best, m, shift)
-        return self.reached is not None
 
     def descended(self) -> bool:
         """Descend from ``best``, and say whether enough should be certified where that led."""
@@ -209,17 +189,25 @@ class _Search:
         if self.due:
             S = _gram(objective, self.gram)
             self.metric, self.built = self.metric.built(base, S, self.best), self.built + 1
-            self.descent = _descent(objective, self.metric)
+            # What was learned, and how fast it went, was with the one before.
+            self.descent, self.left = _descent(objective, self.metric), []
         W = self.best + self._steps(base, _FIRST if self.starts else _MOST)
         self.W = W - W.mean(axis=1, keepdims=True)
         if self.fits:
             slow = self.stuck or self.starts or self.passes - before > _LONG
         else:
-            slow = self.passes > self.metric.price(objective)
+            slow = self.late or self.passes > self.metric.price(objective)
         most = _BUILT_SMALL if Whole.fit(objective) else _BUILT
         self.due, self.starts = slow and self.built < most, False
         unknown = self.metric.scale is None and not self.due
         return unknown or self.left[-1] * _rate(self.left) <= self.allowed
+
+    def _to_come(self) -> float:
+        """Return how many passes there are still to come at the rate of the last ones."""
+        if len(self.left) <= _MEAN:
+            return 0.0
+        rate, enough = _rate(self.left) / _WORSE, _ROOM * self.allowed
+        return math.log(max(self.left[-1] / enough, 1.0)) / max(-math.log(rate), 1e-3)
 
     def _steps(self, base: Differences, most: int) -> Array:
         """Return which way leads to enough."""
@@ -239,7 +227,10 @@ class _Search:
             left = self.left[-1] * rate
             last = left <= _ROOM * self.allowed and np.max(np.abs(g)) * rate <= self.flat
             if last or _blurred(sizes, left * rate > _ROOM * self.allowed):
-                return V + v if rate < 1 else V
+                return V + v if rate < 1 or not V.any() else V
+            self.late = not self.fits and self._to_come() > self.metric.price(self.objective)
+            if self.late:
+                break
             self.stuck = len(sizes) > patience and sizes[-1] > 0.5 * sizes[-1 - patience]
             if self.stuck and most > _FIRST:
                 break

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._common.arrays import Array, Progress
+from ..._common.arrays import Array
 from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
@@ -30,8 +30,8 @@ from ...numerics.solvers.column_blocks import (
 )
 from ..distances.column_floor import column_distance
 from ..distances.gram import Gram
-from ..distances.known import Known
 from ..distances.reached import Goal, Reached
+from .task import Task
 
 #: A descent aims at this part of what is allowed, and counts on its last step, which is not
 #: measured, to be at most so much worse than the one before.
@@ -65,26 +65,10 @@ def columnwise(objective: Objective) -> bool:
     )
 
 
-def refresh_columns(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    goal: Goal,
-    *,
-    max_iter: int,
-    known: Known | None = None,
-    metric: ColumnMetric | None = None,
-    tier: str = "refresh",
-    progress: Progress = None,
-) -> tuple[Reached | Array, int]:
+def refresh_columns(objective: Objective, task: Task) -> tuple[Reached | Array, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
-    Parameters
-    ----------
-    known : Known, optional
-        What is known at W.
-    metric : ColumnMetric, optional
-        From before; about any nothing is assumed.
+    About the metric of the task nothing is assumed.
 
     Returns
     -------
@@ -93,11 +77,14 @@ def refresh_columns(
     iterations : int
         How many descents it took.
     """
+    gram, W, goal = task.gram, task.W, task.goal
+    tier, known, progress = task.tier, task.known, task.progress
+    metric = task.metric if isinstance(task.metric, ColumnMetric) else None
     geometry, size, value = gram.geometry, math.inf, math.inf
     gradient, best = None if known is None else known.measurement.gradient, W
     if gradient is None and not W.any():
         best = W = _at_the_mean(objective, W)
-    for iteration in range(max_iter + 1):
+    for iteration in range(task.max_iter + 1):
         try:
             if gradient is not None:
                 base, fits_to = ColumnChanges(objective, best), iteration if tier == "fit" else 0
@@ -130,7 +117,7 @@ def refresh_columns(
             return Reached(best, bound.distance, None, tier, best, m, None, kept), iteration
         if iteration > 2 and not size < _WORTH * before:
             break
-    return best, max_iter
+    return best, task.max_iter
 
 
 def _at_the_mean(objective: Objective, W: Array) -> Array:

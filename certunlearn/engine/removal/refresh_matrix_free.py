@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..._common.arrays import Progress
 from ...exceptions import AssumptionError
 from ...linalg.cholesky import Factor
 from ...linalg.diagonal import Diagonal
@@ -23,6 +22,7 @@ from ..distances.matrix_free import Floors, matrix_free_distance, without_pass
 from ..distances.reached import Goal, Reached
 from ..distances.ruler import Array
 from .separation import no_convergence
+from .task import Task
 
 #: A first descent in the rows' precision leaves so much of the gradient.
 _START = 1e-5
@@ -118,32 +118,12 @@ class _Proposer:
         return out
 
 
-def refresh_matrix_free(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    goal: Goal,
-    *,
-    solver: str = "newton-cg",
-    max_iter: int,
-    known: Known | None = None,
-    metric: Metric | None = None,
-    tier: str = "refresh",
-    progress: Progress = None,
-) -> tuple[Reached, int]:
+def refresh_matrix_free(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
     Returns what was reached (its distance may miss the goal: rounding has the last word) and the
-    number of Newton steps.
-
-    Parameters
-    ----------
-    solver : {"newton-cg", "lbfgs"}
-        What proposes steps.
-    known : Known, optional
-        What is known at W.  Where it meets the goal no row is read, and the tier is "downdate".
-    metric : Metric, optional
-        What "lbfgs" has proposed steps with so far.
+    number of Newton steps.  Where what is known at W meets the goal no row is read, and the tier is
+    "downdate".
 
     Raises
     ------
@@ -152,6 +132,7 @@ def refresh_matrix_free(
     ConvergenceError
         If the steps run out.
     """
+    gram, W, known, tier = task.gram, task.W, task.known, task.tier
     free = objective.alpha == 0
     if free[:-1].any() or (free[-1] and not objective.rows.intercept):
         factored = "" if objective.rows.sparse else ' or solver="newton-cholesky"'
@@ -159,10 +140,11 @@ def refresh_matrix_free(
             "without a factored Hessian the distance to the optimum is bounded by the penalty, and "
             f"there is none: use {positive(objective.loss)}{factored}"
         )
-    diagonal, judge = gram.geometry.known, _Judge(objective, gram, goal, known)
+    diagonal, judge = gram.geometry.known, _Judge(objective, gram, task.goal, known)
     propose = None
-    if solver == "lbfgs":
-        propose = _Proposer(objective, diagonal, metric or Metric())
+    if task.solver == "lbfgs":
+        held = task.metric if isinstance(task.metric, Metric) else Metric()
+        propose = _Proposer(objective, diagonal, held)
         # A first descent in the rows' own precision, before anything is measured in float64.
         if known is None and tier == "fit":
             W = propose.start(W)
@@ -173,16 +155,16 @@ def refresh_matrix_free(
             W,
             diagonal,
             judge.excess,
-            max_iter=max_iter,
+            max_iter=task.max_iter,
             measured=m,
             propose=propose,
-            progress=progress,
+            progress=task.progress,
         )
         if m is None or s.iterations or s.reason == "accepted":
             break
         # Otherwise too little was known to step from there.
     if s.reason == "max_iter":
-        raise no_convergence(objective, s.W, s.measurement, max_iter)
+        raise no_convergence(objective, s.W, s.measurement, task.max_iter)
     if s.reason != "accepted":
         judge.measured(s.W, s.measurement)
     elif known is not None and not s.iterations and s.measurement is known.measurement:

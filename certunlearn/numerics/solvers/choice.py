@@ -20,11 +20,14 @@ MOST_FACTORED = 750
 #: Up to so many coefficients "auto" factors the Hessian where the Gram matrix is formed anyway:
 #: its state then fits 432 MB.
 AUTO = MOST_FORMED
-#: Up to so many coefficients of softmax "auto" factors the Hessian: single rows often leave without
-#: a pass there.  Beyond, fits take a tenth of the time without one (measured, 2570 coefficients:
-#: 1.1 against 27) and removals a half to a quarter.  So it is with separate logistic columns and
-#: hinges (2.4 against 10, and removals of 1% 0.17 against 0.46 and 1.6).
-MOST_SHARED = 1500
+#: Up to so many coefficients of separate logistic columns or hinges "auto" factors the Hessians:
+#: single rows often leave without a pass there.  Beyond, fits (2.4 against 10 at 2570 coefficients)
+#: and removals of 1% (0.17 against 0.46 and 1.6) take less without one.
+MOST_SEPARATE = 1500
+#: Of softmax.  Beyond, fits take a tenth of the time without one (measured: 0.15 against 1.3 at 650
+#: coefficients, 1.1 against 27 at 2570), removals of a tenth of the rows as well (0.07 against
+#: 0.7), and a fit with two hundred single rows as much or less (0.02 each against 0.007, at 650).
+MOST_COUPLED = 500
 #: Beyond so many a factored Hessian is refused: its state would not fit 19 GB.
 MOST = 20_000
 #: Matrices of (p K)^2 doubles that a factored Hessian's state and a removal come to.
@@ -38,7 +41,7 @@ def chosen(
     *,
     sparse: bool = False,
     formed: bool = True,
-    shared: bool = False,
+    shared: int = 0,
 ) -> str:
     """Return the solver: what was asked for, or by size what "auto" means.
 
@@ -54,9 +57,10 @@ def chosen(
         Whether the rows are: then "newton-cg" it is.
     formed : bool
         Whether the noise needs the Gram matrix in any case.
-    shared : bool
-        Whether columns share a curvature, or are logistic or hinges, and every slope has a penalty:
-        a matrix a class in single precision then does for steps what a factor would.
+    shared : int
+        Coefficients up to which a factor pays where matrices of classes or columns in single
+        precision can take its place, which they can if every slope has a penalty; 0 where they
+        cannot.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def chosen(
         )
     coefficients = p * columns
     if solver == "auto":
-        if shared and columns > 2 and coefficients > MOST_SHARED:
+        if shared and columns > 2 and coefficients > shared:
             return "newton-cg"
         # Where the Gram matrix is formed in any case, a factor of the Hessian costs little more.
         if coefficients <= (AUTO if formed else MOST_FACTORED):
@@ -91,12 +95,12 @@ def chosen(
     return solver
 
 
-def reason(solver: str, p: int, columns: int, shared: bool = False) -> str:
+def reason(solver: str, p: int, columns: int, shared: int = 0) -> str:
     """Say in a few words why "auto" is ``solver`` for such a problem."""
     if shared and solver == "newton-cg":
         return (
             f"{solver}: a matrix a class takes the place of a factor of {p * columns}^2 numbers, "
-            f"which pays up to some {MOST_SHARED}^2"
+            f"which pays up to some {shared}^2"
         )
     pays = "pays" if solver == "newton-cholesky" else "would not pay"
     return (

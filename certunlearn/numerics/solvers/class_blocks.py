@@ -29,8 +29,8 @@ _SHARE, _FEW = 0.75, 1 << 26
 _COUNTED = 0.2
 #: Up to so many coefficients the whole Hessian may be inverted.
 _WHOLE = 1500
-#: Products of rows with rows cost a pass for so many coefficients.
-_A_PASS = 4
+#: Products of rows with rows cost a pass for so many coefficients (measured).
+_A_PASS = 16
 #: Steps of Lanczos, and how near one a ratio of curvatures counts as right.
 _LANCZOS, _NEAR = 3, 1.25
 
@@ -194,22 +194,24 @@ class Whole:
             If it cannot be factored.
         """
         p = len(alpha)
-        H = np.zeros((K * p, K * p), order="F")
+        H, blocks = np.zeros((K * p, K * p), np.float32, order="F"), np.zeros((K, p, p))
         for x, P, s in base.probabilities():
-            X, P = x.astype(np.float64), P.astype(np.float64)
-            root = np.sqrt(s.astype(np.float64))
+            root = np.sqrt(s)
             # diag(p) - p p': the second part for all pairs of classes at once.
-            both = ((root * P)[:, :, None] * X[:, None, :]).reshape(len(X), K * p)
-            H = blas.dsyrk(-1.0, both.T, beta=1.0, c=H, overwrite_c=1, lower=1)
+            both = ((root * P)[:, :, None] * x[:, None, :]).reshape(len(x), K * p)
+            H = blas.ssyrk(-1.0, both.T, beta=1.0, c=H, overwrite_c=1, lower=1)
             for k in range(K):
-                here = slice(k * p, (k + 1) * p)
-                H[here, here] += (X * (root * root * P[:, k : k + 1])).T @ X
-        H[np.diag_indices(K * p)] += np.tile(alpha, K) + _RIDGE * np.trace(H) / (K * p)
-        common = np.trace(H) / (K * p) / K
+                blocks[k] += (x * (s * P[:, k : k + 1])).T @ x
+        whole = H.astype(np.float64)
+        for k in range(K):
+            here = slice(k * p, (k + 1) * p)
+            whole[here, here] += blocks[k]
+        whole[np.diag_indices(K * p)] += np.tile(alpha, K) + _RIDGE * np.trace(whole) / (K * p)
+        common = np.trace(whole) / (K * p) / K
         for j in range(p):
             same = np.arange(j, K * p, p)
-            H[np.ix_(same, same)] += common
-        return cls(_inverse(H).astype(np.float32))
+            whole[np.ix_(same, same)] += common
+        return cls(_inverse(whole).astype(np.float32))
 
     @staticmethod
     def fit(objective: Objective) -> bool:
