@@ -113,6 +113,19 @@ def test_names_of_columns_and_of_rows():
     assert not model._fitted.model.rows.gather(np.array([3])).any()
 
 
+def test_wide_rows_without_a_gram_matrix():
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(1500, 800)) / 28).astype(np.float32)
+    y = X[:, 0] + 0.02 * rng.logistic(size=1500) > 0
+    model = CertifiedLogReg(random_state=0).fit(OnMesh(X), y)
+    other = CertifiedLogReg(random_state=0).fit(X, y)
+    for verb in (lambda m: m.forget([3]), lambda m: m.forget(rows=np.arange(40, 90))):
+        verb(model), verb(other)
+        c = model.certificate_
+        assert c.mechanism == "isotropic" and c.distance <= c.distance_target
+        assert np.abs(model.coef_ - other.coef_).max() <= 1e-5 * np.abs(other.coef_).max()
+
+
 def test_a_pickle_holds_the_rows_and_goes_on_alike():
     X, y = data(900)
     model = CertifiedLogReg(random_state=0).fit(OnMesh(X.astype(np.float64)), y)

@@ -145,7 +145,7 @@ def test_an_index_names_the_rows(table, tmp_path):
 def test_a_cluster_writes_where_its_workers_see(table, tmp_path):
     distributed = pytest.importorskip("distributed")
     frame = pytest.importorskip("dask.dataframe").from_pandas(table, npartitions=3)
-    how = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    how = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "processes": False}
     with distributed.LocalCluster(**how) as cluster, distributed.Client(cluster):
         path = write_shards(tmp_path / "rows", frame.persist(), "left", row_ids="who")
     plain = write_shards(tmp_path / "plain", table.drop(columns="who"), "left", row_ids=table.who)

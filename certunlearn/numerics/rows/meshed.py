@@ -226,6 +226,13 @@ class Matrix:
         """Return the rows beside one another, (blocks * block, p), padding included."""
         return self
 
+    def __len__(self) -> int:
+        return self.rows.blocks * self.rows.block
+
+    def __getitem__(self, here: slice) -> AnyArray:
+        """Return some rows, in the host's memory."""
+        return self.rows.gather(np.arange(len(self))[here]).astype(self.dtype)
+
     @property
     def T(self) -> Matrix:
         """Columns beside one another."""
