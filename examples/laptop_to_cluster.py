@@ -1,5 +1,5 @@
 """From a laptop to a cluster
-=========================
+==========================
 
 The same ten lines fit and forget rows in files by one thread, by two, by whatever joblib is told,
 or by the workers of a Dask cluster, and end with the same model to the last bit.
