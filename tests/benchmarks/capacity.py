@@ -20,7 +20,7 @@ from certunlearn.numerics.losses.margins import Logistic, Softmax
 from certunlearn.numerics.objective.kernels import Measure
 from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.rows.dense import DenseRows
-from certunlearn.numerics.rows.filed import TOGETHER, FileRows
+from certunlearn.numerics.rows.filed import MOST_TASKS, TOGETHER, FileRows
 from certunlearn.numerics.rows.fold import NUMPY
 from certunlearn.numerics.rows.weights import Weights
 from certunlearn.scale import Shards, write_shards
@@ -123,7 +123,7 @@ def billion(found):
     rows = []
     for d, K in MODELS:
         sums = dict(zip(("gradient, files", "Hessian"), sizes_of_sums(d, K), strict=True))
-        tasks = BILLION * (d + 1) / TOGETHER
+        tasks = min(BILLION * (d + 1) / TOGETHER, MOST_TASKS)
         for kind, size in sums.items():
             if (kind, K > 1) not in found:
                 continue
@@ -145,7 +145,7 @@ def billion(found):
 
 def main(small=False, out="tests/benchmarks/results"):
     report = Report("capacity", out, small=small)
-    size, repeats = ("small", 2) if small else ("full", 7)
+    size, repeats = ("small", 2) if small else ("full", 3)
     folder = tempfile.mkdtemp()
     try:
         with threadpool_limits(1, user_api="blas"), numerics():
