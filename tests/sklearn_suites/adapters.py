@@ -130,6 +130,9 @@ def adapted(theirs, ours, translated):
     fixed = dict(delta=1e-6, noise=0, mechanism="gram", view="release", horizon=1)
     if "epsilon" not in names:
         fixed["epsilon"] = 1.0
+    if "multi_class" not in names:
+        # Asked for outside of ``fit`` too: it decides which labels there may be.
+        fixed["multi_class"] = "multinomial"
     if hasattr(theirs, "_get_loss"):
         fixed["_get_loss"] = theirs._get_loss
     body = dict(__init__=__init__, fit=fit, __module__=__name__, __doc__=ours.__doc__)
