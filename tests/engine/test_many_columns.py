@@ -50,7 +50,8 @@ def apart(model, kind, X, T, weight):
     s, half, found = model.settings, problems.half_of(model.gram.geometry), []
     for k in range(T.shape[1]):
         codes = (T[:, k] > 0).astype(np.int64)
-        truth = reference.optimum(X, codes, weight, 1 / s.alpha, s.fit_intercept)
+        start = model.W[:, k : k + 1]
+        truth = reference.optimum(X, codes, weight, 1 / s.alpha, s.fit_intercept, start)
         true, error = truth.apart(model.W[:, k : k + 1], half)
         found.append((float(true), float(error) if truth.sound else np.inf))
     return np.hypot.reduce([t for t, _ in found]), np.hypot.reduce([e for _, e in found])
