@@ -12,7 +12,7 @@ import tempfile
 TESTS = ["pytest", "-n", str(min(2, os.cpu_count() or 1)), "--dist"]
 CHECKS = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], [*TESTS, "loadfile"])
 # A few heavy tests in one file would keep one process busy and the other idle.
-LONG = ([*TESTS, "loadgroup", "-m", "long", "tests"],)
+LONG = ([*TESTS, "load", "-m", "long", "tests"],)
 
 parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
 parser.add_argument("--long", action="store_true", help="run the tests marked long, and no others")

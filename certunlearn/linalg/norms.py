@@ -18,7 +18,7 @@ _GUARD = 1.0 + 1e-9
 #: Enlargements of a guess that are tried in turn; the first nearly always does.
 _MARGINS = (1 + 1e-3, 1 + 1e-2, 1.1, 2.0)
 #: Up to this size eigenvalues are found outright.
-_SMALL = 64
+_SMALL = 128
 
 
 def norm(v: Array) -> float:
