@@ -114,18 +114,24 @@ class Moments:
 
     def _at(self, exponent: NDArray[np.int64]) -> tuple[Integers, Integers]:
         """Return the sums as integers of smaller exponents."""
+        if (self.exponent == exponent).all():
+            return self.first, self.second
         # Smaller exponents, larger integers: a shift to the left loses nothing.
         shift = (self.exponent - exponent).astype(object)
         both = shift[:, None] + shift if self.joint else 2 * shift
         return self.first << shift, self.second << both
 
     def __add__(self, other: Moments) -> Moments:
-        exponent = np.minimum(self.exponent, other.exponent)
-        (a, aa), (b, bb) = self._at(exponent), other._at(exponent)
-        return Moments(self.count + other.count, exponent, a + b, aa + bb)
+        return self._with(other, 1, np.add)
 
     def __sub__(self, other: Moments) -> Moments:
-        return self + Moments(-other.count, other.exponent, -other.first, -other.second)
+        return self._with(other, -1, np.subtract)
+
+    def _with(self, other: Moments, sign: int, combined: np.ufunc) -> Moments:
+        exponent = np.minimum(self.exponent, other.exponent)
+        (a, aa), (b, bb) = self._at(exponent), other._at(exponent)
+        count = self.count + sign * other.count
+        return Moments(count, exponent, combined(a, b), combined(aa, bb))
 
 
 def _quotients(above: Integers, below: int, exponent: NDArray[np.int64]) -> Array:
