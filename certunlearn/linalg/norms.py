@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 from scipy.sparse.linalg import ArpackError, eigsh
 
-from .._common.rounding import gamma
+from .._common.rounding import gamma, up
 
 Array = NDArray[np.float64]
 
@@ -37,7 +37,9 @@ def norm(v: Array) -> float:
     largest = float(np.maximum.reduce(np.abs(v), axis=None, initial=0.0))
     if largest == 0 or not math.isfinite(largest):
         return largest
-    return largest * math.sqrt(np.add.reduce(np.square(v / largest), axis=None)) * _GUARD
+    size = math.sqrt(np.add.reduce(np.square(v / largest), axis=None))
+    # Of subnormal numbers the guard is less than a unit.
+    return up(largest * size * _GUARD, 2)
 
 
 def largest_eigenvalue(C: Array) -> float:
