@@ -10,6 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
 from certunlearn.engine import unlearner
+from certunlearn.exceptions import CertunlearnError
 
 from . import reference
 
@@ -31,6 +32,36 @@ def settings(**changes):
         seed=0,
     )
     return unlearner.Settings(**{**values, **changes})
+
+
+def life(X, codes, weight, settings, removals):
+    """Fit, then forget rows time after time: yield each model and the weights that it stands for.
+
+    The model is None where it was refused, and that is the last.
+    """
+    model = None
+    for gone in ([], *removals):
+        try:
+            if model is None:
+                model = unlearner.fit(X, codes, weight, settings)
+            else:
+                weight = weight.copy()
+                weight[gone] = 0.0
+                model = model.forget(np.array(gone))
+        except CertunlearnError:
+            yield None, weight
+            return
+        yield model, weight
+
+
+def over_truth(model, truth, half, seed):
+    """Certified over true distance, which must be at least one; None where the truth is unsound."""
+    if not truth.sound:
+        return None
+    true, error = truth.apart(model.W, half)
+    assert true <= model.reached.distance + error, seed
+    assert model.reached.distance <= model.certificate.distance_target
+    return float(model.reached.distance / max(true, error))
 
 
 @cache

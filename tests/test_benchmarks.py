@@ -136,6 +136,7 @@ def test_folds(tmp_path):
     assert all(row["again"] > 0 and row["first"] > 0 for row in rows)
 
 
+@pytest.mark.long
 def test_removal(tmp_path, monkeypatch):
     for name in ("flights", "reviews"):
         monkeypatch.setattr(data, name, lambda most=None: None)
@@ -196,6 +197,7 @@ def test_sequence_and_its_picture(tmp_path, monkeypatch):
     assert len(found) == 4 and list(found.values())[2][-1]["requests"] == 300
 
 
+@pytest.mark.long
 def test_matrix_free(tmp_path):
     (rows,) = contents(matrix_free, tmp_path).values()
     found = {row[""]: row["value"] for row in rows}
@@ -220,11 +222,13 @@ def test_window(tmp_path):
     assert [row["turns"] for row in named] == [1, 12, 2]
 
 
+@pytest.mark.long
 def test_memory(tmp_path):
     (rows,) = contents(memory, tmp_path).values()
     assert rows[0]["peak of all over X"] >= rows[0]["peak of the fit over X"] >= 0
 
 
+@pytest.mark.long
 def test_thousand(tmp_path):
     (rows,) = contents(thousand, tmp_path).values()
     assert [row["request"] for row in rows] == ["fit", "one row", "one in a hundred"]
@@ -238,6 +242,7 @@ def test_columns(tmp_path):
     assert all(0 < row["certified"] < 1 for row in rows)
 
 
+@pytest.mark.long
 def test_softmax(tmp_path):
     (rows,) = contents(softmax, tmp_path).values()
     kinds = ["fit", "one row", "one in a hundred"]
@@ -422,6 +427,7 @@ def test_cells(value, text):
     assert report.shown(value) == text
 
 
+@pytest.mark.long
 def test_scale(tmp_path):
     lives, passes = contents(scale, tmp_path).values()
     assert lives[0]["rows"] == 20_000 and lives[0]["passes, 1%"] >= 1
@@ -429,6 +435,7 @@ def test_scale(tmp_path):
     assert 0 < passes[0]["bytes sent a pass"] < passes[0]["bytes of rows"] / 10
 
 
+@pytest.mark.long
 def test_words(tmp_path):
     (rows,) = contents(words, tmp_path).values()
     assert rows[0]["rows"] == 2850 and min(rows[0]["accuracy"], rows[0]["accuracy after 1%"]) > 0.5

@@ -33,6 +33,8 @@ def replace(record: T, /, **changes: Any) -> T:
     held: dict[str, Any] = record.__dict__
     new: T = object.__new__(kind)
     # A frozen record has no assignment; its dictionary has.
-    new.__dict__.update({name: held[name] for name in names})
+    # Copied as it is where nothing has been worked out from it.
+    plain = len(held) == len(names)
+    new.__dict__.update(held if plain else {name: held[name] for name in names})
     new.__dict__.update(changes)
     return new

@@ -22,15 +22,12 @@ from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
 from ..numerics.solvers.choice import AUTO, reason
-from ..numerics.solvers.class_blocks import ClassMetric
-from ..numerics.solvers.column_blocks import ColumnMetric
-from ..numerics.solvers.metric import Metric
 from ..numerics.solvers.newton_cg import newton_cg
 from .columns import allotted, column, joined, separable
 from .distances.carryover import Carryover
 from .distances.gram import Gram, gram_of
 from .distances.known import Known
-from .distances.reached import Goal, Reached
+from .distances.reached import AnyMetric, Goal, Reached
 from .members import Members
 from .removal.minimise import minimised
 from .removal.subsample import subsampled_start
@@ -193,7 +190,7 @@ def gauged(
     progress: Progress,
     known: Known | None = None,
     model: QuadraticModel | None = None,
-    metric: Metric | ClassMetric | ColumnMetric | None = None,
+    metric: AnyMetric | None = None,
 ) -> tuple[Objective, Reached, int]:
     """Choose the gauge and minimise; where one gauge spoils the rounding, try the smaller one.
 

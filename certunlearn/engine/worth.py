@@ -19,8 +19,7 @@ def shares_of(state: State, caps: Caps | None) -> list[tuple[State, Caps | None]
 
 def target_of(state: State, caps: Caps | None) -> float:
     """Return the distance to reach from where the iterate stands."""
-    goal = goal_of(state.settings, caps)
-    return goal.distance * (state.gram.geometry.norm(state.reached.W) if goal.relative else 1.0)
+    return goal_of(state.settings, caps).allowed(state.gram.geometry, state.reached.W)
 
 
 def refresh_price(state: State, carryover: Carryover | None, target: float) -> tuple[int, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-from .._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike
+from .._common.arrays import ArrayLike, MatrixLike, RowsLike
 from ..numerics.rows.blocks import LARGEST_BLOCK
 from ..numerics.rows.entries import Entries
 from ..numerics.rows.files import COLUMNS, Part, write_manifest
+from ..numerics.rows.npy import write
 from . import dask_parts
 from .sources import Piece, pieces_of
 
@@ -108,8 +108,9 @@ def write_part(path: Path, number: int, rows: Piece, *, room: bool = False) -> d
         Entries(path, d).write(number, 0, X, size)
     kept = {name: values for name, values in rows.items() if not issparse(values)}
     for name, values in kept.items():
-        out = np.zeros((size - n, *values.shape[1:]), dtype=values.dtype)
-        _saved(path / Part(number, 0, size, 0).file(name), values, out)
+        rest = np.zeros((size - n, *values.shape[1:]), dtype=values.dtype)
+        file = path / Part(number, 0, size, 0).file(name)
+        write(file, values.dtype, (size, *values.shape[1:]), [values, rest])
     return {
         "rows": n,
         "room": size,
@@ -119,21 +120,6 @@ def write_part(path: Path, number: int, rows: Piece, *, room: bool = False) -> d
         "beside": [name for name in COLUMNS if name in rows],
         "shapes": {name: values.shape[1:] for name, values in kept.items()},
     }
-
-
-def _saved(path: Path, *arrays: AnyArray) -> None:
-    """Write arrays as one .npy file, one after the other."""
-    header = {
-        "descr": np.lib.format.dtype_to_descr(arrays[0].dtype),
-        "fortran_order": False,
-        "shape": (sum(map(len, arrays)), *arrays[0].shape[1:]),
-    }
-    with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for array in arrays:
-            np.ascontiguousarray(array).tofile(file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _joined_up(path: Path, written: list[dict[str, Any]], names: tuple[str, ...] | None) -> None:

@@ -31,6 +31,7 @@ def spent(model, releases):
     return total
 
 
+@pytest.mark.long
 def test_ten_thousand_releases_stay_within_one_budget():
     X, y = data()
     model = CertifiedLogReg(random_state=0).fit(X, y)

@@ -80,6 +80,7 @@ def test_a_model_is_audited_by_itself(model, capsys, tmp_path):
     assert "found nothing that the certificate does not allow" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_with_tables_it_is_held_against_retrained_ones(
     model, tables, held_out, capsys, monkeypatch, tmp_path
 ):
@@ -98,6 +99,7 @@ def test_with_tables_it_is_held_against_retrained_ones(
         assert panel in text
 
 
+@pytest.mark.long
 def test_what_is_left_of_the_influence_is_measured(tables, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(store_audit, "_SHADOWS", 64)
     where, people = str(tmp_path / "plain"), str(tables / "people.csv")

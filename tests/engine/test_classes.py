@@ -7,11 +7,9 @@ import pytest
 
 from certunlearn import CertifiedLogReg
 from certunlearn.claims.noise import Geometry
-from certunlearn.engine import unlearner
 from certunlearn.engine.distances import class_floor
 from certunlearn.engine.distances.class_floor import class_distance
 from certunlearn.engine.distances.gram import gram_of
-from certunlearn.exceptions import CertunlearnError
 from certunlearn.linalg.diagonal import Diagonal
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Softmax
@@ -71,6 +69,9 @@ def adversary(seed, most=6):
     return (X.astype(np.float32) if seed % 2 else X), codes.astype(np.int64), weight
 
 
+REMOVALS = [15], [16, 17, 18]
+
+
 def wanted(seed, **changes):
     return replace(
         problems.settings(
@@ -91,29 +92,17 @@ def checked(seeds, most=6):
     for seed in seeds:
         X, codes, weight = adversary(seed, most)
         settings = wanted(seed)
-        try:
-            model = unlearner.fit(X, codes, weight, settings)
-        except CertunlearnError:
-            refused += 1
-            continue
-        for gone in ([], [15], [16, 17, 18]):
-            if gone:
-                weight = weight.copy()
-                weight[gone] = 0.0
-                try:
-                    model = model.forget(np.array(gone))
-                except CertunlearnError:
-                    refused += 1
-                    break
-            classwise += model.reached.metric is not None
-            known = X.astype(float), codes, weight, 1 / settings.alpha, settings.fit_intercept
-            truth = reference.optimum(*known)
-            if not truth.sound:
+        for model, left in problems.life(X, codes, weight, settings, REMOVALS):
+            if model is None:
+                refused += 1
                 continue
-            true, error = truth.apart(model.W, problems.half_of(model.gram.geometry))
-            assert true <= model.reached.distance + error, seed
-            assert model.reached.distance <= model.certificate.distance_target
-            ratios.append(float(model.reached.distance / max(true, error)))
+            classwise += model.reached.metric is not None
+            known = X.astype(float), codes, left, 1 / settings.alpha, settings.fit_intercept
+            # The start only saves steps: the oracle measures its own error.
+            truth = reference.optimum(*known, model.W)
+            half = problems.half_of(model.gram.geometry)
+            ratio = problems.over_truth(model, truth, half, seed)
+            ratios += [] if ratio is None else [ratio]
     return ratios, classwise, refused
 
 
@@ -131,7 +120,7 @@ def test_certified_is_above_the_truth_of_many_problems():
 
 
 #: Of all kinds; every third seed has most classes.
-SIXTY = [(5, 11), pytest.param((2, 8, 14, 17, 20, 23), marks=pytest.mark.long)]
+SIXTY = [(5,), pytest.param((2, 8, 11, 14, 17, 20, 23), marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("seeds", SIXTY)
@@ -171,7 +160,7 @@ def test_perturbed_proposals_change_no_claim(monkeypatch, what):
 
 
 def test_classes_that_share_a_matrix_are_certified_as_well(monkeypatch):
-    monkeypatch.setattr(ClassBlocks, "fit", staticmethod(lambda objective: False))
+    monkeypatch.setattr(class_blocks, "room_for_blocks", lambda objective: False)
     ratios, classwise, _ = checked(range(9))
     assert len(ratios) > 15 and classwise > 15
 
@@ -212,10 +201,12 @@ def restricted(o, X, s, P):
     B = in_the_space(K)
     C = -P[:, :, None] * P[:, None, :]
     C[:, np.arange(K), np.arange(K)] = P * (1 - P)
-    inner = np.einsum("ka,nkl,lb->nab", B, C.astype(float), B)
+    inner = B.T @ C.astype(float) @ B * s.astype(float)[:, :, None]
     X, p = X.astype(float), X.shape[1]
-    H = np.einsum("n,nab,ni,nj->aibj", s[:, 0].astype(float), inner, X, X, optimize=True)
-    H = H.reshape((K - 1) * p, (K - 1) * p)
+    # Over the rows as one product: of what classes have, and what coordinates have.
+    squares = (X[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+    H = inner.reshape(len(X), -1).T @ squares
+    H = H.reshape(K - 1, K - 1, p, p).transpose(0, 2, 1, 3).reshape((K - 1) * p, (K - 1) * p)
     return H + np.kron(np.eye(K - 1), np.diag(o.alpha))
 
 

@@ -79,7 +79,8 @@ def check(model, kind, parameter, X, y, weight):
     alpha = s.alpha
     if s.per_weight:
         alpha *= math.fsum(weight[weight > 0])
-    truth = reference.optimum_of(kind, parameter, X, y, weight, alpha, s.fit_intercept)
+    known = kind, parameter, X, y, weight, alpha, s.fit_intercept
+    truth = reference.optimum_of(*known, start=model.W)
     half, r = problems.half_of(model.gram.geometry), model.reached.distance
     true, error = truth.apart(model.W, half)
     assert r <= model.certificate.distance_target

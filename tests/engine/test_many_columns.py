@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from certunlearn import CertifiedLinearSVC, CertifiedLogReg
-from certunlearn.engine import unlearner
 from certunlearn.engine.distances.column_floor import column_distance
 from certunlearn.engine.distances.gram import gram_of
 from certunlearn.engine.removal import refresh_columns
-from certunlearn.exceptions import CertunlearnError
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses import pointwise
 from certunlearn.numerics.losses.margins import Columnwise
@@ -19,11 +17,11 @@ from certunlearn.numerics.objective.column_survey import column_survey
 from certunlearn.numerics.objective.objective import Objective
 from certunlearn.numerics.rows.dense import DenseRows
 from certunlearn.numerics.rows.weights import Weights
-from certunlearn.numerics.solvers import column_blocks
+from certunlearn.numerics.solvers import class_blocks, column_blocks
 from certunlearn.numerics.solvers.column_blocks import ColumnMetric
 
 from .. import problems, reference, strategies
-from .test_classes import adversary
+from .test_classes import REMOVALS, adversary
 from .test_columns import truth_of
 
 LD = np.longdouble
@@ -52,7 +50,8 @@ def apart(model, kind, X, T, weight):
     s, half, found = model.settings, problems.half_of(model.gram.geometry), []
     for k in range(T.shape[1]):
         codes = (T[:, k] > 0).astype(np.int64)
-        truth = reference.optimum(X, codes, weight, 1 / s.alpha, s.fit_intercept)
+        start = model.W[:, k : k + 1]
+        truth = reference.optimum(X, codes, weight, 1 / s.alpha, s.fit_intercept, start)
         true, error = truth.apart(model.W[:, k : k + 1], half)
         found.append((float(true), float(error) if truth.sound else np.inf))
     return np.hypot.reduce([t for t, _ in found]), np.hypot.reduce([e for _, e in found])
@@ -63,24 +62,13 @@ def checked(seeds, kind):
     ratios, together, refused = [], 0, 0
     for seed in seeds:
         X, codes, weight = adversary(seed)
-        settings = wanted(seed, kind)
         T = np.where(codes[:, None] == np.arange(codes.max() + 1), 1.0, -1.0)
-        try:
-            model = unlearner.fit(X, codes, weight, settings)
-        except CertunlearnError:
-            refused += 1
-            continue
-        for gone in ([], [15], [16, 17, 18]):
-            if gone:
-                weight = weight.copy()
-                weight[gone] = 0.0
-                try:
-                    model = model.forget(np.array(gone))
-                except CertunlearnError:
-                    refused += 1
-                    break
+        for model, left in problems.life(X, codes, weight, wanted(seed, kind), REMOVALS):
+            if model is None:
+                refused += 1
+                continue
             together += isinstance(model.reached.metric, ColumnMetric)
-            true, error = apart(model, kind, X.astype(float), T, weight)
+            true, error = apart(model, kind, X.astype(float), T, left)
             r = model.reached.distance
             if error < 0.05 * r:
                 assert true <= r + error, seed
@@ -306,7 +294,7 @@ def test_nothing_of_a_forgotten_row_is_left_in_the_metric(monkeypatch):
 
 
 def test_columns_share_a_matrix_where_there_is_no_room_for_more(monkeypatch):
-    monkeypatch.setattr(column_blocks, "_SHARE", 0.0)
-    monkeypatch.setattr(column_blocks, "_FEW", 0)
+    monkeypatch.setattr(class_blocks, "_SHARE", 0.0)
+    monkeypatch.setattr(class_blocks, "_FEW", 0)
     ratios, together, _ = checked(range(8), "logistic")
     assert len(ratios) > 8 and together > 4

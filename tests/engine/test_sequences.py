@@ -15,8 +15,10 @@ from certunlearn.numerics.rows.weights import Weights
 
 from .. import problems, reference, sequences, strategies
 
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 10))]
 
-@pytest.mark.parametrize("part", range(10))
+
+@pytest.mark.parametrize("part", PARTS)
 def test_every_request_of_a_hundred_sequences(part):
     tiers, reasons = Counter(), Counter()
     for number in range(10 * part, 10 * part + 10):
@@ -27,7 +29,7 @@ def test_every_request_of_a_hundred_sequences(part):
     assert tiers["downdate"] and tiers["chord"]
 
 
-@pytest.mark.parametrize("number", [0, 3])
+@pytest.mark.parametrize("number", [0, pytest.param(3, marks=pytest.mark.long)])
 def test_every_request_of_a_thousand(number):
     tiers, tightest, why = sequences.run(number, 500)
     assert why == "done" and sum(tiers.values()) == 500 and tightest >= 1 - 1e-9

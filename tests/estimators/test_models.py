@@ -299,17 +299,18 @@ def test_bad_requests_change_nothing(name):
     np.testing.assert_array_equal(model.feature_names_in_, frame.columns)
 
 
-def test_ten_thousand_removals_from_a_ridge_stay_exact():
+@pytest.mark.parametrize("removals", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_removals_from_a_ridge_stay_exact(removals):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20_000, 12)) * 10.0 ** rng.uniform(-2, 2, size=12)
     y = X @ rng.normal(size=12) + rng.normal(size=20_000)
     model = CertifiedRidge(random_state=0, alpha=1e-6).fit(X, y)
-    order, worst = rng.permutation(20_000)[:10_000], 0.0
+    order, worst = rng.permutation(20_000)[:removals], 0.0
     keep = np.ones(20_000, bool)
     for count, row in enumerate(order, 1):
         model.forget(rows=[row])
         keep[row] = False
-        if count % 1000 == 0:
+        if count % (removals // 10) == 0:
             fresh = Ridge(alpha=1e-6, solver="svd").fit(X[keep], y[keep])
             W = model._fitted.model.W[:-1, 0]
             worst = max(worst, float(np.max(np.abs(W / fresh.coef_ - 1))))
@@ -319,7 +320,7 @@ def test_ten_thousand_removals_from_a_ridge_stay_exact():
     tiers = [entry["tier"] for entry in model.history_]
     print(f"\nlargest relative error {worst:.2e}; {tiers.count('downdate')} without a pass")
     assert worst < 1e-9
-    assert tiers.count("downdate") >= 9_900
+    assert tiers.count("downdate") >= 0.99 * removals
 
 
 def test_many_targets_share_a_factor_of_one_column():

@@ -126,6 +126,7 @@ def test_unknown_kind_never_mistaken(a, b, c):
     assert L.find(a) == [] and L.find(b) == [1] and L.find(c) == [] and not L.match([c, b])
 
 
+@pytest.mark.long
 def test_other_process():
     code = (
         "from certunlearn.requests.labels import _encoded;"

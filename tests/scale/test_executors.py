@@ -41,7 +41,8 @@ def fitted(tmp_path, monkeypatch):
 def cluster():
     """A Dask cluster of two worker processes."""
     distributed = pytest.importorskip("distributed")
-    how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    # Any port: another cluster may be at work beside it.
+    how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**how) as there, distributed.Client(there) as client:
         yield client.get_executor(), there
 
@@ -148,6 +149,8 @@ def test_joblib_says_who_sums_where_nobody_else_does(fitted, monkeypatch):
     assert sizes and max(sizes) > 1
 
 
+# Ray forks to start itself; nothing of JAX is used there.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 @pytest.mark.long
 def test_ray_agrees(fitted):
     ray = pytest.importorskip("ray")

@@ -36,6 +36,7 @@ def pieces(n, many=1 << 18):
         yield X, X[:, 0] + rng.logistic(size=len(X)) > 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says of a process")
 def test_a_life_takes_a_few_bytes_a_row(tmp_path):
     peaks, sizes = [], (1 << 18, 1 << 21)

@@ -71,6 +71,19 @@ def wordy(model, X, y):
     return model.release()
 
 
+def lived_alike(mine, theirs):
+    """Coefficients to 1e-9, certificates and tiers are the same."""
+    np.testing.assert_allclose(mine.coef_, theirs.coef_, rtol=1e-9, atol=1e-9)
+    a, b = mine.certificate_, theirs.certificate_
+    assert (a.epsilon, a.distance_target, a.n_retained) == (
+        b.epsilon,
+        b.distance_target,
+        b.n_retained,
+    )
+    assert a.distance <= a.distance_target
+    assert [e["tier"] for e in mine.history_] == [e["tier"] for e in theirs.history_]
+
+
 TARGETS = {
     CertifiedLogReg: lambda X, y: y,
     CertifiedLinearSVC: lambda X, y: y,
@@ -87,15 +100,7 @@ def test_every_estimator_goes_through_its_life_as_in_memory(kind, tmp_path, smal
     path = write_shards(tmp_path / "rows", X, y, row_ids=np.arange(N) + 100, part=2048)
     mine = wordy(kind(random_state=0).fit(Shards(path)), X, y)
     theirs = wordy(kind(random_state=0).fit(X, y, row_ids=np.arange(N) + 100), X, y)
-    np.testing.assert_allclose(mine.coef_, theirs.coef_, rtol=1e-9, atol=1e-9)
-    a, b = mine.certificate_, theirs.certificate_
-    assert (a.epsilon, a.distance_target, a.n_retained) == (
-        b.epsilon,
-        b.distance_target,
-        b.n_retained,
-    )
-    assert a.distance <= a.distance_target
-    assert [e["tier"] for e in mine.history_] == [e["tier"] for e in theirs.history_]
+    lived_alike(mine, theirs)
     assert mine.solver_ == theirs.solver_
 
 

@@ -13,6 +13,8 @@ from certunlearn.numerics.rows.fold import Extent
 from certunlearn.numerics.rows.sparse import SparseRows
 from certunlearn.scale import Shards, write_shards
 
+from .test_shards import everything, lived_alike
+
 N, D = 20_000, 60
 HOW = {"mechanism": "isotropic", "random_state": 0}
 
@@ -28,10 +30,6 @@ def data(n=N, seed=0, dtype=np.float32):
 def path(tmp_path):
     X, y = data()
     return write_shards(tmp_path / "rows", X, y, row_ids=np.arange(N) + 100, part=4096)
-
-
-def everything(path):
-    return b"".join(file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file())
 
 
 def life(model, X, y):
@@ -51,15 +49,7 @@ def test_a_life_is_that_of_rows_in_memory(kind, tmp_path, monkeypatch):
     mine = life(kind(**HOW).fit(Shards(path)), *data(seed=1)[:1], y)
     theirs = life(kind(**HOW).fit(X, y, row_ids=np.arange(N) + 100), *data(seed=1)[:1], y)
     assert isinstance(mine._fitted.model.rows, SparseFileRows)
-    np.testing.assert_allclose(mine.coef_, theirs.coef_, rtol=1e-9, atol=1e-9)
-    a, b = mine.certificate_, theirs.certificate_
-    assert (a.epsilon, a.distance_target, a.n_retained) == (
-        b.epsilon,
-        b.distance_target,
-        b.n_retained,
-    )
-    assert a.distance <= a.distance_target
-    assert [e["tier"] for e in mine.history_] == [e["tier"] for e in theirs.history_]
+    lived_alike(mine, theirs)
 
 
 def test_sums_are_those_of_rows_in_memory(path, monkeypatch):

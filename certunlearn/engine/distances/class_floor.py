@@ -69,24 +69,48 @@ def class_distance(
     Guarantee: as stated, for every mechanism, where every coordinate has a penalty or a gauge.
     Proof: proofs/class_floor.md
     """
-    held, below = objective.alpha + objective.gauge, found.below
+    if not (objective.alpha + objective.gauge > 0).all():
+        return _NOTHING
+    # Margins of one row move apart by sqrt(2) of how far they move.
+    bound = floored(objective, geometry, found, worth, math.sqrt(2.0))
+    distance = up(math.hypot(bound.distance, _common(geometry, W)) * _GUARD)
+    return bound._replace(distance=distance)
+
+
+def floored(
+    objective: Objective, geometry: Geometry, found: Surveyed, worth: float, spread: float
+) -> Bound:
+    """Bound the distance by a factor of a matrix that is below all Hessians, but for rounding.
+
+    Parameters
+    ----------
+    objective, geometry, found, worth
+        As in `class_distance`.
+    spread : float
+        The range of a row's margins is at most so many times their length.
+
+    Notes
+    -----
+    Guarantee: ``distance (1 + 1e-9)`` is at least ``||V||_A`` of the step V to the exact optimum,
+    less what its columns have in common where they are coupled.
+    Proof: proofs/class_floor.md, proofs/column_floor.md
+    """
+    below = found.below
     try:
         factor = factorise(below.matrix, below.diagonal, below.error)
     except np.linalg.LinAlgError:
         return _NOTHING
-    if not (factor.theta < math.inf and factor.slack < 0.5 and (held > 0).all()):
+    if not (factor.theta < math.inf and factor.slack < 0.5):
         return _NOTHING
     # D is at least e^{-theta} times what was factored.
     grown = math.exp(factor.theta / 2.0) * _GUARD
     c = up(_transfer(geometry, factor) * grown)
-    nu = _decrement(factor, _reach(geometry, factor, grown), found, grown)
-    L = grown * math.sqrt(2.0) * objective.loss.R * _box(objective, factor)
+    reach = _reach(geometry, factor, grown, objective.loss.kappa)
+    nu = _decrement(factor, reach, found, grown)
+    L = grown * spread * objective.loss.R * _box(objective, factor)
     if not nu * L < 0.5 and c * nu <= worth:
         L = min(L, grown * objective.leverage(factor.inverse, factor.slack))
-    apart = c * distance_from_decrement(nu, up(L))[0]
-    common = _common(geometry, W)
-    distance = up(math.hypot(apart, common) * _GUARD)
-    return Bound(distance, c * nu, c * factor.inverse)
+    return Bound(c * distance_from_decrement(nu, up(L))[0], c * nu, c * factor.inverse)
 
 
 def _transfer(geometry: Geometry, factor: Factor) -> float:
@@ -96,13 +120,13 @@ def _transfer(geometry: Geometry, factor: Factor) -> float:
     return up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * _GUARD)
 
 
-def _reach(geometry: Geometry, factor: Factor, grown: float) -> float:
-    """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most twice G, where there is one."""
+def _reach(geometry: Geometry, factor: Factor, grown: float, kappa: float) -> float:
+    """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most G / kappa, where there is one."""
     gram = geometry.known
     if isinstance(gram, Diagonal) or not gram.theta < math.inf:
         return math.inf
     c = Transfer.between(Geometry("gram", gram), factor).c
-    return up(math.sqrt(2.0) * math.exp(gram.theta / 2.0) * grown * c * _GUARD)
+    return up(math.sqrt(1.0 / kappa) * math.exp(gram.theta / 2.0) * grown * c * _GUARD)
 
 
 def _decrement(factor: Factor, reach: float, found: Surveyed, grown: float) -> float:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..._common.rounding import up
-from ...claims.bounds import distance_from_decrement
-from ...claims.noise import Geometry, Transfer
-from ...linalg.cholesky import Factor, factorise
-from ...linalg.diagonal import Diagonal
+from ...claims.noise import Geometry
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed
-from .class_floor import _GUARD, _NOTHING, Bound, _box, _decrement, _transfer
+from .class_floor import Bound, floored
+
+_GUARD = 1.0 + 1e-9
 
 
 def column_distance(
@@ -37,29 +34,5 @@ def column_distance(
     -----
     Guarantee: as stated, for every mechanism.  Proof: proofs/column_floor.md
     """
-    below = found.below
-    try:
-        factor = factorise(below.matrix, below.diagonal, below.error)
-    except np.linalg.LinAlgError:
-        return _NOTHING
-    if not (factor.theta < math.inf and factor.slack < 0.5):
-        return _NOTHING
-    # D is at least e^{-theta} times what was factored.
-    grown = math.exp(factor.theta / 2.0) * _GUARD
-    c = up(_transfer(geometry, factor) * grown)
-    reach = _reach(geometry, factor, grown, objective.loss.kappa)
-    nu = _decrement(factor, reach, found, grown)
-    L = grown * objective.loss.R * _box(objective, factor)
-    if not nu * L < 0.5 and c * nu <= worth:
-        L = min(L, grown * objective.leverage(factor.inverse, factor.slack))
-    distance = up(c * distance_from_decrement(nu, up(L))[0] * _GUARD)
-    return Bound(distance, c * nu, c * factor.inverse)
-
-
-def _reach(geometry: Geometry, factor: Factor, grown: float, kappa: float) -> float:
-    """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most G / kappa, where there is one."""
-    gram = geometry.known
-    if isinstance(gram, Diagonal) or not gram.theta < math.inf:
-        return math.inf
-    c = Transfer.between(Geometry("gram", gram), factor).c
-    return up(math.exp(gram.theta / 2.0) * grown * c / math.sqrt(kappa) * _GUARD)
+    bound = floored(objective, geometry, found, worth, 1.0)
+    return bound._replace(distance=up(bound.distance * _GUARD))

@@ -61,6 +61,11 @@ class Gram:
             return self.known.diagonal
         return np.diag(self.known.matrix)
 
+    def squares(self, objective: Objective) -> Array:
+        """Return ``sum s x x'``, (p, p), as it is known or else from a pass: to propose by."""
+        known = objective.gram() if isinstance(self.known, Diagonal) else self.known
+        return (known.matrix - np.diag(objective.alpha)) / objective.loss.kappa
+
 
 def mechanism_for(mechanism: str, rows: Rows, *, framed: bool = False) -> str:
     """Return the geometry of the noise: what was asked for, or what "auto" means for these rows.

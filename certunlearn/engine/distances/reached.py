@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...claims.noise import Geometry
 from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.objective import Measurement
 from ...numerics.objective.quadratic import QuadraticModel
@@ -15,6 +16,8 @@ from ...numerics.solvers.column_blocks import ColumnMetric
 from ...numerics.solvers.metric import Metric
 
 Array = NDArray[np.float64]
+#: What steps are proposed with, of one column or of many.
+AnyMetric: TypeAlias = Metric | ClassMetric | ColumnMetric
 
 
 class Reached(NamedTuple):
@@ -33,7 +36,7 @@ class Reached(NamedTuple):
     measured: Array
     measurement: Measurement
     shift: tuple[float, float] | None = None
-    metric: Metric | ClassMetric | ColumnMetric | None = None
+    metric: AnyMetric | None = None
 
     def without(self, share: Contribution) -> Reached:
         """Return the same, steps proposed as if these rows had gone."""
@@ -60,3 +63,7 @@ class Goal(NamedTuple):
     distance: float
     relative: bool
     tol: float
+
+    def allowed(self, geometry: Geometry, W: Array) -> float:
+        """Return the distance that may be certified at W."""
+        return self.distance * (geometry.norm(W) if self.relative else 1.0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
+from ..._common.arrays import Array
 from ..._common.replaced import replace
 from ...exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ...numerics.losses.margins import stronger
@@ -46,24 +48,31 @@ def minimised(objective: Objective, task: Task) -> tuple[Reached, int]:
     if isinstance(task.metric, ClassMetric | ColumnMetric):
         # Rows may have gone since it was made.
         task = task._replace(metric=replace(task.metric, fresh=False))
-    if task.solver == "newton-cg" and classwise(objective, gram) and not _enough(objective, task):
-        by_classes, done = refresh_classes(objective, task)
-        if isinstance(by_classes, Reached):
-            return by_classes, done
-        # From there as if there were few classes.
-        task = task._replace(W=by_classes, known=None if by_classes is not task.W else task.known)
-        if task.factors:
+    descend = _all_columns_at_once(objective, task)
+    if descend is not None:
+        found, done = descend(objective, task)
+        if isinstance(found, Reached):
+            return found, done
+        # From there as if there were few columns.
+        task = task._replace(W=found, known=task.known if found is task.W else None)
+        if task.factors and objective.loss.coupled:
             task = task._replace(solver="newton-cholesky")
-    if task.solver == "newton-cg" and columnwise(objective):
-        by_columns, done = refresh_columns(objective, task)
-        if isinstance(by_columns, Reached):
-            return by_columns, done
-        task = task._replace(W=by_columns, known=None if by_columns is not task.W else task.known)
     reached, iterations = _sparing(objective, task)
     _demand(objective, gram.geometry.norm(reached.W), reached, goal)
     if isinstance(task.metric, ClassMetric) and reached.quadratic is None:
         reached = reached._replace(metric=task.metric)
     return reached, done + iterations
+
+
+def _all_columns_at_once(
+    objective: Objective, task: Task
+) -> Callable[[Objective, Task], tuple[Reached | Array, int]] | None:
+    """Return how many columns descend in single precision, None where they do not, or need not."""
+    if task.solver != "newton-cg":
+        return None
+    if classwise(objective, task.gram):
+        return None if _enough(objective, task) else refresh_classes
+    return refresh_columns if columnwise(objective) else None
 
 
 def _enough(objective: Objective, task: Task) -> bool:
@@ -76,27 +85,9 @@ def _by_solver(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise with the solver, whatever the distance is then."""
     if objective.l1 is not None:
         # An L1 penalty has a path of its own, whatever the tier.
-        return refresh_composite(
-            objective,
-            task.gram.geometry,
-            task.W,
-            task.goal,
-            max_iter=task.max_iter,
-            tier=task.tier,
-            progress=task.progress,
-        )
-    if task.solver != "newton-cholesky":
-        return refresh_matrix_free(objective, task)
-    return refresh(
-        objective,
-        task.gram.geometry,
-        task.W,
-        task.goal,
-        max_iter=task.max_iter,
-        model=task.model,
-        tier=task.tier,
-        progress=task.progress,
-    )
+        return refresh_composite(objective, task)
+    how = refresh if task.solver == "newton-cholesky" else refresh_matrix_free
+    return how(objective, task)
 
 
 def _sparing(objective: Objective, task: Task) -> tuple[Reached, int]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..._common.arrays import Array
 from ...exceptions import AssumptionError
-from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
 from ...numerics.objective.differences import Differences
 from ...numerics.objective.objective import Measurement, Objective
@@ -132,8 +131,7 @@ class _Search:
     @property
     def allowed(self) -> float:
         """The distance that may be certified where ``best`` is."""
-        size = self.gram.geometry.norm(self.best) if self.goal.relative else 1.0
-        return self.goal.distance * size
+        return self.goal.allowed(self.gram.geometry, self.best)
 
     @property
     def flat(self) -> float:
@@ -187,7 +185,7 @@ class _Search:
         objective, before = self.objective, self.passes
         base = self.base or Differences(objective, self.best)
         if self.due:
-            S = _gram(objective, self.gram)
+            S = self.gram.squares(objective)
             self.metric, self.built = self.metric.built(base, S, self.best), self.built + 1
             # What was learned, and how fast it went, was with the one before.
             self.descent, self.left = _descent(objective, self.metric), []
@@ -242,16 +240,9 @@ class _Search:
         return V
 
 
-def _gram(objective: Objective, gram: Gram) -> Array:
-    """Return ``sum s x x'``, (p, p)."""
-    known = objective.gram() if isinstance(gram.known, Diagonal) else gram.known
-    out: Array = known.matrix - np.diag(objective.alpha)
-    return out / objective.loss.kappa
-
-
 def _initial(objective: Objective, gram: Gram) -> ClassMetric:
     """Return the metric at W = 0, where all classes curve alike."""
-    K, S = objective.loss.columns, _gram(objective, gram)
+    K, S = objective.loss.columns, gram.squares(objective)
     return ClassMetric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
 
 

@@ -14,18 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.arrays import Array
-from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm
 from ...numerics.objective.column_changes import ColumnChanges, shape_of
 from ...numerics.objective.column_survey import column_survey
 from ...numerics.objective.objective import Objective
+from ...numerics.solvers.class_blocks import Shared, room_for_blocks
 from ...numerics.solvers.column_blocks import (
     ColumnDescent,
     ColumnMetric,
     curvature_of,
-    fits,
     inverses_at,
 )
 from ..distances.column_floor import column_distance
@@ -89,7 +88,7 @@ def refresh_columns(objective: Objective, task: Task) -> tuple[Reached | Array, 
             if gradient is not None:
                 base, fits_to = ColumnChanges(objective, best), iteration if tier == "fit" else 0
                 metric = _metric(objective, gram, base, metric, fits_to)
-                allowed = _allowed(goal, geometry, best)
+                allowed = goal.allowed(geometry, best)
                 most = _FIRST if fits_to == 1 else _MOST
                 W, passes, rate = _descended(base, best, gradient, metric, allowed, goal, most)
                 metric = replace(metric, rate=rate, spent=metric.spent + passes)
@@ -106,7 +105,7 @@ def refresh_columns(objective: Objective, task: Task) -> tuple[Reached | Array, 
         if not (size < before or m.value < value):
             break
         best, gradient, value = W, m.gradient, m.value
-        allowed = _allowed(goal, geometry, best)
+        allowed = goal.allowed(geometry, best)
         bound = column_distance(objective, geometry, found, allowed)
         if metric is not None:
             # A step that nobody has measured was trusted too far: the next ones are measured.
@@ -155,10 +154,10 @@ def _metric(
     if metric is not None and not starts and not due and metric.spent <= metric.price(objective):
         return metric
     curvature, least = curvature_of(base, _COUNTED)
-    new = ColumnMetric.shared(_gram(objective, gram), objective.alpha, curvature)
+    shared = Shared.of(gram.squares(objective), objective.alpha, curvature)
     scale = None if metric is None else metric.scale
-    new = replace(new, least=least, scale=scale, fresh=True)
-    if metric is None or starts or not fits(objective):
+    new = ColumnMetric(shared, least=least, scale=scale, fresh=True)
+    if metric is None or starts or not room_for_blocks(objective):
         return new
     inverses = inverses_at(base, objective.alpha, objective.loss.columns)
     return replace(new, inverses=inverses)
@@ -249,20 +248,8 @@ def _left(metric: ColumnMetric, g: Array) -> Array:
     return out
 
 
-def _allowed(goal: Goal, geometry: Geometry, W: Array) -> float:
-    """Return the distance that may be certified at W."""
-    return goal.distance * (geometry.norm(W) if goal.relative else 1.0)
-
-
 def _diagonal(gram: Gram) -> Array:
     """Return at least the diagonal of G as it is."""
     known = gram.known
     error = 0.0 if isinstance(known, Diagonal) else known.error
     return known.diagonal * (1.0 + error)
-
-
-def _gram(objective: Objective, gram: Gram) -> Array:
-    """Return ``sum s x x'``, (p, p)."""
-    known = objective.gram() if isinstance(gram.known, Diagonal) else gram.known
-    out: Array = known.matrix - np.diag(objective.alpha)
-    return out / objective.loss.kappa

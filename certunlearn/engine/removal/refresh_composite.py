@@ -10,17 +10,16 @@ import math
 
 import numpy as np
 
-from ..._common.arrays import Progress
 from ..._common.rounding import UNIT_ROUNDOFF, up
 from ...claims.bounds import distance_remainder
-from ...claims.noise import Geometry
 from ...exceptions import AssumptionError
 from ...numerics.objective.objective import Measurement, Objective, flat
 from ...numerics.objective.quadratic import QuadraticModel, model_at, unfactored
 from ...numerics.solvers.proximal import least_subgradient, proximal_newton
-from ..distances.reached import Goal, Reached
+from ..distances.reached import Reached
 from ..distances.ruler import Array, Ruler, Rulers
 from .separation import no_convergence
+from .task import Task
 
 
 def subgradient_within(
@@ -93,16 +92,7 @@ def composite_distance(ruler: Ruler, W: Array, m: Measurement, lam: Array) -> fl
     return up(ruler.transfer.c * distance_remainder(nu, ruler.leverage, T)[1])
 
 
-def refresh_composite(
-    objective: Objective,
-    geometry: Geometry,
-    W: Array,
-    goal: Goal,
-    *,
-    max_iter: int,
-    tier: str = "refresh",
-    progress: Progress = None,
-) -> tuple[Reached, int]:
+def refresh_composite(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise from W until the distance measured at the iterate meets the goal.
 
     Returns what was reached (its distance may miss the goal: rounding has the last word) and the
@@ -115,7 +105,7 @@ def refresh_composite(
     ConvergenceError
         If the curvature cannot be factored or the steps run out.
     """
-    lam = objective.l1
+    lam, geometry, goal = objective.l1, task.gram.geometry, task.goal
     assert lam is not None
     if ((lam > 0) & ~(objective.alpha > 0)).any():
         raise AssumptionError(
@@ -133,11 +123,12 @@ def refresh_composite(
         # Below the gradient's own rounding nothing flatter can be asked for.
         if (np.abs(v) > np.maximum(goal.tol * objective.weight_sum, m.allowance)).any():
             return False
-        target = goal.distance * (geometry.norm(W) if goal.relative else 1.0)
-        return bounded(W, m, model) <= target
+        return bounded(W, m, model) <= goal.allowed(geometry, W)
 
     try:
-        s = proximal_newton(objective, W, lam, accept, max_iter=max_iter, progress=progress)
+        s = proximal_newton(
+            objective, task.W, lam, accept, max_iter=task.max_iter, progress=task.progress
+        )
         if s.reason == "floor":
             model = s.model
             if model.W is not s.W:
@@ -147,5 +138,5 @@ def refresh_composite(
     except np.linalg.LinAlgError as error:
         raise unfactored(objective, error) from error
     if s.reason == "max_iter":
-        raise no_convergence(objective, s.W, s.measurement, max_iter)
-    return Reached(s.W, reached[0], None, tier, s.W, s.measurement), s.iterations
+        raise no_convergence(objective, s.W, s.measurement, task.max_iter)
+    return Reached(s.W, reached[0], None, task.tier, s.W, s.measurement), s.iterations

@@ -59,7 +59,7 @@ class _Judge:
     def excess(self, W: Array, m: Measurement) -> float:
         """Return how many times too long the gradient is, infinite where that is not known."""
         goal, geometry = self.goal, self.gram.geometry
-        allowed = goal.distance * (geometry.norm(W) if goal.relative else 1.0)
+        allowed = goal.allowed(geometry, W)
         # The measurement says how far margins have moved since the iterate before, which `Floors`
         # adds up.
         self.floors.move(m.moved)

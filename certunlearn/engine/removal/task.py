@@ -6,12 +6,9 @@ from typing import NamedTuple
 
 from ..._common.arrays import Array, Progress
 from ...numerics.objective.quadratic import QuadraticModel
-from ...numerics.solvers.class_blocks import ClassMetric
-from ...numerics.solvers.column_blocks import ColumnMetric
-from ...numerics.solvers.metric import Metric
 from ..distances.gram import Gram
 from ..distances.known import Known
-from ..distances.reached import Goal
+from ..distances.reached import AnyMetric, Goal
 
 
 class Task(NamedTuple):
@@ -51,6 +48,6 @@ class Task(NamedTuple):
     tier: str
     model: QuadraticModel | None = None
     known: Known | None = None
-    metric: Metric | ClassMetric | ColumnMetric | None = None
+    metric: AnyMetric | None = None
     factors: bool = False
     progress: Progress = None

@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._common.arrays import AnyArray, Array
 from ..losses.margins import Columnwise, Loss
 from ..losses.pointwise import Logistic, SoftplusHinge
-from ..rows.dense import DenseRows
 from ..rows.stored import Rows
 from .objective import Objective
-from .products import Products
+from .products import Products, Single, on_host
 
-Single = NDArray[np.float32]
 #: Rows whose margins are worked out at a time.
 _TOGETHER = 2048
 #: Halves of a that move by more are subtracted as they are.
@@ -44,39 +41,30 @@ class ColumnChanges:
 
     def __init__(self, objective: Objective, W: Array) -> None:
         self.objective = objective
-        products = Products.of(objective)
-        self._X, self._labels = np.asarray(products.X), products.labels
-        self._weight = products.weight.astype(np.float32)
+        self._products = Products.of(objective)
+        self._weight = self._products.weight.astype(np.float32)
         self._even = bool((objective.weight == 1).all())
         self._offset, self._unit = shape_of(objective.loss)
         self._plain = self._offset == 0
         # Column by column as they are asked for: often a few are all.
         self._W, self._known = W.astype(np.float32), np.zeros(W.shape[1], dtype=bool)
-        self._held = np.empty((len(self._X), W.shape[1]), np.float32)
+        self._held = np.empty((len(self._weight), W.shape[1]), np.float32)
 
     @staticmethod
     def possible(loss: Loss, rows: Rows) -> bool:
         """Whether changes can be had: of some logistic losses or hinges, on the host."""
-        if not isinstance(loss, Columnwise) or loss.columns == 1 or not isinstance(rows, DenseRows):
+        if not isinstance(loss, Columnwise) or loss.columns == 1:
             return False
-        if not isinstance(loss.each, Logistic | SoftplusHinge):
-            return False
-        return isinstance(rows.sweep(times=0)[0], np.ndarray)
+        return isinstance(loss.each, Logistic | SoftplusHinge) and on_host(rows)
 
     def _rows(self) -> Iterator[tuple[slice, Single]]:
         """Yield rows in single precision, some at a time, counting one read of each."""
         self.objective.rows.sweep()
-        n = len(self._X)
-        room = np.empty((min(_TOGETHER, n), self._X.shape[1]), np.float32)
-        for first in range(0, n, _TOGETHER):
-            here = slice(first, min(first + _TOGETHER, n))
-            x = room[: here.stop - first]
-            np.copyto(x, self._X[here], casting="same_kind")
-            yield here, x
+        yield from self._products.singles(_TOGETHER)
 
     def _signs(self, here: slice, columns: AnyArray | None = None) -> Single:
         """Return -t of some rows, (m, K)."""
-        loss, y = self.objective.loss, self._labels[here]
+        loss, y = self.objective.loss, self._products.labels[here]
         if y.ndim == 2:
             t = -y.astype(np.float32)
         elif loss.columns == 1:

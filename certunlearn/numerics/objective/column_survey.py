@@ -13,24 +13,22 @@ import numpy as np
 
 from ..._common.arrays import Array
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
-from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ..losses.margins import Columnwise
 from ..losses.namespace import Namespace, Values
 from ..rows.fold import Block
 from .column_changes import shape_of
-from .curvature import Curvature
 from .kernels import OfLoss
 from .objective import Measurement, Objective
-from .survey import Surveyed
-
-_GUARD = 1.0 + 1e-9
-#: Curvatures below this may have been rounded up by underflow: they count as zero.
-_LEAST = 1e-280
-#: What underflow may have taken from a product of numbers up to one, and from a root of squares.
-_TINY, _ROOT = 1e-290, 1e-150
-#: Margins that are off by more tell nothing.
-_FAR = 300.0
+from .survey import (
+    FAR,
+    GUARD,
+    ROOT,
+    Surveyed,
+    counted_weight,
+    floor_of,
+    refuse_overflow,
+)
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,7 @@ class ColumnSurvey(OfLoss):
         value = T * xp.sum(xp.maximum(a, 0.0) + xp.log1p(small), axis=1)
         # (1 - t z) / T loses digits where there is an offset.
         more = s @ (4.0 * T * xp.abs(a) * curvature) ** 2 if offset else xp.zeros(W.shape[1])
-        smallest = xp.min(curvature, axis=1)
-        weight = s * xp.where(smallest > _LEAST, smallest, 0.0)
-        weight = xp.where(weight >= least, weight, 0.0)
+        weight = counted_weight(xp, s, curvature, least)
         return (
             xp.sum(s * value),
             block.combined(s[:, None] * slope),
@@ -110,21 +106,19 @@ def column_survey(objective: Objective, W: Array, diagonal: Array, least: float 
     value, grad, sums, gram = rows.fold(
         ColumnSurvey(loss), objective.blocked, objective.table, W, least
     )
-    if not (np.isfinite(grad).all() and np.isfinite(sums).all()):
-        raise AssumptionError("the gradient overflows float64: rescale the features or the weights")
+    refuse_overflow(grad, sums)
     regular, total, penalised = objective.penalised(W, grad)
     # rho: what any margin may be off by, as the lengths of its row and column have it.
     longest = max(norm(column) for column in W.T)
-    rho = gamma(rows.p + 4) * longest * min(rows.longest, norm(rows.column_max) + _ROOT) * _GUARD
-    far = not loss.R * rho < _FAR
-    lost = _ROOT * math.sqrt(objective.weight_sum)
+    rho = gamma(rows.p + 4) * longest * min(rows.longest, norm(rows.column_max) + ROOT) * GUARD
+    far = not loss.R * rho < FAR
+    lost = ROOT * math.sqrt(objective.weight_sum)
     slopes, more, curved = np.sqrt(sums) + lost
-    lengths = np.sqrt(diagonal / loss.kappa * _GUARD)[:, None] + lost
+    lengths = np.sqrt(diagonal / loss.kappa * GUARD)[:, None] + lost
     rounded = UNIT_ROUNDOFF * (64.0 * slopes + more)
     # Margins moved by rho change a slope by at most rho e^{R rho} l'', and l''^2 <= kappa l''.
     moved = math.inf if far else rho * math.exp(loss.R * rho)
-    tiny = _TINY * (1.0 + (objective.weight_sum + rows.n) * rows.column_max)[:, None]
-    summed = 1.001 * (chain * lengths * slopes + penalised) + tiny
+    summed = 1.001 * (chain * lengths * slopes + penalised) + objective.vanished
     rounding = summed + 1.001 * lengths * rounded
     pushed = 1.001 * moved * lengths * math.sqrt(loss.kappa) * curved
     # Rows together: an error of margins is seen through the roots of their curvatures.
@@ -134,8 +128,6 @@ def column_survey(objective: Objective, W: Array, diagonal: Array, least: float 
     )
     # Curvatures are right to so many units and at margins that are off by the worst.
     right = 1.0 - gamma(int(loss.ulps) + 8)
-    shrunk = 0.0 if far else math.exp(-loss.R * rho) * right / _GUARD
-    D = shrunk * gram[0] + np.diag(objective.alpha)
-    D = 0.5 * (D + D.T)
-    below = Curvature(D, np.diag(D).copy(), objective.gram_error + gamma(4))
+    shrunk = 0.0 if far else math.exp(-loss.R * rho) * right / GUARD
+    below = floor_of(objective, shrunk, gram)
     return Surveyed(measurement, below, summed, 1.001 * norm(rounded) + lost)

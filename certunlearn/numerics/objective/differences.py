@@ -10,15 +10,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..._common.arrays import AnyArray, Array
+from ..._common.arrays import Array
 from ..losses.margins import Softmax
-from ..rows.dense import DenseRows
-from ..rows.fold import NUMPY, meant
 from .objective import Objective
+from .products import Products, Single, on_host
 
-Single = NDArray[np.float32]
 #: Margins that move by more are taken as they are.
 _FAR = 10.0
 #: A step so small that the gradient changes in proportion.
@@ -59,66 +56,53 @@ class Differences:
     """
 
     def __init__(self, objective: Objective, W: Array) -> None:
-        X = _on_host(objective)
-        if X is None:
+        if not on_host(objective.rows):
             raise TypeError("changes of gradients are of dense rows in the host's memory")
-        self.objective, self._X = objective, X.reshape(-1, objective.rows.p)
+        self.objective, self._products = objective, Products.of(objective)
         self._W = W.astype(np.float32)
-        self._weight = objective.blocked.reshape(-1, 1).astype(np.float32)
-        # Probabilities at W of the rows that have been read so far.
+        self._weight = self._products.weight.astype(np.float32)
+        # Padding weighs nothing, and nothing of it changes.
+        self._even = bool((objective.weight == 1).all())
         p, K = W.shape
-        self._held = np.empty((len(self._X), K), np.float32) if K <= p else None
+        n = len(self._weight)
+        self._many = max(min(_TOGETHER, _NUMBERS // K, n), 1)
+        # Probabilities at W of the rows that have been read so far.
+        self._held = np.empty((n, K), np.float32) if K <= p else None
         self._known = 0
 
     @classmethod
     def measured(cls, objective: Objective, W: Array) -> Measured:
         """Return the same, with value and gradient at W in double precision."""
-        out, rows = cls(objective, W), objective.rows
-        assert isinstance(rows, DenseRows)
-        labels = meant(NUMPY, np.asarray(rows.sweep(times=0)[1]).ravel(), objective.table)
-        s, value, g = objective.blocked.ravel(), 0.0, objective.alpha[:, None] * W
-        value += 0.5 * float(np.sum(g * W))
-        total = W.sum(axis=1)
-        g += (objective.gauge * total)[:, None]
-        value += 0.5 * float(objective.gauge @ (total * total))
-        for here in out._slices():
-            x = out._X[here].astype(np.float64, copy=False)
+        out, value, g = cls(objective, W), 0.0, np.zeros_like(W)
+        rows, s = out._products, out._products.weight[:, 0]
+        objective.rows.sweep()
+        for here in rows.slices(out._many):
+            x = np.asarray(rows.X[here]).astype(np.float64, copy=False)
             P = x @ W
             top, every = P.max(axis=1, keepdims=True), np.arange(len(x))
-            own = P[every, labels[here]] - top[:, 0]
+            labels = rows.labels[here]
+            own = P[every, labels] - top[:, 0]
             P -= top
             np.exp(P, out=P)
             size = P.sum(axis=1, keepdims=True)
             value += float(s[here] @ (np.log(size[:, 0]) - own))
             P *= 1.0 / size
             out._hold(here, P)
-            P[every, labels[here]] -= 1.0
+            P[every, labels] -= 1.0
             P *= s[here, None]
             g += x.T @ P
-        return Measured(out, g, value)
+        penalty, total, _ = objective.penalised(W, g)
+        return Measured(out, total, value + penalty)
 
     @staticmethod
     def possible(objective: Objective) -> bool:
         """Whether changes can be had this way."""
-        return isinstance(objective.loss, Softmax) and _on_host(objective) is not None
-
-    def _slices(self) -> Iterator[slice]:
-        """Yield which rows are taken together, counting one read of each."""
-        self.objective.rows.sweep()
-        n = len(self._X)
-        many = max(min(_TOGETHER, _NUMBERS // self._W.shape[1], n), 1)
-        for first in range(0, n, many):
-            yield slice(first, min(first + many, n))
+        return isinstance(objective.loss, Softmax) and on_host(objective.rows)
 
     def _rows(self) -> Iterator[tuple[slice, Single]]:
-        """Yield rows in single precision, some at a time."""
-        room = np.empty((0, self._X.shape[1]), np.float32)
-        for here in self._slices():
-            if here.stop - here.start > len(room):
-                room = np.empty((here.stop - here.start, self._X.shape[1]), np.float32)
-            x = room[: here.stop - here.start]
-            np.copyto(x, self._X[here], casting="same_kind")
-            yield here, x
+        """Yield rows in single precision, some at a time, counting one read of each."""
+        self.objective.rows.sweep()
+        yield from self._products.singles(self._many)
 
     def _probability(self, here: slice, x: Single) -> Single:
         """Return the probabilities of some rows at W."""
@@ -139,16 +123,13 @@ class Differences:
 
     def gradient(self, V: Array) -> Array:
         """Return the gradient at W + V less that at W, shape (p, K)."""
-        objective, weight = self.objective, self._weight
         step, out = V.astype(np.float32), np.zeros_like(V)
-        # Padding weighs nothing, and nothing of it changes.
-        even = bool((objective.weight == 1).all())
         for here, x in self._rows():
             change = _changed(self._probability(here, x), x @ step)
-            if not even:
-                change *= weight[here]
+            if not self._even:
+                change *= self._weight[here]
             out += x.T @ change
-        return out + objective.pull(V)
+        return out + self.objective.pull(V)
 
     def hessian_product(self, V: Array) -> Array:
         """Return the Hessian at W times V, shape (p, K): how fast the gradient changes."""
@@ -159,14 +140,6 @@ class Differences:
         """Yield rows (m, p), their probabilities at W (m, K) and weights (m, 1)."""
         for here, x in self._rows():
             yield x, self._probability(here, x), self._weight[here]
-
-
-def _on_host(objective: Objective) -> AnyArray | None:
-    """Return the rows as NumPy holds them, None where it does not."""
-    if not isinstance(objective.rows, DenseRows):
-        return None
-    X, _ = objective.rows.sweep(times=0)
-    return X if isinstance(X, np.ndarray) else None
 
 
 def _changed(P: Single, dz: Single) -> Single:

@@ -176,11 +176,7 @@ class Objective:
             raise AssumptionError(f"the gradient {_OVERFLOW}")
         regular, total, penalised = self.penalised(W, grad)
         K = W.shape[1]
-        # What underflow may have taken from a slope, from its product with s, or with x.
-        with np.errstate(over="ignore"):
-            most = (self.weight_sum + self.rows.n) * self.rows.column_max
-        tiny = _TINY * (1.0 + most)[:, None]
-        rounding = 1.001 * (wrong[:, :K] + penalised) + tiny
+        rounding = 1.001 * (wrong[:, :K] + penalised) + self.vanished
         # The exact W - W_ref differs from the computed one by half a unit a coordinate.
         slack = 0.0
         if (W != W_ref).any():
@@ -195,6 +191,13 @@ class Objective:
             rounding,
             1.001 * float(shaken),
         )
+
+    @property
+    def vanished(self) -> Array:
+        """What underflow may take from a gradient: from slopes, or products with s or x; (p, 1)."""
+        with np.errstate(over="ignore"):
+            most = (self.weight_sum + self.rows.n) * self.rows.column_max
+        return np.asarray(_TINY * (1.0 + most)[:, None])
 
     def pull(self, V: Array) -> Array:
         """Return the penalty's gradient at V, shape (p, K): alpha V, and rho times its sums."""

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._common.arrays import AnyArray, Array
 from ..rows.dense import DenseRows
 from ..rows.store import Held
+from ..rows.stored import Rows
 from .objective import Objective
 
+Single = NDArray[np.float32]
 #: Numbers of rows that are multiplied at a time.
 _TOGETHER = 1 << 20
 
@@ -60,6 +63,19 @@ class Products:
             here = slice(first, first + step)
             yield Products(self.X[here], self.labels[here], self.weight[here])
 
+    def slices(self, many: int) -> Iterator[slice]:
+        """Yield which rows are taken together, so many at a time."""
+        for first in range(0, len(self.X), many):
+            yield slice(first, min(first + many, len(self.X)))
+
+    def singles(self, many: int) -> Iterator[tuple[slice, Single]]:
+        """Yield rows in single precision, so many at a time, over one another in memory."""
+        room = np.empty((min(many, len(self.X)), self.X.shape[1]), np.float32)
+        for here in self.slices(many):
+            x = room[: here.stop - here.start]
+            np.copyto(x, np.asarray(self.X[here]), casting="same_kind")
+            yield here, x
+
     def some(self, many: int) -> Products:
         """Return every so manieth row, at least ``many`` of them, or all."""
         here = slice(None, None, max(len(self.X) // many, 1))
@@ -82,6 +98,11 @@ class Products:
         # Back to float64 at once: sums over columns and steps are taken there.
         out = np.asarray(product).astype(np.float64)
         return out[:, None] if out.ndim == 1 else out
+
+
+def on_host(rows: Rows) -> bool:
+    """Whether NumPy holds the rows beside one another."""
+    return isinstance(rows, DenseRows) and isinstance(rows.sweep(times=0)[0], np.ndarray)
 
 
 def _viewed(array: Held) -> Held:

@@ -23,13 +23,13 @@ from .curvature import Curvature
 from .kernels import OfLoss
 from .objective import Measurement, Objective
 
-_GUARD = 1.0 + 1e-9
-#: Probabilities below this may have been rounded up by underflow: they count as zero.
+GUARD = 1.0 + 1e-9
+#: Curvatures below this may have been rounded up by underflow: they count as zero.
 _LEAST = 1e-280
-#: What underflow may have taken from a product of numbers up to one, and from a root of squares.
-_TINY, _ROOT = 1e-290, 1e-150
+#: What underflow may have taken from a root of squares.
+ROOT = 1e-150
 #: Margins that are off by more tell nothing.
-_FAR = 300.0
+FAR = 300.0
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,10 @@ class Survey(OfLoss):
         value = xp.log(size[:, 0]) + top[:, 0] - xp.sum(xp.where(own, Z, 0.0), axis=1)
         rest = xp.where(own, 0.0, P)
         slope = xp.where(own, -xp.sum(rest, axis=1, keepdims=True), rest)
-        lengths = xp.sqrt(squared.margins(xp.ones_like(W[:, :1]))[:, 0]) + _ROOT
+        lengths = xp.sqrt(squared.margins(xp.ones_like(W[:, :1]))[:, 0]) + ROOT
         rho = 2 * unit * longest * lengths
         moved = s * rho * rho * xp.exp(2 * rho)
-        smallest = xp.min(P, axis=1)
-        weight = s * xp.where(smallest > _LEAST, smallest, 0.0)
-        weight = xp.where(weight >= least, weight, 0.0)
+        weight = counted_weight(xp, s, P, least)
         return (
             xp.sum(s * value),
             block.combined(s[:, None] * slope),
@@ -136,19 +134,17 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     value, grad, squares, errors, gram, worst = rows.fold(
         Survey(objective.loss), objective.blocked, objective.table, W, unit, longest, least
     )
-    if not (np.isfinite(grad).all() and np.isfinite(errors).all() and np.isfinite(squares).all()):
-        raise AssumptionError("the gradient overflows float64: rescale the features or the weights")
+    refuse_overflow(grad, errors, squares)
     regular, total, penalised = objective.penalised(W, grad)
     # A slope is right to so many units of itself: a sum of K probabilities, each right to K + 24.
-    units, lost = gamma(4 * K + 64), _ROOT * math.sqrt(objective.weight_sum)
+    units, lost = gamma(4 * K + 64), ROOT * math.sqrt(objective.weight_sum)
     (sizes, moves), lengths = np.sqrt(errors) + lost, np.sqrt(squares) + lost
-    tiny = _TINY * (1.0 + (objective.weight_sum + rows.n) * rows.column_max)[:, None]
-    summed = 1.001 * (chain * lengths * sizes + penalised) + tiny
+    summed = 1.001 * (chain * lengths * sizes + penalised) + objective.vanished
     rounding = summed + 1.001 * units * lengths * sizes
     pushed = 1.001 * lengths * moves
     # Rows together: an error of margins is seen through the roots of their curvatures.
     reach = 1.001 * float(worst)
-    along = 0.5 * norm(moves) * math.exp(0.5 * reach) if reach < _FAR else math.inf
+    along = 0.5 * norm(moves) * math.exp(0.5 * reach) if reach < FAR else math.inf
     measurement = Measurement(
         float(value) + regular,
         total,
@@ -159,8 +155,35 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
         1.001 * along,
     )
     # Probabilities are right to gamma(4 K + 64) and at margins that are off by the worst.
-    shrunk = math.exp(-reach) * (1.0 - gamma(4 * K + 64)) / _GUARD if reach < _FAR else 0.0
+    shrunk = math.exp(-reach) * (1.0 - gamma(4 * K + 64)) / GUARD if reach < FAR else 0.0
+    below = floor_of(objective, shrunk, gram)
+    return Surveyed(measurement, below, summed, 1.001 * units * norm(sizes) + lost)
+
+
+def refuse_overflow(*sums: Array) -> None:
+    """Refuse sums of a gradient that are no numbers.
+
+    Raises
+    ------
+    AssumptionError
+        If there are such.
+    """
+    if not all(np.isfinite(each).all() for each in sums):
+        raise AssumptionError("the gradient overflows float64: rescale the features or the weights")
+
+
+def counted_weight(xp: Namespace[Values], s: Values, curvature: Values, least: float) -> Values:
+    """Return what rows weigh in a matrix below the curvature: s (m,) times the smallest of theirs.
+
+    ``curvature`` is (m, K); rows that weigh less than ``least`` are not counted.
+    """
+    smallest = xp.min(curvature, axis=1)
+    weight = s * xp.where(smallest > _LEAST, smallest, 0.0)
+    return xp.where(weight >= least, weight, 0.0)
+
+
+def floor_of(objective: Objective, shrunk: float, gram: Array) -> Curvature:
+    """Return ``shrunk`` times a computed matrix (1, p, p), and the penalty, with its error."""
     D = shrunk * gram[0] + np.diag(objective.alpha)
     D = 0.5 * (D + D.T)
-    below = Curvature(D, np.diag(D).copy(), objective.gram_error + gamma(4))
-    return Surveyed(measurement, below, summed, 1.001 * units * norm(sizes) + lost)
+    return Curvature(D, np.diag(D).copy(), objective.gram_error + gamma(4))

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +171,8 @@ class DenseRows(Store):
         *args : ndarray, float or None
             What the kernel is given after the block.
         """
-        X, y = self.sweep()
+        self.sweep()
+        X, y = self._X, self._y
         if isinstance(X, np.ndarray) and not compiled(kernel, self.n, self.p):
             return folded_by_blocks(kernel, X, np.asarray(y), weights, args)
         device = self._device()
@@ -220,19 +222,24 @@ class DenseRows(Store):
             self.reads += min(len(X), self.n - at)
             yield at, X[: self.n - at, : self.p - int(self.intercept)]
 
-    def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
+    def compact(self, keep: NDArray[np.bool_]) -> Self:
         """Return new rows holding only ``keep`` (n,), laid out as a fit on them would.
 
         Read chunk by chunk: there are never more than these rows and those.
         """
         kept, d = np.flatnonzero(keep), self.p - int(self.intercept)
-        out = object.__new__(DenseRows)
-        out.dtype, out.intercept = self.dtype, self.intercept
+        out = self._empty()
         out._lay_out(
             (len(kept), d),
             self.labels[kept],
             lambda first, last: self.gather(kept[first:last])[:, :d],
         )
+        return out
+
+    def _empty(self) -> Self:
+        """Return a store like this one, without rows."""
+        out = object.__new__(type(self))
+        out.dtype, out.intercept = self.dtype, self.intercept
         return out
 
     def thinned(self, stride: int) -> tuple[DenseRows, Callable[[Weights], Array]]:

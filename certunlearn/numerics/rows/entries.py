@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from .npy import Column
+from .npy import Column, write
 
 #: What there is of a part.
 NAMES = ("data", "indices", "indptr")
@@ -50,10 +50,7 @@ class Entries:
         indptr = np.full(room + 1, X.nnz, dtype=np.int64)
         indptr[: X.shape[0] + 1] = X.indptr
         for name, values in zip(NAMES, (X.data, X.indices.astype(kind), indptr), strict=True):
-            with open(self._file(name, number, generation), "wb") as file:
-                np.save(file, values)
-                file.flush()
-                os.fsync(file.fileno())
+            write(self._file(name, number, generation), values.dtype, values.shape, [values])
 
     def rewrite(
         self, number: int, generation: int, at: NDArray[np.int64], X: csr_array | None, room: int

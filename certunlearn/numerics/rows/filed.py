@@ -7,6 +7,7 @@ overwritten, and its weight where weights differ.  See `ranges` for how a pass i
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NoReturn, Self, cast
 
@@ -17,6 +18,7 @@ from scipy.sparse import issparse
 from ..._common.arrays import AnyArray, Array, MatrixLike
 from ..._common.interrupts import checkpoint
 from ...exceptions import AssumptionError
+from .beside import Matrix
 from .blocks import block_shape
 from .dense import DenseRows
 from .executors import ambient, results
@@ -71,9 +73,9 @@ class Filed(Store):
         return Range(0, -(-self.n // self.block), self.block)
 
     @property
+    @abstractmethod
     def _step(self) -> int:
         """Blocks that are read at a time: by the shape of the rows alone."""
-        raise NotImplementedError
 
     def laid_out(self, weights: Weights) -> Array:
         """Return weights to be widened a part at a time; no array of them all is made."""
@@ -238,11 +240,11 @@ class FileRows(Filed, DenseRows):
     def _y(self) -> AnyArray:  # type: ignore[override]
         return filled_up(self._labels, (self.blocks, self.block))
 
-    def sweep(self, times: int = 1) -> tuple[Matrix, AnyArray]:  # type: ignore[override]
+    def sweep(self, times: int = 1) -> tuple[FileMatrix, AnyArray]:  # type: ignore[override]
         """Return (X, labels) as blocked arrays, counting so many reads of every row."""
         checkpoint()
         self.reads += times * self.n
-        return Matrix(self), self._y
+        return FileMatrix(self), self._y
 
     def gathers(self, count: int) -> bool:
         """Whether so many rows may be written out."""
@@ -295,21 +297,10 @@ class FileRows(Filed, DenseRows):
         return out, chosen
 
 
-class Matrix:
-    """Rows in files beside one another, for products: what `Products` asks of an array."""
-
-    def __init__(self, rows: FileRows, turned: bool = False) -> None:
-        self.rows, self.turned, self.dtype = rows, turned, rows.dtype
-
-    def reshape(self, *shape: int) -> Matrix:
-        """Return the rows beside one another, (blocks * block, p), padding included."""
-        return self
-
-    def __len__(self) -> int:
-        return self.rows.blocks * self.rows.block
+class FileMatrix(Matrix[FileRows]):
+    """Rows in files beside one another."""
 
     def __getitem__(self, here: slice) -> AnyArray:
-        """Return every so manieth row, written out."""
         rows, step = self.rows, here.step or 1
         found = []
         for blocks in rows._all.cut(rows._step):
@@ -317,13 +308,7 @@ class Matrix:
             found.append(X[-blocks.rows.start % step :: step])
         return np.concatenate(found)
 
-    @property
-    def T(self) -> Matrix:
-        """Columns beside one another."""
-        return Matrix(self.rows, not self.turned)
-
     def __matmul__(self, V: AnyArray) -> AnyArray:
-        """Return X V, or X' V where they are turned."""
         rows, parts = self.rows, []
         rows.files.check()
         for here in rows._all.cut(rows._step):

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._common.arrays import AnyArray, Array
 from ..._common.interrupts import checkpoint
 from ..._common.threads import refuse_forked
 from ...exceptions import AssumptionError
 from ..context import float64
+from .beside import Matrix
 from .blocks import block_shape
 from .dense import DenseRows
-from .fold import Argument, Kernel, Sums
 
 if TYPE_CHECKING:
     import jax
@@ -147,24 +146,13 @@ class MeshRows(DenseRows):
                 self._X = mesh.relaid(given, self.blocks, self.block, self.intercept)
         self._extent = None
 
-    def sweep(self, times: int = 1) -> tuple[Matrix, AnyArray]:  # type: ignore[override]
+    def sweep(self, times: int = 1) -> tuple[MeshMatrix, AnyArray]:  # type: ignore[override]
         """Return (X, labels) for products, labels blocked, counting so many reads of every row."""
         refuse_forked()
         checkpoint()
         self.reads += times * self.n
         shape = self.blocks, self.block, *self._labels.shape[1:]
-        return Matrix(self), self._labels.reshape(shape)
-
-    def fold(self, kernel: Kernel, weights: Array, *args: Argument) -> Sums:
-        """Return a sum over all rows, each read once: as `DenseRows.fold`."""
-        checkpoint()
-        self.reads += self.n
-        mesh = self._device()
-        with float64():
-            out = mesh.scan(kernel, self._X, self._y, weights, args)
-            if any(a.dtype != np.float64 for a in out):
-                raise RuntimeError("a sweep left float64")
-            return out
+        return MeshMatrix(self), self._labels.reshape(shape)
 
     def product(self, V: AnyArray, turned: bool) -> AnyArray:
         """Return X V, or X' V, in the precision of the rows; padding is in both."""
@@ -177,13 +165,9 @@ class MeshRows(DenseRows):
         """Return what the first of the processes has, to all of them."""
         return values if self._mesh.one_process else self._mesh.agreed(values)
 
-    def compact(self, keep: NDArray[np.bool_]) -> DenseRows:
-        """Return new rows holding only ``keep`` (n,), spread as a fit on them would."""
-        kept, d = np.flatnonzero(keep), self.p - int(self.intercept)
-        out = object.__new__(MeshRows)
-        out.dtype, out.intercept, out._mesh = self.dtype, self.intercept, self._mesh
-        out.closes_up = self.closes_up
-        out._lay_out((len(kept), d), self.labels[kept], lambda a, b: self.gather(kept[a:b])[:, :d])
+    def _empty(self) -> Self:
+        out = super()._empty()
+        out._mesh, out.closes_up = self._mesh, self.closes_up
         return out
 
     def still(self) -> DenseRows:
@@ -216,29 +200,12 @@ class MeshRows(DenseRows):
             )
 
 
-class Matrix:
-    """Rows on several devices as one matrix, for products: what `Products` asks of an array."""
-
-    def __init__(self, rows: MeshRows, turned: bool = False) -> None:
-        self.rows, self.turned, self.dtype = rows, turned, rows.dtype
-
-    def reshape(self, *shape: int) -> Matrix:
-        """Return the rows beside one another, (blocks * block, p), padding included."""
-        return self
-
-    def __len__(self) -> int:
-        return self.rows.blocks * self.rows.block
+class MeshMatrix(Matrix[MeshRows]):
+    """Rows on several devices beside one another."""
 
     def __getitem__(self, here: slice) -> AnyArray:
-        """Return some rows, in the host's memory."""
         return self.rows.gather(np.arange(len(self))[here]).astype(self.dtype)
 
-    @property
-    def T(self) -> Matrix:
-        """Columns beside one another."""
-        return Matrix(self.rows, not self.turned)
-
     def __matmul__(self, V: AnyArray) -> AnyArray:
-        """Return X V, or X' V where they are turned."""
         with float64():
             return self.rows.product(V, self.turned)

@@ -92,47 +92,50 @@ class Moments:
     @property
     def means(self) -> Array:
         """Means, rounded once, shape (d,)."""
-        n = self.count
-        pairs = zip(self.first.tolist(), self.exponent.tolist(), strict=True)
-        return np.array([_quotient(s, n, e) for s, e in pairs])
+        return _quotients(self.first, self.count, self.exponent)
 
     @property
     def variances(self) -> Array:
         """``sum (x_j - mean_j)^2 / n``, rounded once, shape (d,)."""
-        n = self.count
+        n, s = self.count, self.first
         squares = np.diag(self.second) if self.joint else self.second
-        each = zip(squares.tolist(), self.first.tolist(), self.exponent.tolist(), strict=True)
         # n sum x^2 - (sum x)^2 over n^2: integers until the one division.
-        return np.array([_quotient(n * q - s * s, n * n, 2 * e) for q, s, e in each])
+        return _quotients(n * squares - s * s, n * n, 2 * self.exponent)
 
     @property
     def covariances(self) -> Array:
         """``sum (x_j - mean_j) (x_k - mean_k) / n``, rounded once, shape (d, d)."""
-        n, s, e = self.count, self.first.tolist(), self.exponent.tolist()
-        square, out = n * n, np.zeros((len(s), len(s)))
-        for j, row in enumerate(self.second.tolist()):
-            for k in range(j + 1):
-                out[j, k] = out[k, j] = _quotient(n * row[k] - s[j] * s[k], square, e[j] + e[k])
+        n, s, e = self.count, self.first, self.exponent
+        j, k = np.tril_indices(len(s))
+        above = n * self.second[j, k] - s[j] * s[k]
+        out = np.zeros((len(s), len(s)))
+        out[j, k] = out[k, j] = _quotients(above, n * n, e[j] + e[k])
         return out
 
     def _at(self, exponent: NDArray[np.int64]) -> tuple[Integers, Integers]:
         """Return the sums as integers of smaller exponents."""
+        if (self.exponent == exponent).all():
+            return self.first, self.second
         # Smaller exponents, larger integers: a shift to the left loses nothing.
         shift = (self.exponent - exponent).astype(object)
         both = shift[:, None] + shift if self.joint else 2 * shift
         return self.first << shift, self.second << both
 
     def __add__(self, other: Moments) -> Moments:
-        exponent = np.minimum(self.exponent, other.exponent)
-        (a, aa), (b, bb) = self._at(exponent), other._at(exponent)
-        return Moments(self.count + other.count, exponent, a + b, aa + bb)
+        return self._with(other, 1, np.add)
 
     def __sub__(self, other: Moments) -> Moments:
-        return self + Moments(-other.count, other.exponent, -other.first, -other.second)
+        return self._with(other, -1, np.subtract)
+
+    def _with(self, other: Moments, sign: int, combined: np.ufunc) -> Moments:
+        exponent = np.minimum(self.exponent, other.exponent)
+        (a, aa), (b, bb) = self._at(exponent), other._at(exponent)
+        count = self.count + sign * other.count
+        return Moments(count, exponent, combined(a, b), combined(aa, bb))
 
 
-def _quotient(above: int, below: int, exponent: int) -> float:
-    """Return ``2^exponent above / below`` rounded once.
+def _quotients(above: Integers, below: int, exponent: NDArray[np.int64]) -> Array:
+    """Return ``2^exponent above / below``, each rounded once.
 
     Raises
     ------
@@ -141,9 +144,9 @@ def _quotient(above: int, below: int, exponent: int) -> float:
     """
     try:
         # Python divides integers with one rounding, whatever their length.
-        if exponent >= 0:
-            return (above << exponent) / below
-        return above / (below << -exponent)
+        over, under = (np.maximum(e, 0).astype(object) for e in (exponent, -exponent))
+        out: Array = ((above << over) / (below << under)).astype(np.float64)
+        return out
     except OverflowError:
         raise AssumptionError(
             "the squares of a column overflow float64: rescale the features"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,26 @@ class Column:
                 while view:
                     view = view[os.write(file.fileno(), view) :]
             # Written through: whoever is told that a row has gone finds it on no disk.
+            os.fsync(file.fileno())
+
+
+def write(
+    path: Path,
+    kind: np.dtype[np.generic],
+    shape: tuple[int, ...],
+    parts: Iterable[AnyArray],
+    *,
+    synced: bool = True,
+) -> None:
+    """Write the file of an array that comes part by part; ``synced``, it is on the disk then."""
+    with open(path, "wb") as file:
+        descr = np.lib.format.dtype_to_descr(kind)
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            np.ascontiguousarray(part, dtype=kind).tofile(file)
+        if synced:
+            file.flush()
             os.fsync(file.fileno())
 
 

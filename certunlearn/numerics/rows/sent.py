@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._common.arrays import AnyArray, Array
+from .npy import write
 from .weights import Weights
 
 
@@ -78,11 +79,7 @@ class Sent:
             if known is not None:
                 os.unlink(known[1])
             self._count += 1
-            path = str(self.path / f"{name}-{self._count}.npy")
-            with open(path, "wb") as file:
-                header = {"descr": kind.str, "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                for part in parts:
-                    part.astype(kind, order="C", copy=False).tofile(file)
-            known = self._known[name] = of, path
+            path = self.path / f"{name}-{self._count}.npy"
+            write(path, kind, shape, parts, synced=False)
+            known = self._known[name] = of, str(path)
         return known[1]

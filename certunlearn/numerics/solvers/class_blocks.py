@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, eigh, lapack
 
-from ..._common.arrays import Array
+from ..._common.arrays import AnyArray, Array
 from ..objective.differences import Differences
 from ..objective.objective import Objective
 from .descent import Pair
@@ -60,8 +60,7 @@ class Spread(NamedTuple):
             total = total + (s * P * (1 - P)).sum(axis=0, dtype=np.float64)
             mass += float(s.sum())
             smallest.append(s[:, 0] * P.min(axis=1))
-        least = float(np.quantile(np.concatenate(smallest), 1 - _COUNTED))
-        power = 2.0 ** math.floor(math.log2(least)) if least > 0 else 0.0
+        power = power_below(smallest, _COUNTED)
         return cls(np.maximum(total / max(mass, 1e-30), 1e-12), mass, power)
 
 
@@ -93,9 +92,14 @@ class Shared:
         size, basis = eigh(S, total)
         return cls(basis, np.clip(size, 0.0, 1.0), spread / mean)
 
+    def inner(self, classes: AnyArray | slice = slice(None)) -> Array:
+        """Return the diagonals in that basis, (p, m), of some classes or of all."""
+        out: Array = self.size[:, None] * self.weight[classes] + (1.0 - self.size)[:, None]
+        return out
+
     def solve(self, G: Array) -> Array:
         """Return the inverse times G (p, K) in the space where the classes sum to zero."""
-        inner = 1.0 / (self.size[:, None] * self.weight + (1.0 - self.size)[:, None])
+        inner = 1.0 / self.inner()
         white = self.basis.T @ G
         u = white * inner
         # On that space the multiplier c is the same for all classes.
@@ -149,16 +153,8 @@ class ClassBlocks:
                     blas.ssyrk(1.0, part.T, beta=1.0, c=blocks[k].T, overwrite_c=1, lower=1)
         for k in range(K):
             A = blocks[k].T.astype(np.float64) + max(rest[k] / spread.mass, 0.0) * gram
-            A[np.diag_indices(p)] += alpha + _RIDGE * np.trace(A) / p
-            blocks[k] = _inverse(A)
+            blocks[k] = inverse_of(A, alpha)
         return cls(blocks)
-
-    @staticmethod
-    def fit(objective: Objective) -> bool:
-        """Whether there is room for a matrix a class."""
-        rows = objective.rows
-        most = max(_SHARE * 8 * rows.n * rows.p, _FEW)
-        return 4 * objective.loss.columns * rows.p**2 <= most
 
     def solve(self, G: Array) -> Array:
         """Return the inverses times G (p, K), less what its classes have in common.
@@ -269,7 +265,7 @@ class ClassMetric:
         model: Model
         if not isinstance(self.model, Shared) and Whole.fit(objective):
             model = Whole.of(base, objective.alpha, objective.loss.columns)
-        elif ClassBlocks.fit(objective):
+        elif room_for_blocks(objective):
             model = ClassBlocks.of(base, gram, objective.alpha, spread)
         else:
             model = Shared.of(gram, objective.alpha, spread.classes)
@@ -316,12 +312,37 @@ def _outliers(base: Differences, model: Model, W: Array) -> tuple[Pair, ...]:
     return tuple(found)
 
 
+def room_for_blocks(objective: Objective) -> bool:
+    """Whether there is room for a matrix a column of coefficients."""
+    rows = objective.rows
+    most = max(_SHARE * 8 * rows.n * rows.p, _FEW)
+    return 4 * objective.loss.columns * rows.p**2 <= most
+
+
+def power_below(curvatures: list[Single], share: float) -> float:
+    """Return a power of two that about this share of the rows reach; 0 where they have none."""
+    least = float(np.quantile(np.concatenate(curvatures), 1 - share))
+    return 2.0 ** math.floor(math.log2(least)) if least > 0 else 0.0
+
+
+def inverse_of(A: Array, alpha: Array) -> Array:
+    """Return the inverse of A + diag(alpha), A given by its lower triangle and written over.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If that is not numerically positive definite.
+    """
+    A[np.diag_indices(len(A))] += alpha + _RIDGE * np.trace(A) / len(A)
+    return _inverse(A)
+
+
 def _inverse(A: Array) -> Array:
     """Return the inverse of a symmetric positive definite matrix given by its lower triangle."""
     lower, info = lapack.dpotrf(A, lower=1, clean=1)
     if info == 0:
         inverse, info = lapack.dpotri(lower, lower=1, overwrite_c=1)
     if info != 0:
-        raise np.linalg.LinAlgError("a class block is not numerically positive definite")
+        raise np.linalg.LinAlgError("a block of the Hessian is not numerically positive definite")
     out: Array = np.tril(inverse) + np.tril(inverse, -1).T
     return out

@@ -5,23 +5,18 @@ Held for proposals alone: no number of theirs enters a claim.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas, eigh, lapack
+from scipy.linalg import blas
 
 from ..._common.arrays import AnyArray, Array
 from ..objective.column_changes import ColumnChanges
 from ..objective.objective import Objective
+from .class_blocks import Shared, inverse_of, power_below
 
 Single = NDArray[np.float32]
-#: Added to every diagonal, relative to its mean, so that it can be factored.
-_RIDGE = 1e-7
-#: Matrices of columns may take up this share of what the rows do, or so many bytes in any case.
-_SHARE, _FEW = 0.75, 1 << 26
 #: Products of rows with rows cost a pass over all columns for so many coefficients.
 _A_PASS = 4
 #: Pairs of steps and gradients that are kept of a column.
@@ -32,17 +27,10 @@ _PAIRS = 8
 class ColumnMetric:
     """What stands for the inverses of the columns' Hessians.
 
-    Without matrices of their own columns are ``w_k S + diag(alpha)`` of one matrix S, which is
-    diagonal in one basis.
-
     Attributes
     ----------
-    basis : ndarray of shape (p, p)
-        U with ``U' S U = diag(size)`` and ``U' diag(alpha) U = diag(1 - size)``.
-    size : ndarray of shape (p,)
-        In [0, 1].
-    weight : ndarray of shape (K,)
-        The columns' w.
+    shared : Shared
+        Of all columns, for those without matrices of their own.
     inverses : ndarray of shape (K, p, p), float32, or None
         Of the Hessians, where there is room for them.
     least : float
@@ -57,25 +45,13 @@ class ColumnMetric:
         Passes over all columns since it was made.
     """
 
-    basis: Array
-    size: Array
-    weight: Array
+    shared: Shared
     inverses: Single | None = None
     least: float = 0.0
     scale: Array | None = None
     rate: float = 1.0
     fresh: bool = False
     spent: float = 0.0
-
-    @classmethod
-    def shared(cls, gram: Array, alpha: Array, curvature: Array) -> Self:
-        """Take S = ``gram`` = ``sum s x x'``, and the columns' mean curvatures (K,) for weights."""
-        mean = float(curvature.mean())
-        S = gram * mean
-        total = S + np.diag(alpha)
-        total[np.diag_indices(len(S))] += _RIDGE * np.trace(total) / len(S)
-        size, basis = eigh(S, total)
-        return cls(basis, np.clip(size, 0.0, 1.0), curvature / mean)
 
     def price(self, objective: Objective) -> float:
         """Return how many passes it costs to make the matrices afresh."""
@@ -88,15 +64,8 @@ class ColumnMetric:
             for j, k in enumerate(columns):
                 out[:, j] = self.inverses[k] @ G[:, j].astype(np.float32)
             return out
-        inner = self.size[:, None] * self.weight[columns] + (1.0 - self.size)[:, None]
-        return np.asarray(self.basis @ ((self.basis.T @ G) / inner))
-
-
-def fits(objective: Objective) -> bool:
-    """Whether there is room for a matrix a column."""
-    rows = objective.rows
-    most = max(_SHARE * 8 * rows.n * rows.p, _FEW)
-    return 4 * objective.loss.columns * rows.p**2 <= most
+        basis = self.shared.basis
+        return np.asarray(basis @ ((basis.T @ G) / self.shared.inner(columns)))
 
 
 def curvature_of(base: ColumnChanges, share: float) -> tuple[Array, float]:
@@ -108,9 +77,8 @@ def curvature_of(base: ColumnChanges, share: float) -> tuple[Array, float]:
     for _, c in base.curvatures():
         total += c.sum(axis=0, dtype=np.float64)
         smallest.append(c.min(axis=1))
-    least = float(np.quantile(np.concatenate(smallest), 1 - share))
-    power = 2.0 ** math.floor(math.log2(least)) if least > 0 else 0.0
-    return np.maximum(total / base.objective.weight_sum, 1e-12), power
+    mean = np.maximum(total / base.objective.weight_sum, 1e-12)
+    return mean, power_below(smallest, share)
 
 
 def inverses_at(base: ColumnChanges, alpha: Array, columns: int) -> Single:
@@ -130,14 +98,7 @@ def inverses_at(base: ColumnChanges, alpha: Array, columns: int) -> Single:
             blas.ssyrk(1.0, part.T, beta=1.0, c=out[k].T, overwrite_c=1, lower=1)
     for k in range(columns):
         # The transpose that BLAS has filled.
-        A = out[k].T.astype(np.float64)
-        A[np.diag_indices(p)] += alpha + _RIDGE * np.trace(A) / p
-        lower, info = lapack.dpotrf(A, lower=1, clean=1)
-        if info == 0:
-            inverse, info = lapack.dpotri(lower, lower=1, overwrite_c=1)
-        if info != 0:
-            raise np.linalg.LinAlgError("a column's Hessian is not numerically positive definite")
-        out[k] = np.tril(inverse) + np.tril(inverse, -1).T
+        out[k] = inverse_of(out[k].T.astype(np.float64), alpha)
     return out
 
 
