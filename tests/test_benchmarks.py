@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.benchmarks import (
     __main__,
     biased,
+    capacity,
     columns,
     data,
     first_fit,
@@ -78,6 +79,13 @@ def test_scaled(tmp_path):
     assert [row["steps"] for row in rows] == list(scaled.STEPS)
     for row in rows:
         assert row["our fit over theirs"]["min"] > 0 and row["theirs over one row"]["min"] > 0
+
+
+def test_capacity(tmp_path):
+    found, held, billion = contents(capacity, tmp_path).values()
+    assert {row["pass"] for row in found} == {row["pass"] for row in held} == set(capacity.TERMS)
+    assert all(row["predicted over measured"]["min"] > 0 for row in held)
+    assert all(row["minutes on 1"] > row["minutes on 100"] > 0 for row in billion)
 
 
 def test_biased(tmp_path):

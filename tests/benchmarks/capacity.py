@@ -62,8 +62,8 @@ def risk(n, d, K, path=None):
     return objective, rng.normal(size=(d, K))
 
 
-def measured(n, d, K, repeats, folder):
-    """CPU seconds of a measured gradient, from memory and from files, and of a Hessian."""
+def passes(n, d, K, folder):
+    """What is timed, by name: a measured gradient, from memory and from files, and a Hessian."""
     objective, W = risk(n, d, K)
     filed, _ = risk(n, d, K, Path(folder) / f"{n}-{d}-{K}")
     actions = {
@@ -75,7 +75,14 @@ def measured(n, d, K, repeats, folder):
     for action in actions.values():
         # What compiles, or is read from the disk for the first time, does so before it is timed.
         action()
-    return turns({name: partial(cpu, action) for name, action in actions.items()}, repeats)
+    return actions
+
+
+def measured(sizes, repeats, folder):
+    """CPU seconds by size and pass: all sizes in turns, so that a slow hour slows all of them."""
+    actions = {(each, kind): a for each in sizes for kind, a in passes(*each, folder).items()}
+    took = turns({key: partial(cpu, action) for key, action in actions.items()}, repeats)
+    return {each: {kind: t for (size, kind), t in took.items() if size == each} for each in sizes}
 
 
 #: What each kind of pass takes time for, of n rows, d columns and K columns of coefficients.
@@ -145,14 +152,11 @@ def billion(found):
 
 def main(small=False, out="tests/benchmarks/results"):
     report = Report("capacity", out, small=small)
-    size, repeats = ("small", 2) if small else ("full", 3)
+    size, repeats = ("small", 2) if small else ("full", 5)
     folder = tempfile.mkdtemp()
     try:
         with threadpool_limits(1, user_api="blas"), numerics():
-            times = {
-                each: measured(*each, repeats, folder)
-                for each in FOUND_ON[size] + HELD_AGAINST[size]
-            }
+            times = measured(FOUND_ON[size] + HELD_AGAINST[size], repeats, folder)
     finally:
         shutil.rmtree(folder)
     found = constants({each: times[each] for each in FOUND_ON[size]})
