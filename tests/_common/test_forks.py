@@ -60,6 +60,7 @@ def run(script):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_passes_are_refused_and_everything_else_goes_on():
     run("""
         model = CertifiedLogReg(view="release").fit(X, y).forget([1])

@@ -25,7 +25,8 @@ def started(port, process):
     if many:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         where = f"127.0.0.1:{port}"
-        jax.distributed.initialize(where, PROCESSES, process, heartbeat_timeout_seconds=10)
+        # Long enough for whoever is left to find out by itself: JAX would end that process, too.
+        jax.distributed.initialize(where, PROCESSES, process, heartbeat_timeout_seconds=300)
     return jax
 
 

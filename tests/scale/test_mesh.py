@@ -50,6 +50,7 @@ def check(found):
     assert np.array_equal(found["copy"], found["original"])
 
 
+@pytest.mark.long
 def test_a_life_on_eight_devices_is_that_in_memory(tmp_path):
     (found,) = run("lives", tmp_path)
     check(found)
