@@ -41,6 +41,9 @@ from tests.benchmarks import (
 from tests.benchmarks.objective import Objective
 from tests.benchmarks.report import Report
 
+#: Each takes seconds: all of them are run with the long tests.
+pytestmark = pytest.mark.long
+
 
 def contents(module, out):
     module.main(small=True, out=out)
@@ -67,13 +70,11 @@ def test_sums(tmp_path):
     assert all(row["gram over syrk"]["min"] > 0 for row in rows)
 
 
-@pytest.mark.long
 def test_first_fit(tmp_path):
     (rows,) = contents(first_fit, tmp_path).values()
     assert rows[0]["JAX is imported"] == "no" and rows[0]["a further fit"] > 0
 
 
-@pytest.mark.long
 def test_scaled(tmp_path):
     (rows,) = contents(scaled, tmp_path).values()
     assert [row["steps"] for row in rows] == list(scaled.STEPS)
@@ -125,7 +126,6 @@ def test_wide(tmp_path, monkeypatch):
     assert all(row["certified over true"] >= 1 for row in rows[1:])
 
 
-@pytest.mark.long
 def test_wide_removal(tmp_path):
     (rows,) = contents(wide_removal, tmp_path).values()
     assert {row["problem"] for row in rows} == {"embeddings", "digits", "mixture"}
@@ -136,7 +136,6 @@ def test_wide_removal(tmp_path):
         assert row["ours to the refit"]["max"] <= (0.1 if "1e-08" in row["refit"] else np.inf)
 
 
-@pytest.mark.long
 def test_folds(tmp_path):
     (rows,) = contents(folds, tmp_path).values()
     assert [row["folds"] for row in rows] == ["in turn", "threads"] * 2
@@ -144,7 +143,6 @@ def test_folds(tmp_path):
     assert all(row["again"] > 0 and row["first"] > 0 for row in rows)
 
 
-@pytest.mark.long
 def test_removal(tmp_path, monkeypatch):
     for name in ("flights", "reviews"):
         monkeypatch.setattr(data, name, lambda most=None: None)
@@ -205,7 +203,6 @@ def test_sequence_and_its_picture(tmp_path, monkeypatch):
     assert len(found) == 4 and list(found.values())[2][-1]["requests"] == 300
 
 
-@pytest.mark.long
 def test_matrix_free(tmp_path):
     (rows,) = contents(matrix_free, tmp_path).values()
     found = {row[""]: row["value"] for row in rows}
@@ -230,13 +227,11 @@ def test_window(tmp_path):
     assert [row["turns"] for row in named] == [1, 12, 2]
 
 
-@pytest.mark.long
 def test_memory(tmp_path):
     (rows,) = contents(memory, tmp_path).values()
     assert rows[0]["peak of all over X"] >= rows[0]["peak of the fit over X"] >= 0
 
 
-@pytest.mark.long
 def test_thousand(tmp_path):
     (rows,) = contents(thousand, tmp_path).values()
     assert [row["request"] for row in rows] == ["fit", "one row", "one in a hundred"]
@@ -250,7 +245,6 @@ def test_columns(tmp_path):
     assert all(0 < row["certified"] < 1 for row in rows)
 
 
-@pytest.mark.long
 def test_softmax(tmp_path):
     (rows,) = contents(softmax, tmp_path).values()
     kinds = ["fit", "one row", "one in a hundred"]
@@ -435,7 +429,6 @@ def test_cells(value, text):
     assert report.shown(value) == text
 
 
-@pytest.mark.long
 def test_scale(tmp_path):
     lives, passes = contents(scale, tmp_path).values()
     assert lives[0]["rows"] == 20_000 and lives[0]["passes, 1%"] >= 1
@@ -443,7 +436,6 @@ def test_scale(tmp_path):
     assert 0 < passes[0]["bytes sent a pass"] < passes[0]["bytes of rows"] / 10
 
 
-@pytest.mark.long
 def test_words(tmp_path):
     (rows,) = contents(words, tmp_path).values()
     assert rows[0]["rows"] == 2850 and min(rows[0]["accuracy"], rows[0]["accuracy after 1%"]) > 0.5

@@ -29,7 +29,8 @@ def test_every_request_of_a_hundred_sequences(part):
     assert tiers["downdate"] and tiers["chord"]
 
 
-@pytest.mark.parametrize("number", [0, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [0, 3])
 def test_every_request_of_a_thousand(number):
     tiers, tightest, why = sequences.run(number, 500)
     assert why == "done" and sum(tiers.values()) == 500 and tightest >= 1 - 1e-9
