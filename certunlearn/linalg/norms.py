@@ -15,9 +15,9 @@ Array = NDArray[np.float64]
 
 
 _GUARD = 1.0 + 1e-9
-#: Of so many numbers squares are added right to a ninth of the guard, in any order ...
-_DOT = 1_000_000
-#: ... and loses nothing to underflow or overflow between these.
+#: The squares of so many numbers are added right to a ninth of the guard, in any order ...
+_AT_ONCE = 1_000_000
+#: ... and lose nothing to underflow or overflow where their root is between these.
 _LEAST, _MOST = 1e-125, 1e125
 #: Enlargements of a guess that are tried in turn; the first nearly always does.
 _MARGINS = (1 + 1e-3, 1 + 1e-2, 1.1, 2.0)
@@ -28,16 +28,15 @@ _SMALL = 128
 def norm(v: Array) -> float:
     """Return ||v||_2 (Frobenius for a matrix), rounded up; squares neither under- nor overflow."""
     flat = v.ravel(order="K")
-    if 0 < len(flat) <= _DOT:
+    if 0 < len(flat) <= _AT_ONCE:
         # One call, whatever it does about numbers whose squares are none.
         length = float(blas.dnrm2(flat))
         if _LEAST < length < _MOST:
             return length * _GUARD
-    # As ufuncs: for short vectors np.max and np.sum spend most of their time on their arguments.
-    largest = float(np.maximum.reduce(np.abs(v), axis=None, initial=0.0))
+    largest = float(np.max(np.abs(v), initial=0.0))
     if largest == 0 or not math.isfinite(largest):
         return largest
-    size = math.sqrt(np.add.reduce(np.square(v / largest), axis=None))
+    size = math.sqrt(np.sum(np.square(v / largest)))
     # Of subnormal numbers the guard is less than a unit.
     return up(largest * size * _GUARD, 2)
 

@@ -114,7 +114,9 @@ class _Run:
     def forget(self, positions: NDArray[np.int64]) -> None:
         """Overwrite the lines of rows, as far as they lie here; safe to call again."""
         at = np.searchsorted(self.positions, positions)
-        at = at[(at < len(self.positions)) & (self.positions.take(at, mode="clip") == positions)]
+        inside = at < len(self.positions)
+        at = at[inside]
+        at = at[self.positions[at] == positions[inside]]
         # Lines forgotten before keep what was put in their place: it must not be counted twice.
         at = at[self.live[at]]
         if len(at):
@@ -165,7 +167,8 @@ class Metadata:
     def condensed(self) -> Self:
         """Return the table without room for forgotten lines."""
         out = object.__new__(type(self))
-        out._runs = tuple(r if r.live.all() else _Run(r.frame) for r in self._runs)
+        kept = tuple(run for run in self._runs if len(run)) or self._runs[:1]
+        out._runs = tuple(run if run.live.all() else _Run(run.frame) for run in kept)
         return out
 
     @property

@@ -42,12 +42,10 @@ def problem(K, d, n, *, unit=True):
 def measured(K, d, n):
     """Fit and forget one row in a hundred; what that took, as a dictionary."""
     import numpy as np
-    from jax import numpy as jnp
 
     from certunlearn import CertifiedLogReg
 
-    # Few rows are fitted without JAX, these are not: what it takes by itself is no part of a fit.
-    jnp.zeros(1).block_until_ready()
+    memory.load_jax()
     X, y = problem(K, d, n)
     CertifiedLogReg(solver="newton-cg", random_state=0).fit(*problem(3, 2, 100)).forget(10)
     base, clock = memory.high_water(), time.perf_counter()

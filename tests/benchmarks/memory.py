@@ -28,6 +28,13 @@ def status(name):
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
+def load_jax():
+    """Load JAX, as few rows are fitted without it: what it takes by itself is no part of a fit."""
+    from jax import numpy as jnp
+
+    jnp.zeros(1).block_until_ready()
+
+
 def in_subprocess(module, *arguments):
     """Run ``python -m module arguments``, which prints JSON, and return what it printed."""
     command = [sys.executable, "-m", module, *arguments]
@@ -39,13 +46,10 @@ def in_subprocess(module, *arguments):
 
 def measured(n, d, requests):
     """Fit and forget one row after the other."""
-    from jax import numpy as jnp
-
     from certunlearn import CertifiedLogReg
 
     X, y = data.synthetic(n, d)
-    # Few rows are fitted without JAX: what that takes by itself is no part of a fit.
-    jnp.zeros(1).block_until_ready()
+    load_jax()
     CertifiedLogReg().fit(X[:5_000], y[:5_000]).forget(10)
     base = high_water()
     model = CertifiedLogReg().fit(X, y)

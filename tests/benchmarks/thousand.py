@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from . import matrix_free
-from .memory import high_water, in_subprocess
+from .memory import high_water, in_subprocess, load_jax
 from .report import Report, cpu
 
 #: Classes, features, rows; iterations that a refit may take.
@@ -29,14 +29,11 @@ TOL = 1e-8
 
 def ours(size, folder):
     """Fit and forget; seconds, peaks over X, and the weights before each request in ``folder``."""
-    from jax import numpy as jnp
-
     from certunlearn import CertifiedLogReg
 
     K, d, n, _ = SIZES[size]
     X, y = matrix_free.problem(K, d, n, unit=True)
-    # The small model needs no JAX: what that takes by itself is no part of a fit.
-    jnp.zeros(1).block_until_ready()
+    load_jax()
     CertifiedLogReg(solver="newton-cg").fit(X[: 4 * K], np.arange(4 * K) % 3).forget(1)
     base, model, found = high_water(), CertifiedLogReg(random_state=0), []
 

@@ -142,9 +142,12 @@ def points(seed):
             yield composite_distance(ruler, W, m, lam), true, best.error(M), ruler, W, m, lam
 
 
-@pytest.fixture(scope="module")
-def all_points():
-    return [point for seed in range(0, 80) for point in points(seed)]
+SEEDS = [80, pytest.param(160, marks=pytest.mark.long)]
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def all_points(request):
+    return [point for seed in range(request.param) for point in points(seed)]
 
 
 def test_the_bound_holds_wherever_it_is_measured(all_points):

@@ -417,11 +417,8 @@ def near_optimum(seed):
     rng = np.random.default_rng(seed)
     n, d = 60, (1, 12)[seed % 2]
     spread, shift = 10.0 ** -(seed // 2 % 3 * 3), (0.0, 3.0, 30.0)[seed // 6 % 3]
-    X, codes, penalty = (
-        shift + spread * rng.normal(size=(n, d)),
-        np.arange(n) % 2,
-        10.0 ** -(seed % 4),
-    )
+    X = shift + spread * rng.normal(size=(n, d))
+    codes, penalty = np.arange(n) % 2, 10.0 ** -(seed % 4)
     truth = reference.optimum(X, codes, np.ones(n), 1 / penalty, True)
     step = rng.normal(size=(d + 1, 1))
     if seed % 3 == 1:

@@ -132,16 +132,19 @@ def test_a_table_is_what_is_left_of_all_lines(seed):
     rng = np.random.default_rng(seed)
     truth = table(range(30))
     held = Metadata.of(truth, 30)
-    given = truth.copy()
+    given, ever = truth.copy(), 30
     for _ in range(25):
-        kind, ever = rng.choice(["learn", "forget", "drop", "copy"]), int(truth.index[-1]) + 1
+        kind = rng.choice(["learn", "forget", "drop", "copy"])
         if kind == "learn":
             more = table(range(ever, ever + int(rng.integers(1, 4))))
             held = held.extended(Metadata.of(more, len(more), ever))
             more.index = range(ever, ever + len(more))
-            truth = pd.concat([truth, more])
+            truth, ever = pd.concat([truth, more]), ever + len(more)
         elif kind == "forget":
             gone = truth.index[rng.permutation(len(truth) - 1)[:3]].to_numpy()
+            if rng.random() < 0.3:
+                # All of a batch that came: none is longer.
+                gone = truth.index[-3:].to_numpy()
             held.forget(gone)
             held.forget(gone)
             truth = truth.drop(index=gone)

@@ -64,6 +64,21 @@ def test_the_table_is_forgotten_with_its_rows():
     assert len(preview.rows) == (table["country"] == "NL").sum()
 
 
+def test_a_store_that_closes_up_over_a_batch_that_has_gone_forgets_on():
+    rng = np.random.default_rng(3)
+    X, year = rng.normal(size=(1202, 3)), np.full(1202, 2000)
+    y, year[1200:] = (X[:, 0] + rng.normal(size=1202) > 0).astype(int), 1999
+    table = pd.DataFrame({"year": year})
+    model = CertifiedLogReg(random_state=0).fit(X[:1200], y[:1200], metadata=table[:1200])
+    model.learn(X[1200:], y[1200:], metadata=table[1200:])
+    model.forget(where="year == 1999").forget(rows=np.arange(300))
+    # The store closes up before this one: no line of the batch is left to lie in it.
+    model.forget(rows=[700]).forget(rows=[701])
+    assert model._fitted.model.rows.n < 1200 and model.n_retained_ == 898
+    with pytest.raises(RowError, match="names no row"):
+        model.forget(where="year == 1999")
+
+
 def test_categories_of_forgotten_lines_are_forgotten_and_scales_are_not():
     X, y, _ = problem()
     table = pd.DataFrame(

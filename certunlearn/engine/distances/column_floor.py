@@ -10,10 +10,8 @@ import math
 from ..._common.rounding import up
 from ...claims.noise import Geometry
 from ...numerics.objective.objective import Objective
-from ...numerics.objective.survey import Surveyed
+from ...numerics.objective.survey import GUARD, Surveyed
 from .class_floor import Bound, floored
-
-_GUARD = 1.0 + 1e-9
 
 
 def column_distance(
@@ -35,4 +33,4 @@ def column_distance(
     Guarantee: as stated, for every mechanism.  Proof: proofs/column_floor.md
     """
     bound = floored(objective, geometry, found, worth, 1.0)
-    return bound._replace(distance=up(bound.distance * _GUARD))
+    return bound._replace(distance=up(bound.distance * GUARD))

@@ -58,9 +58,7 @@ class Products:
         if not isinstance(self.X, np.ndarray):
             yield self
             return
-        step = max(_TOGETHER // self.X.shape[1], 1)
-        for first in range(0, len(self.X), step):
-            here = slice(first, first + step)
+        for here in self.slices(max(_TOGETHER // self.X.shape[1], 1)):
             yield Products(self.X[here], self.labels[here], self.weight[here])
 
     def slices(self, many: int) -> Iterator[slice]:

@@ -122,16 +122,12 @@ class Moments:
         return self.first << shift, self.second << both
 
     def __add__(self, other: Moments) -> Moments:
-        return self._with(other, 1, np.add)
-
-    def __sub__(self, other: Moments) -> Moments:
-        return self._with(other, -1, np.subtract)
-
-    def _with(self, other: Moments, sign: int, combined: np.ufunc) -> Moments:
         exponent = np.minimum(self.exponent, other.exponent)
         (a, aa), (b, bb) = self._at(exponent), other._at(exponent)
-        count = self.count + sign * other.count
-        return Moments(count, exponent, combined(a, b), combined(aa, bb))
+        return Moments(self.count + other.count, exponent, a + b, aa + bb)
+
+    def __sub__(self, other: Moments) -> Moments:
+        return self + Moments(-other.count, other.exponent, -other.first, -other.second)
 
 
 def _quotients(above: Integers, below: int, exponent: NDArray[np.int64]) -> Array:

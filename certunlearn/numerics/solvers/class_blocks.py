@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import blas, eigh, lapack
 
 from ..._common.arrays import AnyArray, Array
 from ..objective.differences import Differences
 from ..objective.objective import Objective
+from ..objective.products import Single
 from .descent import Pair
 
-Single = NDArray[np.float32]
 #: Rows that curve a class less than their mean stand together as a multiple of X'X.
 _HEAVY = 1.0
 #: Added to every diagonal, relative to its mean, so that it can be factored.

@@ -8,15 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import blas
 
 from ..._common.arrays import AnyArray, Array
 from ..objective.column_changes import ColumnChanges
 from ..objective.objective import Objective
+from ..objective.products import Single
 from .class_blocks import Shared, inverse_of, power_below
 
-Single = NDArray[np.float32]
 #: Products of rows with rows cost a pass over all columns for so many coefficients.
 _A_PASS = 4
 #: Pairs of steps and gradients that are kept of a column.

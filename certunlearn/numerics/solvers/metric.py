@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from ..._common.arrays import Array
@@ -15,9 +14,8 @@ from ..._common.replaced import replace
 from ..losses.slopes import counted
 from ..objective.contribution import Contribution
 from ..objective.objective import Objective
-from ..objective.products import Products
+from ..objective.products import Products, Single
 
-Single = NDArray[np.float32]
 #: Rows that are multiplied with one another at a time.
 _TOGETHER = 1 << 12
 #: The sum of squares costs a pass for so many coefficients (measured: 27 to 28, whatever n is).
