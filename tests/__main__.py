@@ -22,6 +22,7 @@ commands = LONG if parser.parse_args().long else CHECKS
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # What one of them has compiled the other need not: compiling is half of the work.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 

@@ -79,10 +79,16 @@ def parts(path):
 
 
 @cache
+def tree(path):
+    """Return what Python makes of a file; not to be changed."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path):
     """What a file imports of the package, as parts of dotted names; inside functions too."""
     package, found = parts(path)[:-1], []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = (*package[: len(package) - (node.level - 1)], *(node.module or "").split("."))
             base = tuple(p for p in base if p)
@@ -127,7 +133,7 @@ def private_names(wing):
     """Return the private names that classes of a wing define, methods and attributes."""
     found = set()
     for path in sorted((ROOT / wing).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef):
                 for inner in ast.walk(node):
                     if isinstance(inner, ast.FunctionDef):
@@ -145,9 +151,9 @@ def intrusions(wing, shared=frozenset()):
     for path in files():
         if parts(path)[0] == wing:
             continue
-        tree = ast.parse(path.read_text())
-        own = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
-        for node in ast.walk(tree):
+        whole = tree(path)
+        own = {n.name for n in ast.walk(whole) if isinstance(n, ast.FunctionDef)}
+        for node in ast.walk(whole):
             if isinstance(node, ast.Attribute) and node.attr in names - own:
                 if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
                     out.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}")
@@ -173,7 +179,7 @@ def floors():
 def arguments():
     """Yield (where, whether annotated) for every argument of a public function or method."""
     for path in files():
-        public = [ast.parse(path.read_text())]
+        public = [tree(path)]
         while public:
             node = public.pop()
             for inner in node.body:

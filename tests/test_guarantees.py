@@ -250,14 +250,16 @@ def test_gradient_allowance_covers_rows_that_are_all_but_certain():
 
 @pytest.mark.parametrize("mechanism", strategies.MECHANISMS)
 @pytest.mark.parametrize("K", [2, 3])
-def test_distance_stays_certified_request_after_request(mechanism, K):
+@pytest.mark.parametrize("rows", [60, pytest.param(150, marks=pytest.mark.long)])
+def test_distance_stays_certified_request_after_request(mechanism, K, rows):
     rng = np.random.default_rng(K)
     X = rng.normal(size=(600, 4)) * 10.0 ** rng.uniform(-1, 1, size=4)
     codes = (X @ rng.normal(size=(4, K)) + rng.gumbel(size=(600, K))).argmax(axis=1)
     weight, start = np.ones(600), None
     model = unlearner.fit(X, codes, weight, problems.settings(mechanism=mechanism))
     tiers = Counter()
-    for request in np.split(rng.permutation(600)[:150], [k for k in range(1, 151) if k % 11 < 9]):
+    ends = [k for k in range(1, rows + 1) if k % 11 < 9]
+    for request in np.split(rng.permutation(600)[:rows], ends):
         if not len(request):
             continue
         weight = weight.copy()
@@ -270,7 +272,7 @@ def test_distance_stays_certified_request_after_request(mechanism, K):
         assert r <= model.certificate.distance_target
         tiers[model.reached.tier] += 1
     print(f"\n{mechanism}, K = {K}: {dict(tiers)}")
-    assert model.certificate.n_forgotten == 150
+    assert model.certificate.n_forgotten == rows
     # The cheap tiers were put to the test, not only the refresh.
     assert tiers["downdate"] + tiers["chord"] >= 10
 
@@ -328,7 +330,7 @@ REAL = [
     ("breast_cancer", False),
     ("breast_cancer", True),
     ("digits", False),
-    ("digits", True),
+    pytest.param("digits", True, marks=pytest.mark.long),
 ]
 
 

@@ -56,26 +56,29 @@ def audited(given: argparse.Namespace) -> Evaluation:
     from ..operations.self_audit import Exact
     from ..store import ModelStore
 
+    if given.test is not None and given.data is None:
+        raise ValueError("--test needs --data too: the rows that stay, and those forgotten")
     with ModelStore.open(given.unlearned) as store:
         model, evidence = store.model, store.self_audit
+        # What is wrong with the tables is said before anything that takes minutes.
+        parts = None if given.data is None else divided(store, given.data)
+        test = None
+        if given.test is not None:
+            test = table(store, given.test, subgroups=given.subgroups)
         exact = Exact(model)
         # Half of the level for all audits together, half for the evaluation, where there is one; of
         # the audits at most six can fail by chance, with a sixth each.
-        level = given.level / (2 if given.test is not None else 1)
-        parts = None if given.data is None else divided(store, given.data)
+        level = given.level / (2 if test is not None else 1)
         findings = by_itself(exact, level / 6)
         if evidence is not None:
             findings.append(replace(evidence, level=level / 6).finding())
         if parts is not None:
             findings += residue(model, exact, parts, level / 6)
             findings.append(membership(model, parts, level / 6))
-        if given.test is None:
+        if parts is None or test is None:
             return Evaluation(
                 axes=(), findings=tuple(findings), certified=_certified(store), level=level
             )
-        if parts is None:
-            raise ValueError("--test needs --data too: the rows that stay, and those forgotten")
-        test = table(store, given.test, subgroups=given.subgroups)
         groups = None if test.metadata is None else test.metadata.iloc[:, 0].to_numpy()
         return evaluate(
             model,

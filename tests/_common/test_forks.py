@@ -124,6 +124,7 @@ def test_pickles_pipelines_and_queues_in_children():
     """)
 
 
+@pytest.mark.long
 def test_a_child_of_a_process_that_never_used_jax_just_works():
     run("""
         def work():

@@ -132,7 +132,8 @@ def test_the_level_holds_whatever_the_law_of_the_weights(law):
     assert bad <= binom.ppf(1 - 1e-4, 40, 0.05)
 
 
-@pytest.mark.parametrize("law", ["normal", HEAVY])
+@pytest.mark.long
+@pytest.mark.parametrize("law", ["normal", "heavy tails"])
 def test_the_limit_is_exact_and_the_next_lower_one_does_not_hold_the_level(law):
     """Figures drawn by a law: one in twenty is flagged, and one in ten by the second largest."""
     runs, alarms = 1500, np.zeros(2)

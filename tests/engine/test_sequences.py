@@ -15,17 +15,17 @@ from certunlearn.numerics.rows.weights import Weights
 
 from .. import problems, reference, sequences, strategies
 
-PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 10))]
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 25))]
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_request_of_a_hundred_sequences(part):
     tiers, reasons = Counter(), Counter()
-    for number in range(10 * part, 10 * part + 10):
+    for number in range(4 * part, 4 * part + 4):
         more, _, why = sequences.run(number, 30)
         tiers, reasons[why] = tiers + more, reasons[why] + 1
     print(f"\n{dict(tiers)} {dict(reasons)}")
-    assert sum(tiers.values()) >= 150 and reasons["done"] >= 5
+    assert sum(tiers.values()) >= 60 and reasons["done"] >= 2
     assert tiers["downdate"] and tiers["chord"]
 
 

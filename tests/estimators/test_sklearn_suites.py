@@ -29,8 +29,7 @@ LEAST = {
     "test_svm": 15,
 }
 #: For every run: tests that pass in seconds, and one that is a deviation.
-SOME = ("test_ridge_shapes_type", "test_ridge_vs_lstsq", "test_class_weights")
-SOME += ("test_huber_equals_lr_for_high_epsilon", "test_huber_max_iter")
+SOME = ("test_huber_equals_lr_for_high_epsilon", "test_huber_max_iter")
 
 
 def run(suites, tmp_path, *options):
@@ -85,11 +84,11 @@ def test_every_failure_is_a_known_deviation_and_every_deviation_fails(suite, tmp
 
 
 def test_some_of_scikit_learns_tests(tmp_path):
-    _, tests = run(["test_ridge", "test_huber"], tmp_path, "-k", " or ".join(SOME))
+    _, tests = run(["test_huber"], tmp_path, "-k", " or ".join(SOME))
     outcomes = {test["test"].split("[")[0]: test["outcome"] for test in tests}
     assert set(outcomes) >= set(SOME)
     assert all(v == "passed" for name, v in outcomes.items() if name != "test_huber_max_iter")
-    assert not judged("test_huber", set(), [t for t in tests if "huber" in t["test"]])
+    assert not judged("test_huber", set(), tests)
 
 
 def test_the_list_is_strict():

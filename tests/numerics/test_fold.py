@@ -62,7 +62,7 @@ def of(X, y, weight, sparse):
     return store, store.blocked(weight)
 
 
-@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", [np.float64, pytest.param(np.float32, marks=pytest.mark.long)])
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_blas_jax_sparse_and_joined_stores_agree_on_every_sum(loss, kind):
     X, y, table, weight = problem(loss)

@@ -36,7 +36,10 @@ def refit(X, y):
     return np.vstack([peer.coef_.T, intercept])
 
 
-@pytest.mark.parametrize("name, standardised", [("breast_cancer", False), ("digits", True)])
+@pytest.mark.parametrize(
+    "name, standardised",
+    [("breast_cancer", False), pytest.param("digits", True, marks=pytest.mark.long)],
+)
 def test_agrees_with_scikit_learn_before_and_after_a_removal(name, standardised):
     X, y = (part[:600] for part in problems.data(name, standardised))
     released, exact = model().fit(X, y), model(noise=0, tol=1e-12).fit(X, y)

@@ -125,7 +125,7 @@ def is_certified(model, X, codes, weight):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("K", [2, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_certified_distances_are_above_the_truth(kind, K, form, monkeypatch):
     if form == "unformed":

@@ -8,14 +8,20 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.arrays import AnyArray
 from ...exceptions import StateError
+
+T = TypeVar("T")
+#: How often a header is read that cannot be parsed.
+_MOST_READ = 10
 
 
 class Column:
@@ -36,15 +42,9 @@ class Column:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with open(path, "rb") as opened:
-            version = np.lib.format.read_magic(opened)
-            reader = np.lib.format.read_array_header_1_0
-            if version != (1, 0):
-                reader = np.lib.format.read_array_header_2_0
-            self.shape, fortran, self.dtype = reader(opened)
-            if fortran:
-                raise StateError(f"{path} is not in C order")
-            self._offset = opened.tell()
+        self.shape, fortran, self.dtype, self._offset = parsed(partial(_header, path))
+        if fortran:
+            raise StateError(f"{path} is not in C order")
         self._size = self.dtype.itemsize * math.prod(self.shape[1:])
 
     def read(self, rows: slice) -> AnyArray:
@@ -74,6 +74,36 @@ class Column:
                     view = view[os.write(file.fileno(), view) :]
             # Written through: whoever is told that a row has gone finds it on no disk.
             os.fsync(file.fileno())
+
+
+def _header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
+    """Return shape, whether in Fortran's order, type, and where the numbers begin."""
+    with open(path, "rb") as opened:
+        version = np.lib.format.read_magic(opened)
+        reader = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            reader = np.lib.format.read_array_header_2_0
+        return *reader(opened), opened.tell()
+
+
+def mapped(path: str) -> AnyArray:
+    """Return the array of a file, as a memory map that is only read."""
+    out: AnyArray = parsed(partial(np.load, path, mmap_mode="r"))
+    return out
+
+
+def parsed(read: Callable[[], T]) -> T:
+    """Return what a function reads from a header; again where other threads made it fail.
+
+    NumPy has headers parsed as Python, and CPython 3.11 counts how deep all threads are in one
+    number (python/cpython#106905).
+    """
+    for _ in range(_MOST_READ - 1):
+        try:
+            return read()
+        except SystemError:
+            pass
+    return read()
 
 
 def write(

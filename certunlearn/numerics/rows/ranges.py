@@ -17,6 +17,7 @@ import numpy as np
 from ..._common.arrays import AnyArray, Array
 from ..._common.interrupts import checkpoint, deferred
 from ..._common.threads import blas_threads
+from . import npy
 from .files import RowFiles
 from .fold import NUMPY, Argument, Kernel, Sums, folded
 from .host import folded_by_blocks
@@ -139,8 +140,7 @@ def summed(task: Task) -> Sums:
     """
     files = _opened(task.path, task.mark)
     files.check(task.mark)
-    labels = np.load(task.labels, mmap_mode="r")
-    weights = np.load(task.weights, mmap_mode="r")
+    labels, weights = npy.mapped(task.labels), npy.mapped(task.weights)
 
     def widened(rows: slice) -> Array:
         return np.asarray(weights[rows], dtype=np.float64)
