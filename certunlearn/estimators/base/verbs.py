@@ -228,7 +228,7 @@ class UnlearningEstimator(Upkeep, Foresight, BaseEstimator, ABC):  # type: ignor
         Parameters
         ----------
         which, rows, row_ids, progress
-            As in `forget`.
+            As in `forget`; no set, which has no order.
         X : array-like of shape (m, n_features), optional
             New features, row for row in the order of the request; as they were if left out.
         y : array-like of shape (m,), optional
