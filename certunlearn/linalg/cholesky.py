@@ -227,7 +227,7 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
         # Woodbury: (M - Z Z')^{-1} = M^{-1} + U (I - V'V)^{-1} U', U = L_o^{-T} V; nothing is
         # claimed.
         U, _ = lapack.dtrtrs(old.lower, V, lower=1, trans=1)
-        inner = np.linalg.solve(np.eye(m) - V.T @ V, U.T)
+        _, inner, _ = lapack.dposv(np.eye(m) - V.T @ V, U.T)
         new.__dict__["variance"] = old.variance + np.sum(U * inner.T, axis=1)
     return new
 

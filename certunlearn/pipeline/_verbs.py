@@ -211,7 +211,7 @@ class Verbs(Whole, Foresight):
         if X is None and y is None:
             raise RowError("give X=, y= or both to say what the rows are corrected to")
         fitted = behind.condense(head)
-        positions = fitted.positions(Asked(which, rows, row_ids), staying=True)
+        positions = fitted.positions(Asked.in_order(which, rows, row_ids), staying=True)
         change = fitted.correcting(positions, y, None if X is None else _num_samples(X))
         live = np.flatnonzero(change.weight > 0)
         raw = None if X is None else self._raw(X)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Set, ValuesView
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -50,14 +51,52 @@ def checked_reference(reference: object) -> None:
         )
 
 
-class Asked(NamedTuple):
+def _written_out(asked: RowsLike) -> RowsLike:
+    """Return a set, a view of a dictionary or an iterator as a list, to be read more than once."""
+    return list(asked) if isinstance(asked, Set | ValuesView | Iterator) else asked
+
+
+class _Ways(NamedTuple):
+    which: RowsLike | None
+    rows: RowsLike | None
+    row_ids: RowsLike | None
+    groups: RowsLike | None
+    where: Condition | None
+
+
+class Asked(_Ways):
     """The ways of naming rows, of which a request uses one."""
 
-    which: RowsLike | None = None
-    rows: RowsLike | None = None
-    row_ids: RowsLike | None = None
-    groups: RowsLike | None = None
-    where: Condition | None = None
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        which: RowsLike | None = None,
+        rows: RowsLike | None = None,
+        row_ids: RowsLike | None = None,
+        groups: RowsLike | None = None,
+        where: Condition | None = None,
+    ) -> Self:
+        which, rows, row_ids, groups = map(_written_out, (which, rows, row_ids, groups))
+        return super().__new__(cls, which, rows, row_ids, groups, where)
+
+    @classmethod
+    def in_order(
+        cls, which: RowsLike | None, rows: RowsLike | None, row_ids: RowsLike | None
+    ) -> Self:
+        """Return rows that something else is given for, one by one.
+
+        Raises
+        ------
+        RowError
+            If they are a set, which has no order.
+        """
+        if any(isinstance(asked, set | frozenset) for asked in (which, rows, row_ids)):
+            raise RowError(
+                "a set has no order, and X and y are taken in the order of the request: name the "
+                "rows in a list"
+            )
+        return cls(which, rows, row_ids)
 
     @property
     def named(self) -> dict[str, RowsLike]:

@@ -31,7 +31,7 @@ from .report import Report, cpu, spread, turns
 #: one column goes through BLAS, several of short rows through compiled code.
 FOUND_ON = {
     "full": [
-        *((400_000, 64, 1), (200_000, 128, 1), (100_000, 256, 1)),
+        *((800_000, 32, 1), (400_000, 64, 1), (200_000, 128, 1), (100_000, 256, 1)),
         *((200_000, 64, 10), (60_000, 256, 10), (60_000, 128, 30)),
     ],
     "small": [(4000, 8, 1), (2000, 40, 1), (2000, 8, 3), (2000, 40, 3)],
@@ -89,7 +89,7 @@ def measured(sizes, repeats, folder):
 TERMS = {
     "gradient": ("number", "number and column", "margin"),
     "gradient, files": ("number", "number and column", "margin"),
-    "Hessian": ("number", "product"),
+    "Hessian": ("number", "margin", "product"),
 }
 
 

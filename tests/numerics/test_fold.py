@@ -42,6 +42,8 @@ def sums(loss, table):
     """Each kernel beside its arguments after the block."""
     rng, K, p = np.random.default_rng(1), loss.columns, D + 1
     W, V = rng.normal(size=(p, K)), rng.normal(size=(p, K))
+    # One of them a triangle, as the inverse of a factor is.
+    inverses = rng.normal(size=(3, p, p))
     return {
         kernels.Measure(loss): (table, W, V, 1e-14, 1e-13),
         kernels.Hessian(loss): (table, W),
@@ -50,7 +52,7 @@ def sums(loss, table):
         kernels.Gram(): (),
         kernels.GramDiagonal(): (),
         kernels.Magnified(): (np.abs(W[:, :1]),),
-        kernels.Leverage(2): (rng.normal(size=(3, p, p)),),
+        kernels.Leverage(2): (np.stack([np.tril(inverses[0]), *inverses[1:]]),),
         kernels.Length(): (np.abs(W[:, 0]),),
         Extent(): (),
     }

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
+from ..._common.cached import cached_property
 from ..._common.replaced import replace
 from ..._common.rounding import UNIT_ROUNDOFF, gamma
 from ...numerics.objective.contribution import Contribution
@@ -83,12 +85,19 @@ class Present:
         out: Array = self.inverse @ v
         if not len(self.root):
             return out
-        try:
-            # (M + U'SU)^{-1} v = M^{-1} v - M^{-1}U' (S + U M^{-1} U')^{-1} U M^{-1} v, where
-            # S^{-1} = S as its entries are 1 and -1 (Hager 1989).
-            return out - self.solved @ np.linalg.solve(self.inner, self.solved.T @ v)
-        except np.linalg.LinAlgError:
+        lu, pivots, singular = self._factored
+        if singular:
             return out
+        # (M + U'SU)^{-1} v = M^{-1} v - M^{-1}U' (S + U M^{-1} U')^{-1} U M^{-1} v, where
+        # S^{-1} = S as its entries are 1 and -1 (Hager 1989).
+        inside: Array = lapack.dgetrs(lu, pivots, self.solved.T @ v)[0]
+        return out - self.solved @ inside
+
+    @cached_property
+    def _factored(self) -> tuple[Array, NDArray[np.int32], int]:
+        """LU of ``inner``: both products of `solve` are divided by it."""
+        lu, pivots, singular = lapack.dgetrf(self.inner)
+        return lu, pivots, singular
 
     def changed(self, share: Contribution, sign: float, n: int) -> Present | None:
         """Put rows in (1) or take them out (-1); None where a pass over n rows would cost less.

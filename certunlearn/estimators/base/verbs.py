@@ -115,9 +115,9 @@ class UnlearningEstimator(Upkeep, Foresight, BaseEstimator, ABC):  # type: ignor
 
         Parameters
         ----------
-        which : int, sequence of int, mask, pandas Index or boolean Series
+        which : int, list, set or array of int, mask, pandas Index or boolean Series
             Integers are positions in the original fit, which never shift; an Index means labels.
-        rows : int, sequence of int or mask
+        rows : int, list, set or array of int, or mask
             Positions, whatever labels the rows have.
         row_ids : label or sequence of labels
             Names given at fit.
@@ -228,7 +228,7 @@ class UnlearningEstimator(Upkeep, Foresight, BaseEstimator, ABC):  # type: ignor
         Parameters
         ----------
         which, rows, row_ids, progress
-            As in `forget`.
+            As in `forget`; no set, which has no order.
         X : array-like of shape (m, n_features), optional
             New features, row for row in the order of the request; as they were if left out.
         y : array-like of shape (m,), optional
@@ -257,7 +257,7 @@ class UnlearningEstimator(Upkeep, Foresight, BaseEstimator, ABC):  # type: ignor
             raise RowError("give X=, y= or both to say what the rows are corrected to")
         self._fitted = fitted = self._fitted.condensed()
         # All rows may be corrected at once: they stay.
-        positions = fitted.positions(Asked(which, rows, row_ids), staying=True)
+        positions = fitted.positions(Asked.in_order(which, rows, row_ids), staying=True)
         new = None if X is None else self._features(X)
         change = fitted.correcting(positions, y, None if new is None else new.shape[0])
         self._carry_out(change, partial(fitted.changed, change, new), progress)

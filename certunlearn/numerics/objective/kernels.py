@@ -246,10 +246,8 @@ class Leverage(Added):
     def __call__(
         self, xp: Namespace[Values], block: Block[Values], inverses: Values
     ) -> tuple[Values, ...]:
-        squares = [
-            xp.where(block.weight > 0, xp.sum(block.margins(inverse.T) ** 2, axis=1), 0.0)
-            for inverse in inverses
-        ]
+        white = [block.margins(inverse.T) for inverse in inverses]
+        squares = [xp.where(block.weight > 0, xp.einsum("ij,ij->i", N, N), 0.0) for N in white]
         # The largest classes of each row, summed: which they are differs from row to row.
         top = xp.sort(xp.stack(squares), axis=0)[-self.pairs :]
         return (xp.max(xp.sum(top, axis=0)),)

@@ -123,6 +123,9 @@ class HostBlock(DenseBlock[Array]):
             if 1 < W.shape[1] <= FEW:
                 columns = [self.X @ np.ascontiguousarray(w) for w in W.T]
                 return np.stack(columns, axis=1)
+            if len(W) == W.shape[1] and not np.tril(W, -1).any():
+                # X W = (W' X')', W triangular: half the multiplications.
+                return np.asarray(blas.dtrmm(1.0, W, self.X.T, trans_a=1)).T
             return self.X @ W
         # Widened block by block: all at once would be a second copy of the rows.
         return np.concatenate([self.X[here].astype(np.float64) @ W for here in self._blocks()])
@@ -146,7 +149,9 @@ class HostBlock(DenseBlock[Array]):
         lower = np.zeros((p, p), order="F")
         for here in self._blocks():
             some = np.flatnonzero(root[here])
-            if len(some) > len(root[here]) // 2:
+            if self.X.dtype == np.float64 and (root[here] == 1.0).all():
+                part = self.X[here]
+            elif len(some) > len(root[here]) // 2:
                 room = self.scratch.of(self.X[here].shape)
                 part = np.multiply(self.X[here], root[here, None], out=room)
             else:
