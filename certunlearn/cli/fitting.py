@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .tables import read
+from .tables import Given, read
 
 if TYPE_CHECKING:
     from .._common.plain import Json
@@ -44,7 +44,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
     fit.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="parameter, as C=0.1"
     )
-    fit.add_argument("--pipeline", choices=["scaler"], help="a step that forgets with the model")
+    fit.add_argument(
+        "--pipeline",
+        choices=["scaler", "one-hot"],
+        help="a step that forgets with the model: numbers are scaled; one-hot takes texts as well",
+    )
     fit.add_argument("--store", type=Path, required=True, metavar="DIR", help="not there yet")
     fit.add_argument(
         "--unrecognised",
@@ -69,10 +73,13 @@ def run(given: argparse.Namespace) -> tuple[Status, str]:
     if given.store.exists():
         raise ValueError(f"{given.store} is there already: choose another --store")
     columns = {name: getattr(given, name) for name in ("target", "ids", "groups", "metadata")}
-    table = read(given.data, columns)
+    table = read(given.data, columns, texts=given.pipeline == "one-hot")
+    columns["texts"] = table.texts
     if table.y is None:
         raise ValueError("say with --target which column is to be predicted")
-    model = estimator(given.estimator, dict(map(parameter, given.set)), given.pipeline)
+    model = estimator(given.estimator, dict(map(parameter, given.set)))
+    if given.pipeline is not None:
+        model = behind_steps(model, table)
     model.fit(table.X, table.y, **table.named)
     about: dict[str, object] = {"columns": columns}
     with ModelStore.create(
@@ -110,7 +117,7 @@ def parameter(text: str) -> tuple[str, Json]:
         return name, value
 
 
-def estimator(name: str, parameters: dict[str, Json], pipeline: str | None) -> Model:
+def estimator(name: str, parameters: dict[str, Json]) -> Model:
     """Return an estimator that is not fitted."""
     from importlib import import_module
 
@@ -122,10 +129,21 @@ def estimator(name: str, parameters: dict[str, Json], pipeline: str | None) -> M
     if odd:
         raise ValueError(f"{name} has no parameter {odd[0]!r}: {', '.join(sorted(known))}")
     made.set_params(**parameters)
-    if pipeline is None:
-        return made
-    from sklearn.preprocessing import StandardScaler
+    return made
+
+
+def behind_steps(model: Model, table: Given) -> Model:
+    """Return a pipeline that scales numbers and makes indicators of texts, if there are any."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     from ..pipeline import ForgettingPipeline
 
-    return ForgettingPipeline([("scaler", StandardScaler()), ("model", made)])
+    if not table.texts:
+        return ForgettingPipeline([("scaler", StandardScaler()), ("model", model)])
+    numbers = [name for name in table.X if name not in table.texts]
+    # A text that is met later is none of those that were there.
+    indicators = OneHotEncoder(handle_unknown="ignore")
+    parts = [("scaler", StandardScaler(), numbers), ("one-hot", indicators, table.texts)]
+    encoder = ColumnTransformer([part for part in parts if part[2]])
+    return ForgettingPipeline([("columns", encoder), ("model", model)])

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .._common.arrays import AnyArray, MatrixLike
+from .._common.arrays import AnyArray, Array, MatrixLike
 from .tables import Columns, Given, read
 
 if TYPE_CHECKING:
     from ..audit import Evaluation, Finding
+    from ..audit.scores import Predictor
     from ..operations.self_audit import Exact
     from ..store import ModelStore
     from ..store.codec import Model
@@ -151,23 +153,29 @@ def membership(model: Model, parts: Parts, level: float) -> Finding:
     from sklearn.base import clone
 
     from ..audit import lira_forget
+    from ..audit.scores import confidence
 
     rng = np.random.default_rng(0)
     gone, kept = np.flatnonzero(parts.gone), rng.permutation(np.flatnonzero(~parts.gone))
-    rows, y = parts.at(np.concatenate([gone, kept])[:_ROWS])
-    X = np.asarray(rows, dtype=np.float64)
+    chosen = np.concatenate([gone, kept])[:_ROWS]
+    targets, y = parts.at(chosen[:_TARGETS])[0], parts.y[chosen]
 
     def unlearn(there: AnyArray, rows: AnyArray) -> Model:
         # Positions among the rows that are there: others never were.
         place = np.cumsum(there) - 1
-        out: Model = clone(model).fit(X[there], y[there])
+        out: Model = clone(model).fit(*parts.at(chosen[there]))
         return out.forget(rows=place[rows], confirm=True) if len(rows) else out
+
+    def score(model: Predictor, _: object, y: ArrayLike) -> Array:
+        # Of the targets as they are, in a table that may have columns of texts.
+        return confidence(model, targets, y)
 
     return lira_forget(
         unlearn,
-        X,
+        chosen[:, None],
         y,
-        np.arange(_TARGETS),
+        np.arange(len(chosen[:_TARGETS])),
+        score=score,
         shadows=_SHADOWS,
         victims=_VICTIMS,
         level=level,
@@ -194,7 +202,7 @@ def table(store: ModelStore, path: Path, *more: str, subgroups: str | None = Non
     from .durable import features, fitted_columns
 
     known = fitted_columns(store)
-    columns: Columns = {name: known.get(name) for name in ("target", *more)}
+    columns: Columns = {name: known.get(name) for name in ("target", "texts", *more)}
     columns["metadata"] = None if subgroups is None else [subgroups]
     found = read(path, columns, features(store.predictor))
     if found.y is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,6 +31,8 @@ class Given:
     y, row_ids, groups : sequence or None
         Identifiers and groups are texts, so that the command line can name them.
     metadata : DataFrame or None
+    texts : list of str
+        Columns of X that hold texts, a missing one as an empty one.
     """
 
     X: MatrixLike
@@ -38,6 +40,7 @@ class Given:
     row_ids: list[str] | None = None
     groups: list[str] | None = None
     metadata: DataFrame | None = None
+    texts: list[str] = field(default_factory=list)
 
     @property
     def named(self) -> dict[str, MatrixLike]:
@@ -54,7 +57,9 @@ def needed(name: str) -> ModuleType:
         raise ValueError(f"{name} is needed to read this file: pip install {name}") from None
 
 
-def read(path: Path, columns: Columns, features: list[str] | None = None) -> Given:
+def read(
+    path: Path, columns: Columns, features: list[str] | None = None, *, texts: bool = False
+) -> Given:
     """Read a file.
 
     Parameters
@@ -63,10 +68,12 @@ def read(path: Path, columns: Columns, features: list[str] | None = None) -> Giv
         ``.csv``, ``.parquet`` or ``.npz``; the arrays of the last are called ``X`` and ``y``, and
         ``row_ids`` and ``groups`` where there are any.
     columns : dict
-        Names of the columns ``target``, ``ids`` and ``groups``, and a list of ``metadata``; those
-        that are None or missing are not read.
+        Names of the columns ``target``, ``ids`` and ``groups``, and lists of ``metadata`` and of
+        features that are ``texts``; those that are None or missing are not read.
     features : list of str, optional
         Columns to take, in this order; all others by default.
+    texts : bool
+        Whether what is not of numbers is taken for text.
 
     Raises
     ------
@@ -92,21 +99,25 @@ def read(path: Path, columns: Columns, features: list[str] | None = None) -> Giv
     if missing:
         raise ValueError(f"{path} has no column {missing[0]!r}, only {', '.join(frame.columns)}")
     taken = features or [name for name in frame.columns if name not in wanted]
-    X = frame[taken]
+    known = [name for name in columns.get("texts") or () if name in taken]
     # Numbers and booleans: what is a text or a date has to be encoded by somebody who knows how.
-    odd = [name for name in taken if X[name].dtype.kind not in "biuf"]
-    if odd:
+    odd = [name for name in taken if frame[name].dtype.kind not in "biuf" and name not in known]
+    if odd and not texts:
         raise ValueError(
             f"column {odd[0]!r} of {path} is not of numbers: leave it out of the file, name it "
-            "with --metadata, or encode it first"
+            "with --metadata, encode it first, or fit with --pipeline one-hot"
         )
+    spelt = known + odd
+    X = frame[taken].astype({name: float for name in taken if name not in spelt})
+    X = X.assign(**{name: frame[name].astype(object).fillna("").astype(str) for name in spelt})
     target, named, grouped = special
     return Given(
-        X.astype(float),
+        X,
         None if target is None else frame[target].to_numpy(),
         None if named is None else _texts(frame[named]),
         None if grouped is None else _texts(frame[grouped]),
         frame[beside] if beside else None,
+        spelt,
     )
 
 
