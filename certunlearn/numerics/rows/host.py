@@ -119,16 +119,15 @@ class HostBlock(DenseBlock[Array]):
         if not W.any():
             # Nobody has moved: no product is needed to say so.
             return np.zeros((len(self.X), W.shape[1]))
+        times = _by_triangle if _is_triangle(W) else np.matmul
         if self.X.dtype == np.float64:
             if 1 < W.shape[1] <= FEW:
                 columns = [self.X @ np.ascontiguousarray(w) for w in W.T]
                 return np.stack(columns, axis=1)
-            if len(W) == W.shape[1] and not np.tril(W, -1).any():
-                # X W = (W' X')', W triangular: half the multiplications.
-                return np.asarray(blas.dtrmm(1.0, W, self.X.T, trans_a=1)).T
-            return self.X @ W
+            return times(self.X, W)
         # Widened block by block: all at once would be a second copy of the rows.
-        return np.concatenate([self.X[here].astype(np.float64) @ W for here in self._blocks()])
+        widened = (self.X[here].astype(np.float64) for here in self._blocks())
+        return np.concatenate([times(X, W) for X in widened])
 
     def combined(self, c: Array) -> Array:
         # Each block's product by itself, then added: the chain of additions that `block_shape`
@@ -170,6 +169,17 @@ class HostBlock(DenseBlock[Array]):
     def _blocks(self) -> Iterator[slice]:
         for first in range(0, len(self.X), self.rows):
             yield slice(first, first + self.rows)
+
+
+def _is_triangle(W: Array) -> bool:
+    """Whether W, (p, p), is an upper triangle, as the inverse of a factor is when transposed."""
+    return len(W) == W.shape[1] > FEW and not np.tril(W, -1).any()
+
+
+def _by_triangle(X: Array, W: Array) -> Array:
+    """Return X W of an upper triangle by half the multiplications."""
+    # As (W' X')': neither has to be copied into another order.
+    return np.asarray(blas.dtrmm(1.0, W, X.T, trans_a=1)).T
 
 
 def _together(p: int) -> int:
