@@ -40,7 +40,9 @@ def in_subprocess(module, *arguments):
     command = [sys.executable, "-m", module, *arguments]
     # A cache of compiled programs would have its own share of the peak.
     without = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=without)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=without)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
     return json.loads(done.stdout)
 
 
