@@ -152,7 +152,7 @@ def billion(found):
 
 def main(small=False, out="tests/benchmarks/results"):
     report = Report("capacity", out, small=small)
-    size, repeats = ("small", 2) if small else ("full", 5)
+    size, repeats = ("small", 2) if small else ("full", 9)
     folder = tempfile.mkdtemp()
     try:
         with threadpool_limits(1, user_api="blas"), numerics():
