@@ -151,7 +151,7 @@ def letter(given: argparse.Namespace) -> Said:
 def learn(given: argparse.Namespace) -> Said:
     """Add rows."""
     with opened(given, "r" if given.dry_run else "w") as store:
-        columns = columns_of(given, store, "target", "ids", "groups", "metadata", "texts")
+        columns = columns_of(given, store, "target", "ids", "groups", "metadata")
         found = read(given.data, columns, features(store.predictor))
         if found.y is None:
             raise ValueError("say with --target which column is to be predicted")
@@ -165,7 +165,7 @@ def learn(given: argparse.Namespace) -> Said:
 def correct(given: argparse.Namespace) -> Said:
     """Replace features, and labels where there is a target, of rows by their identifiers."""
     with opened(given, "r" if given.dry_run else "w") as store:
-        columns = columns_of(given, store, "ids", "texts") | {"target": given.target}
+        columns = columns_of(given, store, "ids") | {"target": given.target}
         found = read(given.data, columns, features(store.predictor))
         if found.row_ids is None:
             raise ValueError("say with --ids which column names the rows")
@@ -177,9 +177,10 @@ def correct(given: argparse.Namespace) -> Said:
 
 
 def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> Columns:
-    """Return names of columns: as given now, else as the fit was given them."""
+    """Return names of columns: as given now, else as the fit was given them, with its texts."""
     known = fitted_columns(store)
-    return {name: getattr(given, name, None) or known.get(name) for name in names}
+    found = {name: getattr(given, name) or known.get(name) for name in names}
+    return {**found, "texts": known.get("texts")}
 
 
 def fitted_columns(store: ModelStore) -> Columns:
@@ -251,7 +252,7 @@ def watched(found: Watched) -> str:
 def predict(given: argparse.Namespace) -> Said:
     """Predict with the released weights."""
     with opened(given, "r") as store:
-        predictor, columns = store.predictor, columns_of(given, store, "texts")
+        predictor, columns = store.predictor, columns_of(given, store)
     names = features(predictor)
     found = read(given.data, columns, names).X
     if names is None and hasattr(found, "to_numpy"):

@@ -158,7 +158,7 @@ def membership(model: Model, parts: Parts, level: float) -> Finding:
     rng = np.random.default_rng(0)
     gone, kept = np.flatnonzero(parts.gone), rng.permutation(np.flatnonzero(~parts.gone))
     chosen = np.concatenate([gone, kept])[:_ROWS]
-    targets, y = parts.at(chosen[:_TARGETS])[0], parts.y[chosen]
+    (tried, _), y = parts.at(chosen[:_TARGETS]), parts.y[chosen]
 
     def unlearn(there: AnyArray, rows: AnyArray) -> Model:
         # Positions among the rows that are there: others never were.
@@ -168,13 +168,13 @@ def membership(model: Model, parts: Parts, level: float) -> Finding:
 
     def score(model: Predictor, _: object, y: ArrayLike) -> Array:
         # Of the targets as they are, in a table that may have columns of texts.
-        return confidence(model, targets, y)
+        return confidence(model, tried, y)
 
     return lira_forget(
         unlearn,
         chosen[:, None],
         y,
-        np.arange(len(chosen[:_TARGETS])),
+        np.arange(min(_TARGETS, len(chosen))),
         score=score,
         shadows=_SHADOWS,
         victims=_VICTIMS,

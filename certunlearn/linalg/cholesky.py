@@ -226,6 +226,7 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
     if "variance" in old.__dict__:
         # Woodbury: (M - Z Z')^{-1} = M^{-1} + U (I - V'V)^{-1} U', U = L_o^{-T} V; nothing is
         # claimed.
+        # V'V <= share < 1: what is left of the unit matrix is positive definite.
         U, _ = lapack.dtrtrs(old.lower, V, lower=1, trans=1)
         _, inner, _ = lapack.dposv(np.eye(m) - V.T @ V, U.T)
         new.__dict__["variance"] = old.variance + np.sum(U * inner.T, axis=1)

@@ -147,14 +147,14 @@ class HostBlock(DenseBlock[Array]):
         p = self.X.shape[1]
         lower = np.zeros((p, p), order="F")
         for here in self._blocks():
-            some = np.flatnonzero(root[here])
             if self.X.dtype == np.float64 and (root[here] == 1.0).all():
                 part = self.X[here]
-            elif len(some) > len(root[here]) // 2:
+            elif np.count_nonzero(root[here]) > len(root[here]) // 2:
                 room = self.scratch.of(self.X[here].shape)
                 part = np.multiply(self.X[here], root[here, None], out=room)
             else:
                 # Rows that weigh nothing are left out: that costs less than their products.
+                some = np.flatnonzero(root[here])
                 part = self.X[here][some] * root[here][some, None]
             if not len(part):
                 continue
