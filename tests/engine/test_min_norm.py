@@ -40,14 +40,24 @@ def secret_state_is_known():
         yield
 
 
-@parametrize_with_checks(
-    [CertifiedMinNorm(), CertifiedMinNorm(noise=0), CertifiedMinNorm(view="transcript")],
-    expected_failed_checks=lambda _: {"check_array_api_input": NOT_INTERPOLATING},
-)
-def test_estimator_checks(estimator, check, monkeypatch):
+def checked(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     with secret_state_is_known():
         check(estimator)
+
+
+EXPECTED = {"expected_failed_checks": lambda _: {"check_array_api_input": NOT_INTERPOLATING}}
+
+
+@parametrize_with_checks([CertifiedMinNorm(), CertifiedMinNorm(view="transcript")], **EXPECTED)
+def test_estimator_checks(estimator, check, monkeypatch):
+    checked(estimator, check, monkeypatch)
+
+
+@pytest.mark.long
+@parametrize_with_checks([CertifiedMinNorm(noise=0)], **EXPECTED)
+def test_estimator_checks_without_noise(estimator, check, monkeypatch):
+    checked(estimator, check, monkeypatch)
 
 
 def exact(X, y, weight=None):
