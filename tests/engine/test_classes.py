@@ -413,7 +413,7 @@ def test_blocks_are_the_inverses_of_the_hessians_blocks_less_what_classes_share(
 
 
 def test_what_makes_margins_grow_alike_is_known_beforehand(monkeypatch):
-    monkeypatch.setattr(class_blocks, "_WHOLE", 0)
+    monkeypatch.setattr(class_blocks.Whole, "fit", staticmethod(lambda objective: False))
     rng = np.random.default_rng(3)
     X = rng.normal(size=(2000, 10))
     y = (4 * X @ rng.normal(size=(10, 6)) + rng.gumbel(size=(2000, 6))).argmax(axis=1)
