@@ -23,8 +23,8 @@ LANGUAGES = ("ca", "cs", "de", "en", "es", "fi", "fr", "it", "nb", "nl", "pl", "
 #: Columns that n-grams are hashed to.
 COLUMNS = 512
 SIZES = {"full": 3_100_000, "small": 3000}
-#: With C = 1 three million words are refused: what a gradient's sum over them may be off by, divided
-#: by a penalty of 1, is 24 times what the noise of a fit allows (1.13e-5 against 4.69e-7).
+#: With C = 1 three million words are refused: what rounding may do to a gradient summed over them,
+#: divided by a penalty of 1, is more than the noise of a fit allows.
 C = 0.01
 #: One word in so many is kept for testing, and forgotten.
 TEST, FORGOTTEN = 20, 100
