@@ -1,6 +1,7 @@
 """Many classes without a factor: certified above the truth whatever single precision does."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from certunlearn.claims.noise import Geometry
 from certunlearn.engine.distances import class_floor
 from certunlearn.engine.distances.class_floor import class_distance
 from certunlearn.engine.distances.gram import gram_of
+from certunlearn.engine.removal import refresh_classes
 from certunlearn.linalg.diagonal import Diagonal
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Softmax
@@ -412,8 +414,34 @@ def test_blocks_are_the_inverses_of_the_hessians_blocks_less_what_classes_share(
         assert np.abs(shared.solve(g) - alike).max() <= 1e-3 * np.abs(alike).max()
 
 
+def test_where_no_distance_is_known_nothing_is_late():
+    # Nor is a metric made afresh for it: `late` would be true for ever.
+    search = SimpleNamespace(left=[np.inf] * 9, allowed=1e-3)
+    assert refresh_classes._Search._to_come(search) == 0.0
+    search.left = [0.5**k for k in range(9)]
+    assert 2 < refresh_classes._Search._to_come(search) < 20
+
+
+def test_the_whole_hessian_is_inverted_up_to_what_blocks_may_take():
+    loss = Softmax(10)
+    for p, small in ((64, True), (409, True), (410, False)):
+        objective = SimpleNamespace(loss=loss, rows=SimpleNamespace(p=p))
+        assert class_blocks.Whole.fit(objective) is small
+    # Pictures have confident rows: there a matrix a class is too little, and this is not.
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(1500, 60)) @ rng.normal(size=(60, 60)) / np.sqrt(60)
+    y = (X @ rng.normal(size=(60, 26))).argmax(axis=1)
+    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
+    metric = model._fitted.model.reached.metric
+    assert 1500 < metric.model.inverse.shape[0] <= 4096
+    assert np.abs(metric.model.inverse - metric.model.inverse.T).max() == 0
+    model.forget(np.arange(0, 1500, 100))
+    assert model._fitted.model.reached.metric.model is metric.model
+    assert model.certificate_.distance <= model.certificate_.distance_target
+
+
 def test_what_makes_margins_grow_alike_is_known_beforehand(monkeypatch):
-    monkeypatch.setattr(class_blocks, "_WHOLE", 0)
+    monkeypatch.setattr(class_blocks.Whole, "fit", staticmethod(lambda objective: False))
     rng = np.random.default_rng(3)
     X = rng.normal(size=(2000, 10))
     y = (4 * X @ rng.normal(size=(10, 6)) + rng.gumbel(size=(2000, 6))).argmax(axis=1)

@@ -202,7 +202,7 @@ class _Search:
 
     def _to_come(self) -> float:
         """Return how many passes there are still to come at the rate of the last ones."""
-        if len(self.left) <= _MEAN:
+        if len(self.left) <= _MEAN or not math.isfinite(self.left[-1]):
             return 0.0
         rate, enough = _rate(self.left) / _WORSE, _ROOM * self.allowed
         return math.log(max(self.left[-1] / enough, 1.0)) / max(-math.log(rate), 1e-3)

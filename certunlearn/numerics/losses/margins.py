@@ -50,7 +50,7 @@ class Loss(Protocol):
 
     def slope(self, Z: Values, y: Values) -> Values: ...
 
-    def slope_ulps(self, Z: Values, y: Values) -> Values: ...
+    def slope_ulps(self, Z: Values, y: Values, slope: Values) -> Values: ...
 
     def diagonal(self, Z: Values, y: Values) -> Values: ...
 
@@ -116,9 +116,9 @@ class Columnwise:
         """Derivative in the margins, shape (n, K)."""
         return self.each.slope(Z, self.targets(Z, y))
 
-    def slope_ulps(self, Z: Values, y: Values) -> Values:
-        """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
-        return self.each.slope_ulps(Z, self.targets(Z, y))
+    def slope_ulps(self, Z: Values, y: Values, slope: Values) -> Values:
+        """Rounding of the slope as computed at given margins, in units of roundoff, (n, K)."""
+        return self.each.slope_ulps(Z, self.targets(Z, y), slope)
 
     def diagonal(self, Z: Values, y: Values) -> Values:
         """Second derivative in each margin, shape (n, K)."""
@@ -189,10 +189,10 @@ class Softmax:
         others = namespace(Z).sum(p * (1.0 - own), axis=1, keepdims=True)
         return p * (1.0 - own) - own * others
 
-    def slope_ulps(self, Z: Values, y: Values) -> Values:
-        """Rounding of the computed slope at given margins, in units of roundoff, (n, K)."""
+    def slope_ulps(self, Z: Values, y: Values, slope: Values) -> Values:
+        """Rounding of the slope as computed at given margins, in units of roundoff, (n, K)."""
         # A sum of K exponentials and a quotient: a few units a term, 64 K allowed.
-        return 64.0 * self.columns * namespace(Z).abs(self.slope(Z, y))
+        return 64.0 * self.columns * namespace(Z).abs(slope)
 
     def rest(self, Z: Values) -> tuple[Values, Values]:
         """Return p and 1 - p, both (n, K), without cancellation."""

@@ -68,7 +68,7 @@ def slopes(loss: Loss, Z: Values, y: Values, error: Values, unit: float) -> Slop
     return Slopes(
         slope,
         # The sum over rows, relatively, and what evaluating the slope itself rounds.
-        unit * xp.abs(slope) + UNIT_ROUNDOFF * loss.slope_ulps(Z, y),
+        unit * xp.abs(slope) + UNIT_ROUNDOFF * loss.slope_ulps(Z, y, slope),
         # Margins moved by rho change a slope by at most e^{R rho} rho l''.
         xp.exp(loss.R * rho) * rho * (curvature + TINY),
         curvature,

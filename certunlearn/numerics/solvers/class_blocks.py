@@ -22,12 +22,11 @@ from .descent import Pair
 _HEAVY = 1.0
 #: Added to every diagonal, relative to its mean, so that it can be factored.
 _RIDGE = 1e-7
-#: Blocks may take up this share of what the rows do, or so many bytes in any case.
+#: Blocks may take up this share of what the rows do, or so many bytes in any case; the inverse of
+#: the whole Hessian no more than those bytes, those of 4096 coefficients.
 _SHARE, _FEW = 0.75, 1 << 26
 #: This share of the rows, those whose smallest probability is largest, is enough of a floor.
 _COUNTED = 0.2
-#: Up to so many coefficients the whole Hessian may be inverted.
-_WHOLE = 1500
 #: Products of rows with rows cost a pass for so many coefficients (measured).
 _A_PASS = 16
 #: Steps of Lanczos, and how near one a ratio of curvatures counts as right.
@@ -198,6 +197,7 @@ class Whole:
             for k in range(K):
                 blocks[k] += (x * (s * P[:, k : k + 1])).T @ x
         whole = H.astype(np.float64)
+        del H
         for k in range(K):
             here = slice(k * p, (k + 1) * p)
             whole[here, here] += blocks[k]
@@ -206,12 +206,12 @@ class Whole:
         for j in range(p):
             same = np.arange(j, K * p, p)
             whole[np.ix_(same, same)] += common
-        return cls(_inverse(whole).astype(np.float32))
+        return cls(_inverse(whole))
 
     @staticmethod
     def fit(objective: Objective) -> bool:
         """Whether it is small."""
-        return objective.loss.columns * objective.rows.p <= _WHOLE
+        return 4 * (objective.loss.columns * objective.rows.p) ** 2 <= _FEW
 
     def solve(self, G: Array) -> Array:
         """Return the inverse times G (p, K) in the space where the classes sum to zero."""
@@ -324,7 +324,7 @@ def power_below(curvatures: list[Single], share: float) -> float:
     return 2.0 ** math.floor(math.log2(least)) if least > 0 else 0.0
 
 
-def inverse_of(A: Array, alpha: Array) -> Array:
+def inverse_of(A: Array, alpha: Array) -> Single:
     """Return the inverse of A + diag(alpha), A given by its lower triangle and written over.
 
     Raises
@@ -336,12 +336,17 @@ def inverse_of(A: Array, alpha: Array) -> Array:
     return _inverse(A)
 
 
-def _inverse(A: Array) -> Array:
-    """Return the inverse of a symmetric positive definite matrix given by its lower triangle."""
-    lower, info = lapack.dpotrf(A, lower=1, clean=1)
+def _inverse(A: Array) -> Single:
+    """Return the inverse of a symmetric positive definite matrix given by its lower triangle.
+
+    It is written over where its columns lie one after the other.
+    """
+    lower, info = lapack.dpotrf(A, lower=1, clean=1, overwrite_a=1)
     if info == 0:
         inverse, info = lapack.dpotri(lower, lower=1, overwrite_c=1)
     if info != 0:
         raise np.linalg.LinAlgError("a block of the Hessian is not numerically positive definite")
-    out: Array = np.tril(inverse) + np.tril(inverse, -1).T
+    out: Single = inverse.astype(np.float32)
+    for j in range(len(out)):
+        out[j, j + 1 :] = out[j + 1 :, j]
     return out
