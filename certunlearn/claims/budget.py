@@ -304,8 +304,10 @@ def calibrate(
     if not 1e-300 < delta < 1:
         # Below, parts of delta would be rounded like whole ones.
         raise ValueError(f"delta must be in (1e-300, 1), got {delta!r}")
-    # A thousandth of epsilon for the drift: covariances differ by rounding alone.
-    reserve = min(1e-3 * epsilon, 1e-3) if drifts else 0.0
+    # A thousandth of epsilon for the drift, as covariances differ by rounding alone; more where
+    # many releases share it: it grows with the rows and with how nearly collinear columns are.
+    part = 5e-3 if view == "transcript" else 1e-3
+    reserve = min(part * epsilon, part) if drifts else 0.0
     # e^{e0} d1 + d0 <= delta and e^{e1} d0 + d1 <= delta with d1 = 1e-3 delta e^{-epsilon}; 1e-12
     # for roundings.
     left = 0.999 * delta * math.exp(-reserve) * (1 - 1e-12) if drifts else delta

@@ -195,8 +195,8 @@ Definition drift_shares (reserve : R) (log_tail : R) : R * R :=
   let root := (((1 / 2) * reserve) / ((sqrt x) + (sqrt (x + reserve)))) in
   ((Rmax (down o (root * root) 32) 0), (Rmax (down o (((1 / 2) * reserve) / x) 8) 0)).
 
-Definition calibrate_reserve (drifts : bool) (epsilon : R) : R :=
-  (if drifts then (Rmin ((1 / 1000) * epsilon) (1 / 1000)) else 0).
+Definition calibrate_reserve (drifts : bool) (epsilon : R) (part : R) : R :=
+  (if drifts then (Rmin (part * epsilon) part) else 0).
 
 Definition calibrate_left (delta : R) (drifts : bool) (reserve : R) : R :=
   (if drifts then ((((999 / 1000) * delta) * (exp (- reserve))) * (1 - (1 / 1000000000000))) else delta).

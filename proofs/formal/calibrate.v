@@ -23,16 +23,17 @@ Proof.
 Qed.
 
 (** What the code divides: reserve, tail and what is left of delta serve both directions. *)
-Theorem calibrated o epsilon delta p n q : 0 < epsilon -> 0 < delta ->
-  let reserve := calibrate_reserve true epsilon in
+Theorem calibrated o epsilon delta part p n q : 0 < epsilon -> 0 < delta -> 0 <= part ->
+  let reserve := calibrate_reserve true epsilon part in
   let d1 := tail o epsilon delta in
   let left := calibrate_left delta true reserve in
   (p <= exp (epsilon - reserve) * n + left -> n <= exp reserve * q + d1 -> p <= exp epsilon * q + delta)
   /\ (q <= exp reserve * n + d1 -> n <= exp (epsilon - reserve) * p + left -> q <= exp epsilon * p + delta).
 Proof.
-  intros ep dp reserve d1 left. assert (D1 := tail_le o epsilon delta dp). fold d1 in D1.
+  intros ep dp pp reserve d1 left. assert (D1 := tail_le o epsilon delta dp). fold d1 in D1.
   assert (d1p : 0 <= d1) by (left; apply exp_pos).
-  assert (rp : 0 <= reserve) by (unfold reserve, calibrate_reserve, Rmin; destruct Rle_dec; lra).
+  assert (rp : 0 <= reserve)
+    by (unfold reserve, calibrate_reserve; apply Rmin_glb; [apply Rmult_le_pos |]; lra).
   assert (L : left <= 999 / 1000 * delta * exp (- reserve)).
   { unfold left, calibrate_left. assert (P := exp_pos (- reserve)).
     assert (0 <= 999 / 1000 * delta * exp (- reserve)) by (apply Rmult_le_pos; lra). lra. }
@@ -60,7 +61,7 @@ Proof.
 Qed.
 
 (** Without drift there is nothing to divide. *)
-Theorem undivided epsilon delta : calibrate_reserve false epsilon = 0 /\ calibrate_left delta false 0 = delta.
+Theorem undivided epsilon delta part : calibrate_reserve false epsilon part = 0 /\ calibrate_left delta false 0 = delta.
 Proof. now unfold calibrate_reserve, calibrate_left. Qed.
 
 (** ** Transcript: the shares of all releases t = 1, ..., n together, with the horizon H *)

@@ -427,17 +427,33 @@ def test_the_whole_hessian_is_inverted_up_to_what_blocks_may_take():
     for p, small in ((64, True), (409, True), (410, False)):
         objective = SimpleNamespace(loss=loss, rows=SimpleNamespace(p=p))
         assert class_blocks.Whole.fit(objective) is small
-    # Pictures have confident rows: there a matrix a class is too little, and this is not.
+    # Where rows are confident a matrix a class is too little, and this is not.
     rng = np.random.default_rng(6)
-    X = rng.normal(size=(1500, 60)) @ rng.normal(size=(60, 60)) / np.sqrt(60)
-    y = (X @ rng.normal(size=(60, 26))).argmax(axis=1)
-    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y)
+    X = rng.normal(size=(2500, 120)) @ rng.normal(size=(120, 120)) / np.sqrt(120)
+    y = (X @ rng.normal(size=(120, 16))).argmax(axis=1)
+    model = CertifiedLogReg(C=100.0, noise=1.0, random_state=0).fit(X, y)
     metric = model._fitted.model.reached.metric
-    assert 1500 < metric.model.inverse.shape[0] <= 4096
+    assert isinstance(metric.model, Whole) and len(metric.model.inverse) == 16 * 121
     assert np.abs(metric.model.inverse - metric.model.inverse.T).max() == 0
-    model.forget(np.arange(0, 1500, 100))
+    model.forget([0])
     assert model._fitted.model.reached.metric.model is metric.model
     assert model.certificate_.distance <= model.certificate_.distance_target
+
+
+def test_the_whole_hessian_is_inverted_once_passes_have_cost_as_much():
+    # Of few rows a pass is short: blocks that take many passes are cheaper than an inversion.
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(200, 30))
+    y = (X @ rng.normal(size=(30, 40))).argmax(axis=1)
+    model = CertifiedLogReg(solver="newton-cg", random_state=0).fit(X, y).forget([0])
+    o, metric = model._fitted.model.objective, model._fitted.model.reached.metric
+    assert isinstance(metric.model, ClassBlocks)
+    q = o.loss.columns * 31
+    assert replace(metric, fresh=True).price(o) == q / 16 * q / o.rows.n > 40
+    # Blocks that rows have left since they were made are made again first.
+    stale = replace(metric, fresh=False)
+    assert not stale.whole(o) and stale.price(o) == 31 / 16
+    assert replace(metric, fresh=True).whole(o)
 
 
 def test_what_makes_margins_grow_alike_is_known_beforehand(monkeypatch):

@@ -125,3 +125,10 @@ def test_a_step_that_lowers_the_gradient_may_not_raise_the_value():
     assert full.value > m.value + 10
     assert found.value < m.value and moved[0, 0] > -30
     assert anyway[0, 0] == -30
+
+
+@pytest.mark.parametrize("X", [np.zeros((200, 1)), np.repeat(np.eye(40, 4), 5, axis=0)])
+def test_an_optimum_at_zero_is_found_without_noise(X):
+    # Relative to an iterate of zero no distance at all is allowed.
+    model = CertifiedLogReg(solver="newton-cg", noise=0).fit(X, np.arange(200) % 5)
+    assert np.abs(model.coef_).max() <= 1e-12 and np.abs(model.intercept_).max() <= 1e-12

@@ -1,7 +1,8 @@
 """Refresh of softmax with many classes: descents in single precision, one measurement to show it.
 
-The metric is a matrix a class, or one shared by all, held from one request to the next; its
-errors, those of stale matrices and those of single precision cost passes and change no claim.
+The metric is the whole Hessian's where that is small, a matrix a class, or one shared by all, held
+from one request to the next; its errors, those of stale matrices and those of single precision cost
+passes and change no claim.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ class _Search:
         self.value = self.size = math.inf
         self.reached: Reached | None = None
         self.stuck = self.late = self.leads = False
-        self.passes = self.built = 0
+        #: Passes, metrics made, and passes when the last one was.
+        self.passes = self.built = self.since = 0
         #: How far the distance was from being certified, pass by pass.
         self.left: list[float] = []
 
@@ -187,12 +189,16 @@ class _Search:
         if self.due:
             S = self.gram.squares(objective)
             self.metric, self.built = self.metric.built(base, S, self.best), self.built + 1
+            self.since = self.passes
             # What was learned, and how fast it went, was with the one before.
             self.descent, self.left = _descent(objective, self.metric), []
         W = self.best + self._steps(base, _FIRST if self.starts else _MOST)
         self.W = W - W.mean(axis=1, keepdims=True)
         if self.fits:
             slow = self.stuck or self.starts or self.passes - before > _LONG
+            if self.metric.whole(objective):
+                # Once as many passes have been made as it costs, as for a refresh (`worth`).
+                slow = slow and self.passes - self.since >= self.metric.price(objective)
         else:
             slow = self.late or self.passes > self.metric.price(objective)
         most = _BUILT_SMALL if Whole.fit(objective) else _BUILT

@@ -1,4 +1,4 @@
-"""What stands for the inverse of softmax's Hessian: a matrix a class, or one that all share.
+"""What stands for the inverse of softmax's Hessian: all of it, a matrix a class, or a shared one.
 
 Held for proposals alone: no number of theirs enters a claim.
 """
@@ -210,7 +210,7 @@ class Whole:
 
     @staticmethod
     def fit(objective: Objective) -> bool:
-        """Whether it is small."""
+        """Whether there is room for it."""
         return 4 * (objective.loss.columns * objective.rows.p) ** 2 <= _FEW
 
     def solve(self, G: Array) -> Array:
@@ -248,12 +248,18 @@ class ClassMetric:
     scale: Array | None = None
     fresh: bool = False
 
+    def whole(self, objective: Objective) -> bool:
+        """Whether the next one is of the whole Hessian: where fresh blocks were not enough."""
+        enough = isinstance(self.model, ClassBlocks) and not self.fresh
+        return Whole.fit(objective) and not isinstance(self.model, Shared) and not enough
+
     def price(self, objective: Objective) -> float:
-        """Return how many passes it costs to make the model afresh."""
-        coefficients = objective.rows.p
-        if isinstance(self.model, Whole):
-            coefficients *= objective.loss.columns
-        return coefficients / _A_PASS
+        """Return how many passes it costs to make the next one."""
+        if not self.whole(objective):
+            return objective.rows.p / _A_PASS
+        coefficients = objective.rows.p * objective.loss.columns
+        # Of few rows a pass is short, and the inversion is not.
+        return coefficients / _A_PASS * max(1.0, coefficients / objective.rows.n)
 
     def built(self, base: Differences, gram: Array, W: Array) -> ClassMetric:
         """Return one that is made at W, where ``base`` is.
@@ -262,7 +268,7 @@ class ClassMetric:
         """
         spread, objective = Spread.of(base), base.objective
         model: Model
-        if not isinstance(self.model, Shared) and Whole.fit(objective):
+        if self.whole(objective):
             model = Whole.of(base, objective.alpha, objective.loss.columns)
         elif room_for_blocks(objective):
             model = ClassBlocks.of(base, gram, objective.alpha, spread)
