@@ -58,6 +58,10 @@ class FittedState:
         """Name of the class of the model."""
         return str(self.values.get("kind"))
 
+    def __repr__(self) -> str:
+        said = f"{self.kind}, version {self.values.get('version')}, {len(self.arrays)} arrays"
+        return f"<FittedState: {said}, {sum(a.nbytes for a in self.arrays.values())} bytes>"
+
 
 def written(thing: object) -> FittedState:
     """Return an object of this package as a state.
