@@ -259,6 +259,28 @@ def test_pages_are_answered_as_json(model, tmp_path, answer):
     assert error.startswith(str(tmp_path / "c.json"))
 
 
+def test_a_signed_receipt_is_set_as_a_page(model, tmp_path, answer, keys):
+    answer("request", "add", model, "--id", "p001", "--reference", "again")
+    answer("forget", model, "--id", "p001", "--reference", "case 12", "--days", "10")
+    answer("request", "run", model)
+    path = tmp_path / "receipt.json"
+    for reference, said in (
+        ("case 12", "Rows were removed for request case 12"),
+        ("again", "Not for this request"),
+    ):
+        command = "receipt", model, "--reference", reference, "-o", path
+        envelope = answer(*command, "--key", keys / "ed25519")
+        page = answer("report", path, "--format", "markdown", "--who", "the clinic")["page"]
+        assert said in page and "in time" in page and "the clinic" in page
+        assert "not checked by this page: certunlearn verify" in page
+    error = answer("report", path, "--request", "b", status=told.MISTAKEN)["error"]
+    assert "the receipt says request itself" in error
+    for odd in {"payload": "e30="}, envelope | {"payload": "e30="}:
+        path.write_text(json.dumps(odd))
+        error = answer("report", path, status=told.MISTAKEN)["error"]
+        assert "not a signed receipt of a removal" in error
+
+
 def test_learning_takes_the_columns_of_the_fit(model, tables, tmp_path, answer):
     import pandas
 
