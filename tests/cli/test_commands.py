@@ -294,6 +294,9 @@ def test_learning_takes_the_columns_of_the_fit(model, tables, tmp_path, answer):
     assert answer("learn", model, tmp_path / "b.csv", "--target", "other")["n_retained"] == 638
     frame[:3].to_csv(tmp_path / "right.csv", index=False)
     assert answer("correct", model, tmp_path / "right.csv")["n_retained"] == 638
+    answer("forget", model, "--id", frame.person[0])
+    error = answer("learn", model, tmp_path / "right.csv", status=told.MISTAKEN)["error"]
+    assert "1 of these rows" in error and "--again" in error
 
 
 def test_corrections_take_the_labels_of_the_table(model, tables, tmp_path, answer, capsys):
