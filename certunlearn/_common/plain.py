@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..exceptions import StateError
-from . import plain_values
+from . import derived, plain_values
 from .whole import Whole
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
@@ -218,7 +218,7 @@ def _attributes(thing: object) -> dict[str, object]:
             return {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
         return {name: value for name, value in vars(thing).items() if name != "_seen"}
     # What it leaves out of a pickle does not belong into a state; scikit-learn adds its version.
-    return cast("dict[str, object]", thing.__getstate__())
+    return derived.without(kind, cast("dict[str, object]", thing.__getstate__()))
 
 
 class _Writer:
@@ -371,6 +371,7 @@ class _Reader:
                 raise StateError(f"{kind.__name__} has other attributes in this version")
         if hasattr(kind, "__setstate__") and not issubclass(kind, Whole):
             out.__setstate__(attributes)  # type: ignore[attr-defined]
+            derived.complete(out)
         else:
             out.__dict__.update({sys.intern(name): v for name, v in attributes.items()})
         return out
