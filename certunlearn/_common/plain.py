@@ -1,8 +1,8 @@
 """Objects as plain arrays and JSON-able values, and back: nothing that is read is ever run.
 
 An object of this package is its class and its attributes, one of scikit-learn's as well; objects
-that hang together are written once and found again as one.  Whatever else is neither array, number,
-text nor a collection of these is refused by the name of the attribute that holds it.
+that hang together are written once and found again as one.  Whatever else is no array, number, text
+or collection of these is refused by the name of the attribute that holds it.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class FittedState:
         return str(self.values.get("kind"))
 
     def __repr__(self) -> str:
-        said = f"{self.kind}, version {self.values.get('version')}, {len(self.arrays)} arrays"
-        return f"<FittedState: {said}, {sum(a.nbytes for a in self.arrays.values())} bytes>"
+        size = sum(array.nbytes for array in self.arrays.values())
+        return f"<FittedState: {self.kind}, {len(self.arrays)} arrays, {size} bytes>"
 
 
 def written(thing: object) -> FittedState:
@@ -214,7 +214,6 @@ def _attributes(thing: object) -> dict[str, object]:
     own = not kind.__module__.startswith("sklearn.")
     if own and (isinstance(thing, Whole) or kind.__getstate__ is object.__getstate__):
         if dataclasses.is_dataclass(thing):
-            # What a cached property holds follows from the fields.
             return {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
         return {name: value for name, value in vars(thing).items() if name != "_seen"}
     # What it leaves out of a pickle does not belong into a state; scikit-learn adds its version.
