@@ -69,7 +69,8 @@ class Law:
             Largest curvature of the loss: a number, or "logistic", "softmax", "squared",
             "poisson" or "gamma".
         alpha : float
-            L2 penalty of a coefficient in the sum convention: 1 / C.
+            L2 penalty of a coefficient in the sum convention: 1 / C, the alpha of a ridge, that
+            of a Poisson or Gamma regression times the sum of the weights.
         sample_weight : array-like of shape (n,), optional
             Ones where none are given.
 

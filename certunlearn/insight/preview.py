@@ -204,7 +204,7 @@ def preview(
         if has_odds(loss) and seen.W is not None and seen.W.shape == W.shape:
             y = state.objective.labels(places)
             together = expit(standing(loss, margins(state, places, seen.W), y))
-    if seen.tier == "chord" and not full:
+    if seen.tier == "chord" and not (full or why):
         unavailable.append("whether chord steps get there or a refresh must follow: full=True")
     if isinstance(state.settings.class_weight, str):
         unavailable.append('what "balanced" makes of the other rows\' weights is left out')
