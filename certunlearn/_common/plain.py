@@ -1,8 +1,8 @@
 """Objects as plain arrays and JSON-able values, and back: nothing that is read is ever run.
 
 An object of this package is its class and its attributes, one of scikit-learn's as well; objects
-that hang together are written once and found again as one.  Whatever else is neither array, number,
-text nor a collection of these is refused by the name of the attribute that holds it.
+that hang together are written once and found again as one.  Whatever else is no array, number, text
+or collection of these is refused by the name of the attribute that holds it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..exceptions import StateError
-from . import plain_values
+from . import derived, plain_values
 from .whole import Whole
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
@@ -57,6 +57,10 @@ class FittedState:
     def kind(self) -> str:
         """Name of the class of the model."""
         return str(self.values.get("kind"))
+
+    def __repr__(self) -> str:
+        size = sum(array.nbytes for array in self.arrays.values())
+        return f"<FittedState: {self.kind}, {len(self.arrays)} arrays, {size} bytes>"
 
 
 def written(thing: object) -> FittedState:
@@ -210,11 +214,10 @@ def _attributes(thing: object) -> dict[str, object]:
     own = not kind.__module__.startswith("sklearn.")
     if own and (isinstance(thing, Whole) or kind.__getstate__ is object.__getstate__):
         if dataclasses.is_dataclass(thing):
-            # What a cached property holds follows from the fields.
             return {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
         return {name: value for name, value in vars(thing).items() if name != "_seen"}
     # What it leaves out of a pickle does not belong into a state; scikit-learn adds its version.
-    return cast("dict[str, object]", thing.__getstate__())
+    return derived.without(kind, cast("dict[str, object]", thing.__getstate__()))
 
 
 class _Writer:
@@ -367,6 +370,7 @@ class _Reader:
                 raise StateError(f"{kind.__name__} has other attributes in this version")
         if hasattr(kind, "__setstate__") and not issubclass(kind, Whole):
             out.__setstate__(attributes)  # type: ignore[attr-defined]
+            derived.complete(out)
         else:
             out.__dict__.update({sys.intern(name): v for name, v in attributes.items()})
         return out

@@ -69,7 +69,8 @@ class Law:
             Largest curvature of the loss: a number, or "logistic", "softmax", "squared",
             "poisson" or "gamma".
         alpha : float
-            L2 penalty of a coefficient in the sum convention: 1 / C.
+            L2 penalty of a coefficient in the sum convention: 1 / C, the alpha of a ridge, that
+            of a Poisson or Gamma regression times the sum of the weights.
         sample_weight : array-like of shape (n,), optional
             Ones where none are given.
 
@@ -238,6 +239,16 @@ def release_law(
     )
 
 
+def beyond(t: float, degrees: int, shift: float) -> float:
+    """Chance of a chi-square variable with non-centrality ``shift`` to be above ``t``."""
+    # Where SciPy's tails may be no numbers: below this is a chance of at most e^-42 (Birge 2001,
+    # lemma 8.1).
+    if t <= degrees + shift - 13.0 * math.sqrt(degrees + 2.0 * shift):
+        return 1.0
+    below = float(ncx2.cdf(t, degrees, shift))
+    return 1.0 - below if below < 0.5 else float(ncx2.sf(t, degrees, shift))
+
+
 def _scale_interval(T: float, degrees: int, shift: float, outside: float) -> tuple[float, float]:
     """Confidence interval of s where T / s^2 is chi-square with shift at most ``shift / s^2``."""
     # From above: P(T <= t) is largest without a shift, so a larger s has less than `outside`.
@@ -245,7 +256,7 @@ def _scale_interval(T: float, degrees: int, shift: float, outside: float) -> tup
 
     def excess(log_s: float) -> float:
         s2 = math.exp(2 * log_s)
-        return float(ncx2.sf(T / s2, degrees, shift / s2)) - outside
+        return beyond(T / s2, degrees, shift / s2) - outside
 
     # The smallest s under which T is not too large; none is if the shift alone explains T.
     bottom = math.log(high) - 12.0

@@ -14,7 +14,7 @@ from scipy.stats import ncx2, norm
 from .._common.arrays import Array
 from .._common.validate import real
 from .finding import Finding, Measured
-from .law import Law
+from .law import Law, beyond
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ def null_space(
     if before is not None:
         # The noise of that release answers there too, by 1 a degree on average: it is no influence.
         known = max(response(before)[1] - degrees, 0.0)
-        power["nothing forgotten"] = float(ncx2.sf(limit, degrees, known))
+        power["nothing forgotten"] = beyond(limit, degrees, known)
     return NullSpace(
         audit="where only forgotten rows were",
         statistic=statistic,

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
-from scipy.stats import ncx2
 
 from .._common.arrays import Array
+from .._common.rounding import UNIT_ROUNDOFF
 from .._common.validate import real
 from .finding import Finding
 from .law import Law
@@ -25,6 +25,8 @@ from .law import Law
 SMALLER, FURTHER = (0.5, 1 / 3, 0.1), (9.0, 100.0)
 #: Half of what is staked is on either.
 STAKES = (*(0.5 / len(SMALLER) for _ in SMALLER), *(0.5 / len(FURTHER) for _ in FURTHER))
+#: Squared shift, in units of the noise, of claims that nothing further off is betted against.
+_MOST = 1e6
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,42 @@ def log_bets(T: float, degrees: int, shift: float) -> Array:
     One for each of `SMALLER`, ``s^-D exp(-T (s^-2 - 1) / 2)``: noise is too small; and one for each
     of `FURTHER`, the ratio of the densities with a larger non-centrality and with ``shift``.
     """
+    if math.isnan(T):
+        # A release that is no number, which no law draws, wins and loses nothing.
+        return np.zeros(len(STAKES))
     # Density of s^2 chi-square over that of chi-square: mean 1 without a shift, less with one.
     small = [-degrees * math.log(s) - 0.5 * T * (s**-2 - 1.0) for s in SMALLER]
     # The ratio grows with T: to bet as if T were smaller only loses, and keeps densities finite.
     t = min(T, degrees + shift + 50.0 * math.sqrt(2.0 * degrees + 4.0 * shift) + 500.0)
-    at = float(ncx2.logpdf(t, degrees, shift))
-    large = [float(ncx2.logpdf(t, degrees, shift + more)) - at for more in FURTHER]
+    large = [log_ratio(t, degrees, shift, more) if shift <= _MOST else 0.0 for more in FURTHER]
     return np.array([*small, *large])
+
+
+def log_ratio(t: float, degrees: int, shift: float, more: float) -> float:
+    """At most log of the density at t with ``shift + more`` over that with ``shift``.
+
+    Never more, and less by rounding alone.  A density is ``exp(-shift / 2) 0F1(degrees / 2, shift
+    t / 4)`` times that of chi-square, which cancels.
+    """
+    low, _ = _log_0f1(0.5 * degrees, 0.25 * t * (shift + more))
+    _, high = _log_0f1(0.5 * degrees, 0.25 * t * shift)
+    out = low - high - 0.5 * more
+    # Nothing is won by an overflow.
+    return out if math.isfinite(out) else 0.0
+
+
+def _log_0f1(b: float, z: float) -> tuple[float, float]:
+    """Bounds of ``log sum_j z^j / (j! (b)_j)`` for b > 0 and z >= 0, apart by rounding alone."""
+    if z == 0.0:
+        return 0.0, 0.0
+    # Terms grow while (j + 1)(b + j) < z, hence up to about `peak`, and fall like a normal density
+    # of variance at most `peak`; what is left out is below e^-50 of the sum.
+    peak = 2.0 * z / (b + math.sqrt(b * b + 4.0 * z))
+    j = np.arange(math.ceil(peak + 10.0 * math.sqrt(peak)) + 50.0)
+    logs = np.append(0.0, np.cumsum(math.log(z) - np.log(j + 1.0) - np.log(b + j)))
+    value = float(logsumexp(logs))
+    # Three logarithms a step and the sum over the steps: each rounds by a unit of what it holds.
+    largest = math.log(z) if z > 1.0 else -math.log(z)
+    sizes = float(np.max(np.abs(logs))) + largest + math.log(len(j) * (b + len(j)))
+    room = 8.0 * UNIT_ROUNDOFF * len(logs) * (1.0 + sizes)
+    return value - room, value + room

@@ -37,7 +37,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="predictions of models retrained without the forgotten rows, 19 files or more at the "
         "usual level: 1 / level - 1",
     )
-    audit.add_argument("--data", type=Path, metavar="FILE", help="table that the fit was given")
+    audit.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="table that the fit was given; after learn or correct --test needs in it the rows as "
+        "they are now, and the forgotten ones",
+    )
     audit.add_argument("--test", type=Path, metavar="FILE", help="rows that nobody trained on")
     audit.add_argument("--subgroups", metavar="COL", help="column of the test rows, no feature")
     audit.add_argument("-o", "--output", type=Path, help="page of HTML to write, with pictures")

@@ -85,10 +85,12 @@ def _changes(commands: Commands) -> None:
         learn.add_argument(f"--{name}", metavar="COL", help="as in fit")
     learn.add_argument("--metadata", action="append", metavar="COL", help="as in fit")
     learn.add_argument("--again", action="store_true", help="let forgotten identifiers come back")
-    correct = _command(commands, "correct", durable.correct, "replace features or labels of rows")
+    correct = _command(commands, "correct", durable.correct, "replace features and labels of rows")
     correct.add_argument("data", type=Path, help="rows as they should be")
     correct.add_argument("--ids", metavar="COL", help="column that names the rows")
-    correct.add_argument("--target", metavar="COL", help="column of new labels")
+    correct.add_argument(
+        "--target", metavar="COL", help="column of new labels; that of the fit, if it is there"
+    )
     for made in (learn, correct):
         _dry(made)
     _command(

@@ -40,6 +40,8 @@ def rows_named(given: argparse.Namespace) -> dict[str, RowsLike]:
     ids = list(given.id or ())
     if given.ids is not None:
         ids += [line.strip() for line in given.ids.read_text().splitlines() if line.strip()]
+        if not ids:
+            raise ValueError(f"{given.ids} is empty: it names no row")
     found = {
         "row_ids": ids or None,
         "rows": given.row,
@@ -163,17 +165,20 @@ def learn(given: argparse.Namespace) -> Said:
 
 
 def correct(given: argparse.Namespace) -> Said:
-    """Replace features, and labels where there is a target, of rows by their identifiers."""
+    """Replace features, and labels where the table has them, of rows by their identifiers."""
     with opened(given, "r" if given.dry_run else "w") as store:
-        columns = columns_of(given, store, "ids") | {"target": given.target}
-        found = read(given.data, columns, features(store.predictor))
+        columns = columns_of(given, store, "target", "ids")
+        # The target of the fit where it is there; one that was asked for has to be.
+        optional = ("target",) if given.target is None else ()
+        found = read(given.data, columns, features(store.predictor), optional=optional)
         if found.row_ids is None:
             raise ValueError("say with --ids which column names the rows")
+        n, what = len(found.X), "features alone" if found.y is None else "features and labels"
         if given.dry_run:
-            n = len(found.X)
-            return {"dry_run": True, "rows": n}, f"{n} rows would be corrected; none was"
+            text = f"{n} rows would be corrected, {what}; none was"
+            return {"dry_run": True, "rows": n, "labels": found.y is not None}, text
         store.correct(row_ids=found.row_ids, X=found.X, y=found.y)
-        return changed(store, f"{len(found.X)} rows corrected")
+        return changed(store, f"{n} rows corrected, {what}")
 
 
 def columns_of(given: argparse.Namespace, store: ModelStore, *names: str) -> Columns:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
+from .._common.fields import loaded
 from .._version import __version__
 from . import audit
 from .commands import add as add_durable
@@ -21,6 +22,11 @@ _SAID = {
     "due": "until when it had to be carried out",
     "older": "what has become of releases made before",
 }
+#: What the page of a signed receipt says of the signature.
+_UNCHECKED = (
+    "not checked by this page: certunlearn verify checks the file, with the public key of who "
+    "signed it"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     report.add_argument(
         "certificate",
         type=Path,
-        help="what to_json wrote of a Certificate or a Receipt; or the directory of a model",
+        help="what to_json wrote of a Certificate or a Receipt, or a signed receipt, whose "
+        "signature `certunlearn verify` checks; or the directory of a model",
     )
     report.add_argument("-o", "--output", type=Path, help="file to write; standard output if none")
     report.add_argument("--format", choices=("html", "markdown"), default="html")
@@ -92,7 +99,14 @@ def _page_of_file(arguments: argparse.Namespace) -> str:
     said = {name: getattr(arguments, name) for name in _SAID}
     said |= {name: _day(said[name]) for name in ("when", "received", "due")}
     try:
-        read = certificate_or_receipt(arguments.certificate.read_text("utf-8"))
+        text = arguments.certificate.read_text("utf-8")
+        values = loaded(text, "a certificate or a receipt")
+        if isinstance(values, dict) and "payload" in values:
+            from ..store.receipts import stated
+
+            said["signature"] = _UNCHECKED
+            return certificate_report(stated(values), format=arguments.format, **said)
+        read = certificate_or_receipt(text)
         return certificate_report(read, format=arguments.format, **said)
     except ValueError as error:
         raise ValueError(f"{arguments.certificate}: {error}") from error

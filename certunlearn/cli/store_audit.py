@@ -34,6 +34,9 @@ class Parts:
     y: AnyArray
     #: Which rows are forgotten.
     gone: AnyArray
+    #: Rows of the training set that the table lacks, and that it has otherwise.
+    lacking: int = 0
+    other: int = 0
 
     @property
     def retained(self) -> tuple[MatrixLike, AnyArray]:
@@ -67,6 +70,7 @@ def audited(given: argparse.Namespace) -> Evaluation:
         test = None
         if given.test is not None:
             test = table(store, given.test, subgroups=given.subgroups)
+            complete(store, given.data, parts)
         exact = Exact(model)
         # Half of the level for all audits together, half for the evaluation, where there is one; of
         # the audits at most six can fail by chance, with a sixth each.
@@ -130,15 +134,14 @@ def residue(model: Model, exact: Exact, parts: Parts, level: float) -> list[Find
     """Return what is left of the forgotten rows' influence; nothing where that cannot be told.
 
     Behind steps that have changed too the weights before are weights of other features, and rows
-    learnt since the fit are not in the table.
+    learnt or corrected since the fit are not in the table as they are now.
     """
     from sklearn.base import clone
 
     from ..audit import influence_residue
     from ..requests.fitted import fitted_of
 
-    here = int((exact.model.members.weights.array > 0).sum())
-    if hasattr(model, "head") or here != int((~parts.gone).sum()):
+    if hasattr(model, "head") or parts.lacking or parts.other:
         return []
     full = clone(model).set_params(noise=0.0).fit(parts.X, parts.y)
     before, optimum = fitted_of(full).model.W, exact.optimum()
@@ -185,7 +188,7 @@ def membership(model: Model, parts: Parts, level: float) -> Finding:
 
 def divided(store: ModelStore, path: Path) -> Parts:
     """Read the rows of the fit, and see by their identifiers which are still there."""
-    from ..store.codec import still_named
+    from ..store.codec import differing, still_named
 
     found = table(store, path, "ids")
     if found.row_ids is None:
@@ -194,7 +197,27 @@ def divided(store: ModelStore, path: Path) -> Parts:
     if not gone.any() or gone.all():
         share = "all" if gone.all() else "none"
         raise ValueError(f"of the rows of {path} {share} are forgotten: give the table of the fit")
-    return Parts(found.X, np.asarray(found.y), gone)
+    y = np.asarray(found.y)
+    return Parts(found.X, y, gone, *differing(store.model, found.X, y, found.row_ids))
+
+
+def complete(store: ModelStore, path: Path, parts: Parts | None) -> None:
+    """Refuse a table that is not of the rows that stay, as oracles are to be trained on them.
+
+    Raises
+    ------
+    ValueError
+        If it is not; the message says which table is wanted.
+    """
+    if parts is None or not (parts.lacking or parts.other):
+        return
+    n = store.certificate.n_retained
+    raise ValueError(
+        f"{path} does not hold the {n} rows that the model is trained on now: it lacks "
+        f"{parts.lacking}, and {parts.other} have other features or labels in it. After learn or "
+        "correct --data takes a table of these rows as they are now, with the forgotten rows as "
+        "they were"
+    )
 
 
 def table(store: ModelStore, path: Path, *more: str, subgroups: str | None = None) -> Given:

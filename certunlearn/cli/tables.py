@@ -58,7 +58,12 @@ def needed(name: str) -> ModuleType:
 
 
 def read(
-    path: Path, columns: Columns, features: list[str] | None = None, *, texts: bool = False
+    path: Path,
+    columns: Columns,
+    features: list[str] | None = None,
+    *,
+    texts: bool = False,
+    optional: tuple[str, ...] = (),
 ) -> Given:
     """Read a file.
 
@@ -74,6 +79,8 @@ def read(
         Columns to take, in this order; all others by default.
     texts : bool
         Whether what is not of numbers is taken for text.
+    optional : tuple of str
+        What of ``columns`` the file need not have.
 
     Raises
     ------
@@ -92,6 +99,7 @@ def read(
         ids, groups = (_texts(found.get(name)) for name in ("row_ids", "groups"))
         return Given(found["X"], found.get("y"), ids, groups)
     frame = _frame(path)
+    columns = {k: v for k, v in columns.items() if k not in optional or v in frame}
     special = [columns.get(name) for name in ("target", "ids", "groups")]
     beside = list(columns.get("metadata") or ())
     wanted = [name for name in (*special, *beside, *(features or ())) if name is not None]

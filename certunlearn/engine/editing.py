@@ -82,7 +82,7 @@ def foreseen(state: State, edit: Edit, *, t: int = 1) -> Foreseen:
     caps = allowed(state.budget, t)
     target = math.nan if caps is None else caps.target
     if not len(edit.gone) and (caps is None or state.reached.distance <= target):
-        return Foreseen(state.reached.tier, state.reached.distance, target, state.reached.W)
+        return Foreseen("downdate", state.reached.distance, target, state.reached.W)
     if _nothing_to_step_with(state):
         crude = any(part.reached.quadratic is None for part in state.columns)
         return Foreseen("refresh" if crude else "chord", math.nan, target, None)

@@ -29,6 +29,9 @@ from .distances.reached import Goal, Reached
 from .members import Members
 from .settings import UNNOISED, Settings
 
+#: Why nothing was done for rows of weight zero.
+WEIGHTLESS = "the rows weigh nothing"
+
 
 @dataclass(frozen=True)
 class State:
@@ -190,6 +193,11 @@ def rescaled(state: State, members: Members) -> State:
     # Caps are proportional to sigma: mu_t does not depend on it ((e) of proofs/noise_scale.md).
     budget = replace(state.budget, sigma=state.settings.noise * min(scale))
     return replace(state, budget=budget, scale=scale)
+
+
+def idle(state: State) -> State:
+    """Return the state after an edit of rows of weight zero, which leaves the iterate alone."""
+    return replace(state, reached=state.reached._replace(tier="downdate"), plan=WEIGHTLESS)
 
 
 def goal_of(settings: Settings, caps: Caps | None, *, fit: bool = False) -> Goal:

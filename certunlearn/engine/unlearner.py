@@ -40,7 +40,7 @@ from .refitting import refitted
 from .release import drawn, promised
 from .request_count import RequestCount
 from .settings import Settings
-from .state import State
+from .state import State, idle
 from .training import solved
 
 __all__ = ["Model", "Settings", "fit", "numerics"]
@@ -316,7 +316,9 @@ def _edited(
                 # Rows that come may overflow the loss where the model stood.
                 state = afresh(warm=False)
         else:
-            state = tightened(replace(state, members=members), t=t, progress=progress)
+            state = replace(state, members=members)
+            after = tightened(state, t=t, progress=progress)
+            state = idle(state) if after is state else after
         return _released(state, requests, clock, reads)
 
 

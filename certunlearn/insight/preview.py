@@ -14,7 +14,7 @@ from .._common.html import Table, fragment
 from ..claims.budget import allowed
 from ..claims.frame import Frame
 from ..engine.editing import Edit, Foreseen, edited, foreseen, rehearsed, worn
-from ..engine.state import State
+from ..engine.state import WEIGHTLESS, State
 from ..engine.training import solved
 from ..engine.unlearner import Model
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
@@ -204,7 +204,7 @@ def preview(
         if has_odds(loss) and seen.W is not None and seen.W.shape == W.shape:
             y = state.objective.labels(places)
             together = expit(standing(loss, margins(state, places, seen.W), y))
-    if seen.tier == "chord" and not full:
+    if seen.tier == "chord" and not (full or why):
         unavailable.append("whether chord steps get there or a refresh must follow: full=True")
     if isinstance(state.settings.class_weight, str):
         unavailable.append('what "balanced" makes of the other rows\' weights is left out')
@@ -272,7 +272,10 @@ def _dry_run(
         elif anew:
             return Foreseen("refresh", math.nan, target, None), why
         else:
-            return foreseen(state, edit, t=t), ""
+            seen = foreseen(state, edit, t=t)
+            if not len(gone) and seen.tier == "downdate":
+                why = f"{WEIGHTLESS}, nothing is read"
+            return seen, why
     except (NotCertifiedError, AssumptionError, ConvergenceError) as error:
         return Foreseen("refused", math.nan, target, None), str(error)
     return Foreseen(after.reached.tier, after.reached.distance, target, after.reached.W), why
@@ -290,6 +293,4 @@ def _cost(tier: str, m: int, n: int, seconds: float) -> str:
         return f"only the {rows} read, about {max(1.0, 1e3 * seconds):.0f} ms"
     if tier == "chord":
         return f"one gradient pass over {n - m} rows, or a few"
-    if tier == "refresh":
-        return f"a few Hessian passes over {n - m} rows, or products with it"
-    return "nothing to do"
+    return f"a few Hessian passes over {n - m} rows, or products with it"

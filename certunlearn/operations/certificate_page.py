@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from .._common import validate as _validate
@@ -50,9 +50,9 @@ _ANSWERS = {
     None: "Not stated: a certificate of version 1 does not say what it is of.",
 }
 _REMOVED, _PUT_OFF = "Was anything removed?", "Deadline put off"
-_WEIGHTS = "Weights of the model, SHA-256"
+_WEIGHTS, _SIGNATURE = "Weights of the model, SHA-256", "Signature"
 #: Answers that want a line of their own.
-_WIDE = (_REMOVED, _PUT_OFF, _WEIGHTS)
+_WIDE = (_REMOVED, _PUT_OFF, _SIGNATURE, _WEIGHTS)
 _OLDER = (
     "Every copy of this model that was released before the removal was trained with the rows, and "
     "this certificate does not cover it: whoever has one copy from before and one from after can "
@@ -84,6 +84,7 @@ class _Asked:
     who: str | None = None
     older: str | None = None
     extension: Extension | None = None
+    signature: str | None = None
     #: What a receipt knows better than the certificate, which is that of a whole batch.
     removed: str | None = None
 
@@ -99,6 +100,7 @@ def certificate_report(
     received: Time | None = None,
     due: Time | None = None,
     older: str | None = None,
+    signature: str | None = None,
 ) -> str:
     """Set a receipt, or a certificate's public part, as a page for people who file such things.
 
@@ -122,6 +124,8 @@ def certificate_report(
     older : str, optional
         What has become of releases made before, such as "withdrawn on 2025-03-20, one copy handed
         to the auditor destroyed".
+    signature : str, optional
+        What is known of a signature, such as which command checks it.
 
     Returns
     -------
@@ -157,10 +161,10 @@ def certificate_report(
         twice = [name for name, value in given.items() if value is not None]
         if twice:
             raise ValueError(f"the receipt says {', '.join(twice)} itself")
-        asked = _of_receipt(certificate, who, older)
+        asked = replace(_of_receipt(certificate, who, older), signature=signature)
         certificate = certificate.certificate
     elif isinstance(certificate, Certificate):
-        asked = _Asked(request, received, due, when, who, older)
+        asked = _Asked(request, received, due, when, who, older, signature=signature)
     else:
         has = hasattr(certificate, "certificate_")
         raise TypeError(
@@ -267,6 +271,8 @@ def _answers(c: Certificate, asked: _Asked) -> Iterator[tuple[str, str]]:
             f"from {_said(told.instead_of)}; notice given {_said(told.notified)}: {told.reason}",
         )
     yield "Carried out by", asked.who or _UNSAID
+    if asked.signature is not None:
+        yield _SIGNATURE, asked.signature
     yield "Model released", _released(c)
     yield "Trained on now", "1 row" if c.n_retained == 1 else f"{c.n_retained} rows"
     yield "Software", c.library

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -246,6 +247,16 @@ class Verbs(Whole, Foresight):
         """Return rows as the first step that moves is given them, a copy."""
         X = _kinds.alike(_features.taken(X, np.arange(_num_samples(X))), self._kept.like)
         return through(self.steps[: self._kept.first], X)
+
+    def _compared(self, X: MatrixLike, held: MatrixLike) -> tuple[MatrixLike, MatrixLike]:
+        """Return raw rows, and rows as the head holds them, both as the head is given rows."""
+        frame = fitted_of(self.head).frame
+        if frame is not None:
+            with warnings.catch_warnings():
+                # Rows out of a frame are arrays, whatever the steps were fitted on.
+                warnings.simplefilter("ignore", UserWarning)
+                held = through(self.steps[self._kept.first : -1], frame.raw(held))
+        return through(self.steps[:-1], X), held
 
     def _planned(
         self, change: Change, rows: Callable[[Kept], Rows], new: MatrixLike = None

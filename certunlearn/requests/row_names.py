@@ -353,7 +353,7 @@ class RowNames:
             raise RowError(f"rows must be one-dimensional, got shape {array.shape}")
         if array.dtype == bool:
             if len(array) != self.n:
-                raise RowError(f"the mask has {len(array)} entries, the fit had {self.n} rows")
+                raise RowError(f"the mask has {len(array)} entries, for {self.n} rows so far")
             return np.flatnonzero(array)
         if array.size == 0:
             return np.zeros(0, dtype=np.int64)
@@ -364,9 +364,7 @@ class RowNames:
             )
         out = (array < 0) | (array >= self.n)
         if out.any():
-            raise UnknownRowError(
-                f"no such position in a fit of {self.n} rows: {_some(array[out])}"
-            )
+            raise UnknownRowError(f"no such position in {self.n} rows so far: {_some(array[out])}")
         return array.astype(np.int64)
 
     def _labelled(self, labels: RowsLike) -> NDArray[np.int64]:

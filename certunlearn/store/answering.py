@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 
 from .._common.arrays import RowsLike, Show
+from .._common.whole import serialised
 from ..claims.certificate import Certificate
 from ..exceptions import BatchRefusedError
 from ..operations.queue import ForgetQueue
@@ -32,6 +33,7 @@ class How(TypedDict):
 class Answering(Holding):
     """Takes requests in, and answers each once."""
 
+    @serialised
     def add(
         self,
         which: RowsLike | None = None,
@@ -62,10 +64,12 @@ class Answering(Holding):
         case = self._asked(which, reference, received, within, named)
         return self._answer(self.ledger.add(case))
 
+    @serialised
     def withdraw(self, reference: str) -> Answer:
         """Take back a request that waits; see `Ledger.withdraw`."""
         return self._answer(self.ledger.withdraw(reference))
 
+    @serialised
     def extend(
         self,
         reference: str,
@@ -78,6 +82,7 @@ class Answering(Holding):
         more = {"reason": reason, "until": until, "notified": notified}
         return self._answer(self.ledger.extend(reference, **more))  # type: ignore[arg-type]
 
+    @serialised
     def run(
         self, *, confirm: bool = False, expand: str | None = None, progress: Show = None
     ) -> tuple[Answer, ...]:
@@ -118,6 +123,7 @@ class Answering(Holding):
                 self.ledger.refuse(error.reference, _why(error))
         return tuple(self.answer(reference) for reference in references)
 
+    @serialised
     def answer(self, reference: str) -> Answer:
         """Return what became of a request.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
 
-from .._common.arrays import MatrixLike, RowsLike
+from .._common.arrays import AnyArray, Label, MatrixLike, Position, RowsLike
 from .._common.plain import Arrays, FittedState, Json, read, written
 from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import StateError, StoreDamagedError, StoreError, UnknownRowError
@@ -108,6 +110,51 @@ def still_named(model: Model, row_ids: RowsLike) -> NDArray[np.bool_]:
     if labels is None or labels.positional:
         raise UnknownRowError("the rows were fitted without identifiers")
     return np.array([bool(labels.live(name)) for name in listed(row_ids)], dtype=bool)
+
+
+def differing(model: Model, X: MatrixLike, y: AnyArray, row_ids: RowsLike) -> tuple[int, int]:
+    """Hold a table against the training set, by identifiers.
+
+    Returns
+    -------
+    tuple of int
+        How many rows of the training set the table lacks, and how many it has with other features
+        or labels.
+    """
+    fitted = fitted_of(model)
+    labels = fitted.names.labels
+    assert labels is not None
+    left: dict[Label, list[int]] = {}
+    pairs: list[tuple[int, int]] = []
+    for i, name in enumerate(listed(row_ids)):
+        # Rows that share an identifier in their order.
+        found = left.setdefault(name, list(labels.live(name)))
+        if found:
+            pairs.append((i, found.pop(0)))
+    at, positions = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    held, codes, weight = fitted.model.held(fitted.names.store(Position(positions)))
+    lacking = int((fitted.model.members.weights.array > 0).sum() - (weight > 0).sum())
+    try:
+        same = _alike(fitted.encoding.encoded(y[at]), codes)
+    except ValueError:
+        # Labels that no row of the training set carries.
+        return lacking, len(at)
+    rows = _safe_indexing(X, at)
+    if isinstance(model, ForgettingPipeline):
+        same &= _alike(*model._compared(rows, held))
+    else:
+        same &= _alike(rows, held)
+    return lacking, int((~same & (weight > 0)).sum())
+
+
+def _alike(rows: MatrixLike, others: MatrixLike) -> NDArray[np.bool_]:
+    """Return which rows are the same but for rounding, shape (m,)."""
+    one, other = (
+        np.asarray(a.toarray() if issparse(a) else a, dtype=float).reshape(a.shape[0], -1)
+        for a in (rows, others)
+    )
+    largest = np.abs(other).max(axis=0, initial=0.0)
+    return np.asarray((np.abs(one - other) <= 1e-9 * largest + 1e-6 * np.abs(other)).all(axis=1))
 
 
 def relearned(model: Model, X: MatrixLike, row_ids: RowsLike | None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Self
 from ..exceptions import ClockError, StoreDamagedError, StoreError, StoreLockedError
 from ..requests.deadline import zoned
 from . import cases, exports, log
+from .connection import Connection, connected
 from .files import digest
 from .log import Entry, Json, Log
 from .migrations import VERSION, migrate, newer
@@ -38,7 +38,7 @@ class Database:
     ----------
     path : Path
         Of the SQLite file.
-    connection : sqlite3.Connection
+    connection : Connection
     clock : callable, optional
         Returns the time, with a zone.
     """
@@ -46,7 +46,7 @@ class Database:
     def __init__(
         self,
         path: Path,
-        connection: sqlite3.Connection,
+        connection: Connection,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.path, self._database, self._clock = path, connection, clock
@@ -74,7 +74,7 @@ class Database:
         path = Path(path)
         if path.exists():
             raise StoreError(f"{path} is there already: open it, or choose another place")
-        ledger = cls(path, _connected(path, writes=True), clock)
+        ledger = cls(path, _opened(path, writes=True), clock)
         ledger.writes = True
         with _told(path):
             # Not executescript, which commits by itself.
@@ -111,7 +111,7 @@ class Database:
         if not path.exists():
             raise StoreError(f"there is no ledger at {path}")
         known = _unchanged(path)
-        ledger = cls(path, _connected(path, writes=mode == "w"), clock)
+        ledger = cls(path, _opened(path, writes=mode == "w"), clock)
         try:
             with _told(path):
                 newer(ledger.schema)
@@ -216,8 +216,9 @@ class Database:
         Raises
         ------
         StoreError
-            If it is.
+            If it is, or closed.
         """
+        self._database.usable()
         if not self.writes:
             raise StoreError(f"{self.path} is open for reading: open it with mode='w'")
 
@@ -225,7 +226,8 @@ class Database:
     def _transaction(self) -> Iterator[None]:
         """All or nothing, durable at the end."""
         self.writable()
-        with _told(self.path):
+        # Other threads see and change nothing until it has ended.
+        with self._database.alone, _told(self.path):
             # The write lock at once: a transaction that read first could be refused when it comes
             # to write.
             self._database.execute("BEGIN IMMEDIATE")
@@ -285,20 +287,9 @@ class Database:
         self.close()
 
 
-def _connected(path: Path, *, writes: bool) -> sqlite3.Connection:
+def _opened(path: Path, *, writes: bool) -> Connection:
     with _told(path):
-        if writes:
-            database = sqlite3.connect(path, timeout=5, isolation_level=None)
-            database.execute("PRAGMA journal_mode = WAL")
-            # A commit returns once the log of changes is on the disk: power may fail right after.
-            database.execute("PRAGMA synchronous = FULL")
-            # What is deleted is overwritten with zeros, names of forgotten rows among it.
-            database.execute("PRAGMA secure_delete = ON")
-            return database
-        # Without a log there is no writer, and a directory that cannot be written will do.
-        quiet = not Path(f"{path}-wal").exists() and not os.access(path.parent, os.W_OK)
-        uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
-        return sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)
+        return connected(path, writes=writes)
 
 
 def _digest_path(path: Path) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from typing import Any
 
 from ..exceptions import VerificationError
 from .keys import Signer, Verifier
@@ -77,6 +78,21 @@ def opened(envelope: object, key: Verifier) -> Json:
             # Any one of them will do; the last failure is told.
             if i == len(signatures) - 1:
                 raise
+    return _statement(payload)
+
+
+def unchecked(envelope: object) -> Any:
+    """Return the statement in an envelope, whoever has signed it.
+
+    Raises
+    ------
+    VerificationError
+        If it is none.
+    """
+    return _statement(_parts(envelope)[0])
+
+
+def _statement(payload: bytes) -> Json:
     try:
         said = json.loads(payload)
     except ValueError:

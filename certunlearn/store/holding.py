@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from .._common.whole import Whole, serialised
 from ..claims.certificate import Certificate
 from ..exceptions import StoreDamagedError, StoreError
 from ..operations.self_audit import evidence_for, evidence_read, evidence_written, self_audit
@@ -44,7 +45,7 @@ LEDGER, LOCK, STATES = "ledger.sqlite", "lock", "state"
 _AGAIN = 5
 
 
-class Holding:
+class Holding(Whole):
     """A directory that holds a model; `ModelStore` has its verbs."""
 
     def __init__(self, path: Path, ledger: Ledger, release: contextlib.ExitStack) -> None:
@@ -180,6 +181,7 @@ class Holding:
         return store
 
     @property
+    @serialised
     def model(self) -> Model:
         """The model, read when first asked for.  Changes that are made to it are not kept."""
         if self._model is None:
@@ -190,6 +192,7 @@ class Holding:
         return self._model
 
     @property
+    @serialised
     def predictor(self) -> BaseEstimator:
         """What `export_predictor` of the model returns; no row is read for it."""
         return self._read(lambda m: self._part(m, _PREDICTOR))
@@ -201,12 +204,14 @@ class Holding:
         return put_together(inner, manifest["values"][part])
 
     @property
+    @serialised
     def about(self) -> Json:
         """What `create` was told beside the model."""
         found: Json = json.loads(self.ledger.fact("about"))
         return found
 
     @property
+    @serialised
     def self_audit(self) -> SelfAudit | None:
         """What the audit of some of the requests has found so far; None where there is none."""
         text = self.ledger.fact("audit")
@@ -220,6 +225,7 @@ class Holding:
         return {"audit": evidence_written(self_audit(model, evidence))}
 
     @property
+    @serialised
     def certificate(self) -> Certificate:
         """The public part of the certificate of the present release."""
         return Certificate.from_json(self._now.certificate)
@@ -295,6 +301,7 @@ class Holding:
         self._shards.sweep(self.ledger.fact("state"))
         self.ledger.erase_pages()
 
+    @serialised
     def close(self) -> None:
         """Let go of the directory."""
         self._model = None

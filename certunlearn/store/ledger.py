@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +22,7 @@ from typing import NamedTuple
 from ..exceptions import RowError, StoreError
 from .agreement import Retold
 from .cases import DONE, PENDING, REFUSED, WITHDRAWN, Case, Cases
+from .connection import Connection
 from .database import Database
 from .exports import Export, Exports
 from .log import Json, canonical
@@ -70,7 +70,7 @@ class Ledger(Database):
     def __init__(
         self,
         path: Path,
-        connection: sqlite3.Connection,
+        connection: Connection,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         super().__init__(path, connection, clock)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._common.arrays import AnyArray, ArrayLike, MatrixLike, RowsLike, Show
+from .._common.whole import serialised
 from ..claims.certificate import Certificate
 from ..exceptions import (
     BatchRefusedError,
@@ -42,6 +43,7 @@ class ModelStore(Answering):
 
     Use `create` or `open`; a store is its own context manager.  It opens without reading rows, and
     reads them when a verb needs them.
+    Threads may share it: one operation at a time, the others wait.
 
     Attributes
     ----------
@@ -66,6 +68,7 @@ class ModelStore(Answering):
             store.receipt("case 12", "key.pem")
     """
 
+    @serialised
     def forget(
         self,
         which: RowsLike | None = None,
@@ -126,6 +129,7 @@ class ModelStore(Answering):
             raise
         return self.answer(reference)
 
+    @serialised
     def learn(
         self,
         X: MatrixLike,
@@ -159,15 +163,17 @@ class ModelStore(Answering):
         if back and not again:
             raise RowError(
                 f"{back} of these rows have identifiers of rows that were forgotten: leave them "
-                "out, or say again=True, which the log will show"
+                "out, or say again=True (--again on the command line), which the log will show"
             )
         public: Json = {"relearned": back} if back else {}
         return self._done("addition", lambda m: m.learn(X, y, sample_weight, **named), public)
 
+    @serialised
     def correct(self, which: RowsLike | None = None, /, **how: Any) -> Certificate:
         """Replace features or labels of rows and release anew: as `CertifiedLogReg.correct`."""
         return self._done("correction", lambda m: m.correct(which, **how))
 
+    @serialised
     def release(self, receiver: str | None = None) -> Certificate:
         """Draw a fresh release; with a ``receiver`` it is one that a removal has to call back."""
         certificate = self._done("release", lambda m: m.release())
@@ -185,21 +191,25 @@ class ModelStore(Answering):
         self._carry_out(verb, change_and_answer, public=public)
         return self.certificate
 
+    @serialised
     def preview(self, which: RowsLike | None = None, /, **named: Any) -> Any:
         """Foresee a removal: as `CertifiedLogReg.preview`.  Changes nothing."""
         return self.model.preview(which, **named)
 
+    @serialised
     def predict(self, X: MatrixLike) -> AnyArray:
         """Predict with the released weights; no row is read."""
         labels: AnyArray = self.predictor.predict(X)
         return labels
 
+    @serialised
     def export_predictor(self) -> BaseEstimator:
         """Return a scikit-learn estimator with the released weights only; no row is read."""
         return self.predictor
 
     # Others
 
+    @serialised
     def export(
         self,
         to: str | Path,
@@ -229,10 +239,12 @@ class ModelStore(Answering):
         write_bundle(predictor, certificate, to, key)
         return made
 
+    @serialised
     def acknowledge(self, n: int) -> Export:
         """Write down that who was given export ``n`` no longer has or uses it."""
         return self.ledger.acknowledge(n)
 
+    @serialised
     def receipt(
         self,
         reference: str,
@@ -244,11 +256,13 @@ class ModelStore(Answering):
         """Return the signed receipt of a request: see `signed_receipt`."""
         return signed_receipt(self.ledger, reference, key, since=since, timestamp=timestamp)
 
+    @serialised
     def head(self, key: Signer | str | Path | None = None) -> str:
         """Return the head of the log as a note, signed if there is a key."""
         signer = None if key is None else Signer.of(key)
         return written(self.ledger.fact("origin"), self.ledger.log.head(), signer)
 
+    @serialised
     def verify(
         self,
         envelope: object,
@@ -318,6 +332,7 @@ class ModelStore(Answering):
                 check="replay",
             )
 
+    @serialised
     def unrecognise(self) -> None:
         """Erase the digests by which identifiers and groups of forgotten rows are recognised.
 
@@ -335,6 +350,7 @@ class ModelStore(Answering):
             "names erased", lambda model: {}, facts={"recognises": "no"}, released=False
         )
 
+    @serialised
     def status(self, limit: int = 100) -> Status:
         """Return what the owner wants to know, as JSON takes it; no row is read.
 

@@ -6,9 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from ..exceptions import StoreError
+from .._common.fields import typed
+from ..claims.certificate import Certificate
+from ..exceptions import StoreError, VerificationError
+from ..operations.receipt import Receipt
+from ..requests.deadline import time_of
 from . import note
-from .envelope import sealed, statement
+from .envelope import sealed, statement, unchecked
 from .keys import Signer
 from .ledger import Ledger
 from .log import Json
@@ -92,3 +96,33 @@ def signed_receipt(
     }
     subject: Json = {"name": origin, "digest": {"sha256": made.weights}}
     return sealed(statement([subject], PREDICATE, predicate), signer, timestamp=timestamp)
+
+
+def stated(envelope: object) -> Receipt:
+    """Return what a signed receipt states, whoever has signed it; `verify_receipt` checks it.
+
+    Positions of rows are not in it: one stands for all.
+
+    Raises
+    ------
+    ValueError
+        If it is no signed receipt of a removal.
+    """
+    try:
+        said = unchecked(envelope)
+        if said.get("predicateType") != PREDICATE:
+            raise ValueError(f"a statement of type {said.get('predicateType')!r}")
+        asked, certificate = said["predicate"]["request"], said["predicate"]["certificate"]
+        due, some = asked["due"], typed("rows", asked["rows"], int, "receipt") > 0
+        return Receipt(
+            typed("reference", asked["reference"], str, "receipt"),
+            time_of("received", asked["received"], "receipt"),
+            None if due is None else time_of("due", due, "receipt"),
+            time_of("done", asked["done"], "receipt"),
+            (0,) if some else (),
+            # Another request took its rows while it waited.
+            () if some else (0,),
+            Certificate.from_json(json.dumps(certificate)),
+        )
+    except (KeyError, TypeError, ValueError, VerificationError) as error:
+        raise ValueError(f"not a signed receipt of a removal: {error}") from error

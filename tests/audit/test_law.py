@@ -1,6 +1,7 @@
 """The white-box test of a release's law: its level, its power, and the certificates it reads."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from certunlearn import (
     CertifiedRidge,
 )
 from certunlearn.audit import Law, release_law
+from certunlearn.audit.law import beyond
 
 from .worlds import many, newton, world
 
@@ -172,3 +174,22 @@ def test_a_finding_prints_its_band_and_its_power_and_writes_json():
     read = json.loads(found.to_json())
     assert read["passed"] is found.passed and read["null"][1] == "inf"
     assert "<table" in found._repr_html_()
+
+
+@pytest.mark.parametrize("degrees", [1, 3, 300, 100_000])
+def test_the_chance_to_be_beyond_is_a_number_however_large_the_shift(degrees):
+    for shift in (0.0, 1e-12, 1.0, 1e3, 1e5, 1e10):
+        deviation = math.sqrt(2 * degrees + 4 * shift)
+        steps = degrees + shift + deviation * np.array([-2, 0, 2, 8])
+        at = np.sort([1e-8, 0.1 * (degrees + shift), *steps[steps > 0]])
+        chances = np.array([beyond(x, degrees, shift) for x in at])
+        assert np.all(np.diff(chances) <= 0) and 0 <= chances[-1] < 0.01
+        assert chances[0] == pytest.approx(1, abs=1e-3)
+        if shift >= 1e3:
+            assert np.all(chances[:2] == 1)
+
+
+def test_a_release_just_at_an_optimum_that_should_be_far_off_has_an_interval():
+    law = Law(np.eye(1), np.ones(1), math.sqrt(1e5))
+    low, high = release_law(np.full((1, 1, 1), 1.25e-4), np.zeros((1, 1)), law).sigma_interval
+    assert low == 0 < high

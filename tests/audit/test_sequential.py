@@ -4,15 +4,18 @@ import itertools
 import math
 from dataclasses import replace
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.special import logsumexp
-from scipy.stats import binom, chi2, ncx2
+from scipy.stats import binom, chi2, ncx2, poisson
+from sklearn.datasets import make_classification
 
 from certunlearn import CertifiedLogReg
 from certunlearn.audit import Law, SelfAudit, weights
-from certunlearn.audit.sequential import SMALLER, STAKES, log_bets
+from certunlearn.audit.sequential import SMALLER, STAKES, log_bets, log_ratio
+from certunlearn.operations.self_audit import self_audit
 
 from .worlds import newton, world
 
@@ -45,6 +48,75 @@ def test_a_bet_is_worth_at_most_one_whatever_the_shift_within_the_cap(degrees, c
         if shift == cap:
             assert worth[len(SMALLER)] == pytest.approx(1, abs=1e-2)
     assert sum(STAKES) == pytest.approx(1)
+
+
+def mixed(t, degrees, shift):
+    """Density of non-central chi-square as its Poisson mixture, for few terms."""
+    terms = [poisson.pmf(j, shift / 2) * chi2.pdf(t, degrees + 2 * j) for j in range(40)]
+    return np.sum(terms, axis=0)
+
+
+@pytest.mark.parametrize("degrees", [300, 5000, 100_000])
+@pytest.mark.parametrize("cap", [0.0, 1e-4, 1.5])
+def test_of_many_degrees_too_a_bet_is_worth_at_most_one(degrees, cap):
+    deviation = math.sqrt(2.0 * degrees)
+    t = np.linspace(degrees - 12 * deviation, degrees + 200 + 14 * deviation, 600)
+    bets = np.array([np.exp(log_bets(x, degrees, cap**2)[len(SMALLER) :]) for x in t])
+    for shift in {0.0, cap}:
+        worth = bets.T @ mixed(t, degrees, shift**2) * (t[1] - t[0])
+        assert max(worth) <= 1 + 1e-9
+        if shift == cap:
+            assert worth == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [1, 3, 230, 1000, 5000, 100_000])
+@pytest.mark.parametrize("shift", [0.0, 1e-300, 1e-8, 1.0, 1e3])
+def test_a_ratio_of_densities_is_right_and_never_too_large(degrees, shift):
+    deviation = math.sqrt(2.0 * degrees + 4.0 * shift)
+    with mpmath.workdps(50):
+        for t in (1e-9, degrees / 2, degrees + shift, degrees + shift + 30 * deviation):
+            b, quarter = mpmath.mpf(degrees) / 2, mpmath.mpf(t) / 4
+            above = mpmath.hyp0f1(b, (mpmath.mpf(shift) + 100) * quarter)
+            true = mpmath.log(above / mpmath.hyp0f1(b, shift * quarter)) - 50
+            assert true - 1e-8 <= mpmath.mpf(log_ratio(t, degrees, shift, 100.0)) <= true
+
+
+def test_nothing_is_won_where_nothing_can_be_computed():
+    nothing = [0.0] * len(STAKES)
+    assert log_bets(math.nan, 1000, 1e-8).tolist() == nothing
+    for shift in (1e9, math.inf, math.nan):
+        assert log_bets(1e3, 1000, shift)[len(SMALLER) :].tolist() == nothing[len(SMALLER) :]
+    # However far off a release is, no bet wins without end.
+    assert max(log_bets(math.inf, 1000, 1e-8)) < 400
+
+
+@pytest.mark.parametrize("shape", [(20, 15), (50, 20), (50, 100)])
+def test_honest_models_of_many_coefficients_stay_in_band(shape):
+    for cap in (0.0, 1e-4, 1.0):
+        law, audit = Law(np.eye(shape[0]), np.ones(1), cap), SelfAudit(rate=1.0)
+        W = np.full(shape, cap / math.sqrt(math.prod(shape)))
+        for release in law.draw(W, 40, np.random.default_rng(1)):
+            audit = audit.after(release, law, lambda: np.zeros(shape))
+        assert audit.finding().passed and np.isfinite(audit.fortunes).all()
+
+
+def test_a_certified_model_of_many_classes_stays_in_band():
+    shape = dict(n_informative=8, n_classes=26, n_clusters_per_class=1, random_state=0)
+    X, y = make_classification(700, 12, **shape)
+    model = CertifiedLogReg(random_state=0).fit(X, y).forget([30])
+    assert model.coef_.size + model.intercept_.size == 338
+    assert self_audit(model, SelfAudit(rate=1.0)).finding().passed
+
+
+@pytest.mark.parametrize("times, sigma", [(10.0, 1.0), (0.0, 0.5)])
+def test_faults_of_many_coefficients_are_found(times, sigma):
+    law, shape = Law(np.eye(20), np.ones(1), 1.0), (20, 30)
+    W = np.full(shape, times * law.cap / math.sqrt(math.prod(shape)))
+    for s in range(5):
+        audit = SelfAudit(rate=1.0)
+        for release in replace(law, sigma=np.full(1, sigma)).draw(W, 40, np.random.default_rng(s)):
+            audit = audit.after(release, law, lambda: np.zeros(shape))
+        assert not audit.finding().passed
 
 
 def test_honest_releases_are_seldom_found_at_fault_however_often_one_looks():

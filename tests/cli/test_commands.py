@@ -1,13 +1,14 @@
 """Commands on a directory: JSON, exit statuses, dry runs, and no traceback for a mistake."""
 
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 
 from certunlearn import CertifiedLogReg
-from certunlearn.cli import told
+from certunlearn.cli import fitting, told
 from certunlearn.cli.main import main
 from certunlearn.store import ModelStore
 from tests.operations.test_certificate_page import browser  # noqa: F401
@@ -97,6 +98,7 @@ MISTAKES = {
     "unknown": (["forget", "DIR", "--id", "nobody"], told.MISTAKEN, "no row was fitted"),
     "two ways": (["forget", "DIR", "--id", "p001", "--row", "3"], told.MISTAKEN, "in one way"),
     "no rows": (["forget", "DIR"], told.MISTAKEN, "in one way"),
+    "empty file": (["forget", "DIR", "--ids", os.devnull], told.MISTAKEN, "names no row"),
     "no store": (["status", "nowhere"], told.MISTAKEN, "no model at nowhere"),
     "no file": (["learn", "DIR", "none.csv"], told.MISTAKEN, "none.csv"),
     "much": (["forget", "DIR", "--where", "f5 < 1"], told.MISTAKEN, "every row"),
@@ -257,6 +259,28 @@ def test_pages_are_answered_as_json(model, tmp_path, answer):
     assert error.startswith(str(tmp_path / "c.json"))
 
 
+def test_a_signed_receipt_is_set_as_a_page(model, tmp_path, answer, keys):
+    answer("request", "add", model, "--id", "p001", "--reference", "again")
+    answer("forget", model, "--id", "p001", "--reference", "case 12", "--days", "10")
+    answer("request", "run", model)
+    path = tmp_path / "receipt.json"
+    for reference, said in (
+        ("case 12", "Rows were removed for request case 12"),
+        ("again", "Not for this request"),
+    ):
+        command = "receipt", model, "--reference", reference, "-o", path
+        envelope = answer(*command, "--key", keys / "ed25519")
+        page = answer("report", path, "--format", "markdown", "--who", "the clinic")["page"]
+        assert said in page and "in time" in page and "the clinic" in page
+        assert "not checked by this page: certunlearn verify" in page
+    error = answer("report", path, "--request", "b", status=told.MISTAKEN)["error"]
+    assert "the receipt says request itself" in error
+    for odd in {"payload": "e30="}, envelope | {"payload": "e30="}:
+        path.write_text(json.dumps(odd))
+        error = answer("report", path, status=told.MISTAKEN)["error"]
+        assert "not a signed receipt of a removal" in error
+
+
 def test_learning_takes_the_columns_of_the_fit(model, tables, tmp_path, answer):
     import pandas
 
@@ -270,6 +294,62 @@ def test_learning_takes_the_columns_of_the_fit(model, tables, tmp_path, answer):
     assert answer("learn", model, tmp_path / "b.csv", "--target", "other")["n_retained"] == 638
     frame[:3].to_csv(tmp_path / "right.csv", index=False)
     assert answer("correct", model, tmp_path / "right.csv")["n_retained"] == 638
+    answer("forget", model, "--id", frame.person[0])
+    error = answer("learn", model, tmp_path / "right.csv", status=told.MISTAKEN)["error"]
+    assert "1 of these rows" in error and "--again" in error
+
+
+def test_corrections_take_the_labels_of_the_table(model, tables, tmp_path, answer, capsys):
+    import pandas
+
+    right, frame = tmp_path / "right.csv", pandas.read_csv(tables / "people.csv")[:3]
+    was = frame.ill.tolist()
+    frame.assign(ill=1 - frame.ill).to_csv(right, index=False)
+    assert answer("correct", model, right, "--dry-run")["labels"]
+    assert main(["correct", model, str(right)]) == 0
+    assert "3 rows corrected, features and labels" in capsys.readouterr().out
+    assert labels(model, frame.person) == [1 - label for label in was]
+    # A column of another name counts once it is asked for; without labels they stay.
+    frame.rename(columns={"ill": "truly"}).to_csv(right, index=False)
+    assert main(["correct", model, str(right)]) == 0
+    assert "3 rows corrected, features alone" in capsys.readouterr().out
+    assert labels(model, frame.person) == [1 - label for label in was]
+    answer("correct", model, right, "--target", "truly")
+    assert labels(model, frame.person) == was
+    error = answer("correct", model, right, "--target", "ill", status=told.MISTAKEN)["error"]
+    assert "no column 'ill'" in error
+
+
+def labels(model, ids):
+    """The labels that rows of a store have, by their identifiers."""
+    with ModelStore.open(model) as store:
+        fitted = store.model._fitted
+        positions = np.array([fitted.names.labels.live(name)[0] for name in ids])
+        codes = fitted.model.held(fitted.names.store(positions))[1]
+        names = {code: label for code, label in fitted.encoding.names.items()}
+        return [names[code] for code in codes.tolist()]
+
+
+@pytest.mark.parametrize("pipeline", [[], ["--pipeline", "scaler"]])
+@pytest.mark.parametrize("estimator", fitting.ESTIMATORS)
+def test_every_estimator_is_fitted_into_a_directory(estimator, pipeline, tmp_path, answer):
+    import pandas
+
+    if estimator == "min-norm" and pipeline:
+        pytest.skip("no least squares of minimum norm behind steps that depend on rows")
+    rng = np.random.default_rng(0)
+    n, d = (20, 60) if estimator == "min-norm" else (200, 3)
+    frame = pandas.DataFrame(rng.normal(size=(n, d)), columns=[f"f{i}" for i in range(d)])
+    # Labels for those that classify, positive numbers for the others.
+    frame["y"] = 1 + rng.integers(0, 2, n)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    how = "--target", "y", "--estimator", estimator, *pipeline
+    where = tmp_path / "m"
+    answer("fit", tmp_path / "t.csv", *how, "--store", where)
+    answer("forget", where, "--row", "3")
+    with ModelStore.open(where) as store:
+        features = pandas.read_csv(tmp_path / "t.csv").drop(columns="y")
+        assert answer("predict", where, tmp_path / "t.csv") == store.predict(features).tolist()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from certunlearn import CertifiedLogReg
-from certunlearn.audit import same_noise
+from certunlearn.audit import Finding, same_noise
 from certunlearn.cli import store_audit, told
 from certunlearn.cli.main import main
 from certunlearn.store import ModelStore
@@ -114,6 +114,42 @@ def test_what_is_left_of_the_influence_is_measured(tables, tmp_path, capsys, mon
     found = asked(capsys, where, "--data", people, "--level", "0.006")
     # The table is not all that the model has seen.
     assert "influence that is left" not in [f["audit"] for f in found["findings"]]
+
+
+@pytest.mark.parametrize("steps", [[], ["--pipeline", "scaler"]], ids=["bare", "pipeline"])
+def test_the_table_is_to_hold_the_rows_that_stay(
+    steps, tables, held_out, tmp_path, capsys, monkeypatch
+):
+    """After rows were learnt or corrected the table of the fit trains other models."""
+    import pandas
+
+    # It looks at the table alone, and takes long.
+    nothing = Finding(audit="membership", statistic=0.0, null=(0.0, 1.0), level=0.0, scope="")
+    monkeypatch.setattr(store_audit, "membership", lambda *_: nothing)
+    frame, where = pandas.read_csv(tables / "people.csv")[:200], str(tmp_path / "m")
+    people, wrong = tmp_path / "people.csv", tmp_path / "wrong.csv"
+    frame.to_csv(people, index=False)
+    more = pandas.read_csv(tables / "people.csv")[200:280]
+    more.assign(ill=1 - more.ill).to_csv(wrong, index=False)
+    columns = "--target", "ill", "--ids", "person", "--metadata", "ward"
+    with same_noise(5):
+        assert main(["fit", str(people), *columns, *steps, "--store", where]) == 0
+        assert main(["forget", where, "--id", "p003"]) == 0
+        shutil.copytree(where, tmp_path / "other")
+        assert main(["learn", where, str(wrong)]) == 0
+    given = "--test", held_out, "--level", "0.1"
+    error = asked(capsys, where, "--data", people, *given, status=told.MISTAKEN)["error"]
+    assert "279 rows that the model is trained on now: it lacks 80, and 0 have" in error
+    other = str(tmp_path / "other")
+    frame[100:160].assign(ill=1 - frame.ill[100:160]).to_csv(wrong, index=False)
+    with same_noise(6):
+        assert main(["correct", other, str(wrong)]) == 0
+    error = asked(capsys, other, "--data", people, *given, status=told.MISTAKEN)["error"]
+    assert "it lacks 0, and 60 have other features or labels" in error
+    # With the table as it is now the model does as retrained ones do.
+    frame.loc[100:159, "ill"] = 1 - frame.ill[100:160]
+    frame.to_csv(people, index=False)
+    assert asked(capsys, other, "--data", people, *given)["passed"]
 
 
 def test_a_model_that_has_forgotten_nothing_is_told(tmp_path, capsys):

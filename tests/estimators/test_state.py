@@ -258,3 +258,9 @@ def test_sparse_and_narrow_rows(dtype):
             m.learn(more, TWO[:1]).forget([4])
         assert same(model, again)
         assert again._fitted.model.rows.sparse == model._fitted.model.rows.sparse
+
+
+def test_a_state_shows_what_it_is_of_and_no_numbers():
+    state = CertifiedLogReg(random_state=0).fit(X, TWO).to_state()
+    said = f"<FittedState: CertifiedLogReg, {len(state.arrays)} arrays, "
+    assert repr(state) == f"{said}{sum(a.nbytes for a in state.arrays.values())} bytes>"

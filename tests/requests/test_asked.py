@@ -132,8 +132,8 @@ def series(values, index):
 
 FORGET = [
     # (fit, what is passed to forget, error, what the message must say)
-    ("plain", dict(which=60), UnknownRowError, "no such position in a fit of 60 rows: 60"),
-    ("plain", dict(which=[0, 77, 99]), UnknownRowError, "fit of 60 rows: 77, 99"),
+    ("plain", dict(which=60), UnknownRowError, "no such position in 60 rows so far: 60"),
+    ("plain", dict(which=[0, 77, 99]), UnknownRowError, "60 rows so far: 77, 99"),
     ("plain", dict(which=-1), UnknownRowError, "no such position.*: -1"),
     ("plain", dict(rows=[-2, 1]), UnknownRowError, "no such position.*: -2"),
     ("plain", dict(rows=np.uint64(2**63)), UnknownRowError, "no such position"),
@@ -150,7 +150,7 @@ FORGET = [
     ("plain", dict(which=[2**70]), RowError, "integer positions"),
     ("plain", dict(which={"a"}), RowError, "integer positions"),
     ("plain", dict(which=slice(0, 3)), RowError, "integer positions"),
-    ("plain", dict(which=[True, False]), RowError, "mask has 2 entries, the fit had 60 rows"),
+    ("plain", dict(which=[True, False]), RowError, "mask has 2 entries, for 60 rows so far"),
     ("plain", dict(rows=np.ones(61, bool)), RowError, "mask has 61 entries"),
     ("plain", dict(rows=[True, 5]), RowError, "mixes positions with True"),
     ("plain", dict(which=(3, False)), RowError, "mixes positions with True"),

@@ -39,7 +39,7 @@ from ..protocol import Holding, closing
 from ..release import drawn, promised
 from ..request_count import RequestCount
 from ..settings import UNNOISED, Settings, budget_of
-from ..state import scale_of
+from ..state import WEIGHTLESS, scale_of
 from . import solution as min_norm
 from .solution import Solution
 
@@ -281,6 +281,8 @@ def _edited(model: Model, positions: Positions, weight: Array, progress: Progres
         if len(solution.group) < len(weights):
             solution = min_norm.extended(solution, rows, weights, goal)
         solution = _refined(solution, rows, weights, budget, goal)
+    if solution is model.solution:
+        solution = replace(solution, tier="downdate", plan=WEIGHTLESS)
     state = State(model.settings, rows, members, budget, solution, scale)
     return _released(state, requests, goal, clock, reads, progress)
 

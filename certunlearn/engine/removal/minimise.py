@@ -119,6 +119,8 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
         allowed = sys.float_info.max if crude else size + math.sqrt(objective.weight_sum)
     if reached.distance <= allowed:
         return
+    dense = objective.l1 is None and not objective.rows.sparse
+    factoring = ['use solver="newton-cholesky"'] if reached.quadratic is None and dense else []
     if goal.relative or math.isinf(reached.distance):
         refuse_separable(objective, reached.W)
         m = reached.measurement
@@ -132,8 +134,7 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
             )
         # What helps against flat directions, the nearest at hand first.
         ways = [stronger(objective.loss), "drop collinear columns", "rescale the features"]
-        if reached.quadratic is None and objective.l1 is None and not objective.rows.sparse:
-            ways.append('use solver="newton-cholesky"')
+        ways += factoring
         if isinstance(getattr(objective.loss, "each", None), Squared):
             ways.append("use CertifiedMinNorm for fewer rows than features")
         raise NotCertifiedError(
@@ -145,10 +146,10 @@ def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> 
             distance=reached.distance,
             target=goal.distance,
         )
+    ways = ["use larger noise, larger delta or epsilon", stronger(objective.loss), *factoring]
     raise NotCertifiedError(
         f"certified distance {reached.distance:.3g} to the exact optimum, but epsilon, delta and "
-        f"noise allow {goal.distance:.3g}: use larger noise, larger delta or epsilon, "
-        f"{stronger(objective.loss)}, or better scaled features in float64",
+        f"noise allow {goal.distance:.3g}: {', '.join(ways)}, or better scaled features in float64",
         reason="distance",
         distance=reached.distance,
         target=goal.distance,
