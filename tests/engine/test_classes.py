@@ -449,7 +449,7 @@ def test_the_whole_hessian_is_inverted_once_passes_have_cost_as_much():
     o, metric = model._fitted.model.objective, model._fitted.model.reached.metric
     assert isinstance(metric.model, ClassBlocks)
     q = o.loss.columns * 31
-    assert replace(metric, fresh=True).price(o) == q / 16 * q / o.rows.n > 40
+    assert replace(metric, fresh=True).price(o) == q / 32 * q / o.rows.n > 40
     # Blocks that rows have left since they were made are made again first.
     stale = replace(metric, fresh=False)
     assert not stale.whole(o) and stale.price(o) == 31 / 16

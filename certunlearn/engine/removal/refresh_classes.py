@@ -181,6 +181,8 @@ class _Search:
         self.metric = replace(self.metric, scale=bound.scale)
         if np.max(np.abs(m.gradient)) <= self.flat and bound.distance <= allowed:
             self.reached = Reached(self.best, bound.distance, None, "", self.best, m, shift)
+        # Steps came less near than they were expected to: how near the next ones do is not known.
+        self.left = []
 
     def descended(self) -> bool:
         """Descend from ``best``, and say whether enough should be certified where that led."""

@@ -27,8 +27,9 @@ _RIDGE = 1e-7
 _SHARE, _FEW = 0.75, 1 << 26
 #: This share of the rows, those whose smallest probability is largest, is enough of a floor.
 _COUNTED = 0.2
-#: Products of rows with rows cost a pass for so many coefficients (measured).
-_A_PASS = 16
+#: Products of rows with rows cost a pass for so many coefficients (measured), and what is made of
+#: the whole Hessian is there for a second request.
+_A_PASS, _REQUESTS = 16, 2
 #: Steps of Lanczos, and how near one a ratio of curvatures counts as right.
 _LANCZOS, _NEAR = 3, 1.25
 
@@ -259,7 +260,7 @@ class ClassMetric:
             return objective.rows.p / _A_PASS
         coefficients = objective.rows.p * objective.loss.columns
         # Of few rows a pass is short, and the inversion is not.
-        return coefficients / _A_PASS * max(1.0, coefficients / objective.rows.n)
+        return coefficients / (_REQUESTS * _A_PASS) * max(1.0, coefficients / objective.rows.n)
 
     def built(self, base: Differences, gram: Array, W: Array) -> ClassMetric:
         """Return one that is made at W, where ``base`` is.
