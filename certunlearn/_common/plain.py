@@ -213,7 +213,7 @@ def _attributes(thing: object) -> dict[str, object]:
         return dict(zip(kind._fields, thing, strict=True))  # type: ignore[attr-defined]
     own = not kind.__module__.startswith("sklearn.")
     if own and (isinstance(thing, Whole) or kind.__getstate__ is object.__getstate__):
-        if dataclasses.is_dataclass(thing):
+        if dataclasses.is_dataclass(thing):  # What a cached property holds follows from the fields.
             return {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
         return {name: value for name, value in vars(thing).items() if name != "_seen"}
     # What it leaves out of a pickle does not belong into a state; scikit-learn adds its version.

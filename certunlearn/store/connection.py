@@ -58,8 +58,7 @@ class Connection(sqlite3.Connection):
 def connected(path: Path, *, writes: bool) -> Connection:
     """Connect to a file; raises what SQLite does."""
     if writes:
-        database = _made(str(path))
-        database.path = path
+        database = _made(path, str(path))
         database.execute("PRAGMA journal_mode = WAL")
         # A commit returns once the log of changes is on the disk: power may fail right after.
         database.execute("PRAGMA synchronous = FULL")
@@ -68,12 +67,10 @@ def connected(path: Path, *, writes: bool) -> Connection:
         return database
     # Without a log there is no writer, and a directory that cannot be written will do.
     quiet = not Path(f"{path}-wal").exists() and not os.access(path.parent, os.W_OK)
-    database = _made(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}")
-    database.path = path
-    return database
+    return _made(path, f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}")
 
 
-def _made(where: str) -> Connection:
+def _made(path: Path, where: str) -> Connection:
     # Threads are kept apart by the lock, which lasts for a whole transaction, not by SQLite.
     database = sqlite3.connect(
         where,
@@ -83,5 +80,5 @@ def _made(where: str) -> Connection:
         check_same_thread=False,
         factory=Connection,
     )
-    database._guard = Guard()
+    database.path, database._guard = path, Guard()
     return database

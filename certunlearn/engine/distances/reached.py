@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -65,5 +66,8 @@ class Goal(NamedTuple):
     tol: float
 
     def allowed(self, geometry: Geometry, W: Array) -> float:
-        """Return the distance that may be certified at W."""
-        return self.distance * (geometry.norm(W) if self.relative else 1.0)
+        """Return the distance that may be certified at W, which is positive."""
+        if not self.relative:
+            return self.distance
+        # Relative to an iterate of zero nothing but the optimum itself is left.
+        return max(self.distance * geometry.norm(W), sys.float_info.min)

@@ -74,10 +74,8 @@ class _Judge:
             if not (flat_enough or at_floor(geometry.known, m)):
                 return math.inf
             found = self.measured(W, m, allowed)
-        # Without noise nothing but the optimum itself is allowed where the iterate is zero.
-        excess = found / allowed if allowed > 0 else (math.inf if found > 0 else 0.0)
         # Where no bound follows the decrement tells how much is missing.
-        return excess if self.distance < math.inf else max(excess, 2.0)
+        return found / allowed if self.distance < math.inf else max(found / allowed, 2.0)
 
 
 @dataclass
