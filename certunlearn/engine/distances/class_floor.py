@@ -21,6 +21,7 @@ from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed
+from ...numerics.solvers.descent import Scale
 
 _GUARD = 1.0 + 1e-9
 #: What underflow may have taken from a column's maximum.
@@ -36,13 +37,13 @@ class Bound(NamedTuple):
         ``||W - W*||_A``, at most; infinite where no bound follows.
     least : float
         What it would be for a quadratic objective: no bound is below that.
-    scale : ndarray of shape (p, p) or None
-        ``||scale g||`` is about ``least`` for a gradient g (p, K).
+    scale : Scale or None
+        What ``least`` is about, for other gradients.
     """
 
     distance: float
     least: float
-    scale: Array | None
+    scale: Scale | None
 
 
 _NOTHING = Bound(math.inf, math.inf, None)
@@ -104,47 +105,72 @@ def floored(
         return _NOTHING
     # D is at least e^{-theta} times what was factored.
     grown = math.exp(factor.theta / 2.0) * _GUARD
-    c = up(_transfer(geometry, factor) * grown)
-    reach = _reach(geometry, factor, grown, objective.loss.kappa)
-    nu = _decrement(factor, reach, found, grown)
+    transfer, X = _transfer(geometry, factor), factor.inverse
+    c = up(transfer.c * grown)
+    white, tail, errors = _decrement(transfer, found, grown, objective.loss.kappa)
+    computed = up(grown * (norm(white) + tail) / (1.0 - factor.slack) * _GUARD)
+    nu = up((computed + errors) * _GUARD)
+    # What inverses that are at most D's make of g is a ball with D^{-1} g for a diameter.
+    known = min(c * computed, 0.5 * (c * computed + grown**2 * transfer.solved(white, tail)))
+    least = up((known + c * errors) * _GUARD)
     L = grown * spread * objective.loss.R * _box(objective, factor)
-    if not nu * L < 0.5 and c * nu <= worth:
-        L = min(L, grown * objective.leverage(factor.inverse, factor.slack))
-    return Bound(c * distance_from_decrement(nu, up(L))[0], c * nu, c * factor.inverse)
+    if not nu * L < 0.5 and least <= worth:
+        L = min(L, grown * objective.leverage(X, factor.slack))
+    r = distance_from_decrement(nu, up(L))[0]
+    # On the way the Hessian is at least nu / r times D.
+    longer = up(r / nu) if nu > 0 else 1.0
+    distance = up(longer * least) if r < math.inf else math.inf
+    return Bound(distance, least, Scale(0.5 * c * X, grown**2 / c * transfer.N))
 
 
-def _transfer(geometry: Geometry, factor: Factor) -> float:
-    """At least ``||v||_A / ||L' v||``; isotropic noise needs no factor of G."""
+def _transfer(geometry: Geometry, factor: Factor) -> Transfer:
+    """Return the transfer of the factor; isotropic noise needs no factor of G."""
     if geometry.mechanism != "isotropic":
-        return Transfer.between(geometry, factor).c
-    return up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * _GUARD)
+        return Transfer.between(geometry, factor)
+    c = up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * _GUARD)
+    return Transfer(geometry, factor, c, factor.inverse.T, 0.0)
 
 
-def _reach(geometry: Geometry, factor: Factor, grown: float, kappa: float) -> float:
+def _reach(transfer: Transfer, grown: float, kappa: float) -> float:
     """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most G / kappa, where there is one."""
-    gram = geometry.known
+    gram, c = transfer.geometry.known, transfer.c
     if isinstance(gram, Diagonal) or not gram.theta < math.inf:
         return math.inf
-    c = Transfer.between(Geometry("gram", gram), factor).c
+    if transfer.geometry.mechanism != "gram":
+        c = Transfer.between(Geometry("gram", gram), transfer.factor).c
     return up(math.sqrt(1.0 / kappa) * math.exp(gram.theta / 2.0) * grown * c * _GUARD)
 
 
-def _decrement(factor: Factor, reach: float, found: Surveyed, grown: float) -> float:
-    """At least ``||g||_{H^{-1}}`` over steps that sum to zero, of the exact gradient."""
-    X, m, scale = factor.inverse, found.measurement, grown / (1.0 - factor.slack)
-    white = norm(X @ m.gradient)
-    white += norm(np.abs(X) @ (gamma(len(X) + 2) * np.abs(m.gradient)))
+def _decrement(
+    transfer: Transfer, found: Surveyed, grown: float, kappa: float
+) -> tuple[Array, float, float]:
+    """Return what the norm of the gradient in the inverse of the Hessian is bounded by.
+
+    Returns
+    -------
+    white : ndarray of shape (p, K)
+        Nearly X g of the computed gradient g, X the factor's computed inverse.
+    tail : float
+        At least the length of what it is off by.
+    errors : float
+        At least that norm, over steps that sum to zero, of the computed gradient's error.
+    """
+    X, m = transfer.factor.inverse, found.measurement
+    scale = grown / (1.0 - transfer.factor.slack)
+    size, largest = np.abs(X), spectral_norm(X)
 
     def around(allowance: Array) -> float:
-        return min(norm(np.abs(X) @ allowance), spectral_norm(X) * norm(allowance))
+        return min(norm(size @ allowance), largest * norm(allowance))
 
     # Margins' errors push along rows, where the Hessian has those rows' curvature, and slopes'
     # errors stand before rows.
+    reach = _reach(transfer, grown, kappa)
     rounded = min(
         scale * around(m.rounding), scale * around(found.summed) + reach * found.evaluated
     )
-    apart = scale * white + rounded + m.slope_error
-    return up(min(apart, scale * (white + around(m.allowance))) * _GUARD)
+    errors = min(rounded + m.slope_error, scale * around(m.allowance))
+    tail = norm(size @ (gamma(len(X) + 2) * np.abs(m.gradient)))
+    return X @ m.gradient, up(tail * _GUARD), up(errors * _GUARD)
 
 
 def _box(objective: Objective, factor: Factor) -> float:

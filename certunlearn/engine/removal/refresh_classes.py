@@ -19,7 +19,7 @@ from ...numerics.objective.differences import Differences
 from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.survey import Surveyed, survey
 from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
-from ...numerics.solvers.descent import Descent
+from ...numerics.solvers.descent import Descent, Scale
 from ..distances.class_floor import Bound, class_distance
 from ..distances.gram import Gram
 from ..distances.matrix_free import Floors, matrix_free_distance, transfer
@@ -293,7 +293,7 @@ def _bound(
         return bound, None
     root = 1.0 / np.sqrt(D)
     c = least / max(norm(m.gradient * root[:, None]), 1e-300)
-    return Bound(distance, least, np.diag(c * root)), floors.shift
+    return Bound(distance, least, Scale(np.diag(c * root))), floors.shift
 
 
 def _stepped(
@@ -343,7 +343,7 @@ def _blurred(sizes: list[float], distant: bool) -> bool:
 
 def _left(metric: ClassMetric, g: Array) -> float:
     """Return the distance that would be certified for a gradient, if that is known."""
-    return math.inf if metric.scale is None else norm(metric.scale @ g)
+    return math.inf if metric.scale is None else sum(map(norm, metric.scale.parts(g)))
 
 
 def _centred(g: Array) -> Array:
