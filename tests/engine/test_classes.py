@@ -509,7 +509,7 @@ def test_the_whole_hessian_is_inverted_once_passes_have_cost_as_much():
     o, metric = model._fitted.model.objective, model._fitted.model.reached.metric
     assert isinstance(metric.model, ClassBlocks)
     q = o.loss.columns * 31
-    assert replace(metric, fresh=True).price(o) == q / 32 * q / o.rows.n > 40
+    assert replace(metric, fresh=True).price(o) == q / 32 * (1 + 2 * q / o.rows.n) > 40
     # Blocks that rows have left since they were made are made again first.
     stale = replace(metric, fresh=False)
     assert not stale.whole(o) and stale.price(o) == 31 / 16
@@ -585,6 +585,28 @@ def test_a_hessian_is_factored_where_blocks_of_classes_certify_too_little():
     assert model.certificate_.distance <= model.certificate_.distance_target
     other = CertifiedLogReg.from_state(states.stored(model.to_state()))
     assert states.same(model.forget([7]), other.forget([7]))
+
+
+def test_where_no_step_is_worth_its_price_a_better_metric_is_made(monkeypatch):
+    X, y = problems.data("digits", False)
+    model, told, done = CertifiedLogReg(random_state=0).fit(X, y), [], []
+    to_come, looked = refresh_classes._Search._to_come, refresh_classes._Search.looked
+    made = ClassMetric.built
+
+    def at_first(search):
+        told.append(np.inf if not told else to_come(search))
+        return told[-1]
+
+    monkeypatch.setattr(refresh_classes._Search, "_to_come", at_first)
+    search = refresh_classes._Search
+    monkeypatch.setattr(search, "looked", lambda *a: done.append("looked") or looked(*a))
+    monkeypatch.setattr(ClassMetric, "built", lambda *a: done.append("built") or made(*a))
+    model.forget([5, 6])
+    reached = model._fitted.model.reached
+    # Nothing is measured where nobody has gone anywhere.
+    assert len(told) > 1 and done[:2] == ["built", "looked"]
+    assert reached.quadratic is None and reached.tier == "refresh"
+    assert model.certificate_.distance <= model.certificate_.distance_target
 
 
 def test_many_classes_of_wide_rows_need_no_gram_matrix():

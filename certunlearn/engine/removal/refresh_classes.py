@@ -194,8 +194,9 @@ class _Search:
             self.since = self.passes
             # What was learned, and how fast it went, was with the one before.
             self.descent, self.left = _descent(objective, self.metric), []
-        W = self.best + self._steps(base, _FIRST if self.starts else _MOST)
-        self.W = W - W.mean(axis=1, keepdims=True)
+        V = self._steps(base, _FIRST if self.starts else _MOST)
+        self.W = self.best + V
+        self.W -= self.W.mean(axis=1, keepdims=True)
         if self.fits:
             slow = self.stuck or self.starts or self.passes - before > _LONG
             if self.metric.whole(objective):
@@ -205,6 +206,9 @@ class _Search:
             slow = self.late or self.passes > self.metric.price(objective)
         most = _BUILT_SMALL if Whole.fit(objective) else _BUILT
         self.due, self.starts = slow and self.built < most, False
+        if self.due and not V.any():
+            # No step is worth its price: there is nothing new to measure, but a better metric.
+            return self.descended()
         unknown = self.metric.scale is None and not self.due
         return unknown or self.left[-1] * _rate(self.left) <= self.allowed
 
@@ -222,7 +226,8 @@ class _Search:
         V, g, sizes = np.zeros_like(self.best), _centred(measured), []
         patience = _PATIENCE if self.fits else _MOST
         self.stuck = False
-        self.left.append(_left(self.metric, g))
+        # In place of what single precision has told of it.
+        self.left[-1:] = [_left(self.metric, g)]
         for _ in range(most):
             v = self.descent.direction(g)
             down = -float(np.sum(v * g))
