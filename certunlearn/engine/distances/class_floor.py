@@ -21,7 +21,7 @@ from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed
-from ...numerics.solvers.descent import Scale
+from ...numerics.solvers.descent import Gauge, Scale
 
 _GUARD = 1.0 + 1e-9
 #: What underflow may have taken from a column's maximum.
@@ -37,16 +37,16 @@ class Bound(NamedTuple):
         ``||W - W*||_A``, at most; infinite where no bound follows.
     least : float
         What it would be for a quadratic objective: no bound is below that.
-    scale : Scale or None
+    scale : Gauge or None
         What ``least`` is about, for other gradients.
     """
 
     distance: float
     least: float
-    scale: Scale | None
+    scale: Gauge | None
 
 
-_NOTHING = Bound(math.inf, math.inf, None)
+NOTHING = Bound(math.inf, math.inf, None)
 
 
 def class_distance(
@@ -71,9 +71,14 @@ def class_distance(
     Proof: proofs/class_floor.md
     """
     if not (objective.alpha + objective.gauge > 0).all():
-        return _NOTHING
+        return NOTHING
     # Margins of one row move apart by sqrt(2) of how far they move.
     bound = floored(objective, geometry, found, worth, math.sqrt(2.0))
+    return around_classes(bound, geometry, W)
+
+
+def around_classes(bound: Bound, geometry: Geometry, W: Array) -> Bound:
+    """Return a bound for W of one for W less what its classes have in common."""
     distance = up(math.hypot(bound.distance, _common(geometry, W)) * _GUARD)
     return bound._replace(distance=distance)
 
@@ -100,27 +105,46 @@ def floored(
     try:
         factor = factorise(below.matrix, below.diagonal, below.error)
     except np.linalg.LinAlgError:
-        return _NOTHING
+        return NOTHING
     if not (factor.theta < math.inf and factor.slack < 0.5):
-        return _NOTHING
+        return NOTHING
     # D is at least e^{-theta} times what was factored.
     grown = math.exp(factor.theta / 2.0) * _GUARD
     transfer, X = _transfer(geometry, factor), factor.inverse
     c = up(transfer.c * grown)
     white, tail, errors = _decrement(transfer, found, grown, objective.loss.kappa)
     computed = up(grown * (norm(white) + tail) / (1.0 - factor.slack) * _GUARD)
+    moved = up(grown**2 * transfer.solved(white, tail) * _GUARD)
+    L = grown * spread * objective.loss.R * _box(objective, factor)
+    scale = Scale(0.5 * c * X, grown**2 / c * transfer.N)
+    bound = balled(c, computed, errors, moved, L, scale)
+    if not (computed + errors) * L < 0.5 and bound.least <= worth:
+        L = min(L, grown * objective.leverage(X, factor.slack))
+        bound = balled(c, computed, errors, moved, L, scale)
+    return bound
+
+
+def balled(c: float, computed: float, errors: float, moved: float, L: float, scale: Gauge) -> Bound:
+    """Bound the distance where a floor D of the Hessian is all that is known of it.
+
+    Parameters
+    ----------
+    c : float
+        At least ``||v||_A / ||v||_D``.
+    computed, errors : float
+        At least the norm in D's inverse of the computed gradient, and that of its errors.
+    moved : float
+        At least ``||D^{-1} g||_A`` of the computed gradient.
+    L : float
+        At least R times the range of any row's margins over ``||v||_D``.
+    """
     nu = up((computed + errors) * _GUARD)
     # What inverses that are at most D's make of g is a ball with D^{-1} g for a diameter.
-    known = min(c * computed, 0.5 * (c * computed + grown**2 * transfer.solved(white, tail)))
-    least = up((known + c * errors) * _GUARD)
-    L = grown * spread * objective.loss.R * _box(objective, factor)
-    if not nu * L < 0.5 and least <= worth:
-        L = min(L, grown * objective.leverage(X, factor.slack))
+    least = up((min(c * computed, 0.5 * (c * computed + moved)) + c * errors) * _GUARD)
     r = distance_from_decrement(nu, up(L))[0]
     # On the way the Hessian is at least nu / r times D.
     longer = up(r / nu) if nu > 0 else 1.0
-    distance = up(longer * least) if r < math.inf else math.inf
-    return Bound(distance, least, Scale(0.5 * c * X, grown**2 / c * transfer.N))
+    return Bound(up(longer * least) if r < math.inf else math.inf, least, scale)
 
 
 def _transfer(geometry: Geometry, factor: Factor) -> Transfer:

@@ -16,12 +16,14 @@ from ..._common.arrays import Array
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ...numerics.objective.differences import Differences
+from ...numerics.objective.intercept_sums import few_pairs
 from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.survey import Surveyed, survey
 from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
 from ...numerics.solvers.descent import Descent, Scale
-from ..distances.class_floor import Bound, class_distance
+from ..distances.class_floor import NOTHING, Bound, class_distance
 from ..distances.gram import Gram
+from ..distances.intercept_floor import intercept_distance
 from ..distances.matrix_free import Floors, matrix_free_distance, transfer
 from ..distances.reached import Reached
 from .task import Task
@@ -177,7 +179,10 @@ class _Search:
     def claimed(self, found: Surveyed) -> None:
         """Certify ``best`` by what a survey has found there, if that is enough."""
         m, allowed = found.measurement, self.allowed
+        expected = _left(self.metric, _centred(m.gradient))
         bound, shift = _bound(self.objective, self.gram, self.best, found, allowed)
+        # Where that was taken for something else it is worth another descent.
+        self.leads |= expected < _WORTH * bound.least < math.inf
         self.metric = replace(self.metric, scale=bound.scale)
         if np.max(np.abs(m.gradient)) <= self.flat and bound.distance <= allowed:
             self.reached = Reached(self.best, bound.distance, None, "", self.best, m, shift)
@@ -287,7 +292,14 @@ def _bound(
 
     And return what that rests on, as `Floors` has it.
     """
-    bound, m = class_distance(objective, gram.geometry, W, found, allowed), found.measurement
+    m, other = found.measurement, NOTHING
+    if few_pairs(objective):
+        # By the other as much is certified only where no row is confident.
+        other = intercept_distance(objective, gram.geometry, W, found)
+        if other.distance <= allowed:
+            return other, None
+    bound = class_distance(objective, gram.geometry, W, found, allowed)
+    bound = min(bound, other, key=lambda one: (one.distance > allowed, one.least))
     free = objective.alpha == 0
     if bound.distance <= allowed or free.any() and not _flatter(objective, gram, m) < bound.least:
         return bound, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from ..._common.arrays import Array
 
 #: A step, the change of the gradient along it, and their product.
 Pair = tuple[Array, Array, float]
+
+
+class Gauge(Protocol):
+    """What would be certified for a gradient: the sum of some lengths."""
+
+    def parts(self, g: Array, /) -> list[Array]:
+        """Return what the lengths are of, for g of shape (p, K)."""
+        ...
 
 
 class Scale(NamedTuple):
