@@ -203,6 +203,19 @@ class Transfer:
         """|A^{1/2}' B^{-1}|, computed: how an error in each coordinate reaches the norm."""
         return np.abs(self.N @ self.factor.inverse)
 
+    def solved(self, white: Array, tail: float) -> float:
+        """At least ``||B^{-1} u||_A`` for every u with ``||X u - white|| <= tail``.
+
+        X (p, p) is the factor's computed inverse; u has one or more columns, as ``white`` (p, K).
+
+        Notes
+        -----
+        Guarantee: as stated.  Proof: proofs/transfer.md
+        """
+        slack, N = self.factor.slack, self.N
+        known = norm(N @ white) + (self.wrong + gamma(len(white) + 2) * norm(N)) * norm(white)
+        return up((known + self.c * (2 * slack * norm(white) + tail) / (1.0 - slack)) * (1 + 1e-9))
+
     def step(self, v: Array, allowance: Array | float = 0.0) -> tuple[Array, float, float]:
         """Solve with B and bound the solution and its error in the norm of the noise.
 

@@ -306,6 +306,30 @@ def test_step_bounds_the_solution_for_every_right_side_allowed(mechanism, seed):
             assert error <= 100 * worst
 
 
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("seed", range(6))
+def test_solutions_of_many_columns_are_as_long_as_said_and_hardly_shorter(mechanism, seed):
+    p, K = 5, 3
+    G, factor = gram(p, seed=seed)
+    H, hessian = gram(p, seed=seed + 60, decades=5.0)
+    transfer = Transfer.between(Geometry(mechanism, factor), hessian)
+    rng = np.random.default_rng(seed)
+    u = rng.normal(size=(p, K)) * np.sqrt(np.diag(H))[:, None]
+    x, A = exact_solution(H, u), explicit(mechanism, G)
+    true = math.sqrt(np.sum(x * (A @ x)))
+    white = hessian.inverse @ u
+    assert true <= transfer.solved(white, 0.0) * (1 + 1e-10) <= true * (1 + 1e-6)
+    # Off by as much as it may be, along the worst direction of all.
+    direction = linalg.eigh(A, H)[1][:, -1:]
+    off = hessian.inverse @ (H @ direction) @ np.ones((1, K))
+    tail = float(np.linalg.norm(off))
+    worst = x + direction @ np.ones((1, K))
+    assert math.sqrt(np.sum(worst * (A @ worst))) <= transfer.solved(white, tail)
+    alone = math.sqrt(K * (direction.T @ A @ direction)[0, 0])
+    # The twin: nine tenths of what the tail adds.
+    assert alone > 0.9 * transfer.solved(np.zeros((p, K)), tail)
+
+
 def exact_solution(H, u):
     """Solve with two steps of refinement in long double."""
     factor = linalg.cho_factor(H)

@@ -220,7 +220,7 @@ def surveys(seeds):
             o, geometry = objective_of(X, codes, weight, 10.0 ** (seed % 6 - 3), seed % 4 > 0)
             K = o.loss.columns
             W = rng.normal(size=(o.rows.p, K)) * (0.0, 0.1, 1.0, 3.0)[seed // 3 % 4]
-            least = 0.0 if seed % 2 else 0.3 / K
+            least = (0.0, 0.3 / K, np.inf)[seed % 3]
             yield seed, o, geometry, W, survey(o, W, least)
 
 
@@ -242,6 +242,65 @@ def test_a_survey_holds_what_it_says_and_the_floor_is_below_the_curvature():
     assert summed > 0
     # The twin: at W = 0 all probabilities are alike, and no larger matrix would be below.
     assert tight > 1 - 1e-6
+
+
+def test_rows_that_stand_together_are_as_one_and_no_more_is_below_them():
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(90, 2)) + 3.0
+    codes, W = np.arange(90) % 3, rng.normal(size=(3, 3))
+    with numerics():
+        o, _ = objective_of(X, codes, rng.random(90) + 0.5, 1e-3, True)
+        each, together = survey(o, W).below, survey(o, W, np.inf).below
+        half = survey(o, W, float(np.median(np.diag(each.matrix)) / 900)).below
+    size = np.trace(each.matrix)
+    # One by one more is known than together; of the intercept as much, which is 1 in all rows.
+    for less, more in ((together, half), (half, each)):
+        assert np.linalg.eigvalsh(more.matrix - less.matrix)[0] >= -1e-12 * size
+    assert np.isclose(together.matrix[-1, -1], each.matrix[-1, -1], rtol=1e-9)
+    # The twin: a hundredth more is not below them.
+    rest = together.matrix - np.diag(o.alpha)
+    assert np.linalg.eigvalsh(each.matrix - together.matrix - 0.01 * rest)[0] < -1e-6 * size
+    # Where rounding could matter they are left out.
+    far = X.copy()
+    far[0] *= 1e9
+    with numerics():
+        o, _ = objective_of(far, codes, np.ones(90), 1e-3, True)
+        found = survey(o, 0 * W, np.inf).below
+    np.testing.assert_array_equal(found.matrix, np.diag(o.alpha))
+
+
+def test_a_curvature_above_the_floor_comes_as_far_as_the_distance():
+    rng = np.random.default_rng(6)
+    X, codes = rng.normal(size=(80, 4)) * [1, 30, 1, 0.1], np.arange(80) % 3
+    gained = []
+    with numerics():
+        o, geometry = objective_of(X, codes, np.ones(80), 1.0, True)
+        W = 2.0 * rng.normal(size=(5, 3))
+        W -= W.mean(axis=1, keepdims=True)
+        found = survey(o, W)
+        values, U = np.linalg.eigh(found.below.matrix)
+        root = (U / np.sqrt(values)) @ U.T
+        half = geometry.gram.lower.T @ root
+        right = np.linalg.svd(half)[2]
+        worst, least = right[0], right[-1]
+        for h in (least, worst, worst + least):
+            # The step that a floor D allows for a gradient D^{1/2} h: D^{-1/2} y on the sphere that
+            # has h for a diameter, as that of the curvature D^{1/2} (y y'/y'y)^{-1} D^{1/2} nearly.
+            y = 0.5 * (h + np.linalg.norm(h) * worst)
+            g = 1e-9 * np.outer(np.linalg.solve(root, h), [1, -1, 0])
+            step = 1e-9 * root @ np.outer(y, [1, -1, 0])
+            none = np.zeros_like(g)
+            m = found.measurement._replace(
+                gradient=g, allowance=none, rounding=none, slope_error=0.0
+            )
+            alone = found._replace(measurement=m, summed=none, evaluated=0.0)
+            bound = class_floor.floored(o, geometry, alone, np.inf, np.sqrt(2.0))
+            assert geometry.norm(step) <= bound.distance * (1 + 1e-9)
+            # The twin: nine tenths of it is too little.
+            assert geometry.norm(step) > 0.9 * bound.distance
+            c = np.linalg.norm(half, 2) * np.sqrt(2.0) * 1e-9 * np.linalg.norm(h)
+            gained.append(c / bound.distance)
+    assert max(gained) > 1.7 and min(gained) < 1.01
 
 
 @pytest.mark.parametrize("K", [2, 5])
@@ -313,7 +372,8 @@ def distances(seeds):
             if seed % 3 == 2:
                 # As wide rows are, of whose Gram matrix the diagonal alone is known.
                 geometry = Geometry("isotropic", diagonal_of(o))
-            bound = class_distance(o, geometry, W, survey(o, W, 0.1 * (seed % 3) / len(best.T)))
+            least = (0.0, 0.1 / len(best.T), np.inf)[seed // 2 % 3]
+            bound = class_distance(o, geometry, W, survey(o, W, least))
         if bound.distance < np.inf:
             true = geometry.norm(W - best)
             assert true <= bound.distance * (1 + 1e-9) + 1e-9, seed
@@ -449,7 +509,7 @@ def test_the_whole_hessian_is_inverted_once_passes_have_cost_as_much():
     o, metric = model._fitted.model.objective, model._fitted.model.reached.metric
     assert isinstance(metric.model, ClassBlocks)
     q = o.loss.columns * 31
-    assert replace(metric, fresh=True).price(o) == q / 32 * q / o.rows.n > 40
+    assert replace(metric, fresh=True).price(o) == q / 32 * (1 + 2 * q / o.rows.n) > 40
     # Blocks that rows have left since they were made are made again first.
     stale = replace(metric, fresh=False)
     assert not stale.whole(o) and stale.price(o) == 31 / 16
@@ -493,7 +553,7 @@ def test_nothing_of_a_forgotten_row_is_left_in_the_metric(monkeypatch):
     assert model._fitted.model.reached.metric is None
 
 
-def test_a_small_hessian_is_inverted_where_blocks_are_not_enough():
+def test_a_small_hessian_is_inverted_where_blocks_are_not_enough(monkeypatch):
     rng = np.random.default_rng(6)
     X, y = rng.normal(size=(300, 5)), rng.integers(0, 4, 300)
     with numerics():
@@ -501,10 +561,12 @@ def test_a_small_hessian_is_inverted_where_blocks_are_not_enough():
         W = rng.normal(size=(6, 4))
         g = rng.normal(size=(6, 4))
         g -= g.mean(axis=1, keepdims=True)
-        v = Whole.of(Differences(o, W), o.alpha, 4).solve(g)
-        assert np.abs(v.sum(axis=1)).max() < 1e-12
-        left = o.hvp(W, v) - g
-        assert np.abs(left - left.mean(axis=1, keepdims=True)).max() <= 1e-3 * np.abs(g).max()
+        for lost, off in ((class_blocks._LOST, 5 * class_blocks._LOST), (0.0, 1e-3)):
+            monkeypatch.setattr(class_blocks, "_LOST", lost)
+            v = Whole.of(Differences(o, W), o.alpha, 4).solve(g)
+            assert np.abs(v.sum(axis=1)).max() < 1e-12
+            left = o.hvp(W, v) - g
+            assert np.abs(left - left.mean(axis=1, keepdims=True)).max() <= off * np.abs(g).max()
         base = Differences(o, W)
         S = o.gram().matrix
         metric = ClassMetric(Shared.of(S, o.alpha, np.full(4, 0.1)))
@@ -523,6 +585,28 @@ def test_a_hessian_is_factored_where_blocks_of_classes_certify_too_little():
     assert model.certificate_.distance <= model.certificate_.distance_target
     other = CertifiedLogReg.from_state(states.stored(model.to_state()))
     assert states.same(model.forget([7]), other.forget([7]))
+
+
+def test_where_no_step_is_worth_its_price_a_better_metric_is_made(monkeypatch):
+    X, y = problems.data("digits", False)
+    model, told, done = CertifiedLogReg(random_state=0).fit(X, y), [], []
+    to_come, looked = refresh_classes._Search._to_come, refresh_classes._Search.looked
+    made = ClassMetric.built
+
+    def at_first(search):
+        told.append(np.inf if not told else to_come(search))
+        return told[-1]
+
+    monkeypatch.setattr(refresh_classes._Search, "_to_come", at_first)
+    search = refresh_classes._Search
+    monkeypatch.setattr(search, "looked", lambda *a: done.append("looked") or looked(*a))
+    monkeypatch.setattr(ClassMetric, "built", lambda *a: done.append("built") or made(*a))
+    model.forget([5, 6])
+    reached = model._fitted.model.reached
+    # Nothing is measured where nobody has gone anywhere.
+    assert len(told) > 1 and done[:2] == ["built", "looked"]
+    assert reached.quadratic is None and reached.tier == "refresh"
+    assert model.certificate_.distance <= model.certificate_.distance_target
 
 
 def test_many_classes_of_wide_rows_need_no_gram_matrix():

@@ -21,6 +21,7 @@ from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed
+from ...numerics.solvers.descent import Gauge, Scale
 
 _GUARD = 1.0 + 1e-9
 #: What underflow may have taken from a column's maximum.
@@ -36,16 +37,16 @@ class Bound(NamedTuple):
         ``||W - W*||_A``, at most; infinite where no bound follows.
     least : float
         What it would be for a quadratic objective: no bound is below that.
-    scale : ndarray of shape (p, p) or None
-        ``||scale g||`` is about ``least`` for a gradient g (p, K).
+    scale : Gauge or None
+        What ``least`` is about, for other gradients.
     """
 
     distance: float
     least: float
-    scale: Array | None
+    scale: Gauge | None
 
 
-_NOTHING = Bound(math.inf, math.inf, None)
+NOTHING = Bound(math.inf, math.inf, None)
 
 
 def class_distance(
@@ -70,9 +71,14 @@ def class_distance(
     Proof: proofs/class_floor.md
     """
     if not (objective.alpha + objective.gauge > 0).all():
-        return _NOTHING
+        return NOTHING
     # Margins of one row move apart by sqrt(2) of how far they move.
     bound = floored(objective, geometry, found, worth, math.sqrt(2.0))
+    return around_classes(bound, geometry, W)
+
+
+def around_classes(bound: Bound, geometry: Geometry, W: Array) -> Bound:
+    """Return a bound for W of one for W less what its classes have in common."""
     distance = up(math.hypot(bound.distance, _common(geometry, W)) * _GUARD)
     return bound._replace(distance=distance)
 
@@ -99,52 +105,96 @@ def floored(
     try:
         factor = factorise(below.matrix, below.diagonal, below.error)
     except np.linalg.LinAlgError:
-        return _NOTHING
+        return NOTHING
     if not (factor.theta < math.inf and factor.slack < 0.5):
-        return _NOTHING
+        return NOTHING
     # D is at least e^{-theta} times what was factored.
     grown = math.exp(factor.theta / 2.0) * _GUARD
-    c = up(_transfer(geometry, factor) * grown)
-    reach = _reach(geometry, factor, grown, objective.loss.kappa)
-    nu = _decrement(factor, reach, found, grown)
+    transfer, X = _transfer(geometry, factor), factor.inverse
+    c = up(transfer.c * grown)
+    white, tail, errors = _decrement(transfer, found, grown, objective.loss.kappa)
+    computed = up(grown * (norm(white) + tail) / (1.0 - factor.slack) * _GUARD)
+    moved = up(grown**2 * transfer.solved(white, tail) * _GUARD)
     L = grown * spread * objective.loss.R * _box(objective, factor)
-    if not nu * L < 0.5 and c * nu <= worth:
-        L = min(L, grown * objective.leverage(factor.inverse, factor.slack))
-    return Bound(c * distance_from_decrement(nu, up(L))[0], c * nu, c * factor.inverse)
+    scale = Scale(0.5 * c * X, grown**2 / c * transfer.N)
+    bound = balled(c, computed, errors, moved, L, scale)
+    if not (computed + errors) * L < 0.5 and bound.least <= worth:
+        L = min(L, grown * objective.leverage(X, factor.slack))
+        bound = balled(c, computed, errors, moved, L, scale)
+    return bound
 
 
-def _transfer(geometry: Geometry, factor: Factor) -> float:
-    """At least ``||v||_A / ||L' v||``; isotropic noise needs no factor of G."""
+def balled(c: float, computed: float, errors: float, moved: float, L: float, scale: Gauge) -> Bound:
+    """Bound the distance where a floor D of the Hessian is all that is known of it.
+
+    Parameters
+    ----------
+    c : float
+        At least ``||v||_A / ||v||_D``.
+    computed, errors : float
+        At least the norm in D's inverse of the computed gradient, and that of its errors.
+    moved : float
+        At least ``||D^{-1} g||_A`` of the computed gradient.
+    L : float
+        At least R times the range of any row's margins over ``||v||_D``.
+    """
+    nu = up((computed + errors) * _GUARD)
+    # What inverses that are at most D's make of g is a ball with D^{-1} g for a diameter.
+    least = up((min(c * computed, 0.5 * (c * computed + moved)) + c * errors) * _GUARD)
+    r = distance_from_decrement(nu, up(L))[0]
+    # On the way the Hessian is at least nu / r times D.
+    longer = up(r / nu) if nu > 0 else 1.0
+    return Bound(up(longer * least) if r < math.inf else math.inf, least, scale)
+
+
+def _transfer(geometry: Geometry, factor: Factor) -> Transfer:
+    """Return the transfer of the factor; isotropic noise needs no factor of G."""
     if geometry.mechanism != "isotropic":
-        return Transfer.between(geometry, factor).c
-    return up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * _GUARD)
+        return Transfer.between(geometry, factor)
+    c = up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * _GUARD)
+    return Transfer(geometry, factor, c, factor.inverse.T, 0.0)
 
 
-def _reach(geometry: Geometry, factor: Factor, grown: float, kappa: float) -> float:
+def _reach(transfer: Transfer, grown: float, kappa: float) -> float:
     """At least ``||D^{-1/2} X' S^{1/2}||``: X' S X is at most G / kappa, where there is one."""
-    gram = geometry.known
+    gram, c = transfer.geometry.known, transfer.c
     if isinstance(gram, Diagonal) or not gram.theta < math.inf:
         return math.inf
-    c = Transfer.between(Geometry("gram", gram), factor).c
+    if transfer.geometry.mechanism != "gram":
+        c = Transfer.between(Geometry("gram", gram), transfer.factor).c
     return up(math.sqrt(1.0 / kappa) * math.exp(gram.theta / 2.0) * grown * c * _GUARD)
 
 
-def _decrement(factor: Factor, reach: float, found: Surveyed, grown: float) -> float:
-    """At least ``||g||_{H^{-1}}`` over steps that sum to zero, of the exact gradient."""
-    X, m, scale = factor.inverse, found.measurement, grown / (1.0 - factor.slack)
-    white = norm(X @ m.gradient)
-    white += norm(np.abs(X) @ (gamma(len(X) + 2) * np.abs(m.gradient)))
+def _decrement(
+    transfer: Transfer, found: Surveyed, grown: float, kappa: float
+) -> tuple[Array, float, float]:
+    """Return what the norm of the gradient in the inverse of the Hessian is bounded by.
+
+    Returns
+    -------
+    white : ndarray of shape (p, K)
+        Nearly X g of the computed gradient g, X the factor's computed inverse.
+    tail : float
+        At least the length of what it is off by.
+    errors : float
+        At least that norm, over steps that sum to zero, of the computed gradient's error.
+    """
+    X, m = transfer.factor.inverse, found.measurement
+    scale = grown / (1.0 - transfer.factor.slack)
+    size, largest = np.abs(X), spectral_norm(X)
 
     def around(allowance: Array) -> float:
-        return min(norm(np.abs(X) @ allowance), spectral_norm(X) * norm(allowance))
+        return min(norm(size @ allowance), largest * norm(allowance))
 
     # Margins' errors push along rows, where the Hessian has those rows' curvature, and slopes'
     # errors stand before rows.
+    reach = _reach(transfer, grown, kappa)
     rounded = min(
         scale * around(m.rounding), scale * around(found.summed) + reach * found.evaluated
     )
-    apart = scale * white + rounded + m.slope_error
-    return up(min(apart, scale * (white + around(m.allowance))) * _GUARD)
+    errors = min(rounded + m.slope_error, scale * around(m.allowance))
+    tail = norm(size @ (gamma(len(X) + 2) * np.abs(m.gradient)))
+    return X @ m.gradient, up(tail * _GUARD), up(errors * _GUARD)
 
 
 def _box(objective: Objective, factor: Factor) -> float:

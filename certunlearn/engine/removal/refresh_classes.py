@@ -16,12 +16,14 @@ from ..._common.arrays import Array
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ...numerics.objective.differences import Differences
+from ...numerics.objective.intercept_sums import few_pairs
 from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.survey import Surveyed, survey
 from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
-from ...numerics.solvers.descent import Descent
-from ..distances.class_floor import Bound, class_distance
+from ...numerics.solvers.descent import Descent, Scale
+from ..distances.class_floor import NOTHING, Bound, class_distance
 from ..distances.gram import Gram
+from ..distances.intercept_floor import intercept_distance
 from ..distances.matrix_free import Floors, matrix_free_distance, transfer
 from ..distances.reached import Reached
 from .task import Task
@@ -177,7 +179,10 @@ class _Search:
     def claimed(self, found: Surveyed) -> None:
         """Certify ``best`` by what a survey has found there, if that is enough."""
         m, allowed = found.measurement, self.allowed
+        expected = _left(self.metric, _centred(m.gradient))
         bound, shift = _bound(self.objective, self.gram, self.best, found, allowed)
+        # Where that was taken for something else it is worth another descent.
+        self.leads |= expected < _WORTH * bound.least < math.inf
         self.metric = replace(self.metric, scale=bound.scale)
         if np.max(np.abs(m.gradient)) <= self.flat and bound.distance <= allowed:
             self.reached = Reached(self.best, bound.distance, None, "", self.best, m, shift)
@@ -194,8 +199,9 @@ class _Search:
             self.since = self.passes
             # What was learned, and how fast it went, was with the one before.
             self.descent, self.left = _descent(objective, self.metric), []
-        W = self.best + self._steps(base, _FIRST if self.starts else _MOST)
-        self.W = W - W.mean(axis=1, keepdims=True)
+        V = self._steps(base, _FIRST if self.starts else _MOST)
+        self.W = self.best + V
+        self.W -= self.W.mean(axis=1, keepdims=True)
         if self.fits:
             slow = self.stuck or self.starts or self.passes - before > _LONG
             if self.metric.whole(objective):
@@ -205,6 +211,9 @@ class _Search:
             slow = self.late or self.passes > self.metric.price(objective)
         most = _BUILT_SMALL if Whole.fit(objective) else _BUILT
         self.due, self.starts = slow and self.built < most, False
+        if self.due and not V.any():
+            # No step is worth its price: there is nothing new to measure, but a better metric.
+            return self.descended()
         unknown = self.metric.scale is None and not self.due
         return unknown or self.left[-1] * _rate(self.left) <= self.allowed
 
@@ -222,7 +231,8 @@ class _Search:
         V, g, sizes = np.zeros_like(self.best), _centred(measured), []
         patience = _PATIENCE if self.fits else _MOST
         self.stuck = False
-        self.left.append(_left(self.metric, g))
+        # In place of what single precision has told of it.
+        self.left[-1:] = [_left(self.metric, g)]
         for _ in range(most):
             v = self.descent.direction(g)
             down = -float(np.sum(v * g))
@@ -282,7 +292,14 @@ def _bound(
 
     And return what that rests on, as `Floors` has it.
     """
-    bound, m = class_distance(objective, gram.geometry, W, found, allowed), found.measurement
+    m, other = found.measurement, NOTHING
+    if few_pairs(objective):
+        # By the other as much is certified only where no row is confident.
+        other = intercept_distance(objective, gram.geometry, W, found)
+        if other.distance <= allowed:
+            return other, None
+    bound = class_distance(objective, gram.geometry, W, found, allowed)
+    bound = min(bound, other, key=lambda one: (one.distance > allowed, one.least))
     free = objective.alpha == 0
     if bound.distance <= allowed or free.any() and not _flatter(objective, gram, m) < bound.least:
         return bound, None
@@ -293,7 +310,7 @@ def _bound(
         return bound, None
     root = 1.0 / np.sqrt(D)
     c = least / max(norm(m.gradient * root[:, None]), 1e-300)
-    return Bound(distance, least, np.diag(c * root)), floors.shift
+    return Bound(distance, least, Scale(np.diag(c * root))), floors.shift
 
 
 def _stepped(
@@ -343,7 +360,7 @@ def _blurred(sizes: list[float], distant: bool) -> bool:
 
 def _left(metric: ClassMetric, g: Array) -> float:
     """Return the distance that would be certified for a gradient, if that is known."""
-    return math.inf if metric.scale is None else norm(metric.scale @ g)
+    return math.inf if metric.scale is None else sum(map(norm, metric.scale.parts(g)))
 
 
 def _centred(g: Array) -> Array:

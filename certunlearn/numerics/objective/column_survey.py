@@ -37,15 +37,17 @@ class ColumnSurvey(OfLoss):
 
     The arguments are W and the least weight of a row that is counted in the matrix.  A row weighs s
     times its smallest curvature there.  The sums are the value (), the gradient (p, K), ``sum s
-    l'^2``, ``sum s e^2`` and ``sum s l''`` (3, K), and the matrix (1, p, p); e is what the slope's
-    rounding is more than 64 units of itself, in units.
+    l'^2``, ``sum s e^2`` and ``sum s l''`` (3, K), the matrix (1, p, p), the weighted sum (p, 1) of
+    the rows that are not counted, and its weight (); e is what the slope's rounding is more than 64
+    units of itself, in units.
     """
 
     quadratic = True
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         K = self.loss.columns
-        return xp.zeros(()), xp.zeros((p, K)), xp.zeros((3, K)), xp.zeros((1, p, p))
+        zero, gram, pooled = xp.zeros(()), xp.zeros((1, p, p)), xp.zeros((p, 1))
+        return zero, xp.zeros((p, K)), xp.zeros((3, K)), gram, pooled, zero
 
     def __call__(
         self,
@@ -69,12 +71,14 @@ class ColumnSurvey(OfLoss):
         value = T * xp.sum(xp.maximum(a, 0.0) + xp.log1p(small), axis=1)
         # (1 - t z) / T loses digits where there is an offset.
         more = s @ (4.0 * T * xp.abs(a) * curvature) ** 2 if offset else xp.zeros(W.shape[1])
-        weight = counted_weight(xp, s, curvature, least)
+        counted, rest = counted_weight(xp, s, curvature, least)
         return (
             xp.sum(s * value),
             block.combined(s[:, None] * slope),
             xp.stack([s @ (slope * slope), more, s @ curvature]),
-            block.grams(weight[:, None]),
+            block.grams(counted[:, None]),
+            block.combined(rest[:, None]),
+            xp.sum(rest),
         )
 
 
@@ -90,7 +94,8 @@ def column_survey(objective: Objective, W: Array, diagonal: Array, least: float 
     diagonal : ndarray of shape (p,)
         At least ``kappa sum s x_j^2``, as the diagonal of G is but for rounding.
     least : float
-        Rows whose weight times smallest curvature is less are not counted in the matrix.
+        Rows whose weight times smallest curvature is less are not counted in the matrix one by
+        one; all of them together stand for one row, their mean.
 
     Raises
     ------
@@ -103,7 +108,7 @@ def column_survey(objective: Objective, W: Array, diagonal: Array, least: float 
     """
     rows, loss = objective.rows, objective.loss
     chain = gamma(objective.sum_length)
-    value, grad, sums, gram = rows.fold(
+    value, grad, sums, gram, pooled, weight = rows.fold(
         ColumnSurvey(loss), objective.blocked, objective.table, W, least
     )
     refuse_overflow(grad, sums)
@@ -129,5 +134,5 @@ def column_survey(objective: Objective, W: Array, diagonal: Array, least: float 
     # Curvatures are right to so many units and at margins that are off by the worst.
     right = 1.0 - gamma(int(loss.ulps) + 8)
     shrunk = 0.0 if far else math.exp(-loss.R * rho) * right / GUARD
-    below = floor_of(objective, shrunk, gram)
+    below = floor_of(objective, shrunk, gram, pooled, float(weight))
     return Surveyed(measurement, below, summed, 1.001 * norm(rounded) + lost)

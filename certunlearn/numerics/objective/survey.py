@@ -26,6 +26,9 @@ from .objective import Measurement, Objective
 GUARD = 1.0 + 1e-9
 #: Curvatures below this may have been rounded up by underflow: they count as zero.
 _LEAST = 1e-280
+#: Rows that weigh less together, or whose rounding could matter by more than this beside the
+#: penalty, are left out.
+_LIGHTEST, _SLIGHT = 1e-200, 1e-6
 #: What underflow may have taken from a root of squares.
 ROOT = 1e-150
 #: Margins that are off by more tell nothing.
@@ -39,17 +42,18 @@ class Survey(OfLoss):
     The arguments are W, the relative error of a margin, the length of W's longest column, and the
     least weight of a row that is counted in the matrix.  A row weighs s times its smallest
     probability there.  The sums are the value (), the gradient (p, K), ``sum s x_j^2`` (p, 1),
-    ``sum s l'^2`` and ``sum s rho^2 e^{2 rho} p`` (2, K), the matrix (1, p, p), and the largest
-    rho: what a row's margins may have been moved by, in range.
+    ``sum s l'^2`` and ``sum s rho^2 e^{2 rho} p`` (2, K), the matrix (1, p, p), the weighted sum
+    (p, 1) of the rows that are not counted and its weight (), and the largest rho: what a row's
+    margins may have been moved by, in range.
     """
 
     maxima = 1
     quadratic = True
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
-        zero, K = xp.zeros(()), self.loss.columns
-        lengths, errors = xp.zeros((p, 1)), xp.zeros((2, K))
-        return zero, xp.zeros((p, K)), lengths, errors, xp.zeros((1, p, p)), zero
+        zero, one, K = xp.zeros(()), xp.zeros((p, 1)), self.loss.columns
+        gram = xp.zeros((1, p, p))
+        return zero, xp.zeros((p, K)), one, xp.zeros((2, K)), gram, one, zero, zero
 
     def __call__(
         self,
@@ -74,13 +78,15 @@ class Survey(OfLoss):
         lengths = xp.sqrt(squared.margins(xp.ones_like(W[:, :1]))[:, 0]) + ROOT
         rho = 2 * unit * longest * lengths
         moved = s * rho * rho * xp.exp(2 * rho)
-        weight = counted_weight(xp, s, P, least)
+        counted, rest = counted_weight(xp, s, P, least)
         return (
             xp.sum(s * value),
             block.combined(s[:, None] * slope),
             squared.combined(s[:, None]),
             xp.stack([s @ (slope * slope), moved @ P]),
-            block.grams(weight[:, None]),
+            block.grams(counted[:, None]),
+            block.combined(rest[:, None]),
+            xp.sum(rest),
             xp.max(xp.where(s > 0, rho, 0.0)),
         )
 
@@ -117,7 +123,8 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     W : ndarray of shape (p, K)
         Where.
     least : float
-        Rows whose weight times smallest probability is less are not counted in the matrix.
+        Rows whose weight times smallest probability is less are not counted in the matrix one by
+        one; all of them together stand for one row, their mean.
 
     Raises
     ------
@@ -131,7 +138,7 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     rows, K = objective.rows, W.shape[1]
     unit, chain = gamma(rows.p + 4), gamma(objective.sum_length)
     longest = max(norm(column) for column in W.T)
-    value, grad, squares, errors, gram, worst = rows.fold(
+    value, grad, squares, errors, gram, pooled, weight, worst = rows.fold(
         Survey(objective.loss), objective.blocked, objective.table, W, unit, longest, least
     )
     refuse_overflow(grad, errors, squares)
@@ -156,7 +163,7 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     )
     # Probabilities are right to gamma(4 K + 64) and at margins that are off by the worst.
     shrunk = math.exp(-reach) * (1.0 - gamma(4 * K + 64)) / GUARD if reach < FAR else 0.0
-    below = floor_of(objective, shrunk, gram)
+    below = floor_of(objective, shrunk, gram, pooled, float(weight))
     return Surveyed(measurement, below, summed, 1.001 * units * norm(sizes) + lost)
 
 
@@ -172,18 +179,36 @@ def refuse_overflow(*sums: Array) -> None:
         raise AssumptionError("the gradient overflows float64: rescale the features or the weights")
 
 
-def counted_weight(xp: Namespace[Values], s: Values, curvature: Values, least: float) -> Values:
+def counted_weight(
+    xp: Namespace[Values], s: Values, curvature: Values, least: float
+) -> tuple[Values, Values]:
     """Return what rows weigh in a matrix below the curvature: s (m,) times the smallest of theirs.
 
-    ``curvature`` is (m, K); rows that weigh less than ``least`` are not counted.
+    ``curvature`` is (m, K).  First the rows that are counted one by one, then the others, which
+    weigh less than ``least``.
     """
     smallest = xp.min(curvature, axis=1)
     weight = s * xp.where(smallest > _LEAST, smallest, 0.0)
-    return xp.where(weight >= least, weight, 0.0)
+    return xp.where(weight >= least, weight, 0.0), xp.where(weight >= least, 0.0, weight)
 
 
-def floor_of(objective: Objective, shrunk: float, gram: Array) -> Curvature:
-    """Return ``shrunk`` times a computed matrix (1, p, p), and the penalty, with its error."""
-    D = shrunk * gram[0] + np.diag(objective.alpha)
-    D = 0.5 * (D + D.T)
-    return Curvature(D, np.diag(D).copy(), objective.gram_error + gamma(4))
+def floor_of(
+    objective: Objective, shrunk: float, gram: Array, pooled: Array, weight: float
+) -> Curvature:
+    """Return a matrix below the curvature, with its error.
+
+    It is ``shrunk`` times the computed matrix (1, p, p) of the rows that were counted and the
+    square of the mean of the others, and the penalty; ``pooled`` (p, 1) is these rows' weighted
+    sum.
+    """
+    alpha = objective.alpha
+    D, error = shrunk * gram[0] + np.diag(alpha), objective.gram_error + gamma(4)
+    diagonal = np.diag(D).copy()
+    # At least their sum of squares: what the rounding of their sums is relative to.
+    most = shrunk * weight * (objective.rows.column_max + ROOT) ** 2 * GUARD
+    chain, slopes = gamma(3 * objective.sum_length + 8), alpha > 0
+    if weight > _LIGHTEST and chain * float(np.sum(most[slopes] / alpha[slopes])) < _SLIGHT:
+        # Their squares are at least the mean's (Cauchy-Schwarz).
+        D += shrunk * np.outer(pooled, pooled / weight)
+        diagonal, error = diagonal + most, error + chain
+    return Curvature(0.5 * (D + D.T), diagonal, error)

@@ -16,17 +16,19 @@ from ..._common.arrays import AnyArray, Array
 from ..objective.differences import Differences
 from ..objective.objective import Objective
 from ..objective.products import Single
-from .descent import Pair
+from .descent import Gauge, Pair
 
-#: Rows that curve a class less than their mean stand together as a multiple of X'X.
-_HEAVY = 1.0
+#: Rows that curve a class less than their mean stand together as a multiple of X'X; those that all
+#: together curve less than this share of the whole Hessian are left out of it.
+_HEAVY, _LOST = 1.0, 1e-3
 #: Added to every diagonal, relative to its mean, so that it can be factored.
 _RIDGE = 1e-7
 #: Blocks may take up this share of what the rows do, or so many bytes in any case; the inverse of
 #: the whole Hessian no more than those bytes, those of 4096 coefficients.
 _SHARE, _FEW = 0.75, 1 << 26
-#: This share of the rows, those whose smallest probability is largest, is enough of a floor.
-_COUNTED = 0.2
+#: This share of the rows, those whose smallest probability is largest, is enough of a floor; the
+#: rows' mean is, where all of them add less than so much to the penalty.
+_COUNTED, _LITTLE = 0.2, 0.25
 #: Products of rows with rows cost a pass for so many coefficients (measured), and what is made of
 #: the whole Hessian is there for a second request.
 _A_PASS, _REQUESTS = 16, 2
@@ -44,7 +46,8 @@ class Spread(NamedTuple):
     mass : float
         Sum of the weights.
     least : float
-        A power of two: of weights times smallest probabilities a fifth is about as large.
+        A power of two: of weights times smallest probabilities a fifth is about as large; infinite
+        where rows curve so little that they need not be counted one by one.
     """
 
     classes: Array
@@ -54,13 +57,17 @@ class Spread(NamedTuple):
     @classmethod
     def of(cls, base: Differences) -> Spread:
         """Read it off the probabilities at ``base``."""
-        total, mass, smallest = 0.0, 0.0, []
-        for _, P, s in base.probabilities():
+        total, mass, smallest, adds = 0.0, 0.0, [], 0.0
+        alpha = base.objective.alpha
+        each = np.divide(1.0, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+        each = (each / max(np.count_nonzero(each), 1)).astype(np.float32)
+        for x, P, s in base.probabilities():
             total = total + (s * P * (1 - P)).sum(axis=0, dtype=np.float64)
             mass += float(s.sum())
             smallest.append(s[:, 0] * P.min(axis=1))
-        power = power_below(smallest, _COUNTED)
-        return cls(np.maximum(total / max(mass, 1e-30), 1e-12), mass, power)
+            adds += float(smallest[-1] @ (x * x @ each))
+        least = math.inf if adds < _LITTLE else power_below(smallest, _COUNTED)
+        return cls(np.maximum(total / max(mass, 1e-30), 1e-12), mass, least)
 
 
 @dataclass(frozen=True)
@@ -188,9 +195,11 @@ class Whole:
         numpy.linalg.LinAlgError
             If it cannot be factored.
         """
-        p = len(alpha)
+        p, least = len(alpha), _least(base)
         H, blocks = np.zeros((K * p, K * p), np.float32, order="F"), np.zeros((K, p, p))
         for x, P, s in base.probabilities():
+            some = _curves(x, P, s) >= least
+            x, P, s = x[some], P[some], s[some]
             root = np.sqrt(s)
             # diag(p) - p p': the second part for all pairs of classes at once.
             both = ((root * P)[:, :, None] * x[:, None, :]).reshape(len(x), K * p)
@@ -237,8 +246,8 @@ class ClassMetric:
         Steps along which it is wrong, and the changes of the gradient there.
     least : float
         Of `survey`.
-    scale : ndarray of shape (p, p) or None
-        ``||scale g||`` is about the distance that would be certified for a gradient g.
+    scale : Gauge or None
+        What distance would be certified for a gradient.
     fresh : bool
         Whether it is made of the training set as it is.
     """
@@ -246,7 +255,7 @@ class ClassMetric:
     model: Model
     pinned: tuple[Pair, ...] = ()
     least: float = 0.0
-    scale: Array | None = None
+    scale: Gauge | None = None
     fresh: bool = False
 
     def whole(self, objective: Objective) -> bool:
@@ -259,8 +268,9 @@ class ClassMetric:
         if not self.whole(objective):
             return objective.rows.p / _A_PASS
         coefficients = objective.rows.p * objective.loss.columns
-        # Of few rows a pass is short, and the inversion is not.
-        return coefficients / (_REQUESTS * _A_PASS) * max(1.0, coefficients / objective.rows.n)
+        # Of few rows a pass is short, and the inversion is not: it costs twice what the products do
+        # where there are as many coefficients.
+        return coefficients / (_REQUESTS * _A_PASS) * (1.0 + 2.0 * coefficients / objective.rows.n)
 
     def built(self, base: Differences, gram: Array, W: Array) -> ClassMetric:
         """Return one that is made at W, where ``base`` is.
@@ -316,6 +326,19 @@ def _outliers(base: Differences, model: Model, W: Array) -> tuple[Pair, ...]:
             s, y = np.tensordot(u, steps, 1), np.tensordot(u, products, 1)
             found.append((s, y, float(np.sum(s * y))))
     return tuple(found)
+
+
+def _curves(x: Single, P: Single, s: Single) -> Single:
+    """Return what rows (m, p) add to the Hessian's trace."""
+    out: Single = s[:, 0] * (1.0 - np.sum(P * P, axis=1)) * np.sum(x * x, axis=1)
+    return out
+
+
+def _least(base: Differences) -> float:
+    """Return a number below which rows' additions to the trace add up to hardly any of it."""
+    each = np.sort(np.concatenate([_curves(*one) for one in base.probabilities()]))
+    sums = np.cumsum(each, dtype=np.float64)
+    return float(each[min(np.searchsorted(sums, _LOST * sums[-1]), len(each) - 1)])
 
 
 def room_for_blocks(objective: Objective) -> bool:

@@ -15,6 +15,7 @@ from ..objective.column_changes import ColumnChanges
 from ..objective.objective import Objective
 from ..objective.products import Single
 from .class_blocks import Shared, inverse_of, power_below
+from .descent import Gauge
 
 #: Products of rows with rows cost a pass over all columns for so many coefficients.
 _A_PASS = 4
@@ -34,8 +35,8 @@ class ColumnMetric:
         Of the Hessians, where there is room for them.
     least : float
         Of `column_survey`.
-    scale : ndarray of shape (p, p) or None
-        ``||scale g||`` is about the distance that would be certified for a gradient g (p, K).
+    scale : Gauge or None
+        What distance would be certified for a gradient.
     rate : float
         What a short step has left of a gradient.
     fresh : bool
@@ -47,7 +48,7 @@ class ColumnMetric:
     shared: Shared
     inverses: Single | None = None
     least: float = 0.0
-    scale: Array | None = None
+    scale: Gauge | None = None
     rate: float = 1.0
     fresh: bool = False
     spent: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,6 +12,34 @@ from ..._common.arrays import Array
 
 #: A step, the change of the gradient along it, and their product.
 Pair = tuple[Array, Array, float]
+
+
+class Gauge(Protocol):
+    """What would be certified for a gradient: the sum of some lengths."""
+
+    def parts(self, g: Array, /) -> list[Array]:
+        """Return what the lengths are of, for g of shape (p, K)."""
+        ...
+
+
+class Scale(NamedTuple):
+    """What would be certified for a gradient g: about ``||first g|| + ||second first g||``.
+
+    Attributes
+    ----------
+    first : ndarray of shape (p, p)
+        Half of what the worst of all Hessians could make of g, or all of it.
+    second : ndarray of shape (p, p) or None
+        Where it is half, what the step by their common floor adds.
+    """
+
+    first: Array
+    second: Array | None = None
+
+    def parts(self, g: Array) -> list[Array]:
+        """Return what the lengths are of, for g of shape (p, K)."""
+        white = self.first @ g
+        return [white] if self.second is None else [white, self.second @ white]
 
 
 class Descent:
