@@ -39,11 +39,15 @@ class Bound(NamedTuple):
         What it would be for a quadratic objective: no bound is below that.
     scale : Gauge or None
         What ``least`` is about, for other gradients.
+    share : float
+        Of what the worst of all Hessians could make of the gradient, what is left of that when all
+        of them are looked at together: between a half and 1.
     """
 
     distance: float
     least: float
     scale: Gauge | None
+    share: float = 1.0
 
 
 NOTHING = Bound(math.inf, math.inf, None)
@@ -116,15 +120,14 @@ def floored(
     computed = up(grown * (norm(white) + tail) / (1.0 - factor.slack) * _GUARD)
     moved = up(grown**2 * transfer.solved(white, tail) * _GUARD)
     L = grown * spread * objective.loss.R * _box(objective, factor)
-    scale = Scale(0.5 * c * X, grown**2 / c * transfer.N)
-    bound = balled(c, computed, errors, moved, L, scale)
+    bound = balled(c, computed, errors, moved, L)
     if not (computed + errors) * L < 0.5 and bound.least <= worth:
         L = min(L, grown * objective.leverage(X, factor.slack))
-        bound = balled(c, computed, errors, moved, L, scale)
-    return bound
+        bound = balled(c, computed, errors, moved, L)
+    return bound._replace(scale=Scale(bound.share * c * X))
 
 
-def balled(c: float, computed: float, errors: float, moved: float, L: float, scale: Gauge) -> Bound:
+def balled(c: float, computed: float, errors: float, moved: float, L: float) -> Bound:
     """Bound the distance where a floor D of the Hessian is all that is known of it.
 
     Parameters
@@ -140,11 +143,13 @@ def balled(c: float, computed: float, errors: float, moved: float, L: float, sca
     """
     nu = up((computed + errors) * _GUARD)
     # What inverses that are at most D's make of g is a ball with D^{-1} g for a diameter.
-    least = up((min(c * computed, 0.5 * (c * computed + moved)) + c * errors) * _GUARD)
+    known = min(c * computed, 0.5 * (c * computed + moved))
+    least = up((known + c * errors) * _GUARD)
     r = distance_from_decrement(nu, up(L))[0]
     # On the way the Hessian is at least nu / r times D.
     longer = up(r / nu) if nu > 0 else 1.0
-    return Bound(up(longer * least) if r < math.inf else math.inf, least, scale)
+    distance = up(longer * least) if r < math.inf else math.inf
+    return Bound(distance, least, None, known / (c * computed) if computed > 0 else 1.0)
 
 
 def _transfer(geometry: Geometry, factor: Factor) -> Transfer:

@@ -86,17 +86,15 @@ class Leaning(NamedTuple):
 
 
 class LeaningScale(NamedTuple):
-    """What would be certified for a gradient, as `Scale` has it."""
+    """A gauge by such a floor: ``c`` times the norm in its inverse."""
 
     floor: Leaning
-    half: Array
     c: float
 
-    def parts(self, g: Array) -> list[Array]:
-        """Return what the lengths are of, for g of shape (p, K)."""
+    def seen(self, g: Array) -> Array:
+        """Return one vector, as the classes are not apart."""
         first, second = self.floor.white(g)
-        both = np.concatenate([first.ravel(), self.floor.by_factor(1.0) * second])
-        return [0.5 * self.c * both, 0.5 * self.half @ self.floor.solved(first, second)]
+        return self.c * np.concatenate([first.ravel(), self.floor.by_factor(1.0) * second])
 
 
 def intercept_distance(
@@ -143,8 +141,8 @@ def intercept_distance(
     slack = 2 * floor.factor.slack * floor.by_factor(norm(second))
     moved = norm(half @ step) + chain * norm(size) * reach + c * (slack + lost) / root
     L = up(math.sqrt(2.0) * objective.loss.R * ranges / root * GUARD)
-    scale = LeaningScale(floor, half, c)
-    bound = balled(c, computed, errors, up(moved * GUARD), L, scale)
+    bound = balled(c, computed, errors, up(moved * GUARD), L)
+    bound = bound._replace(scale=LeaningScale(floor, bound.share * c / root))
     return around_classes(bound, geometry, W)
 
 

@@ -360,7 +360,7 @@ def _blurred(sizes: list[float], distant: bool) -> bool:
 
 def _left(metric: ClassMetric, g: Array) -> float:
     """Return the distance that would be certified for a gradient, if that is known."""
-    return math.inf if metric.scale is None else sum(map(norm, metric.scale.parts(g)))
+    return math.inf if metric.scale is None else norm(metric.scale.seen(g))
 
 
 def _centred(g: Array) -> Array:
