@@ -14,13 +14,13 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ..._common.arrays import Array
-from ..._common.rounding import gamma, up
+from ..._common.rounding import GUARD, gamma, up
 from ...claims.noise import Geometry
 from ...linalg.cholesky import Factor, factorise
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.intercept_sums import intercept_sums
 from ...numerics.objective.objective import Objective
-from ...numerics.objective.survey import FAR, GUARD, Surveyed
+from ...numerics.objective.survey import FAR, Surveyed
 from .class_floor import NOTHING, Bound, around_classes, balled
 
 #: What underflow may have taken from a column's maximum.
