@@ -2,7 +2,8 @@
 
 In a direction whose classes sum to zero a row's curvature is at least its smallest probability.
 So a Gram matrix of weighted rows takes the place of the diagonal of `matrix_free`: nothing is lost
-between coordinates, and a free intercept needs no bound of its own.
+between coordinates, and a free intercept needs no bound of its own unless all rows are confident
+(`intercept_floor`).
 """
 
 from __future__ import annotations
@@ -142,13 +143,14 @@ def balled(c: float, computed: float, errors: float, moved: float, L: float) -> 
     """
     nu = up((computed + errors) * GUARD)
     # What inverses that are at most D's make of g is a ball with D^{-1} g for a diameter.
-    known = min(c * computed, 0.5 * (c * computed + moved))
+    worst = c * computed
+    known = min(worst, 0.5 * (worst + moved))
     least = up((known + c * errors) * GUARD)
     r = distance_from_decrement(nu, up(L))[0]
     # On the way the Hessian is at least nu / r times D.
     longer = up(r / nu) if nu > 0 else 1.0
     distance = up(longer * least) if r < math.inf else math.inf
-    return Bound(distance, least, None, known / (c * computed) if computed > 0 else 1.0)
+    return Bound(distance, least, None, known / worst if worst > 0 else 1.0)
 
 
 def _transfer(geometry: Geometry, factor: Factor) -> Transfer:

@@ -123,7 +123,7 @@ def intercept_distance(
         return NOTHING
     g = m.gradient - m.gradient.mean(axis=1, keepdims=True)
     first, second = floor.white(g)
-    lost = floor.around(gamma(K + 4) * np.abs(g))
+    lost = floor.around(gamma(2 * K + 8) * np.abs(g))
     root = math.sqrt(floor.kept)
     computed = up(math.hypot(norm(first), floor.by_factor(norm(second))) / root * GUARD)
     # What every error does where it is worst for each coordinate.
@@ -158,6 +158,9 @@ def _leaning(objective: Objective, W: Array, margin_error: float) -> Leaning | N
         return None
     flat = sums.slopes.reshape(K - 1, -1)
     lean, _ = lapack.dpotrs(factor.lower, flat, lower=1)
+    # As the exact one does, it sums to zero over the classes.
+    lean = lean.reshape(sums.slopes.shape)
+    lean = (lean - lean.mean(axis=1, keepdims=True)).reshape(K - 1, -1)
     root = 1.0 / np.sqrt(objective.alpha[:-1])
     # B - A lean: as computed, its rounding, and what the sums may be off by.
     most = np.abs(sums.own)[:, :, None] * (objective.rows.column_max[:-1] + _TINY)
