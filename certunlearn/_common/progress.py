@@ -24,7 +24,14 @@ def shown(
         Without ``progress``: a line a step on standard error if positive.
     line : callable, optional
         What to show of the two numbers, where they are not those of a Newton step.
+
+    Raises
+    ------
+    TypeError
+        If ``progress`` is something else.
     """
+    if not (callable(progress) or progress is None or isinstance(progress, bool)):
+        raise TypeError(f"progress must be True, False or a callable, got {progress!r}")
     line = _line if line is None else line
     if callable(progress):
         yield progress

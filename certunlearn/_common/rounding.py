@@ -6,6 +6,8 @@ import math
 import sys
 
 UNIT_ROUNDOFF = sys.float_info.epsilon / 2
+#: More than the rounding of a norm of up to a million numbers, and of some products of norms.
+GUARD = 1.0 + 1e-9
 
 
 def up(x: float, ulps: int = 4) -> float:

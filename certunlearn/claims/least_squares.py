@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from .._common.rounding import gamma, up
+from .._common.rounding import GUARD, gamma, up
 from ..linalg.norms import norm, spectral_norm
 
 Array = NDArray[np.float64]
-_GUARD = 1.0 + 1e-9
 #: More than all products that underflow can add up to.
 _TINY = 1e-300
 
@@ -53,15 +52,15 @@ def singular_floor(A: Array, upper: Array) -> float:
     defect[np.diag_indices(r)] -= 1.0
     size = norm(N)
     # The computed N'N is off by gamma(d) ||N||_F^2; four to spare, and what underflows.
-    lost = norm(defect) * _GUARD + gamma(d + 4) * size * size * _GUARD + _TINY
+    lost = norm(defect) * GUARD + gamma(d + 4) * size * size * GUARD + _TINY
     # R was poor, or A has no full rank that float64 could show.
     if not lost < 1.0:
         return 0.0
     # N as computed differs from A'T by gamma(r) ||A||_F ||T||_F.
-    wrong = gamma(r + 2) * norm(A) * norm(T) * _GUARD + _TINY
-    left = (math.sqrt(1.0 - lost) / _GUARD - wrong) / _GUARD
+    wrong = gamma(r + 2) * norm(A) * norm(T) * GUARD + _TINY
+    left = (math.sqrt(1.0 - lost) / GUARD - wrong) / GUARD
     # ||A'v|| = ||N u|| >= sigma_min(N) ||v|| / ||T||_2 for v = T u.
-    return left / (spectral_norm(T) * _GUARD) if left > 0 else 0.0
+    return left / (spectral_norm(T) * GUARD) if left > 0 else 0.0
 
 
 def appended_floor(floor: float, c: Array, left: Array, against: Array) -> float:
@@ -89,22 +88,22 @@ def appended_floor(floor: float, c: Array, left: Array, against: Array) -> float
     if not floor > 0:
         return 0.0
     # What a - A'c was rounded by, and what of it lies within the span of A.
-    wrong = gamma(r + 4) * (1.0 + math.sqrt(r) * norm(c)) * _GUARD + _TINY
+    wrong = gamma(r + 4) * (1.0 + math.sqrt(r) * norm(c)) * GUARD + _TINY
     # ||P E'|| <= ||A E'|| / floor, and fl(A E') is off by gamma(d) ||E'|| in each of r rows.
-    inside = (norm(against) + math.sqrt(r) * gamma(d + 2) * norm(left) + _TINY) / floor * _GUARD
+    inside = (norm(against) + math.sqrt(r) * gamma(d + 2) * norm(left) + _TINY) / floor * GUARD
     # ||(I - P) a|| >= ||E'|| - ||P E'|| - ||E' - E||; `norm` rounds up, so it is divided twice.
-    rho = norm(left) / (_GUARD * _GUARD) - (inside + wrong) * _GUARD
+    rho = norm(left) / (GUARD * GUARD) - (inside + wrong) * GUARD
     if not rho > 0:
         return 0.0
     # [A; a]^+ is at most as long as the matrix [[1/floor, 0], [kappa/rho, 1/rho]].
     # c* = c + (A')^+ P E are the coefficients of P a.
-    kappa = norm(c) + (inside + wrong) / floor * _GUARD
+    kappa = norm(c) + (inside + wrong) / floor * GUARD
     p, q = 1.0 / floor, 1.0 / rho
     half = 0.5 * (p * p + kappa * kappa * q * q - q * q)
     # The larger eigenvalue of M'M, M = [[p, 0], [kappa q, q]].
     largest = half + q * q + math.hypot(half, kappa * q * q)
     # half may be negative: what cancels is at most q^2, a part of the result.
-    out = 1.0 / (math.sqrt(largest) * _GUARD)
+    out = 1.0 / (math.sqrt(largest) * GUARD)
     return out if math.isfinite(largest) else 0.0
 
 
@@ -141,12 +140,12 @@ def min_norm_distance(W: Array, c: Array, residual: Array, wrong: Array, floor: 
     # Split the error in two: across the rows' span, and inside it, where A has a floor.
     # (I - P) W = (I - P)(W - A'c): at most gamma(r) sum_i |c_ik| in column k, rows at most one
     # long.
-    outside = gamma(len(c) + 2) * norm(np.sum(np.abs(c), axis=0)) * _GUARD + _TINY
+    outside = gamma(len(c) + 2) * norm(np.sum(np.abs(c), axis=0)) * GUARD + _TINY
     # The computed b - A W is off by gamma(d) ||a_i|| ||W|| a row, and by the targets' own error.
     rounding = math.sqrt(len(c)) * gamma(W.shape[0] + 2) * norm(W) + norm(wrong) + _TINY
-    inside = (norm(residual) + rounding) * _GUARD / floor
+    inside = (norm(residual) + rounding) * GUARD / floor
     # Across the span and inside it are orthogonal: ||W - W*||^2 is the sum of both squares.
-    distance = up(math.hypot(outside, inside) * _GUARD)
+    distance = up(math.hypot(outside, inside) * GUARD)
     return distance if math.isfinite(distance) else math.inf
 
 
@@ -187,12 +186,12 @@ def least_squares_distance(
     n, d = B.shape
     size = norm(B)
     # B as it is meant differs from B as it stands by three units an entry.
-    sigma = floor / _GUARD - gamma(4) * size
+    sigma = floor / GUARD - gamma(4) * size
     if not sigma > 0:
         return math.inf
     # The residual is off by gamma(d + 5)(|b| + |B||V|), the errors of b and B included.
-    wrong = gamma(d + 10) * (norm(b) + size * norm(V)) * _GUARD + _TINY
+    wrong = gamma(d + 10) * (norm(b) + size * norm(V)) * GUARD + _TINY
     # ||V - V*|| <= ||B'(b - B V)|| / sigma^2, with what the residual and the slope round by.
-    gradient = norm(slope) + size * (wrong + gamma(n + 8) * norm(residual)) * _GUARD + _TINY
-    distance = up(stretch * gradient * _GUARD / (sigma * sigma)) + _TINY
+    gradient = norm(slope) + size * (wrong + gamma(n + 8) * norm(residual)) * GUARD + _TINY
+    distance = up(stretch * gradient * GUARD / (sigma * sigma)) + _TINY
     return distance if math.isfinite(distance) else math.inf

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from .._common.arrays import Array, Position, Positions
+from .._common.arrays import Array, Label, Position, Positions
 from .._common.html import Table, fragment
 from ..claims.budget import allowed
 from ..claims.frame import Frame
@@ -59,6 +59,8 @@ class Preview:
         Look-alikes that would stay.
     unavailable : tuple of str
         What could not be worked out, and why.
+    names : tuple
+        What the rows are called: their identifiers, or their positions where they have none.
     """
 
     rows: Positions
@@ -72,6 +74,7 @@ class Preview:
     together: Array | None
     neighbours: Neighbours
     unavailable: tuple[str, ...] = ()
+    names: tuple[Label, ...] = ()
 
     @property
     def n_retained(self) -> int:
@@ -115,7 +118,8 @@ class Preview:
             lines.append(("distance", self._expected()))
         if self.each is not None:
             order = np.argsort(-np.abs(self.each.memorisation), kind="stable")[:_SHOWN]
-            lines += [(f"row {self.rows[i]}", self._owed(i)) for i in order]
+            names = self.names or self.rows.tolist()
+            lines += [(f"row {names[i]}", self._owed(i)) for i in order]
             if m > _SHOWN:
                 lines.append(("", f"and {m - _SHOWN} rows that are memorised less"))
         if self.together is not None and m > 1:
@@ -153,7 +157,7 @@ class Preview:
 
     def __str__(self) -> str:
         """A short statement in plain language."""
-        return "\n".join([_CAPTION, *(f"  {head:<13}{text}" for head, text in self._lines())])
+        return "\n".join([_CAPTION, *(f"  {head:<12} {text}" for head, text in self._lines())])
 
     def _repr_html_(self) -> str:
         return fragment(Table((), tuple(self._lines())), _CAPTION)
@@ -220,7 +224,16 @@ def preview(
         together,
         near,
         tuple(unavailable),
+        _called(fitted, positions),
     )
+
+
+def _called(fitted: Fitted, positions: Position) -> tuple[Label, ...]:
+    """Return what rows are called: by their identifiers, where they have any of their own."""
+    labels = fitted.names.labels
+    if labels is None or labels.positional or labels.shared:
+        return tuple(int(position) for position in positions)
+    return tuple(labels.at(positions))
 
 
 def capacity(model: Model, most: int = 1000) -> int:

@@ -18,8 +18,8 @@ from scipy.linalg import blas, lapack
 
 from .._common.cached import cached_property
 from .._common.replaced import replace
-from .._common.rounding import gamma, up
-from .norms import _GUARD, norm, spectral_norm
+from .._common.rounding import GUARD, gamma, up
+from .norms import norm, spectral_norm
 
 Array = NDArray[np.float64]
 #: A slack below this is not worth a matrix product.
@@ -92,7 +92,7 @@ class Factor:
     def reach(self) -> Array:
         """Lengths of the columns of X, shape (q,)."""
         # reach_j = ||X e_j||, for || |X| a || <= sum_j a_j ||X e_j||.
-        out: Array = np.sqrt(np.einsum("ij,ij->j", self.inverse, self.inverse)) * _GUARD
+        out: Array = np.sqrt(np.einsum("ij,ij->j", self.inverse, self.inverse)) * GUARD
         return out
 
     def white(self, V: Array) -> Array:
@@ -120,11 +120,11 @@ class Factor:
         # X u is off the computed X v by at most |X| (a + gamma(q + 2) |v|).
         size, allowance = norm(self.inverse @ v), allowance + gamma(len(v) + 2) * np.abs(v)
         # || |X| a || <= sum_j a_j ||X e_j||: no matrix is read, unless it would matter.
-        tail = float(self.reach @ allowance) * _GUARD
+        tail = float(self.reach @ allowance) * GUARD
         if not tail <= _SLIGHT * max(size, against):
             tail = norm(np.abs(self.inverse) @ allowance)
         # L^{-1} = (I + F)^{-1} X with ||F|| <= slack.
-        return up((size + tail) / (1.0 - self.slack) * _GUARD)
+        return up((size + tail) / (1.0 - self.slack) * GUARD)
 
     def solve(self, v: Array) -> Array:
         """Return an approximation of ``(L L')^{-1} v``."""
@@ -136,7 +136,7 @@ class Factor:
         # |v'(L L' - M) v| <= error (g'|v|)^2 <= error spread^2 ||L'v||^2 = x ||L'v||^2.
         whitened = up(self.error * spread * spread)
         # (1 - x) L L' <= M <= (1 + x) L L', and -log(1 - x) >= log(1 + x).
-        theta = -math.log1p(-whitened) * _GUARD if whitened < 0.9 else math.inf
+        theta = -math.log1p(-whitened) * GUARD if whitened < 0.9 else math.inf
         return self._with(spread, self.error, theta)
 
     def _with(self, spread: float, error: float, theta: float) -> Factor:
@@ -175,7 +175,7 @@ def factorise(matrix: Array, diagonal: Array, error: float) -> Factor:
     if not f.slack < 0.5:
         return f
     # g'|v| = g'|L^{-T} (L'v)| <= || |L^{-1}| g || ||L'v||, |L^{-1}| g <= |(I + F)^{-1}| |X| g.
-    spread = norm(np.abs(f.inverse) @ f.diagonal_root) / (1.0 - f.slack) * _GUARD
+    spread = norm(np.abs(f.inverse) @ f.diagonal_root) / (1.0 - f.slack) * GUARD
     return f._spread_by(spread)
 
 
@@ -211,18 +211,18 @@ def downdated(old: Factor, matrix: Array, diagonal: Array, error: float, gone: A
     if not math.isfinite(old.spread) or m > q // 2:
         return factorise(matrix, diagonal, error)
     # ratio >= g / g_o in every coordinate: rows put in before may have raised it.
-    g = float(np.max(new.diagonal_root / old.diagonal_root)) * _GUARD
+    g = float(np.max(new.diagonal_root / old.diagonal_root)) * GUARD
     # V = L_o^{-1} Z; (L_o + Delta) v = z with |Delta| <= gamma(q) |L_o| (Higham 8.5).
     V, _ = lapack.dtrtrs(old.lower, gone, lower=1)
     # gamma(q) spread_o sqrt(q) ||v|| a column, and Z's own four units: 4u spread_o sqrt(m).
     wrong = old.spread * (gamma(q + 4) * math.sqrt(q) * norm(V) + 4 * gamma(1) * math.sqrt(m))
-    share = (spectral_norm(V) + wrong * _GUARD) ** 2
+    share = (spectral_norm(V) + wrong * GUARD) ** 2
     # v'L L'v >= (1 - share - error_o spread_o^2 - error' ratio^2 spread_o^2) ||L_o'v||^2.
     left = 1.0 - share - (old.error + new.error * g * g) * old.spread**2
     if not left > _LEAST:
         return factorise(matrix, diagonal, error)
     # g'|v| <= ratio spread_o ||L_o'v|| <= ratio spread_o left^{-1/2} ||L'v||.
-    new = new._spread_by(up(g * old.spread / math.sqrt(left) * _GUARD))
+    new = new._spread_by(up(g * old.spread / math.sqrt(left) * GUARD))
     if "variance" in old.__dict__:
         # Woodbury: (M - Z Z')^{-1} = M^{-1} + U (I - V'V)^{-1} U', U = L_o^{-T} V; nothing is
         # claimed.
@@ -242,9 +242,9 @@ def _bare(matrix: Array, diagonal: Array, error: float) -> Factor:
     if info != 0 or not np.isfinite(np.diag(lower)).all():
         raise np.linalg.LinAlgError("the matrix is not numerically positive definite")
     # The larger of both diagonals: ||L_i||^2 <= matrix_ii / (1 - gamma) bounds |L||L'|.
-    g = np.sqrt(np.maximum(diagonal, np.diag(matrix))) * _GUARD
+    g = np.sqrt(np.maximum(diagonal, np.diag(matrix))) * GUARD
     # |L L' - matrix| <= gamma(q + 1)|L||L'| (Higham 10.3); q + 8 with 1 / (1 - gamma) and to spare.
-    return Factor(lower, math.inf, up((error + gamma(q + 8)) * _GUARD), math.inf, g)
+    return Factor(lower, math.inf, up((error + gamma(q + 8)) * GUARD), math.inf, g)
 
 
 def factorise_rows(A: Array) -> Factor:
@@ -277,11 +277,11 @@ def factorise_rows(A: Array) -> Factor:
     lower: Array = np.ascontiguousarray((R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]).T)
     if not (np.isfinite(lower).all() and (np.diag(lower) > 0).all()):
         raise np.linalg.LinAlgError("the rows are numerically rank deficient")
-    g = np.sqrt(np.sum(A * A, axis=0)) * _GUARD
+    g = np.sqrt(np.sum(A * A, axis=0)) * GUARD
     f = Factor(lower, math.inf, math.inf, math.inf, g)
     if not f.slack < 0.5:
         return f
-    spread = norm(np.abs(f.inverse) @ g) / (1.0 - f.slack) * _GUARD
+    spread = norm(np.abs(f.inverse) @ g) / (1.0 - f.slack) * GUARD
     # Every column of A is off by at most gamma(10 m q) of its length; diag(g) L^{-T} whitens.
     reach = norm(f.inverse * g[None, :]) / (1.0 - f.slack)
     # ||dA D^{-1}||_F <= gamma sqrt(q) with D = diag ||a_j||, 10 m q for Householder's steps.
@@ -291,7 +291,7 @@ def factorise_rows(A: Array) -> Factor:
     # A R^{-1} = Q - Z: ||R^{-T} A'A R^{-1} - I|| <= 2 ||Z|| + ||Z||^2.
     whitened = up(2 * zeta + zeta * zeta)
     # `error` so that error spread^2 gives the whitened bound back.
-    return f._with(spread, whitened / spread**2, -math.log1p(-whitened) * _GUARD)
+    return f._with(spread, whitened / spread**2, -math.log1p(-whitened) * GUARD)
 
 
 def _inverted(lower: Array) -> tuple[Array, float]:
@@ -304,12 +304,12 @@ def _inverted(lower: Array) -> tuple[Array, float]:
     residual = blas.dtrmm(1.0, inverse, lower, lower=1)
     residual[np.diag_indices(q)] -= 1.0
     # Squares that underflow are paid for by the last term.
-    slack = norm(residual) * _GUARD + q * 1e-150
+    slack = norm(residual) * GUARD + q * 1e-150
     # What overflows is an infinite slack, with which nothing is claimed.
     with np.errstate(over="ignore", invalid="ignore"):
         # |X| |L| = (|X| D) (D^{-1} |L|) with D the rows' largest entries: no product is needed ...
         reach = inverse * np.max(np.abs(lower), axis=1)
-        rounding = gamma(q + 2) * q * norm(reach) * _GUARD
+        rounding = gamma(q + 2) * q * norm(reach) * GUARD
         if not rounding < _NEGLIGIBLE:
             # ... unless it would matter.
             rounding = gamma(q + 2) * norm(np.abs(inverse) @ np.abs(lower))

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 from scipy.sparse.linalg import ArpackError, eigsh
 
-from .._common.rounding import gamma, up
+from .._common.rounding import GUARD, gamma, up
 
 Array = NDArray[np.float64]
 
 
-_GUARD = 1.0 + 1e-9
 #: The squares of so many numbers are added right to a ninth of the guard, in any order ...
 _AT_ONCE = 1_000_000
 #: ... and lose nothing to underflow or overflow where their root is between these.
@@ -32,13 +31,13 @@ def norm(v: Array) -> float:
         # One call, whatever it does about numbers whose squares are none.
         length = float(blas.dnrm2(flat))
         if _LEAST < length < _MOST:
-            return length * _GUARD
+            return length * GUARD
     largest = float(np.max(np.abs(v), initial=0.0))
     if largest == 0 or not math.isfinite(largest):
         return largest
     size = math.sqrt(np.sum(np.square(v / largest)))
     # Of subnormal numbers the guard is less than a unit.
-    return up(largest * size * _GUARD, 2)
+    return up(largest * size * GUARD, 2)
 
 
 def largest_eigenvalue(C: Array) -> float:
@@ -75,7 +74,7 @@ def largest_eigenvalue(C: Array) -> float:
         if info == 0:
             # Higham's Theorem 10.3: what was factored is off by gamma times its trace at most.
             wrong = 2 * gamma(q + 4) * (q * mu + float(np.abs(np.trace(P)))) + 1e-290
-            return min(size, size * (mu + wrong) * _GUARD)
+            return min(size, size * (mu + wrong) * GUARD)
     return size
 
 

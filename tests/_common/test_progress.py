@@ -65,3 +65,12 @@ def test_true_is_silent_without_rich(monkeypatch, capsys):
 def test_verbose_prints_lines(capsys):
     CertifiedLogReg(verbose=1).fit(X, Y)
     assert capsys.readouterr().err.startswith("Newton step 1: decrement ")
+
+
+def test_something_else_is_refused_and_changes_nothing():
+    model = CertifiedLogReg().fit(X, Y)
+    before = model.coef_.copy()
+    for wrong in ("yes", 1, [print]):
+        with pytest.raises(TypeError, match="True, False or a callable"):
+            model.forget([3], progress=wrong)
+    assert model.n_forgotten_ == 0 and (model.coef_ == before).all()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from certunlearn import CertifiedLogReg
+from certunlearn import CertifiedLogReg, NoiseWarning
 from certunlearn.claims.noise import Geometry
 from certunlearn.engine.distances import class_floor
 from certunlearn.engine.distances.class_floor import class_distance
@@ -393,6 +393,34 @@ def test_errors_of_margins_are_seen_through_the_rows_where_no_gram_matrix_is_kno
         apart = class_distance(o, geometry, W, found._replace(measurement=m))
         entries = found._replace(measurement=m._replace(slope_error=np.inf))
         assert apart.distance < 0.2 * class_distance(o, geometry, W, entries).distance
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1.0, 1e20])
+def test_features_in_single_precision_are_squared_in_double(scale):
+    rng = np.random.default_rng(3)
+    X = (scale * rng.normal(size=(40, 2))).astype(np.float32)
+    codes, found = np.arange(40) % 3, []
+    W = rng.normal(size=(2, 3)) / scale
+    with numerics():
+        for kind in (np.float32, np.float64):
+            alpha = np.full(2, scale**2)
+            rows = DenseRows(X.astype(kind), codes, intercept=False)
+            o = Objective(rows, Softmax(3), np.arange(3), Weights.of(np.ones(40)), alpha, alpha)
+            found.append(survey(o, W))
+    single, double = (each.measurement for each in found)
+    assert (
+        single.margin_error == pytest.approx(double.margin_error, rel=1e-6) and single.margin_error
+    )
+    np.testing.assert_allclose(found[0].summed, found[1].summed, rtol=1e-6)
+    np.testing.assert_allclose(single.allowance, double.allowance, rtol=1e-6)
+
+
+def test_a_gradient_of_zero_has_a_distance():
+    X = np.repeat(np.array([[1.0, 0], [0, 1], [2, 1], [1, 1]] * 2), 4, axis=0)
+    alike = {"noise": 1.0, "random_state": 0, "mechanism": "isotropic", "fit_intercept": False}
+    with pytest.warns(NoiseWarning):
+        model = CertifiedLogReg(C=1e-3, solver="newton-cg", **alike).fit(X, np.tile(range(4), 8))
+    assert model.certificate_.distance <= model.certificate_.distance_target
 
 
 def test_nine_tenths_of_the_distance_is_too_little_and_what_classes_share_counts(monkeypatch):

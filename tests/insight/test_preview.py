@@ -5,6 +5,7 @@ import warnings
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from scipy.stats import spearmanr
@@ -380,3 +381,15 @@ def test_influence_of_other_losses_is_that_of_refits(estimator, standing):
     assert spearmanr(seen.each.influence, now[:60] - then).statistic > 0.95
     assert np.isnan(seen.each.probability).all() and "its loss grows" in str(seen)
     assert 0 <= model.capacity(most=5) <= 5 and 3 not in model.neighbours([3]).rows
+
+
+def test_a_preview_calls_rows_what_they_are_called():
+    X, y = problem()
+    ids = [f"patient-{i:03d}" for i in range(len(y))]
+    named, plain = (CertifiedLogReg(random_state=0).fit(X, y, row_ids=r) for r in (ids, None))
+    assert "row patient-017 own label" in str(named.preview(row_ids=["patient-017"]))
+    assert "patient-017" in named.preview(row_ids=["patient-017"])._repr_html_()
+    assert "row 17       own label" in str(plain.preview([17]))
+    # A frame whose index is its rows' positions has no names of its own.
+    frame = CertifiedLogReg(random_state=0).fit(pd.DataFrame(X), y)
+    assert frame.preview([17]).names == (17,)

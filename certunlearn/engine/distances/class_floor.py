@@ -2,7 +2,8 @@
 
 In a direction whose classes sum to zero a row's curvature is at least its smallest probability.
 So a Gram matrix of weighted rows takes the place of the diagonal of `matrix_free`: nothing is lost
-between coordinates, and a free intercept needs no bound of its own.
+between coordinates, and a free intercept needs no bound of its own unless all rows are confident
+(`intercept_floor`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._common.arrays import Array
-from ..._common.rounding import gamma, up
+from ..._common.rounding import GUARD, gamma, up
 from ...claims.bounds import distance_from_decrement
 from ...claims.noise import Geometry, Transfer
 from ...linalg.cholesky import Factor, factorise
@@ -23,7 +24,6 @@ from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed
 from ...numerics.solvers.descent import Gauge, Scale
 
-_GUARD = 1.0 + 1e-9
 #: What underflow may have taken from a column's maximum.
 _TINY = 1e-290
 
@@ -39,11 +39,15 @@ class Bound(NamedTuple):
         What it would be for a quadratic objective: no bound is below that.
     scale : Gauge or None
         What ``least`` is about, for other gradients.
+    share : float
+        Of what the worst of all Hessians could make of the gradient, what is left of that when all
+        of them are looked at together: between a half and 1.
     """
 
     distance: float
     least: float
     scale: Gauge | None
+    share: float = 1.0
 
 
 NOTHING = Bound(math.inf, math.inf, None)
@@ -79,7 +83,7 @@ def class_distance(
 
 def around_classes(bound: Bound, geometry: Geometry, W: Array) -> Bound:
     """Return a bound for W of one for W less what its classes have in common."""
-    distance = up(math.hypot(bound.distance, _common(geometry, W)) * _GUARD)
+    distance = up(math.hypot(bound.distance, _common(geometry, W)) * GUARD)
     return bound._replace(distance=distance)
 
 
@@ -109,22 +113,21 @@ def floored(
     if not (factor.theta < math.inf and factor.slack < 0.5):
         return NOTHING
     # D is at least e^{-theta} times what was factored.
-    grown = math.exp(factor.theta / 2.0) * _GUARD
+    grown = math.exp(factor.theta / 2.0) * GUARD
     transfer, X = _transfer(geometry, factor), factor.inverse
     c = up(transfer.c * grown)
     white, tail, errors = _decrement(transfer, found, grown, objective.loss.kappa)
-    computed = up(grown * (norm(white) + tail) / (1.0 - factor.slack) * _GUARD)
-    moved = up(grown**2 * transfer.solved(white, tail) * _GUARD)
+    computed = up(grown * (norm(white) + tail) / (1.0 - factor.slack) * GUARD)
+    moved = up(grown**2 * transfer.solved(white, tail) * GUARD)
     L = grown * spread * objective.loss.R * _box(objective, factor)
-    scale = Scale(0.5 * c * X, grown**2 / c * transfer.N)
-    bound = balled(c, computed, errors, moved, L, scale)
+    bound = balled(c, computed, errors, moved, L)
     if not (computed + errors) * L < 0.5 and bound.least <= worth:
         L = min(L, grown * objective.leverage(X, factor.slack))
-        bound = balled(c, computed, errors, moved, L, scale)
-    return bound
+        bound = balled(c, computed, errors, moved, L)
+    return bound._replace(scale=Scale(bound.share * c * X))
 
 
-def balled(c: float, computed: float, errors: float, moved: float, L: float, scale: Gauge) -> Bound:
+def balled(c: float, computed: float, errors: float, moved: float, L: float) -> Bound:
     """Bound the distance where a floor D of the Hessian is all that is known of it.
 
     Parameters
@@ -138,20 +141,23 @@ def balled(c: float, computed: float, errors: float, moved: float, L: float, sca
     L : float
         At least R times the range of any row's margins over ``||v||_D``.
     """
-    nu = up((computed + errors) * _GUARD)
+    nu = up((computed + errors) * GUARD)
     # What inverses that are at most D's make of g is a ball with D^{-1} g for a diameter.
-    least = up((min(c * computed, 0.5 * (c * computed + moved)) + c * errors) * _GUARD)
+    worst = c * computed
+    known = min(worst, 0.5 * (worst + moved))
+    least = up((known + c * errors) * GUARD)
     r = distance_from_decrement(nu, up(L))[0]
     # On the way the Hessian is at least nu / r times D.
     longer = up(r / nu) if nu > 0 else 1.0
-    return Bound(up(longer * least) if r < math.inf else math.inf, least, scale)
+    distance = up(longer * least) if r < math.inf else math.inf
+    return Bound(distance, least, None, known / worst if worst > 0 else 1.0)
 
 
 def _transfer(geometry: Geometry, factor: Factor) -> Transfer:
     """Return the transfer of the factor; isotropic noise needs no factor of G."""
     if geometry.mechanism != "isotropic":
         return Transfer.between(geometry, factor)
-    c = up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * _GUARD)
+    c = up(spectral_norm(factor.inverse) / (1.0 - factor.slack) * GUARD)
     return Transfer(geometry, factor, c, factor.inverse.T, 0.0)
 
 
@@ -162,7 +168,7 @@ def _reach(transfer: Transfer, grown: float, kappa: float) -> float:
         return math.inf
     if transfer.geometry.mechanism != "gram":
         c = Transfer.between(Geometry("gram", gram), transfer.factor).c
-    return up(math.sqrt(1.0 / kappa) * math.exp(gram.theta / 2.0) * grown * c * _GUARD)
+    return up(math.sqrt(1.0 / kappa) * math.exp(gram.theta / 2.0) * grown * c * GUARD)
 
 
 def _decrement(
@@ -194,13 +200,13 @@ def _decrement(
     )
     errors = min(rounded + m.slope_error, scale * around(m.allowance))
     tail = norm(size @ (gamma(len(X) + 2) * np.abs(m.gradient)))
-    return X @ m.gradient, up(tail * _GUARD), up(errors * _GUARD)
+    return X @ m.gradient, up(tail * GUARD), up(errors * GUARD)
 
 
 def _box(objective: Objective, factor: Factor) -> float:
     """At least the longest row in the norm of the factor's inverse, from the columns' maxima."""
     box = norm(np.abs(factor.inverse) @ (objective.rows.column_max + _TINY))
-    return up(box / (1.0 - factor.slack) * _GUARD)
+    return up(box / (1.0 - factor.slack) * GUARD)
 
 
 def _common(geometry: Geometry, W: Array) -> float:
@@ -209,4 +215,4 @@ def _common(geometry: Geometry, W: Array) -> float:
     mean = (np.abs(W.sum(axis=1)) + gamma(K) * np.abs(W).sum(axis=1)) / K
     if geometry.mechanism != "isotropic":
         mean = geometry.half_size @ mean
-    return up(math.sqrt(K) * norm(mean) * _GUARD)
+    return up(math.sqrt(K) * norm(mean) * GUARD)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-from ..._common.rounding import up
+from ..._common.rounding import GUARD, up
 from ...claims.noise import Geometry
 from ...numerics.objective.objective import Objective
-from ...numerics.objective.survey import GUARD, Surveyed
+from ...numerics.objective.survey import Surveyed
 from .class_floor import Bound, floored
 
 

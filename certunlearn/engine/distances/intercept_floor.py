@@ -14,13 +14,13 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ..._common.arrays import Array
-from ..._common.rounding import gamma, up
+from ..._common.rounding import GUARD, gamma, up
 from ...claims.noise import Geometry
 from ...linalg.cholesky import Factor, factorise
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.intercept_sums import intercept_sums
 from ...numerics.objective.objective import Objective
-from ...numerics.objective.survey import FAR, GUARD, Surveyed
+from ...numerics.objective.survey import FAR, Surveyed
 from .class_floor import NOTHING, Bound, around_classes, balled
 
 #: What underflow may have taken from a column's maximum.
@@ -86,17 +86,15 @@ class Leaning(NamedTuple):
 
 
 class LeaningScale(NamedTuple):
-    """What would be certified for a gradient, as `Scale` has it."""
+    """A gauge by such a floor: ``c`` times the norm in its inverse."""
 
     floor: Leaning
-    half: Array
     c: float
 
-    def parts(self, g: Array) -> list[Array]:
-        """Return what the lengths are of, for g of shape (p, K)."""
+    def seen(self, g: Array) -> Array:
+        """Return one vector, as the classes are not apart."""
         first, second = self.floor.white(g)
-        both = np.concatenate([first.ravel(), self.floor.by_factor(1.0) * second])
-        return [0.5 * self.c * both, 0.5 * self.half @ self.floor.solved(first, second)]
+        return self.c * np.concatenate([first.ravel(), self.floor.by_factor(1.0) * second])
 
 
 def intercept_distance(
@@ -125,7 +123,7 @@ def intercept_distance(
         return NOTHING
     g = m.gradient - m.gradient.mean(axis=1, keepdims=True)
     first, second = floor.white(g)
-    lost = floor.around(gamma(K + 4) * np.abs(g))
+    lost = floor.around(gamma(2 * K + 8) * np.abs(g))
     root = math.sqrt(floor.kept)
     computed = up(math.hypot(norm(first), floor.by_factor(norm(second))) / root * GUARD)
     # What every error does where it is worst for each coordinate.
@@ -143,8 +141,8 @@ def intercept_distance(
     slack = 2 * floor.factor.slack * floor.by_factor(norm(second))
     moved = norm(half @ step) + chain * norm(size) * reach + c * (slack + lost) / root
     L = up(math.sqrt(2.0) * objective.loss.R * ranges / root * GUARD)
-    scale = LeaningScale(floor, half, c)
-    bound = balled(c, computed, errors, up(moved * GUARD), L, scale)
+    bound = balled(c, computed, errors, up(moved * GUARD), L)
+    bound = bound._replace(scale=LeaningScale(floor, bound.share * c / root))
     return around_classes(bound, geometry, W)
 
 
@@ -160,6 +158,9 @@ def _leaning(objective: Objective, W: Array, margin_error: float) -> Leaning | N
         return None
     flat = sums.slopes.reshape(K - 1, -1)
     lean, _ = lapack.dpotrs(factor.lower, flat, lower=1)
+    # As the exact one does, it sums to zero over the classes.
+    lean = lean.reshape(sums.slopes.shape)
+    lean = (lean - lean.mean(axis=1, keepdims=True)).reshape(K - 1, -1)
     root = 1.0 / np.sqrt(objective.alpha[:-1])
     # B - A lean: as computed, its rounding, and what the sums may be off by.
     most = np.abs(sums.own)[:, :, None] * (objective.rows.column_max[:-1] + _TINY)

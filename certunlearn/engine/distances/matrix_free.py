@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from ..._common.arrays import Array
-from ..._common.rounding import UNIT_ROUNDOFF, down, gamma, up
+from ..._common.rounding import GUARD, UNIT_ROUNDOFF, down, gamma, up
 from ...claims.bounds import distance_from_decrement
 from ...claims.noise import Geometry
 from ...linalg.cholesky import factorise
@@ -27,7 +27,6 @@ from .reached import Goal
 
 #: What underflow may have added to a sum of probabilities' products, a unit of weight.
 _TINY = 1e-290
-_GUARD = 1.0 + 1e-9
 
 
 def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> tuple[float, float]:
@@ -57,7 +56,7 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     edges, error, largest = objective.couplings(W)
     # (4a), row by row: curvature at the exact margins is within e^{+-margin_error} of that
     # computed.
-    largest = up(largest * (1.0 + error) * math.exp(min(margin_error, 600.0)) * _GUARD)
+    largest = up(largest * (1.0 + error) * math.exp(min(margin_error, 600.0)) * GUARD)
     if objective.loss.bounded:
         largest = objective.loss.kappa
     # What underflow rounded up comes off; what it rounded down errs on the safe side.
@@ -67,7 +66,7 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
     if not margin_error < 600:
         return 0.0, largest
     # The same factor downwards; beyond 600 it would vanish in any case.
-    shrunk = math.exp(-margin_error * _GUARD) / _GUARD
+    shrunk = math.exp(-margin_error * GUARD) / GUARD
     K = len(edges)
     if not objective.loss.coupled:
         return float(np.diag(edges).min()) * shrunk, largest
@@ -87,7 +86,7 @@ def intercept_curvature(objective: Objective, W: Array, margin_error: float) -> 
         return 0.0, largest
     # lambda_min(L L') = 1 / ||L^{-1}||^2 and ||L^{-1}|| <= ||X|| / (1 - slack).
     square = spectral_norm(f.inverse) ** 2
-    return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / _GUARD, largest
+    return (1.0 - f.slack) ** 2 * math.exp(-f.theta) / square * shrunk / GUARD, largest
 
 
 def floor_above(
@@ -130,8 +129,8 @@ def floor_above(
     mu, largest = shift
     size = _relative_size(gram, alpha[:-1])
     # lambda = (c / kappa) lambda_max(M), c the largest curvature of a row at W.
-    ratio = up(size * max(largest / objective.loss.kappa, 0.0) * _GUARD)
-    D[-1] = mu / (1.0 + 2.0 * ratio) / _GUARD
+    ratio = up(size * max(largest / objective.loss.kappa, 0.0) * GUARD)
+    D[-1] = mu / (1.0 + 2.0 * ratio) / GUARD
     if objective.loss.coupled:
         # Along equal intercepts the gauge alone acts, rho K of it.
         D[-1] = min(D[-1], down(float(objective.gauge[-1]) * objective.loss.columns))
@@ -173,7 +172,7 @@ class Floors:
             self.shift, self.T = intercept_curvature(self.objective, W, margin_error), 0.0
         mu, largest = self.shift
         if self.T > 0:
-            grown = math.exp(self.T) * _GUARD
+            grown = math.exp(self.T) * GUARD
             # Margins moved by at most T: every row's curvature is within e^{+-T} of what it was.
             mu = down(mu / grown)
             largest = largest if self.objective.loss.bounded else up(largest * grown)
@@ -197,7 +196,7 @@ def _relative_size(gram: Curvature | Diagonal, alpha: Array) -> float:
     scaled = gram.matrix[:-1, :-1] / np.outer(root, root)
     # Every entry is off by at most error * g_i g_j / (root_i root_j): a matrix of rank one.
     wrong = (gram.error + 8 * UNIT_ROUNDOFF) * float(np.sum(gram.diagonal[:-1] / alpha))
-    total = up(largest_eigenvalue(scaled) + wrong * _GUARD) if len(root) else 1.0
+    total = up(largest_eigenvalue(scaled) + wrong * GUARD) if len(root) else 1.0
     # The penalty itself is the identity in these units.
     return max(up(total - 1.0), 0.0)
 
@@ -214,14 +213,14 @@ def transfer(geometry: Geometry, D: Array) -> float:
         return math.inf
     root = 1.0 / np.sqrt(D)
     if geometry.mechanism == "isotropic":
-        return float(root.max()) * _GUARD
+        return float(root.max()) * GUARD
     lower = geometry.gram.lower
     # half D^{-1/2} with half = L_G': root, quotient and product are within gamma(4).
     N, size, unit = lower.T * root, np.abs(lower.T) * root, gamma(4)
     if geometry.mechanism == "objective":
         # half = L_G L_G', applied factor by factor.
         N, size, unit = lower @ N, np.abs(lower) @ size, gamma(len(lower) + 8)
-    return up((spectral_norm(N) + unit * norm(size)) * _GUARD)
+    return up((spectral_norm(N) + unit * norm(size)) * GUARD)
 
 
 def decrement(objective: Objective, D: Array, m: Measurement) -> float:
@@ -233,10 +232,10 @@ def decrement(objective: Objective, D: Array, m: Measurement) -> float:
     """
     g, scale = np.abs(m.gradient), (1.0 / np.sqrt(D))[:, None]
     # ||exact g||_{H^{-1}} <= || |g| + allowance ||_{D^{-1}}, as H >= D.
-    crude = norm((g + m.allowance) * scale) * _GUARD
+    crude = norm((g + m.allowance) * scale) * GUARD
     # The margins' errors push along rows, where the Hessian has those rows' curvature.
-    along = up(m.slope_error * _GUARD)
-    return min(crude, up(norm((g + m.rounding) * scale) * _GUARD + along))
+    along = up(m.slope_error * GUARD)
+    return min(crude, up(norm((g + m.rounding) * scale) * GUARD + along))
 
 
 def matrix_free_distance(
@@ -275,7 +274,7 @@ def matrix_free_distance(
     root, nu = 1.0 / np.sqrt(D), decrement(objective, D, m)
     # ||(e_k - e_l) (x) x||_{D^{-1}} = sqrt(2) ||x||_{D^{-1}}.
     pairs = math.sqrt(2.0) if objective.loss.coupled else 1.0
-    L = objective.loss.R * pairs * norm(objective.rows.column_max * root) * _GUARD
+    L = objective.loss.R * pairs * norm(objective.rows.column_max * root) * GUARD
     # The box of the columns' maxima first; rows are read only where it is what stands in the way.
     if not nu * L < 0.5 and c * nu <= worth:
         L = min(L, objective.longest(root))

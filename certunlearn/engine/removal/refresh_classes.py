@@ -299,7 +299,7 @@ def _bound(
         if other.distance <= allowed:
             return other, None
     bound = class_distance(objective, gram.geometry, W, found, allowed)
-    bound = min(bound, other, key=lambda one: (one.distance > allowed, one.least))
+    bound = min(bound, other, key=lambda one: (not one.distance <= allowed, one.least))
     free = objective.alpha == 0
     if bound.distance <= allowed or free.any() and not _flatter(objective, gram, m) < bound.least:
         return bound, None
@@ -360,7 +360,7 @@ def _blurred(sizes: list[float], distant: bool) -> bool:
 
 def _left(metric: ClassMetric, g: Array) -> float:
     """Return the distance that would be certified for a gradient, if that is known."""
-    return math.inf if metric.scale is None else sum(map(norm, metric.scale.parts(g)))
+    return math.inf if metric.scale is None else norm(metric.scale.seen(g))
 
 
 def _centred(g: Array) -> Array:

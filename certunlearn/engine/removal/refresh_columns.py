@@ -244,8 +244,7 @@ def _left(metric: ColumnMetric, g: Array) -> Array:
     """Return the distance that would be certified for gradients (p, m), column by column."""
     if metric.scale is None:
         return np.full(g.shape[1], math.inf)
-    parts = [np.sqrt(np.sum(part**2, axis=0)) for part in metric.scale.parts(g)]
-    out: Array = np.sum(parts, axis=0)
+    out: Array = np.sqrt(np.sum(metric.scale.seen(g) ** 2, axis=0))
     return out
 
 

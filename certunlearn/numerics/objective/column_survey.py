@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._common.arrays import Array
-from ..._common.rounding import UNIT_ROUNDOFF, gamma
+from ..._common.rounding import GUARD, UNIT_ROUNDOFF, gamma
 from ...linalg.norms import norm
 from ..losses.margins import Columnwise
 from ..losses.namespace import Namespace, Values
@@ -22,7 +22,6 @@ from .kernels import OfLoss
 from .objective import Measurement, Objective
 from .survey import (
     FAR,
-    GUARD,
     ROOT,
     Surveyed,
     counted_weight,

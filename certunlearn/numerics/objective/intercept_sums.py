@@ -67,10 +67,11 @@ class InterceptSums(NamedTuple):
 
 
 def few_pairs(objective: Objective) -> bool:
-    """Whether there is a free intercept, and so little to sum that it is worth its price."""
+    """Whether the intercept alone is free, and so little is to be summed that it is worth that."""
     rows, K, free = objective.rows, objective.loss.columns, objective.alpha == 0
     few = rows.n * (rows.p + _WEIGHT) * (K * (K + 1) // 2) <= _FEW
-    return few and rows.intercept and rows.p > 1 and bool(free[-1]) and not free[:-1].any()
+    known = rows.intercept and rows.p > 1 and bool(free[-1]) and objective.gauge[-1] > 0
+    return bool(few and known and not free[:-1].any())
 
 
 def intercept_sums(objective: Objective, W: Array) -> InterceptSums:

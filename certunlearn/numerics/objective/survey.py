@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._common.arrays import Array
-from ..._common.rounding import gamma
+from ..._common.rounding import GUARD, gamma
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ..losses.namespace import Namespace, Values
@@ -23,7 +23,6 @@ from .curvature import Curvature
 from .kernels import OfLoss
 from .objective import Measurement, Objective
 
-GUARD = 1.0 + 1e-9
 #: Curvatures below this may have been rounded up by underflow: they count as zero.
 _LEAST = 1e-280
 #: Rows that weigh less together, or whose rounding could matter by more than this beside the

@@ -94,7 +94,7 @@ class HostBlock(DenseBlock[Array]):
     Parameters
     ----------
     X, y, weight
-        As in `DenseBlock`; rows may be float32 where they are only multiplied with one another.
+        As in `DenseBlock`; rows may be float32 for kernels that multiply them with one another.
     rows : int
         How many make a block.
     scratch : Room
@@ -107,6 +107,10 @@ class HostBlock(DenseBlock[Array]):
 
     def size(self) -> HostBlock:
         return self._of(np.abs(self.X, out=self.scratch.of(self.X.shape)))
+
+    def squared(self) -> HostBlock:
+        # Widened first: in single precision the squares of small numbers are zero.
+        return self._of(np.square(self.X, dtype=np.float64))
 
     def largest(self) -> Array:
         low, high = extremes(self.X)

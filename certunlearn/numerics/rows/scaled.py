@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.interrupts import checkpoint
+from ..._common.rounding import GUARD
 from ...exceptions import AssumptionError
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]
-_GUARD = 1.0 + 1e-9
 
 
 def scaled(X: Array, y: Array) -> tuple[Array, Array, NDArray[np.int32]]:
@@ -30,8 +30,8 @@ def scaled(X: Array, y: Array) -> tuple[Array, Array, NDArray[np.int32]]:
     first = np.frexp(np.max(np.abs(X), axis=1, initial=0.0))[1]
     # Adding zero makes -0 and 0 one number.
     A = np.ldexp(X, -first[:, None]) + 0.0
-    length = np.sqrt(np.einsum("ij,ij->i", A, A)) * _GUARD
-    # length < 2^e by the definition of frexp, and _GUARD makes it at least the true one.
+    length = np.sqrt(np.einsum("ij,ij->i", A, A)) * GUARD
+    # length < 2^e by the definition of frexp, and GUARD makes it at least the true one.
     exponent = first + np.frexp(length)[1]
     A = np.ldexp(X, -exponent[:, None]) + 0.0
     with np.errstate(over="ignore"):

@@ -15,31 +15,22 @@ Pair = tuple[Array, Array, float]
 
 
 class Gauge(Protocol):
-    """What would be certified for a gradient: the sum of some lengths."""
+    """What would be certified for a gradient."""
 
-    def parts(self, g: Array, /) -> list[Array]:
-        """Return what the lengths are of, for g of shape (p, K)."""
+    def seen(self, g: Array, /) -> Array:
+        """Return what has that length, column by column, for g of shape (p, K)."""
         ...
 
 
 class Scale(NamedTuple):
-    """What would be certified for a gradient g: about ``||first g|| + ||second first g||``.
+    """A gauge by a matrix."""
 
-    Attributes
-    ----------
-    first : ndarray of shape (p, p)
-        Half of what the worst of all Hessians could make of g, or all of it.
-    second : ndarray of shape (p, p) or None
-        Where it is half, what the step by their common floor adds.
-    """
+    matrix: Array
 
-    first: Array
-    second: Array | None = None
-
-    def parts(self, g: Array) -> list[Array]:
-        """Return what the lengths are of, for g of shape (p, K)."""
-        white = self.first @ g
-        return [white] if self.second is None else [white, self.second @ white]
+    def seen(self, g: Array) -> Array:
+        """Return the matrix times g."""
+        out: Array = self.matrix @ g
+        return out
 
 
 class Descent:
