@@ -22,7 +22,7 @@ from ...linalg.diagonal import Diagonal
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed
-from ...numerics.solvers.descent import Gauge, Scale
+from ...numerics.solvers.descent import Outlook, Scale
 
 #: What underflow may have taken from a column's maximum.
 _TINY = 1e-290
@@ -37,7 +37,7 @@ class Bound(NamedTuple):
         ``||W - W*||_A``, at most; infinite where no bound follows.
     least : float
         What it would be for a quadratic objective: no bound is below that.
-    scale : Gauge or None
+    scale : Outlook or None
         What ``least`` is about, for other gradients.
     share : float
         Of what the worst of all Hessians could make of the gradient, what is left of that when all
@@ -46,7 +46,7 @@ class Bound(NamedTuple):
 
     distance: float
     least: float
-    scale: Gauge | None
+    scale: Outlook | None
     share: float = 1.0
 
 

@@ -86,7 +86,7 @@ class Leaning(NamedTuple):
 
 
 class LeaningScale(NamedTuple):
-    """A gauge by such a floor: ``c`` times the norm in its inverse."""
+    """An outlook by such a floor: ``c`` times the norm in its inverse."""
 
     floor: Leaning
     c: float

@@ -16,7 +16,7 @@ from ..._common.arrays import AnyArray, Array
 from ..objective.differences import Differences
 from ..objective.objective import Objective
 from ..objective.products import Single
-from .descent import Gauge, Pair
+from .descent import Outlook, Pair
 
 #: Rows that curve a class less than their mean stand together as a multiple of X'X; those that all
 #: together curve less than this share of the whole Hessian are left out of it.
@@ -246,7 +246,7 @@ class ClassMetric:
         Steps along which it is wrong, and the changes of the gradient there.
     least : float
         Of `survey`.
-    scale : Gauge or None
+    scale : Outlook or None
         What distance would be certified for a gradient.
     fresh : bool
         Whether it is made of the training set as it is.
@@ -255,7 +255,7 @@ class ClassMetric:
     model: Model
     pinned: tuple[Pair, ...] = ()
     least: float = 0.0
-    scale: Gauge | None = None
+    scale: Outlook | None = None
     fresh: bool = False
 
     def whole(self, objective: Objective) -> bool:

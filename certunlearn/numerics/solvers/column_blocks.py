@@ -15,7 +15,7 @@ from ..objective.column_changes import ColumnChanges
 from ..objective.objective import Objective
 from ..objective.products import Single
 from .class_blocks import Shared, inverse_of, power_below
-from .descent import Gauge
+from .descent import Outlook
 
 #: Products of rows with rows cost a pass over all columns for so many coefficients.
 _A_PASS = 4
@@ -35,7 +35,7 @@ class ColumnMetric:
         Of the Hessians, where there is room for them.
     least : float
         Of `column_survey`.
-    scale : Gauge or None
+    scale : Outlook or None
         What distance would be certified for a gradient.
     rate : float
         What a short step has left of a gradient.
@@ -48,7 +48,7 @@ class ColumnMetric:
     shared: Shared
     inverses: Single | None = None
     least: float = 0.0
-    scale: Gauge | None = None
+    scale: Outlook | None = None
     rate: float = 1.0
     fresh: bool = False
     spent: float = 0.0

@@ -14,7 +14,7 @@ from ..._common.arrays import Array
 Pair = tuple[Array, Array, float]
 
 
-class Gauge(Protocol):
+class Outlook(Protocol):
     """What would be certified for a gradient."""
 
     def seen(self, g: Array, /) -> Array:
@@ -23,7 +23,7 @@ class Gauge(Protocol):
 
 
 class Scale(NamedTuple):
-    """A gauge by a matrix."""
+    """An outlook by a matrix."""
 
     matrix: Array
 
