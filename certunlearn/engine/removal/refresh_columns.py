@@ -46,8 +46,6 @@ _SHORT = 0.03
 _OVERSHOT, _LEAST = 0.5, 0.1
 #: A measured gradient that is not so much smaller than the one before ends all this.
 _WORTH = 0.5
-#: This share of the rows, those whose smallest curvature is largest, is enough of a floor.
-_COUNTED = 0.2
 #: Beyond so many coefficients a column no matrix of that size is factored.
 _WIDEST = 4096
 
@@ -153,7 +151,7 @@ def _metric(
     due = descent == _EARLY + 1
     if metric is not None and not starts and not due and metric.spent <= metric.price(objective):
         return metric
-    curvature, least = curvature_of(base, _COUNTED)
+    curvature, least = curvature_of(base)
     shared = Shared.of(gram.squares(objective), objective.alpha, curvature)
     scale = None if metric is None else metric.scale
     new = ColumnMetric(shared, least=least, scale=scale, fresh=True)

@@ -36,6 +36,35 @@ _A_PASS, _REQUESTS = 16, 2
 _LANCZOS, _NEAR = 3, 1.25
 
 
+class Counting:
+    """Which rows a floor of the Hessian needs one by one, by what they curve at least.
+
+    Parameters
+    ----------
+    alpha : ndarray of shape (p,)
+        Penalty.
+    """
+
+    def __init__(self, alpha: Array) -> None:
+        each = np.divide(1.0, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+        self._each = (each / max(np.count_nonzero(each), 1)).astype(np.float32)
+        self._smallest: list[Single] = []
+        self._adds = 0.0
+
+    def add(self, x: Single, curvature: Single) -> None:
+        """Take in rows (m, p) and what they curve at least, (m,)."""
+        self._smallest.append(curvature)
+        self._adds += float(curvature @ (x * x @ self._each))
+
+    @property
+    def least(self) -> float:
+        """A power of two that a fifth of the rows reach; infinite where all add little."""
+        if self._adds < _LITTLE:
+            return math.inf
+        least = float(np.quantile(np.concatenate(self._smallest), 1 - _COUNTED))
+        return 2.0 ** math.floor(math.log2(least)) if least > 0 else 0.0
+
+
 class Spread(NamedTuple):
     """How softmax curves its rows where W stands.
 
@@ -57,17 +86,12 @@ class Spread(NamedTuple):
     @classmethod
     def of(cls, base: Differences) -> Spread:
         """Read it off the probabilities at ``base``."""
-        total, mass, smallest, adds = 0.0, 0.0, [], 0.0
-        alpha = base.objective.alpha
-        each = np.divide(1.0, alpha, out=np.zeros_like(alpha), where=alpha > 0)
-        each = (each / max(np.count_nonzero(each), 1)).astype(np.float32)
+        total, mass, counting = 0.0, 0.0, Counting(base.objective.alpha)
         for x, P, s in base.probabilities():
             total = total + (s * P * (1 - P)).sum(axis=0, dtype=np.float64)
             mass += float(s.sum())
-            smallest.append(s[:, 0] * P.min(axis=1))
-            adds += float(smallest[-1] @ (x * x @ each))
-        least = math.inf if adds < _LITTLE else power_below(smallest, _COUNTED)
-        return cls(np.maximum(total / max(mass, 1e-30), 1e-12), mass, least)
+            counting.add(x, s[:, 0] * P.min(axis=1))
+        return cls(np.maximum(total / max(mass, 1e-30), 1e-12), mass, counting.least)
 
 
 @dataclass(frozen=True)
@@ -346,12 +370,6 @@ def room_for_blocks(objective: Objective) -> bool:
     rows = objective.rows
     most = max(_SHARE * 8 * rows.n * rows.p, _FEW)
     return 4 * objective.loss.columns * rows.p**2 <= most
-
-
-def power_below(curvatures: list[Single], share: float) -> float:
-    """Return a power of two that about this share of the rows reach; 0 where they have none."""
-    least = float(np.quantile(np.concatenate(curvatures), 1 - share))
-    return 2.0 ** math.floor(math.log2(least)) if least > 0 else 0.0
 
 
 def inverse_of(A: Array, alpha: Array) -> Single:

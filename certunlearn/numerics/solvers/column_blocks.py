@@ -14,7 +14,7 @@ from ..._common.arrays import AnyArray, Array
 from ..objective.column_changes import ColumnChanges
 from ..objective.objective import Objective
 from ..objective.products import Single
-from .class_blocks import Shared, inverse_of, power_below
+from .class_blocks import Counting, Shared, inverse_of
 from .descent import Outlook
 
 #: Products of rows with rows cost a pass over all columns for so many coefficients.
@@ -68,17 +68,16 @@ class ColumnMetric:
         return np.asarray(basis @ ((basis.T @ G) / self.shared.inner(columns)))
 
 
-def curvature_of(base: ColumnChanges, share: float) -> tuple[Array, float]:
+def curvature_of(base: ColumnChanges) -> tuple[Array, float]:
     """Return the mean curvature of each column where ``base`` is, (K,), positive.
 
-    And a power of two that about this ``share`` of the rows reach in every column.
+    And what a row has to curve every column to be counted in a floor, as `Counting` has it.
     """
-    total, smallest = np.zeros(base.objective.loss.columns), []
-    for _, c in base.curvatures():
+    total, counting = np.zeros(base.objective.loss.columns), Counting(base.objective.alpha)
+    for x, c in base.curvatures():
         total += c.sum(axis=0, dtype=np.float64)
-        smallest.append(c.min(axis=1))
-    mean = np.maximum(total / base.objective.weight_sum, 1e-12)
-    return mean, power_below(smallest, share)
+        counting.add(x, c.min(axis=1))
+    return np.maximum(total / base.objective.weight_sum, 1e-12), counting.least
 
 
 def inverses_at(base: ColumnChanges, alpha: Array, columns: int) -> Single:
