@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._common.replaced import replace
-from ..._common.rounding import GUARD, UNIT_ROUNDOFF, gamma, up
+from ..._common.rounding import UNIT_ROUNDOFF, gamma, up
 from ...claims.bounds import distance_from_decrement, inverse_range
 from ...claims.noise import Geometry, Transfer
 from ...linalg.cholesky import Factor
@@ -256,7 +256,7 @@ class Carryover:
         else:
             # |B| <= (1 + error) d d', d the root of the diagonal.
             product, error = present.times(v), present.error
-            size = np.sqrt(present.curvature.diagonal) * GUARD
+            size = np.sqrt(present.curvature.diagonal) * (1 + 1e-9)
         # 2u |omega g|: the product omega g and the addition to N v.
         wrong = omega * (self.allowance + 2 * UNIT_ROUNDOFF * np.abs(g))
         wrong = wrong + error * float(size @ np.abs(v)) * size
@@ -275,7 +275,7 @@ class Carryover:
         if not (left > 0.1 and wrong < 0.5):
             return math.inf
         # L_G L_G' >= G / (1 + w) at the upper end.
-        return up(self.now.in_gram * math.sqrt((1.0 + wrong) / left) * GUARD)
+        return up(self.now.in_gram * math.sqrt((1.0 + wrong) / left) * (1 + 1e-9))
 
     def capacity(self, target: float) -> float:
         """Return how much longer a refresh now would make the step that meets ``target``.
@@ -297,7 +297,7 @@ class Carryover:
             return math.inf
         # G <= G_0 + added; from L_G0 L_G0' to G_0 by 1 + w_0, from G to L_G L_G' by 1 / (1 - w).
         drift = (1.0 + was.error * was.spread**2) / (1.0 - wrong)
-        return up(math.sqrt((self.c_gram**2 + self.gram_added) * drift) * GUARD)
+        return up(math.sqrt((self.c_gram**2 + self.gram_added) * drift) * (1 + 1e-9))
 
     def _transfer(self, geometry: Geometry) -> float:
         """Bound ``max ||v||_A / ||v||_{B_0}`` for the present A."""
@@ -317,7 +317,7 @@ class Carryover:
         g = np.maximum(present.diagonal_root, was.diagonal_root)
         reach = present.spread * float(np.max(g / present.diagonal_root))
         both = (present.error + was.error) * norm(g) * reach * c_gram
-        return up((self.c + lost + gained + both) * GUARD)
+        return up((self.c + lost + gained + both) * (1 + 1e-9))
 
     def _with(self, share: Contribution) -> Carryover:
         """Put rows into B and the gradient; the leverages, margins and Gram bounds follow."""
@@ -390,4 +390,4 @@ def _trace(factor: Factor, diagonal: Array) -> float:
     """Trace of ``diag(diagonal)``, nonnegative, relative to M = L L'; rounded up."""
     # trace(L^{-1} D L^{-T}) = ||L^{-1} D^{1/2}||_F^2, and ||L^{-1} M|| <= ||X M|| / (1 - slack).
     size = norm(factor.inverse * np.sqrt(diagonal)) / (1.0 - factor.slack)
-    return size**2 * GUARD
+    return size**2 * (1 + 1e-9)
