@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from .._common.columns import extremes
-from .._common.rounding import up
+from .._common.rounding import GUARD, up
 from ..exceptions import AssumptionError
 from ..linalg.cholesky import Factor
 
@@ -220,7 +220,7 @@ class Frame:
         # g_o'|x_o| <= (1 + 2 max_j k_j g_d / g_j) g'|x|, g_d that of the intercept, g'|x| <= spread
         # ||L'x||.
         most = float(np.max(apart * (g[-1] / g[:-1]), initial=0.0))
-        return up(factor.spread * (1.0 + 2.0 * most) * (1 + 1e-9))
+        return up(factor.spread * (1.0 + 2.0 * most) * GUARD)
 
 
 def _unit(spread: Array) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from .._common.cached import cached_property
-from .._common.rounding import gamma, up
+from .._common.rounding import GUARD, gamma, up
 from ..linalg.cholesky import Factor
 from ..linalg.diagonal import Diagonal
 from ..linalg.norms import norm, spectral_norm
@@ -54,19 +54,19 @@ class Geometry:
     @property
     def half(self) -> Array:
         """A matrix M with ``||d||_A = ||M d||_2``, shape (p, p)."""
+        if self.mechanism == "isotropic":
+            return np.eye(self.known.size)
         lower = self.gram.lower
         if self.mechanism == "gram":
             return np.ascontiguousarray(lower.T)
-        if self.mechanism == "isotropic":
-            return np.eye(len(lower))
         out: Array = lower @ lower.T
         return out
 
     @property
     def half_size(self) -> Array:
         """|half|, or |L||L'| where it is a product: the scale of its rounding, shape (p, p)."""
-        size = np.abs(self.gram.lower)
         if self.mechanism == "objective":
+            size = np.abs(self.gram.lower)
             out: Array = size @ size.T
             return out
         return np.abs(self.half)
@@ -195,7 +195,7 @@ class Transfer:
         # gamma(p) for the product, as much again for half = L_G L_G', four to spare.
         wrong = gamma(2 * p + 4) * norm(size)
         # ||M L^{-T}|| <= ||M X'|| / (1 - f), f = slack: X L = I + F.
-        c = up((spectral_norm(N) + wrong) / (1.0 - factor.slack) * (1 + 1e-9))
+        c = up((spectral_norm(N) + wrong) / (1.0 - factor.slack) * GUARD)
         return cls(geometry, factor, c, N, wrong)
 
     @cached_property
@@ -214,7 +214,7 @@ class Transfer:
         """
         slack, N = self.factor.slack, self.N
         known = norm(N @ white) + (self.wrong + gamma(len(white) + 2) * norm(N)) * norm(white)
-        return up((known + self.c * (2 * slack * norm(white) + tail) / (1.0 - slack)) * (1 + 1e-9))
+        return up((known + self.c * (2 * slack * norm(white) + tail) / (1.0 - slack)) * GUARD)
 
     def step(self, v: Array, allowance: Array | float = 0.0) -> tuple[Array, float, float]:
         """Solve with B and bound the solution and its error in the norm of the noise.
@@ -255,5 +255,5 @@ class Transfer:
         # The rounding of X v itself does not pass through B^{-1}.
         # It is not of the form X (an error in v).
         own = self.c * norm(np.abs(f.inverse) @ (u * np.abs(v))) / (1.0 - f.slack)
-        error = up((rounding + reach + own + self.c * lost * norm(white)) * (1 + 1e-9))
+        error = up((rounding + reach + own + self.c * lost * norm(white)) * GUARD)
         return s, up(size + error), error

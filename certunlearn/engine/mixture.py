@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._common import validate as _validate
 from .._common.arrays import RandomState
-from .._common.rounding import gamma, up
+from .._common.rounding import GUARD, gamma, up
 from ..claims.budget import Joint, composed
 from ..claims.certificate import Certificate
 from ..claims.consistency import SEEDED
@@ -127,7 +127,7 @@ def _mean(models: Sequence[Model], shares: Array, geometry: Geometry) -> tuple[A
     flat = geometry.mechanism == "isotropic"
     # ||e||_A <= || half_size |e| ||, as |half| <= half_size.
     rounding = norm(size) if flat else norm(geometry.half_size @ size)
-    return W, up(distance + rounding * (1 + 1e-9))
+    return W, up(distance + rounding * GUARD)
 
 
 def _carried(to: Geometry, of: Geometry) -> float:

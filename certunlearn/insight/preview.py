@@ -26,6 +26,8 @@ from .attribution import influences_of, margins, members_of, reading
 from .influence import LeftOut, has_odds, standing
 from .lookalikes import Neighbours, neighbours
 
+#: Of a removal that would be tried by chord steps first.
+UNDECIDED = "whether chord steps get there or a refresh must follow: full=True"
 _CAPTION = "Preview of a removal: nothing has been changed."
 _SHOWN = 5
 _SAMPLED = 9
@@ -209,7 +211,7 @@ def preview(
             y = state.objective.labels(places)
             together = expit(standing(loss, margins(state, places, seen.W), y))
     if seen.tier == "chord" and not (full or why):
-        unavailable.append("whether chord steps get there or a refresh must follow: full=True")
+        unavailable.append(UNDECIDED)
     if isinstance(state.settings.class_weight, str):
         unavailable.append('what "balanced" makes of the other rows\' weights is left out')
     return Preview(

@@ -333,4 +333,4 @@ def whitened_norm(factor: Factor, A: Array, spare: int = 4, first: int = 0) -> f
     rounding = wrong * norm(reach @ np.abs(A))
     if not rounding <= _SLIGHT * largest:
         rounding = wrong * norm(np.abs(X) @ np.abs(A))
-    return up((largest + rounding) / (1.0 - factor.slack) * (1 + 1e-9))
+    return up((largest + rounding) / (1.0 - factor.slack) * GUARD)

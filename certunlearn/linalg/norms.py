@@ -110,5 +110,5 @@ def spectral_norm(N: Array) -> float:
         size
         # M'M as computed is off by gamma(q + 2) ||M||_F^2 = gamma(q + 2).
         * math.sqrt(largest_eigenvalue(scaled.T @ scaled) + gamma(len(scaled) + 4))
-        * (1 + 1e-9)
+        * GUARD
     )

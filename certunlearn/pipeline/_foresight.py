@@ -17,7 +17,7 @@ from ..estimators.base.verbs import UnlearningEstimator
 from ..exceptions import AssumptionError, ConvergenceError, NotCertifiedError
 from ..insight.lookalikes import Neighbours
 from ..insight.noise_cost import NoiseCost
-from ..insight.preview import Preview
+from ..insight.preview import UNDECIDED, Preview
 from ..insight.preview import preview as previewed
 from ..requests.asked import Asked
 from ..requests.change import Change
@@ -115,7 +115,15 @@ class Foresight:
                 return found
         except StaleFrame:
             found, why = previewed(fitted, positions, threshold=threshold), _HELD_ANEW
-        tier = replace(found, tier="refresh", distance=float("nan"), together=None, cost=why)
+        unknown = tuple(text for text in found.unavailable if text != UNDECIDED)
+        tier = replace(
+            found,
+            tier="refresh",
+            distance=float("nan"),
+            together=None,
+            cost=why,
+            unavailable=unknown,
+        )
         if not full:
             return tier
         if X is None:

@@ -27,10 +27,10 @@ from .report import Report, cpu, ratio, spread
 
 #: Classes, features, rows; rows and features of images; turns of fits and of requests.
 SIZES = {"full": (100, 384, 50_000, 20_000, 256, 2, 3), "small": (5, 10, 2_000, 600, 12, 1, 2)}
-#: Turns of one row where rows differ most in what they weigh.
-SINGLE = 11
 UNIT, NORMAL = "rows of length one", "standard normal rows"
 CLOTHES = "clothes, features of a frozen extractor, scaled"
+#: Turns of one row where rows differ much in what they weigh.
+SINGLE = {CLOTHES: 11, UNIT: 5, NORMAL: 5}
 #: Requests to be covered together for which we certify as near as the refit comes.
 ALIKE = {"horizon": 30}
 TOL, MOST = 1e-8, 3000
@@ -177,7 +177,7 @@ def main(small=False, out="tests/benchmarks/results"):
         rows += digits(turns[-1], 500 if small else None)
         for name, found in problems.items():
             if (problem := found()) is not None:
-                single = {CLOTHES: SINGLE, UNIT: 5, NORMAL: 5}.get(name, 0)
+                single = SINGLE.get(name, 0)
                 rows += compared(name, *problem, *turns, single=single)
                 if name in (UNIT, NORMAL):
                     rows += compared(

@@ -355,20 +355,28 @@ def optimum(o):
     return W, size
 
 
+def about_optimum(o, seed):
+    """The optimum and a point about it; None where it is not known well."""
+    best, size = optimum(o)
+    if not size < 1e-9:
+        return None
+    rng = np.random.default_rng(seed)
+    # The classes may have something in common, which no optimum has.
+    common = 10.0 ** rng.uniform(-9, 1) * rng.normal(size=(o.rows.p, 1)) * (seed % 2)
+    return best, best + 10.0 ** rng.uniform(-6, -1) * rng.normal(size=best.shape) + common
+
+
 def distances(seeds):
     """Certified over true at points about the optimum of random problems."""
     ratios = []
     for seed in seeds:
         X, codes, weight = adversary(seed, most=8)
-        rng = np.random.default_rng(seed)
         with numerics():
             o, geometry = objective_of(X, codes, weight, 10.0 ** (seed % 6 - 3), seed % 4 > 0)
-            best, size = optimum(o)
-            if not size < 1e-9:
+            near = about_optimum(o, seed)
+            if near is None:
                 continue
-            # The classes may have something in common, which no optimum has.
-            common = 10.0 ** rng.uniform(-9, 1) * rng.normal(size=(o.rows.p, 1)) * (seed % 2)
-            W = best + 10.0 ** rng.uniform(-6, -1) * rng.normal(size=best.shape) + common
+            best, W = near
             if seed % 3 == 2:
                 # As wide rows are, of whose Gram matrix the diagonal alone is known.
                 geometry = Geometry("isotropic", diagonal_of(o))

@@ -194,6 +194,8 @@ def test_a_preview_tells_whether_the_steps_move_and_changes_nothing():
     pipe = piped(recounted(MinMaxScaler()), view="release").fit(X, y)
     before = photograph(pipe)
     inside, outside = pipe.preview([50]), pipe.preview([0])
+    # A refresh is not said to be undecided.
+    assert outside.tier == "refresh" and "chord" not in str(outside)
     full = pipe.preview([0], full=True)
     assert photograph(pipe) == before
     assert inside.tier == "downdate" and inside.distance <= inside.target

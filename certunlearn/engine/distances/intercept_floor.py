@@ -20,7 +20,7 @@ from ...linalg.cholesky import Factor, factorise
 from ...linalg.norms import norm, spectral_norm
 from ...numerics.objective.intercept_sums import intercept_sums
 from ...numerics.objective.objective import Objective
-from ...numerics.objective.survey import FAR, Surveyed
+from ...numerics.objective.survey import Surveyed, curvature_kept
 from .class_floor import NOTHING, Bound, around_classes, balled
 
 #: What underflow may have taken from a column's maximum.
@@ -130,8 +130,7 @@ def intercept_distance(
     around = m.rounding + m.rounding.mean(axis=1, keepdims=True)
     around += gamma(K + 4) * (np.abs(m.gradient) + np.abs(m.gradient).mean(axis=1, keepdims=True))
     errors = up(((floor.around(around) + lost) / root + m.slope_error) * GUARD)
-    half = np.eye(len(W)) if geometry.mechanism == "isotropic" else geometry.half
-    size = half if geometry.mechanism == "isotropic" else geometry.half_size
+    half, size = geometry.half, geometry.half_size
     c, ranges = _constants(objective, floor, half, size)
     step = floor.solved(first, second)
     # Products and what they are of, and the factor's inverse that is not quite one.
@@ -154,7 +153,8 @@ def _leaning(objective: Objective, W: Array, margin_error: float) -> Leaning | N
         factor = factorise(A, np.diag(A).copy(), sums.error)
     except np.linalg.LinAlgError:
         return None
-    if not (factor.theta < math.inf and factor.slack < 0.5 and margin_error < FAR):
+    shrunk = curvature_kept(margin_error, K)
+    if not (factor.theta < math.inf and factor.slack < 0.5 and shrunk > 0):
         return None
     flat = sums.slopes.reshape(K - 1, -1)
     lean, _ = lapack.dpotrs(factor.lower, flat, lower=1)
@@ -170,7 +170,6 @@ def _leaning(objective: Objective, W: Array, margin_error: float) -> Leaning | N
     lost = theta * norm(factor.inverse) / (1.0 - factor.slack) * norm(left * np.tile(root, K))
     if not lost < 0.5:
         return None
-    shrunk = math.exp(-margin_error) * (1.0 - gamma(4 * K + 64)) / GUARD
     grown = up(theta / math.sqrt(shrunk) * GUARD)
     return Leaning(root, lean.reshape(sums.slopes.shape), factor, grown, 1.0 - up(lost * GUARD))
 

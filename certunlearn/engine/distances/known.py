@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._common.arrays import Array
-from ..._common.rounding import UNIT_ROUNDOFF, down, gamma, up
+from ..._common.rounding import GUARD, UNIT_ROUNDOFF, down, gamma, up
 from ...numerics.objective.contribution import Contribution
 from ...numerics.objective.measurement import Border
 from ...numerics.objective.objective import Measurement, Objective
@@ -93,7 +93,7 @@ def edited_measurement(
     if shift is not None:
         # C_i <= largest I: mu falls by at most largest times the weight that goes; rows that come
         # add none that is negative.
-        mass = up(float(np.sum(removed.weight)) * (1 + 1e-9))
+        mass = up(float(np.sum(removed.weight)) * GUARD)
         left = down(shift[0] - up(shift[1] * mass))
         # Of little that is left the rest is worth measuring.
         shift = (left, shift[1]) if left > shift[0] / 2 else None

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, qr_delete, solve_triangular
 
-from ..._common.rounding import gamma
+from ..._common.rounding import GUARD, gamma
 from ...claims.least_squares import (
     appended_floor,
     least_squares_distance,
@@ -298,7 +298,7 @@ def _overdetermined(rows: ScaledRows, live: Positions, weight: Array) -> tuple[A
     B, b = X * root, y * root
     used = np.flatnonzero(X.any(axis=0))
     # Columns are scaled like rows elsewhere; a column of zeros has a coefficient of zero.
-    exponent = np.array([np.frexp(norm(B[:, j]) * (1 + 1e-9))[1] for j in used], dtype=np.int64)
+    exponent = np.array([np.frexp(norm(B[:, j]) * GUARD)[1] for j in used], dtype=np.int64)
     B = np.ldexp(B[:, used], -exponent)
     upper = _triangle(B) if len(used) <= len(B) else np.zeros((0, 0))
     # Columns that come near the smallest numbers have lost digits to the weights.

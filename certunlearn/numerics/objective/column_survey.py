@@ -70,14 +70,14 @@ class ColumnSurvey(OfLoss):
         value = T * xp.sum(xp.maximum(a, 0.0) + xp.log1p(small), axis=1)
         # (1 - t z) / T loses digits where there is an offset.
         more = s @ (4.0 * T * xp.abs(a) * curvature) ** 2 if offset else xp.zeros(W.shape[1])
-        counted, rest = counted_weight(xp, s, curvature, least)
+        counted, pooled = counted_weight(xp, s, curvature, least)
         return (
             xp.sum(s * value),
             block.combined(s[:, None] * slope),
             xp.stack([s @ (slope * slope), more, s @ curvature]),
             block.grams(counted[:, None]),
-            block.combined(rest[:, None]),
-            xp.sum(rest),
+            block.combined(pooled[:, None]),
+            xp.sum(pooled),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._common.arrays import AnyArray, Array
 from ..._common.cached import cached_property
-from ..._common.rounding import UNIT_ROUNDOFF, gamma
+from ..._common.rounding import GUARD, UNIT_ROUNDOFF, gamma
 from ...linalg.cholesky import Factor, whitened_norm
 from ...linalg.norms import norm, spectral_norm
 from ..losses.margins import TINY, Loss, Softmax
@@ -134,11 +134,11 @@ class Contribution:
         wrong = gamma(p + 5 * K + 40) * norm(np.abs(half) @ absolute[:, :, None])
         # Longest first: shares of groups add up, and those that hardly count are only summed.
         if len(root) == 1:
-            return ((norm(root) + wrong) / (1.0 - factor.slack) * (1 + 1e-9)) ** 2
+            return ((norm(root) + wrong) / (1.0 - factor.slack) * GUARD) ** 2
         squares = np.einsum("iq,iq->i", root, root)
         order = np.argsort(-squares)
         counted = int(np.sum(np.cumsum(squares[order[::-1]]) > _SLIGHT))
-        tail = float(np.sum(squares[order[counted:]])) * (1 + 1e-9)
+        tail = float(np.sum(squares[order[counted:]])) * GUARD
         for together in (_MOST_AT_ONCE, counted):
             total = tail
             for first in range(0, counted, max(together, 1)):
@@ -148,7 +148,7 @@ class Contribution:
             if together >= counted or total < _ENOUGH:
                 break
         # ||L^{-1} root'|| <= (||X root'|| + wrong) / (1 - slack).
-        return ((math.sqrt(total) + wrong) / (1.0 - factor.slack) * (1 + 1e-9)) ** 2
+        return ((math.sqrt(total) + wrong) / (1.0 - factor.slack) * GUARD) ** 2
 
     def border(self) -> Border:
         """Return ``sum s l''(x W_ref) x`` of columns that are not coupled."""
@@ -172,7 +172,7 @@ class Contribution:
     @property
     def gram_size(self) -> float:
         """Largest eigenvalue of kappa sum s x x', rounded up."""
-        return (spectral_norm(self.scaled) * (1 + 1e-9)) ** 2
+        return (spectral_norm(self.scaled) * GUARD) ** 2
 
     @property
     def scaled(self) -> Array:
@@ -203,16 +203,14 @@ class Contribution:
             squares.append(np.sum(size**2, axis=0))
         top = np.sort(np.stack(squares), axis=0)[-pairs:].sum(axis=0).max(initial=0.0)
         # Squares may underflow.
-        return (
-            self.loss.R * math.sqrt(pairs * (float(top) + TINY)) / (1.0 - factor.slack) * (1 + 1e-9)
-        )
+        return self.loss.R * math.sqrt(pairs * (float(top) + TINY)) / (1.0 - factor.slack) * GUARD
 
     def gram_share(self, factor: Factor) -> float:
         """Largest eigenvalue of the rows' Gram share in every class, relative to M = L L'."""
         p = self.X.shape[1]
         A, blocks = self.scaled.T, range(0, factor.size, p)
         # In every class the same: the sum of the blocks' squares, that is a wider matrix.
-        return sum(whitened_norm(factor, A, first=k) ** 2 for k in blocks) * (1 + 1e-9)
+        return sum(whitened_norm(factor, A, first=k) ** 2 for k in blocks) * GUARD
 
 
 def _half(loss: Loss, y: AnyArray, weight: Array, Z: Array) -> Array:

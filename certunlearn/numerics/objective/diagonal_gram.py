@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._common.rounding import gamma, up
+from ..._common.rounding import GUARD, gamma, up
 from ...exceptions import AssumptionError
 from ...linalg.diagonal import Diagonal
 from .contribution import Contribution
@@ -73,7 +73,7 @@ def regrouped(
         # M scales by a congruence: lambda_max grows by at most max alpha_j / alpha'_j, and is kept
         # where that is below 1.
         before = alpha[~free] - penalty[~free]
-        largest = up(largest * float(np.max(before / alpha[~free], initial=1.0)) * (1.0 + 1e-9))
+        largest = up(largest * float(np.max(before / alpha[~free], initial=1.0)) * GUARD)
     if added is not None:
         squares = added.loss.kappa * np.sum(added.weight[:, None] * added.X**2, axis=0)
         diagonal = diagonal + squares
@@ -90,7 +90,7 @@ def _trace(squares: Array, alpha: Array, chain: int) -> float:
     """
     # What underflow may have taken from the squares is put back.
     total = float(np.sum((squares + _TINY) / alpha))
-    return up(total * (1.0 + gamma(len(alpha) + chain + 32)) * (1.0 + 1e-9))
+    return up(total * (1.0 + gamma(len(alpha) + chain + 32)) * GUARD)
 
 
 def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
@@ -129,7 +129,7 @@ def largest_relative(objective: Objective, steps: int = _STEPS) -> float:
         best = min(best, top)
         # A power step brings v near the leading eigenvector, which makes the bound sharp.
         v = np.maximum(moved / float(moved.max()), _LEAST)
-    return up(best * (1.0 + gamma(rows.p + objective.sum_length + 32)) * (1.0 + 1e-9))
+    return up(best * (1.0 + gamma(rows.p + objective.sum_length + 32)) * GUARD)
 
 
 #: Of sparse rows with more coefficients a class the Gram matrix is not formed.

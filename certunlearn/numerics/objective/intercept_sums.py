@@ -13,13 +13,13 @@ import numpy as np
 
 from ..._common.arrays import Array
 from ..._common.rounding import gamma
+from ..losses.margins import Softmax
 from ..losses.namespace import Namespace, Values
 from ..rows.fold import Block
 from .kernels import OfLoss
 from .objective import Objective
+from .survey import LEAST
 
-#: Probabilities below this may have been rounded up by underflow: they count as zero.
-_LEAST = 1e-280
 #: Multiplications that are made for all this, those of some milliseconds; a weight costs so many.
 _FEW, _WEIGHT = 50_000_000, 16
 
@@ -35,10 +35,9 @@ class Pairs(OfLoss):
     def __call__(
         self, xp: Namespace[Values], block: Block[Values], table: Values | None, W: Values
     ) -> tuple[Values, ...]:
-        Z = block.margins(W)
-        E = xp.exp(Z - xp.max(Z, axis=1, keepdims=True))
-        P = E / xp.sum(E, axis=1, keepdims=True)
-        P = xp.where(P > _LEAST, P, 0.0)
+        assert isinstance(self.loss, Softmax)
+        P = self.loss.probability(block.margins(W))
+        P = xp.where(P > LEAST, P, 0.0)
         # Nothing cancels: one less a probability is the sum of the others.
         K = self.loss.columns
         both = xp.concatenate([-P, P @ (1.0 - np.eye(K))], axis=1)
@@ -70,8 +69,8 @@ def few_pairs(objective: Objective) -> bool:
     """Whether the intercept alone is free, and so little is to be summed that it is worth that."""
     rows, K, free = objective.rows, objective.loss.columns, objective.alpha == 0
     few = rows.n * (rows.p + _WEIGHT) * (K * (K + 1) // 2) <= _FEW
-    known = rows.intercept and rows.p > 1 and bool(free[-1]) and objective.gauge[-1] > 0
-    return bool(few and known and not free[:-1].any())
+    alone = rows.intercept and rows.p > 1 and bool(free[-1]) and not free[:-1].any()
+    return bool(few and alone and objective.gauge[-1] > 0)
 
 
 def intercept_sums(objective: Objective, W: Array) -> InterceptSums:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..._common.arrays import AnyArray
 from ..._common.cached import cached_property
-from ..._common.rounding import UNIT_ROUNDOFF, gamma
+from ..._common.rounding import GUARD, UNIT_ROUNDOFF, gamma
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ..losses.margins import Loss
@@ -167,7 +167,7 @@ class Objective:
         with np.errstate(over="ignore", invalid="ignore"):
             columns, length = self.rows.column_max @ np.abs(V), np.sqrt(np.sum(V**2, axis=0))
             # fmin: a length of infinity times zero says nothing.
-            return np.asarray(np.fmin(columns, self.rows.longest * length * (1 + 1e-9) + _TINY))
+            return np.asarray(np.fmin(columns, self.rows.longest * length * GUARD + _TINY))
 
     def _measured(self, W: Array, W_ref: Array, sums: Sums) -> Measurement:
         """Add the penalty to the sums of `Measure`, and what it and underflow may cost."""
@@ -359,7 +359,7 @@ class Objective:
         # A pair is at most as long as both its classes together; uncoupled columns need the largest
         # alone.
         top = sum(sorted(pieces)[-self._pairs :])
-        return self.loss.R * top / (1.0 - slack) * (1 + 1e-9)
+        return self.loss.R * top / (1.0 - slack) * GUARD
 
     def leverage(self, inverse: Array, slack: float) -> float:
         """Upper bound on the same quantity as `box_leverage`, from one sweep over the rows.
@@ -379,7 +379,7 @@ class Objective:
         (found,) = self.rows.fold(Leverage(pairs), self.blocked, pieces)
         # ||a - b||^2 <= 2 (||a||^2 + ||b||^2), over the two largest classes of each row.
         top = float(np.sqrt(pairs * (float(found) + _TINY)))
-        return self.loss.R * top / (1.0 - slack) * (1 + 1e-9) + 2 * rounding
+        return self.loss.R * top / (1.0 - slack) * GUARD + 2 * rounding
 
     def longest(self, root: Array) -> float:
         """Upper bound on R max_i ||x_i|| in the norm of diag(root)^2, from one sweep.
@@ -393,8 +393,4 @@ class Objective:
         (found,) = self.rows.fold(Length(), self.blocked, root)
         # p squares with their roots' eight units, without cancellation: gamma(p + 40).
         square = float(found) + _TINY
-        return (
-            self.loss.R
-            * math.sqrt(self._pairs * square * (1 + gamma(self.rows.p + 40)))
-            * (1 + 1e-9)
-        )
+        return self.loss.R * math.sqrt(self._pairs * square * (1 + gamma(self.rows.p + 40))) * GUARD

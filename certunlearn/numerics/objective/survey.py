@@ -24,7 +24,7 @@ from .kernels import OfLoss
 from .objective import Measurement, Objective
 
 #: Curvatures below this may have been rounded up by underflow: they count as zero.
-_LEAST = 1e-280
+LEAST = 1e-280
 #: Rows that weigh less together, or whose rounding could matter by more than this beside the
 #: penalty, are left out.
 _LIGHTEST, _SLIGHT = 1e-200, 1e-6
@@ -77,15 +77,15 @@ class Survey(OfLoss):
         lengths = xp.sqrt(squared.margins(xp.ones_like(W[:, :1]))[:, 0]) + ROOT
         rho = 2 * unit * longest * lengths
         moved = s * rho * rho * xp.exp(2 * rho)
-        counted, rest = counted_weight(xp, s, P, least)
+        counted, pooled = counted_weight(xp, s, P, least)
         return (
             xp.sum(s * value),
             block.combined(s[:, None] * slope),
             squared.combined(s[:, None]),
             xp.stack([s @ (slope * slope), moved @ P]),
             block.grams(counted[:, None]),
-            block.combined(rest[:, None]),
-            xp.sum(rest),
+            block.combined(pooled[:, None]),
+            xp.sum(pooled),
             xp.max(xp.where(s > 0, rho, 0.0)),
         )
 
@@ -160,10 +160,17 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
         rounding,
         1.001 * along,
     )
-    # Probabilities are right to gamma(4 K + 64) and at margins that are off by the worst.
-    shrunk = math.exp(-reach) * (1.0 - gamma(4 * K + 64)) / GUARD if reach < FAR else 0.0
-    below = floor_of(objective, shrunk, gram, pooled, float(weight))
+    below = floor_of(objective, curvature_kept(reach, K), gram, pooled, float(weight))
     return Surveyed(measurement, below, summed, 1.001 * units * norm(sizes) + lost)
+
+
+def curvature_kept(reach: float, K: int) -> float:
+    """At most what part of softmax's curvature as computed a row has at its exact margins.
+
+    ``reach`` is at least the range of what these are off by.
+    """
+    # Probabilities are right to gamma(4 K + 64) and at margins that are off by the worst.
+    return math.exp(-reach) * (1.0 - gamma(4 * K + 64)) / GUARD if reach < FAR else 0.0
 
 
 def refuse_overflow(*sums: Array) -> None:
@@ -187,7 +194,7 @@ def counted_weight(
     weigh less than ``least``.
     """
     smallest = xp.min(curvature, axis=1)
-    weight = s * xp.where(smallest > _LEAST, smallest, 0.0)
+    weight = s * xp.where(smallest > LEAST, smallest, 0.0)
     return xp.where(weight >= least, weight, 0.0), xp.where(weight >= least, 0.0, weight)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import blas, eigh, lapack
 
 from ..._common.arrays import AnyArray, Array
@@ -219,10 +220,9 @@ class Whole:
         numpy.linalg.LinAlgError
             If it cannot be factored.
         """
-        p, least = len(alpha), _least(base)
+        p, telling = len(alpha), _telling(base)
         H, blocks = np.zeros((K * p, K * p), np.float32, order="F"), np.zeros((K, p, p))
-        for x, P, s in base.probabilities():
-            some = _curves(x, P, s) >= least
+        for (x, P, s), some in zip(base.probabilities(), telling, strict=True):
             x, P, s = x[some], P[some], s[some]
             root = np.sqrt(s)
             # diag(p) - p p': the second part for all pairs of classes at once.
@@ -352,17 +352,16 @@ def _outliers(base: Differences, model: Model, W: Array) -> tuple[Pair, ...]:
     return tuple(found)
 
 
-def _curves(x: Single, P: Single, s: Single) -> Single:
-    """Return what rows (m, p) add to the Hessian's trace."""
-    out: Single = s[:, 0] * (1.0 - np.sum(P * P, axis=1)) * np.sum(x * x, axis=1)
-    return out
-
-
-def _least(base: Differences) -> float:
-    """Return a number below which rows' additions to the trace add up to hardly any of it."""
-    each = np.sort(np.concatenate([_curves(*one) for one in base.probabilities()]))
+def _telling(base: Differences) -> list[NDArray[np.bool_]]:
+    """Say of which rows, block by block, the Hessian's trace is made but for hardly any of it."""
+    adds = [
+        s[:, 0] * (1.0 - np.sum(P * P, axis=1)) * np.sum(x * x, axis=1)
+        for x, P, s in base.probabilities()
+    ]
+    each = np.sort(np.concatenate(adds))
     sums = np.cumsum(each, dtype=np.float64)
-    return float(each[min(np.searchsorted(sums, _LOST * sums[-1]), len(each) - 1)])
+    least = each[min(np.searchsorted(sums, _LOST * sums[-1]), len(each) - 1)]
+    return [one >= least for one in adds]
 
 
 def room_for_blocks(objective: Objective) -> bool:
