@@ -239,7 +239,7 @@ class _Search:
         self.left[-1:] = [_left(self.metric, g)]
         for _ in range(most):
             v = self.descent.direction(g)
-            down = -float(np.sum(v * g))
+            down = -float(np.vdot(v, g))
             if not down > 0:
                 break
             sizes.append(math.sqrt(down))
@@ -293,7 +293,7 @@ def _stepped(
     """
     for shorter in range(_SHORTER):
         new = centred(measured + base.gradient(V + v))
-        over = float(np.sum(new * v))
+        over = float(np.vdot(new, v))
         if not over > _OVERSHOT * down and math.isfinite(over):
             return v, new
         if shorter + 1 < _SHORTER:
