@@ -613,7 +613,7 @@ def test_a_small_hessian_is_inverted_where_blocks_are_not_enough(monkeypatch):
 
 def test_a_hessian_is_factored_where_blocks_of_classes_certify_too_little():
     X, y = problems.data("digits", False)
-    small = {"noise": 1.5e-7, "epsilon": 100.0, "delta": 1e-2, "view": "release"}
+    small = {"C": 10.0, "noise": 7e-7, "epsilon": 100.0, "delta": 1e-2, "view": "release"}
     model = CertifiedLogReg(random_state=0, **small).fit(X, y).forget([5, 6])
     held = model._fitted.model
     assert model.solver_ == "newton-cg" and held.reached.quadratic is not None

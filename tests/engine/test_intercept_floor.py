@@ -58,7 +58,7 @@ def quadratic(floor, K):
 def test_sums_are_the_blocks_of_the_intercept():
     for seed, o, _, W in cases(range(24)):
         with numerics():
-            found = intercept_sums(o, W)
+            found = intercept_sums(o, survey(o, W, pairs=True).pairs)
         X, s, P, _ = exact(o, W)
         K = P.shape[1]
         C = -P[:, :, None] * P[:, None, :]
@@ -77,7 +77,7 @@ def test_the_floor_is_below_the_hessian_and_no_more_is():
     some = 0
     for seed, o, _, W in cases(range(96)):
         with numerics():
-            floor = intercept_floor._leaning(o, W, survey(o, W).measurement.margin_error)
+            floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
         if floor is None:
             continue
         some += 1
@@ -96,7 +96,7 @@ def test_the_floor_is_below_the_hessian_and_no_more_is():
     with numerics():
         o, _ = objective_of(X, codes, np.ones(60), 0.5, True)
         W = np.random.default_rng(0).normal(size=(3, 4))
-        floor = intercept_floor._leaning(o, W, survey(o, W).measurement.margin_error)
+        floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
     H = restricted(o, *exact(o, W)[:3])
     assert np.linalg.eigvalsh(H - 1.01 * quadratic(floor, 4))[0] < 0
     assert np.linalg.eigvalsh(H - quadratic(floor, 4))[0] > -1e-10 * np.trace(H)
@@ -109,7 +109,7 @@ def test_constants_are_above_the_truth_and_near_it(mechanism):
         geometry = Geometry(mechanism, geometry.gram)
         K, p = o.loss.columns, o.rows.p
         with numerics():
-            floor = intercept_floor._leaning(o, W, survey(o, W).measurement.margin_error)
+            floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
             if floor is None:
                 continue
             half = np.eye(p) if mechanism == "isotropic" else geometry.half
@@ -136,6 +136,39 @@ def test_constants_are_above_the_truth_and_near_it(mechanism):
     assert nearest < 1 / 0.9
 
 
+def test_errors_of_a_gradient_reach_as_far_as_said_and_nearly():
+    nearest, some = np.inf, 0
+    for seed, o, _, W in cases(range(48)):
+        with numerics():
+            floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
+        if floor is None:
+            continue
+        some += 1
+        rng, K = np.random.default_rng(seed), o.loss.columns
+        size = 10.0 ** rng.uniform(-3, 3, W.shape)
+        if seed % 2:
+            size[:-1] = 0.0
+        said, B = floor.reach(size), in_the_space(K)
+        D = quadratic(floor, K)
+        scale = 1 / np.sqrt(np.diag(D))
+        inverse = np.linalg.pinv(D * np.outer(scale, scale), 1e-13) * np.outer(scale, scale)
+        largest = 0.0
+        for _ in range(4):
+            # Signs that make the norm, which is convex, grow from step to step.
+            e = size * rng.choice([-1.0, 1.0], W.shape)
+            for _ in range(8):
+                first, second = floor.white(e - e.mean(axis=1, keepdims=True))
+                found = np.hypot(np.linalg.norm(first), floor.by_factor(np.linalg.norm(second)))
+                assert found <= said * (1 + 1e-9), seed
+                largest = max(largest, found)
+                step = (inverse @ (e @ B).T.ravel()).reshape(K - 1, len(W)).T @ B.T
+                e = size * np.where(step < 0, -1.0, 1.0)
+        nearest = min(nearest, said / largest)
+    assert some > 30
+    # The twin: nine tenths of it is less than some errors do.
+    assert nearest < 1 / 0.9
+
+
 def distances(seeds):
     """Certified over true, by the intercept and by rows' smallest probabilities."""
     found = []
@@ -146,7 +179,7 @@ def distances(seeds):
                 continue
             best, W = near
             geometry = Geometry(MECHANISMS[seed // 2 % len(MECHANISMS)], geometry.gram)
-            at = survey(o, W)
+            at = survey(o, W, pairs=True)
             bound = intercept_distance(o, geometry, W, at)
             other = class_distance(o, geometry, W, at)
         if bound.distance < np.inf:
@@ -175,7 +208,8 @@ def test_nine_tenths_of_the_distance_is_too_little():
     with numerics():
         o, geometry = objective_of(X, codes, np.ones(n), 1.0, True)
         W = np.array([[0.0, 0, 0, 0], [1e-3, -1e-3, 0.0, 0.0]])
-        bound, true = intercept_distance(o, geometry, W, survey(o, W)), geometry.norm(W)
+        bound = intercept_distance(o, geometry, W, survey(o, W, pairs=True))
+        true = geometry.norm(W)
     assert true <= bound.distance and true > 0.9 * bound.distance
 
 
@@ -186,7 +220,7 @@ def test_of_confident_rows_it_certifies_a_hundred_times_nearer():
     o, W, geometry = held.objective, held.W, held.gram.geometry
     assert few_pairs(o) and held.reached.metric is not None
     with numerics():
-        at = survey(o, W)
+        at = survey(o, W, pairs=True)
         ours, other = intercept_distance(o, geometry, W, at), class_distance(o, geometry, W, at)
     best, B = W, in_the_space(10)
     for _ in range(3):
@@ -212,5 +246,7 @@ def test_it_is_for_free_intercepts_and_few_pairs_of_classes():
     assert not few_pairs(replace(o, gauge=np.zeros(o.rows.p)))
     assert not few_pairs(replace(o, alpha=np.zeros(o.rows.p)))
     assert not few_pairs(replace(o, rows=DenseRows(np.ones((60, 0)), codes, intercept=True)))
-    many = DenseRows(np.ones((200_000, 40), np.float32), np.zeros(200_000, int), intercept=True)
-    assert not few_pairs(replace(o, rows=many, alpha=np.r_[np.ones(40), 0.0]))
+    wide = DenseRows(np.ones((300_000, 60), np.float32), np.zeros(300_000, int), intercept=True)
+    assert few_pairs(replace(o, rows=wide, alpha=np.r_[np.ones(60), 0.0]))
+    many = DenseRows(np.ones((1_000_000, 3), np.float32), np.zeros(1_000_000, int), intercept=True)
+    assert not few_pairs(replace(o, rows=many, alpha=np.r_[np.ones(3), 0.0]))

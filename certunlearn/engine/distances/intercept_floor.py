@@ -67,6 +67,16 @@ class Leaning(NamedTuple):
         tail = norm(np.abs(self.factor.inverse) @ own)
         return math.hypot(norm(slopes * self.root[:, None]), self.by_factor(tail))
 
+    def reach(self, size: Array) -> float:
+        """Return at least that norm of what a g with no entry larger has beside its classes' mean.
+
+        Taking the mean away, or its last entry, makes no row longer.
+        """
+        root = np.tile(self.root, self.lean.shape[1])
+        flat, own = self.lean.reshape(len(self.lean), -1), norm(size[-1])
+        slopes = norm(size[:-1] * self.root[:, None]) + spectral_norm(flat * root) * own
+        return math.hypot(slopes, self.by_factor(spectral_norm(self.factor.inverse) * own))
+
     def against(self, own: Array) -> Array:
         """Return how slopes lean against numbers (K - 1,) of the intercept, shape (p - 1, K)."""
         K, d = self.lean.shape[1:]
@@ -111,14 +121,14 @@ def intercept_distance(
     W : ndarray of shape (p, K)
         Where.
     found : Surveyed
-        There.
+        There, pairs of classes summed as well.
 
     Notes
     -----
     Guarantee: as stated, for every mechanism.  Proof: proofs/intercept_floor.md
     """
     m, K = found.measurement, W.shape[1]
-    floor = _leaning(objective, W, m.margin_error)
+    floor = _leaning(objective, found)
     if floor is None:
         return NOTHING
     g = m.gradient - m.gradient.mean(axis=1, keepdims=True)
@@ -126,34 +136,36 @@ def intercept_distance(
     lost = floor.around(gamma(2 * K + 8) * np.abs(g))
     root = math.sqrt(floor.kept)
     computed = up(math.hypot(norm(first), floor.by_factor(norm(second))) / root * GUARD)
-    # What every error does where it is worst for each coordinate.
-    around = m.rounding + m.rounding.mean(axis=1, keepdims=True)
-    around += gamma(K + 4) * (np.abs(m.gradient) + np.abs(m.gradient).mean(axis=1, keepdims=True))
-    errors = up(((floor.around(around) + lost) / root + m.slope_error) * GUARD)
-    half, size = geometry.half, geometry.half_size
-    c, ranges = _constants(objective, floor, half, size)
+    # What errors of the entries do, before the mean is taken away and in doing so.
+    size = np.abs(m.gradient)
+    wrong = m.rounding + gamma(K + 4) * (size + size.mean(axis=1, keepdims=True))
+    errors = up(((floor.reach(wrong) + lost) / root + m.slope_error) * GUARD)
+    half, half_size = geometry.half, geometry.half_size
+    c, ranges = _constants(objective, floor, half, half_size)
     step = floor.solved(first, second)
     # Products and what they are of, and the factor's inverse that is not quite one.
     chain = gamma(len(W) + K * len(W) + 16)
     reach = norm(step) + norm(floor.lean) * norm(step[:-1])
     reach += floor.grown**2 / floor.kept * norm(floor.factor.inverse) * norm(second)
     slack = 2 * floor.factor.slack * floor.by_factor(norm(second))
-    moved = norm(half @ step) + chain * norm(size) * reach + c * (slack + lost) / root
+    moved = norm(half @ step) + chain * norm(half_size) * reach + c * (slack + lost) / root
     L = up(math.sqrt(2.0) * objective.loss.R * ranges / root * GUARD)
     bound = balled(c, computed, errors, up(moved * GUARD), L)
     bound = bound._replace(scale=LeaningScale(floor, bound.share * c / root))
     return around_classes(bound, geometry, W)
 
 
-def _leaning(objective: Objective, W: Array, margin_error: float) -> Leaning | None:
-    """Return the floor at W, or None where nothing follows."""
-    sums, K = intercept_sums(objective, W), W.shape[1]
+def _leaning(objective: Objective, found: Surveyed) -> Leaning | None:
+    """Return the floor where that was found, or None where nothing follows."""
+    if found.pairs is None:
+        raise TypeError("pairs of classes have not been summed")
+    sums, K = intercept_sums(objective, found.pairs), objective.loss.columns
     A = sums.own[:, :-1]
     try:
         factor = factorise(A, np.diag(A).copy(), sums.error)
     except np.linalg.LinAlgError:
         return None
-    shrunk = curvature_kept(margin_error, K)
+    shrunk = curvature_kept(found.measurement.margin_error, K)
     if not (factor.theta < math.inf and factor.slack < 0.5 and shrunk > 0):
         return None
     flat = sums.slopes.reshape(K - 1, -1)
@@ -188,7 +200,10 @@ def _constants(
     x = half[:, :-1].T @ h / max(own, 1e-300) ** 2
     S = (half[:, :-1] - np.outer(h, x)) * root
     sizes = norm(size[:, :-1] * root) + norm(size[:, -1]) * norm(x * root)
-    slopes = spectral_norm(S) + gamma(2 * p + 12) * sizes
+    # Of isotropic noise there is one number in each row and column.
+    single = np.count_nonzero(half) == p
+    slopes = float(np.max(np.abs(S))) if single else spectral_norm(S)
+    slopes += gamma(2 * p + 12) * sizes
     cross = norm(S.T @ h) + gamma(3 * p + 16) * sizes * norm(size[:, -1])
     # What else they move it by, class by class.
     T = _in_classes(floor.lean)

@@ -17,14 +17,13 @@ from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ...numerics.objective.differences import Differences
 from ...numerics.objective.intercept_sums import few_pairs
-from ...numerics.objective.objective import Measurement, Objective
+from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed, survey
 from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
-from ...numerics.solvers.descent import Descent, Scale
-from ..distances.class_floor import NOTHING, Bound, class_distance
+from ...numerics.solvers.descent import Descent
+from ..distances.class_bounds import centred, shown
 from ..distances.gram import Gram
-from ..distances.intercept_floor import intercept_distance
-from ..distances.matrix_free import Floors, matrix_free_distance, transfer
+from ..distances.intercept_floor import LeaningScale
 from ..distances.reached import Reached
 from .task import Task
 
@@ -168,8 +167,11 @@ class _Search:
         return going
 
     def surveyed(self, W: Array) -> Surveyed:
-        """Survey W; all rows are counted where nobody waits for it."""
-        return survey(self.objective, W, 0.0 if self.fits else self.metric.least)
+        """Survey W; all rows are counted where nobody waits, none where it is not told by them."""
+        leans = isinstance(self.metric.scale, LeaningScale)
+        least = 0.0 if self.fits else math.inf if leans else self.metric.least
+        pairs = leans or self.fits and few_pairs(self.objective)
+        return survey(self.objective, W, least, pairs=pairs)
 
     @property
     def going(self) -> bool:
@@ -179,8 +181,10 @@ class _Search:
     def claimed(self, found: Surveyed) -> None:
         """Certify ``best`` by what a survey has found there, if that is enough."""
         m, allowed = found.measurement, self.allowed
-        expected = _left(self.metric, _centred(m.gradient))
-        bound, shift = _bound(self.objective, self.gram, self.best, found, allowed)
+        expected = _left(self.metric, centred(m.gradient))
+        # A fit tries both ways: what serves best there is tried first from then on.
+        last, both = self.metric.scale, self.fits
+        bound, shift = shown(self.objective, self.gram, self.best, found, allowed, last, both=both)
         # Where that was taken for something else it is worth another descent.
         self.leads |= expected < _WORTH * bound.least < math.inf
         self.metric = replace(self.metric, scale=bound.scale)
@@ -228,14 +232,14 @@ class _Search:
         """Return which way leads to enough."""
         measured = self.gradient
         assert measured is not None
-        V, g, sizes = np.zeros_like(self.best), _centred(measured), []
+        V, g, sizes = np.zeros_like(self.best), centred(measured), []
         patience = _PATIENCE if self.fits else _MOST
         self.stuck = False
         # In place of what single precision has told of it.
         self.left[-1:] = [_left(self.metric, g)]
         for _ in range(most):
             v = self.descent.direction(g)
-            down = -float(np.sum(v * g))
+            down = -float(np.vdot(v, g))
             if not down > 0:
                 break
             sizes.append(math.sqrt(down))
@@ -264,12 +268,6 @@ def _initial(objective: Objective, gram: Gram) -> ClassMetric:
     return ClassMetric(Shared.of(S, objective.alpha, np.full(K, objective.loss.at_zero)))
 
 
-def _flatter(objective: Objective, gram: Gram, m: Measurement) -> float:
-    """Return what the penalty would show at best, however much the intercept is curved."""
-    D = np.where(objective.alpha > 0, objective.alpha / 2.0, math.inf)
-    return transfer(gram.geometry, D) * norm(m.gradient / np.sqrt(D)[:, None])
-
-
 def _descent(objective: Objective, metric: ClassMetric) -> Descent:
     """Return a descent in a metric, which has not learned anything."""
     return Descent(metric.model.solve, metric.pinned, _memory(objective))
@@ -279,38 +277,6 @@ def _memory(objective: Objective) -> int:
     """Return how many pairs of steps and gradients may be held."""
     rows = objective.rows
     return int(np.clip(_PAIRS_SHARE * rows.n / (2 * objective.loss.columns), 3, _MOST))
-
-
-def _bound(
-    objective: Objective,
-    gram: Gram,
-    W: Array,
-    found: Surveyed,
-    allowed: float,
-) -> tuple[Bound, tuple[float, float] | None]:
-    """Bound the distance by what was measured; by the penalty where rows are too sure for that.
-
-    And return what that rests on, as `Floors` has it.
-    """
-    m, other = found.measurement, NOTHING
-    if few_pairs(objective):
-        # By the other as much is certified only where no row is confident.
-        other = intercept_distance(objective, gram.geometry, W, found)
-        if other.distance <= allowed:
-            return other, None
-    bound = class_distance(objective, gram.geometry, W, found, allowed)
-    bound = min(bound, other, key=lambda one: (not one.distance <= allowed, one.least))
-    free = objective.alpha == 0
-    if bound.distance <= allowed or free.any() and not _flatter(objective, gram, m) < bound.least:
-        return bound, None
-    floors = Floors(objective, gram.known)
-    D = floors.at(W, m.margin_error)
-    distance, least = matrix_free_distance(objective, gram.geometry, D, m, allowed)
-    if not least < bound.least:
-        return bound, None
-    root = 1.0 / np.sqrt(D)
-    c = least / max(norm(m.gradient * root[:, None]), 1e-300)
-    return Bound(distance, least, Scale(np.diag(c * root))), floors.shift
 
 
 def _stepped(
@@ -326,8 +292,8 @@ def _stepped(
         If that is no number however short it is.
     """
     for shorter in range(_SHORTER):
-        new = _centred(measured + base.gradient(V + v))
-        over = float(np.sum(new * v))
+        new = centred(measured + base.gradient(V + v))
+        over = float(np.vdot(new, v))
         if not over > _OVERSHOT * down and math.isfinite(over):
             return v, new
         if shorter + 1 < _SHORTER:
@@ -361,9 +327,3 @@ def _blurred(sizes: list[float], distant: bool) -> bool:
 def _left(metric: ClassMetric, g: Array) -> float:
     """Return the distance that would be certified for a gradient, if that is known."""
     return math.inf if metric.scale is None else norm(metric.scale.seen(g))
-
-
-def _centred(g: Array) -> Array:
-    """Return a gradient without what all classes have in common, which is rounding."""
-    out: Array = g - g.mean(axis=1, keepdims=True)
-    return out

@@ -42,17 +42,28 @@ class Survey(OfLoss):
     least weight of a row that is counted in the matrix.  A row weighs s times its smallest
     probability there.  The sums are the value (), the gradient (p, K), ``sum s x_j^2`` (p, 1),
     ``sum s l'^2`` and ``sum s rho^2 e^{2 rho} p`` (2, K), the matrix (1, p, p), the weighted sum
-    (p, 1) of the rows that are not counted and its weight (), and the largest rho: what a row's
-    margins may have been moved by, in range.
+    (p, 1) of the rows that are not counted and its weight (), ``sum s p_k p_l x`` (p, pairs) of the
+    pairs of classes k < l, if they are asked for, and the largest rho: what a row's margins may
+    have been moved by, in range.
+
+    Attributes
+    ----------
+    pairs : bool
+        Whether pairs are asked for.
     """
 
+    pairs: bool = False
     maxima = 1
     quadratic = True
 
     def start(self, xp: Namespace[Values], p: int, /) -> tuple[Values, ...]:
         zero, one, K = xp.zeros(()), xp.zeros((p, 1)), self.loss.columns
         gram = xp.zeros((1, p, p))
-        return zero, xp.zeros((p, K)), one, xp.zeros((2, K)), gram, one, zero, zero
+        sums: list[Values] = [zero, xp.zeros((p, K)), one, xp.zeros((2, K)), gram, one, zero]
+        if self.pairs:
+            sums.append(xp.zeros((p, K * (K - 1) // 2)))
+        sums.append(zero)
+        return tuple(sums)
 
     def __call__(
         self,
@@ -78,7 +89,7 @@ class Survey(OfLoss):
         rho = 2 * unit * longest * lengths
         moved = s * rho * rho * xp.exp(2 * rho)
         counted, pooled = counted_weight(xp, s, P, least)
-        return (
+        sums: list[Values] = [
             xp.sum(s * value),
             block.combined(s[:, None] * slope),
             squared.combined(s[:, None]),
@@ -86,8 +97,13 @@ class Survey(OfLoss):
             block.grams(counted[:, None]),
             block.combined(pooled[:, None]),
             xp.sum(pooled),
-            xp.max(xp.where(s > 0, rho, 0.0)),
-        )
+        ]
+        if self.pairs:
+            k, other = np.triu_indices(self.loss.columns, 1)
+            Q = xp.where(P > LEAST, P, 0.0)
+            sums.append(block.combined(s[:, None] * Q[:, k] * Q[:, other]))
+        sums.append(xp.max(xp.where(s > 0, rho, 0.0)))
+        return tuple(sums)
 
 
 class Surveyed(NamedTuple):
@@ -106,15 +122,18 @@ class Surveyed(NamedTuple):
     evaluated : float
         What the slopes' evaluation has added to it is ``X' S E`` with ``||S^{1/2} E||`` at most
         this, S the weights.  What the margins' errors have added is at most ``slope_error``.
+    pairs : ndarray of shape (p, K (K - 1) / 2) or None
+        Sums of weights, two probabilities and rows, for pairs of classes, as computed.
     """
 
     measurement: Measurement
     below: Curvature
     summed: Array
     evaluated: float
+    pairs: Array | None = None
 
 
-def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
+def survey(objective: Objective, W: Array, least: float = 0.0, *, pairs: bool = False) -> Surveyed:
     """Measure the gradient of softmax at W, and a matrix below its curvature.
 
     Parameters
@@ -124,6 +143,8 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     least : float
         Rows whose weight times smallest probability is less are not counted in the matrix one by
         one; all of them together stand for one row, their mean.
+    pairs : bool
+        Whether pairs of classes are summed as well.
 
     Raises
     ------
@@ -137,8 +158,9 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
     rows, K = objective.rows, W.shape[1]
     unit, chain = gamma(rows.p + 4), gamma(objective.sum_length)
     longest = max(norm(column) for column in W.T)
-    value, grad, squares, errors, gram, pooled, weight, worst = rows.fold(
-        Survey(objective.loss), objective.blocked, objective.table, W, unit, longest, least
+    kernel = Survey(objective.loss, pairs)
+    value, grad, squares, errors, gram, pooled, weight, *paired, worst = rows.fold(
+        kernel, objective.blocked, objective.table, W, unit, longest, least
     )
     refuse_overflow(grad, errors, squares)
     regular, total, penalised = objective.penalised(W, grad)
@@ -161,7 +183,8 @@ def survey(objective: Objective, W: Array, least: float = 0.0) -> Surveyed:
         1.001 * along,
     )
     below = floor_of(objective, curvature_kept(reach, K), gram, pooled, float(weight))
-    return Surveyed(measurement, below, summed, 1.001 * units * norm(sizes) + lost)
+    evaluated = 1.001 * units * norm(sizes) + lost
+    return Surveyed(measurement, below, summed, evaluated, *paired)
 
 
 def curvature_kept(reach: float, K: int) -> float:

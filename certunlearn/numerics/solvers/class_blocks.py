@@ -194,7 +194,7 @@ class ClassBlocks:
         at half the price: 18 passes in place of 27 for ten classes of pictures.
         """
         columns = np.ascontiguousarray(G.T, dtype=np.float32)[:, :, None]
-        out: Array = np.matmul(self.inverses, columns)[:, :, 0].T.astype(np.float64)
+        out: Array = np.matmul(self.inverses, columns)[:, :, 0].T.astype(np.float64, order="C")
         out -= out.mean(axis=1, keepdims=True)
         return out
 

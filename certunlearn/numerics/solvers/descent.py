@@ -63,7 +63,7 @@ class Descent:
         """Learn that along the step s the gradient changed by y."""
         # Curvature along the step has to be positive, or the update is not (Nocedal & Wright 2006,
         # (6.7)); rounding alone breaks it.
-        if (product := float(np.sum(s * y))) > 0:
+        if (product := float(np.vdot(s, y))) > 0:
             self.pairs.append((s, y, product))
 
     def direction(self, g: Array) -> Array:
@@ -71,9 +71,9 @@ class Descent:
         v, used, pairs = g.copy(), [], [*self.pinned, *self.pairs]
         for s, y, product in reversed(pairs):
             # The two-loop recursion, with the model in the place of a multiple of the identity.
-            used.append(float(np.sum(s * v)) / product)
+            used.append(float(np.vdot(s, v)) / product)
             v -= used[-1] * y
         v = self.solve(v)
         for (s, y, product), a in zip(pairs, reversed(used), strict=True):
-            v += (a - float(np.sum(y * v)) / product) * s
+            v += (a - float(np.vdot(y, v)) / product) * s
         return -v
