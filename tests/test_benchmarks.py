@@ -15,6 +15,7 @@ from tests.benchmarks import (
     data,
     first_fit,
     fit,
+    floors,
     folds,
     gpu,
     guo,
@@ -256,6 +257,16 @@ def test_softmax(tmp_path):
         assert not row["certified over true"]["min"] < 1 - 1e-6
         if "lbfgs, tol 1e-08" in row["refit"] and row["problem"] != "digits":
             assert not row["its distance"] > 1e-3
+
+
+def test_floors(tmp_path):
+    (rows,) = contents(floors, tmp_path).values()
+    assert [row["request"] for row in rows] == ["one row", "one in a hundred"]
+    for row in rows:
+        # Whatever a floor shows is above the truth, and the Hessian itself is the best of them.
+        assert 1 <= row["by the Hessian"]["min"] < row["certified over true"]["min"]
+        assert row["by the Hessian"]["min"] < (1 + 1e-9) * row["by that of the fit"]["min"]
+        assert 0 < row["T"]["min"] and 0 < row["kappa"]["max"] < 1
 
 
 def test_utility(tmp_path, monkeypatch):

@@ -29,9 +29,21 @@ _UNCHECKED = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that refuses what it does not know itself: the usage shown is the command's own."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv`` and run the command it names; return the exit status."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="certunlearn", description="Certified unlearning.", epilog=STATUSES_SAID
     )
     parser.add_argument("--version", action="version", version=f"certunlearn {__version__}")

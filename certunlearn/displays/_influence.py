@@ -16,6 +16,7 @@ from ..insight.attribution import owed
 from ..insight.influence import LeftOut
 from ..requests.asked import Asked
 from ..requests.fitted import fitted_of
+from ..requests.labels import called
 from ._axes import GREY, INK, axes_of
 
 if TYPE_CHECKING:
@@ -162,11 +163,10 @@ class InfluenceDisplay:
         behind = None
         if any(v is not None for v in asked):
             behind = _behind(estimator, found)
-        labels = fitted_of(estimator).names.labels
-        called = found if labels is None else labels.at(found)
+        names = called(fitted_of(estimator).names.labels, found)
         return cls(
             rows=found,
-            names=[_short(str(name)) for name in called],
+            names=[_short(str(name)) for name in names],
             leverage=each.own_leverage,
             residual=each.residual,
             shift=each.shift,

@@ -22,6 +22,7 @@ from ..numerics.context import numerics
 from ..numerics.rows.weights import NO_ROWS
 from ..requests.confirmation import Lost, Taken
 from ..requests.fitted import Fitted
+from ..requests.labels import called
 from .attribution import influences_of, margins, members_of, reading
 from .influence import LeftOut, has_odds, standing
 from .lookalikes import Neighbours, neighbours
@@ -226,16 +227,8 @@ def preview(
         together,
         near,
         tuple(unavailable),
-        _called(fitted, positions),
+        called(fitted.names.labels, positions),
     )
-
-
-def _called(fitted: Fitted, positions: Position) -> tuple[Label, ...]:
-    """Return what rows are called: by their identifiers, where they have any of their own."""
-    labels = fitted.names.labels
-    if labels is None or labels.positional or labels.shared:
-        return tuple(int(position) for position in positions)
-    return tuple(labels.at(positions))
 
 
 def capacity(model: Model, most: int = 1000) -> int:

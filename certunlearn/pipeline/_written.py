@@ -45,6 +45,8 @@ class Written(Restorable):
             try:
                 written(step)
             except StateError as error:
-                raise StateError(f"step {name!r} cannot be written: {error}") from None
+                selected = "make_column_selector" in str(error)
+                instead = "; name the columns in a list instead" if selected else ""
+                raise StateError(f"step {name!r} cannot be written: {error}{instead}") from None
         rebase(head)
         return written(self)

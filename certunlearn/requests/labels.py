@@ -226,6 +226,13 @@ class Labels:
         return hashlib.blake2b(code, key=self._key, digest_size=16).digest()
 
 
+def called(labels: Labels | None, positions: Position) -> tuple[Label, ...]:
+    """Return what rows are called: by their identifiers, where they have any of their own."""
+    if labels is None or labels.positional or labels.shared:
+        return tuple(int(position) for position in positions)
+    return tuple(labels.at(positions))
+
+
 class _Forgotten:
     """Stands where a label was; one object, also after pickling."""
 

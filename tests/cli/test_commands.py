@@ -382,3 +382,12 @@ def test_the_page_is_drawn(model, tmp_path, answer, browser):  # noqa: F811
     subprocess.run(command, check=True, timeout=120, capture_output=True)
     drawn = image.imread(picture)[:, :, :3]
     assert 0.02 < (np.abs(drawn - drawn[2, 2]).max(axis=2) > 0.02).mean() < 0.6
+
+
+@pytest.mark.parametrize("command", [["forget"], ["status"], ["request", "list"]])
+def test_what_a_command_does_not_know_is_answered_by_its_own_usage(model, command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, model, "--store", model])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "unrecognized arguments: --store" in said
+    assert said.startswith(f"usage: certunlearn {' '.join(command)} ") and "DIR" in said

@@ -109,6 +109,17 @@ def test_positions_and_long_names():
     assert InfluenceDisplay.from_estimator(CertifiedLogReg().fit(X, y), [3]).names == ["3"]
 
 
+def test_rows_are_called_as_a_preview_calls_them():
+    X, y = data()
+    for index in (np.arange(len(X)) // 2 + 7, np.arange(len(X)) + 7):
+        frame = pd.DataFrame(X, columns=list("abcd"), index=index)
+        model = CertifiedLogReg(random_state=0).fit(frame, y)
+        shown = InfluenceDisplay.from_estimator(model, rows=[3]).names
+        # Labels that rows share name none.
+        assert shown == [str(model.preview(rows=[3]).names[0])]
+        assert shown == (["10"] if len(set(index)) == len(X) else ["3"])
+
+
 def test_lines_join_equal_influence(model):
     display = InfluenceDisplay.from_estimator(model)
     found = lines(display)

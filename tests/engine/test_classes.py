@@ -645,6 +645,30 @@ def test_where_no_step_is_worth_its_price_a_better_metric_is_made(monkeypatch):
     assert model.certificate_.distance <= model.certificate_.distance_target
 
 
+def test_what_is_known_is_certified_where_no_step_leads_nearer(monkeypatch):
+    # A row without influence: rounding alone says whether a step has come nearer.
+    X, y = problems.data("digits", False)
+    model = CertifiedLogReg(random_state=0).fit(X, y)
+    W = model._fitted.model.W.copy()
+    knows, asked = refresh_classes._Search.knows, []
+
+    def at_first(search, *found):
+        asked.append(knows(search, *found) if not asked else False)
+        return asked[-1]
+
+    monkeypatch.setattr(refresh_classes._Search, "knows", at_first)
+
+    def nowhere(search, *_):
+        search.left.append(0.0)
+        return 1e-12 * search.best
+
+    monkeypatch.setattr(refresh_classes._Search, "_steps", nowhere)
+    model.forget(np.argsort(model.predict_proba(X).max(axis=1))[-1:])
+    reached = model._fitted.model.reached
+    assert asked == [True, False] and reached.quadratic is None and (reached.W == W).all()
+    assert model.certificate_.distance <= model.certificate_.distance_target
+
+
 def test_many_classes_of_wide_rows_need_no_gram_matrix():
     rng = np.random.default_rng(7)
     X, y = rng.normal(size=(60, 800)).astype(np.float32), rng.integers(0, 3, 60)

@@ -237,6 +237,15 @@ def test_of_confident_rows_it_certifies_a_hundred_times_nearer():
     assert expected <= ours.least * (1 + 1e-6) <= 2 * expected
 
 
+@pytest.mark.parametrize("constants", [(np.inf, 1.0), (1.0, np.inf), (np.nan, 1.0)])
+def test_nothing_follows_where_a_constant_overflows(monkeypatch, constants):
+    monkeypatch.setattr(intercept_floor, "_constants", lambda *_: constants)
+    for _, o, geometry, W in cases(range(3)):
+        with numerics():
+            found = survey(o, W, pairs=True)
+            assert intercept_distance(o, geometry, W, found).distance == np.inf
+
+
 def test_it_is_for_free_intercepts_and_few_pairs_of_classes():
     X, codes, weight = adversary(9)
     with numerics():

@@ -1,8 +1,9 @@
 """States of pipelines: steps, raw rows and head go on together, to the last bit."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
@@ -109,6 +110,14 @@ def test_a_step_that_cannot_be_written_is_refused_by_name():
     with pytest.raises(StateError, match="step 'logs' cannot be written: func is a builtins.func"):
         pipe.to_state()
     assert pipe.forget([3]).n_forgotten_ == 1
+
+
+def test_columns_chosen_by_code_are_to_be_named():
+    numbers = ColumnTransformer([("scale", StandardScaler(), make_column_selector("x"))])
+    frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+    pipe = ForgettingPipeline([("numbers", numbers), ("model", CertifiedLogReg(random_state=0))])
+    with pytest.raises(StateError, match="'numbers' cannot .* name the columns in a list instead"):
+        pipe.fit(frame, Y).to_state()
 
 
 def test_a_state_of_another_class_is_refused():

@@ -131,17 +131,18 @@ def intercept_distance(
     floor = _leaning(objective, found)
     if floor is None:
         return NOTHING
+    size = np.abs(m.gradient)
     g = m.gradient - m.gradient.mean(axis=1, keepdims=True)
     first, second = floor.white(g)
-    lost = floor.around(gamma(2 * K + 8) * np.abs(g))
+    # What taking the mean away and these products round.
+    lost = floor.around(gamma(3 * K + 16) * (size + size.mean(axis=1, keepdims=True)))
     root = math.sqrt(floor.kept)
     computed = up(math.hypot(norm(first), floor.by_factor(norm(second))) / root * GUARD)
-    # What errors of the entries do, before the mean is taken away and in doing so.
-    size = np.abs(m.gradient)
-    wrong = m.rounding + gamma(K + 4) * (size + size.mean(axis=1, keepdims=True))
-    errors = up(((floor.reach(wrong) + lost) / root + m.slope_error) * GUARD)
+    errors = up(((floor.reach(m.rounding) + lost) / root + m.slope_error) * GUARD)
     half, half_size = geometry.half, geometry.half_size
     c, ranges = _constants(objective, floor, half, half_size)
+    if not (c < math.inf and ranges < math.inf):
+        return NOTHING
     step = floor.solved(first, second)
     # Products and what they are of, and the factor's inverse that is not quite one.
     chain = gamma(len(W) + K * len(W) + 16)
@@ -197,7 +198,7 @@ def _constants(
     h, X = half[:, -1], floor.factor.inverse
     own = norm(h) + 4 * gamma(p) * norm(size[:, -1])
     # Slopes that move the intercept by -x V leave it where it is in the norm of the noise.
-    x = half[:, :-1].T @ h / max(own, 1e-300) ** 2
+    x = half[:, :-1].T @ h / max(own * own, 1e-300)
     S = (half[:, :-1] - np.outer(h, x)) * root
     sizes = norm(size[:, :-1] * root) + norm(size[:, -1]) * norm(x * root)
     # Of isotropic noise there is one number in each row and column.

@@ -125,7 +125,8 @@ class _Search:
         self.gradient: Array | None = None
         self.value = self.size = math.inf
         self.reached: Reached | None = None
-        self.stuck = self.late = self.leads = False
+        #: Whether a distance has been claimed at ``best`` is ``tried``.
+        self.stuck = self.late = self.leads = self.tried = False
         #: Passes, metrics made, and passes when the last one was.
         self.passes = self.built = self.since = 0
         #: How far the distance was from being certified, pass by pass.
@@ -146,7 +147,7 @@ class _Search:
         before, size = self.size, norm(self.gram.geometry.known.white(gradient))
         if not (size < before or value < self.value):
             return False
-        self.best, self.base, self.gradient = self.W, base, gradient
+        self.best, self.base, self.gradient, self.tried = self.W, base, gradient, False
         self.value, self.size, self.leads = value, size, size < _WORTH * before
         return True
 
@@ -161,14 +162,14 @@ class _Search:
         else:
             nearer = self.knows(*Differences.measured(self.objective, self.W))
         going = nearer and self.going and self.reached is None
-        if not going and self.reached is None and self.base is not None:
+        if not going and self.reached is None and not self.tried:
             # Nothing leads on from here, where no distance has been claimed yet.
             self.claimed(self.surveyed(self.best))
         return going
 
     def surveyed(self, W: Array) -> Surveyed:
         """Survey W; all rows are counted where nobody waits, none where it is not told by them."""
-        leans = isinstance(self.metric.scale, LeaningScale)
+        leans = isinstance(self.metric.scale, LeaningScale) and few_pairs(self.objective)
         least = 0.0 if self.fits else math.inf if leans else self.metric.least
         pairs = leans or self.fits and few_pairs(self.objective)
         return survey(self.objective, W, least, pairs=pairs)
@@ -180,7 +181,7 @@ class _Search:
 
     def claimed(self, found: Surveyed) -> None:
         """Certify ``best`` by what a survey has found there, if that is enough."""
-        m, allowed = found.measurement, self.allowed
+        m, allowed, self.tried = found.measurement, self.allowed, True
         expected = _left(self.metric, centred(m.gradient))
         # A fit tries both ways: what serves best there is tried first from then on.
         last, both = self.metric.scale, self.fits

@@ -150,6 +150,8 @@ class HostBlock(DenseBlock[Array]):
     def _gram(self, root: Array) -> Array:
         p = self.X.shape[1]
         lower = np.zeros((p, p), order="F")
+        if not root.any():
+            return lower
         for here in self._blocks():
             if self.X.dtype == np.float64 and (root[here] == 1.0).all():
                 part = self.X[here]
