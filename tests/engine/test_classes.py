@@ -645,6 +645,30 @@ def test_where_no_step_is_worth_its_price_a_better_metric_is_made(monkeypatch):
     assert model.certificate_.distance <= model.certificate_.distance_target
 
 
+@pytest.mark.parametrize("close", [0.0, refresh_classes._CLOSE])
+def test_a_distance_that_is_missed_by_little_is_tried_again(monkeypatch, close):
+    X, y = problems.data("digits", False)
+    model, shown, claims = CertifiedLogReg(random_state=0).fit(X, y), refresh_classes.shown, []
+    allowed = model.certificate_.distance_target
+
+    def missed(*args, **more):
+        bound, shift = shown(*args, **more)
+        claims.append(bound.least)
+        # As if the step that was not measured had gone less far than it did.
+        if len(claims) == 1:
+            bound = bound._replace(distance=np.inf, least=5 * allowed)
+        return bound, shift
+
+    monkeypatch.setattr(refresh_classes, "shown", missed)
+    monkeypatch.setattr(refresh_classes, "_CLOSE", close)
+    # Nothing else leads on.
+    monkeypatch.setattr(refresh_classes, "_WORTH", 0.0)
+    model.forget([5, 6])
+    reached = model._fitted.model.reached
+    assert (reached.quadratic is None and len(claims) == 2) == (close > 0)
+    assert model.certificate_.distance <= allowed
+
+
 def test_what_is_known_is_certified_where_no_step_leads_nearer(monkeypatch):
     # A row without influence: rounding alone says whether a step has come nearer.
     X, y = problems.data("digits", False)

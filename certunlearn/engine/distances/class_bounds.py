@@ -104,7 +104,7 @@ def _by_rows(
             break
     best = min(bounds, key=lambda bound: (not bound.distance <= allowed, bound.least))
     scales = [bound.scale for bound in bounds if bound.scale is not None]
-    # The one that sees the same gradient nearer, or at least as near as passes for the difference.
+    # That sees the same gradient nearest, what a Gram matrix takes more counted as passes.
     price = {True: 1.0, False: _dearer(objective)}
     worth = [norm(scale.seen(g)) * price[isinstance(scale, LeaningScale)] for scale in scales]
     return best._replace(scale=scales[int(np.argmin(worth))] if scales else None)
@@ -125,5 +125,6 @@ def _flatter(objective: Objective, gram: Gram, m: Measurement) -> float:
 
 def centred(g: Array) -> Array:
     """Return a gradient without what all classes have in common, which is rounding."""
-    out: Array = g - g.mean(axis=1, keepdims=True)
+    K = g.shape[1]
+    out: Array = g - g @ np.full((K, 1), 1.0 / K)
     return out

@@ -42,8 +42,9 @@ _LONG, _BUILT, _BUILT_SMALL = 10, 2, 5
 #: A step along which the slope turns to more than this part of what it was has gone too far; how
 #: often it is made shorter, and by how much at most.
 _OVERSHOT, _SHORTER, _LEAST = 0.5, 5, 0.1
-#: A measured gradient that is not so much smaller than the one before ends all this.
-_WORTH = 0.5
+#: A measured gradient that is not so much smaller than the one before ends all this, or a little
+#: where a distance is so close to being certified.
+_WORTH, _LITTLE, _CLOSE = 0.5, 0.9, 10.0
 #: What pairs of steps and gradients may take up, out of what the rows do.
 _PAIRS_SHARE = 0.1
 #: Beyond so many coefficients a column no matrix of that size is factored.
@@ -126,7 +127,7 @@ class _Search:
         self.value = self.size = math.inf
         self.reached: Reached | None = None
         #: Whether a distance has been claimed at ``best`` is ``tried``.
-        self.stuck = self.late = self.leads = self.tried = False
+        self.stuck = self.late = self.leads = self.gains = self.tried = False
         #: Passes, metrics made, and passes when the last one was.
         self.passes = self.built = self.since = 0
         #: How far the distance was from being certified, pass by pass.
@@ -149,6 +150,7 @@ class _Search:
             return False
         self.best, self.base, self.gradient, self.tried = self.W, base, gradient, False
         self.value, self.size, self.leads = value, size, size < _WORTH * before
+        self.gains = size < _LITTLE * before
         return True
 
     def looked(self, claim: bool) -> bool:
@@ -161,11 +163,10 @@ class _Search:
                 self.claimed(found)
         else:
             nearer = self.knows(*Differences.measured(self.objective, self.W))
-        going = nearer and self.going and self.reached is None
-        if not going and self.reached is None and not self.tried:
+        if not (nearer and self.going) and self.reached is None and not self.tried:
             # Nothing leads on from here, where no distance has been claimed yet.
             self.claimed(self.surveyed(self.best))
-        return going
+        return nearer and self.going and self.reached is None
 
     def surveyed(self, W: Array) -> Surveyed:
         """Survey W; all rows are counted where nobody waits, none where it is not told by them."""
@@ -186,8 +187,9 @@ class _Search:
         # A fit tries both ways: what serves best there is tried first from then on.
         last, both = self.metric.scale, self.fits
         bound, shift = shown(self.objective, self.gram, self.best, found, allowed, last, both=both)
-        # Where that was taken for something else it is worth another descent.
+        # Where that was taken for something else it is worth another descent, as where it is close.
         self.leads |= expected < _WORTH * bound.least < math.inf
+        self.leads |= self.gains and bound.least < _CLOSE * allowed
         self.metric = replace(self.metric, scale=bound.scale)
         if np.max(np.abs(m.gradient)) <= self.flat and bound.distance <= allowed:
             self.reached = Reached(self.best, bound.distance, None, "", self.best, m, shift)

@@ -69,6 +69,7 @@ class Differences:
         # Probabilities at W of the rows that have been read so far.
         self._held = np.empty((n, K), np.float32) if K <= p else None
         self._known = 0
+        self._narrowed: list[tuple[slice, Single]] = []
 
     @classmethod
     def measured(cls, objective: Objective, W: Array) -> Measured:
@@ -102,7 +103,12 @@ class Differences:
     def _rows(self) -> Iterator[tuple[slice, Single]]:
         """Yield rows in single precision, some at a time, counting one read of each."""
         self.objective.rows.sweep()
-        yield from self._products.singles(self._many)
+        if self._many < len(self._weight):
+            yield from self._products.singles(self._many)
+            return
+        # All of them fit the cache: they are narrowed once.
+        self._narrowed = self._narrowed or list(self._products.singles(self._many))
+        yield from self._narrowed
 
     def _probability(self, here: slice, x: Single) -> Single:
         """Return the probabilities of some rows at W."""
