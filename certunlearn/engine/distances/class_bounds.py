@@ -104,9 +104,12 @@ def _by_rows(
             break
     best = min(bounds, key=lambda bound: (not bound.distance <= allowed, bound.least))
     scales = [bound.scale for bound in bounds if bound.scale is not None]
-    # That sees the same gradient nearest, what a Gram matrix takes more counted as passes.
-    price = {True: 1.0, False: _dearer(objective)}
-    worth = [norm(scale.seen(g)) * price[isinstance(scale, LeaningScale)] for scale in scales]
+    # The one that sees the gradient nearest, what a Gram matrix takes more counted as passes.
+    dearer = _dearer(objective)
+    worth = [
+        norm(scale.seen(g)) * (1.0 if isinstance(scale, LeaningScale) else dearer)
+        for scale in scales
+    ]
     return best._replace(scale=scales[int(np.argmin(worth))] if scales else None)
 
 
