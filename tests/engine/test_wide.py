@@ -19,7 +19,7 @@ from certunlearn.engine.distances.matrix_free import (
     intercept_curvature,
     matrix_free_distance,
 )
-from certunlearn.engine.removal import refresh_matrix_free
+from certunlearn.engine.removal import minimise, refresh_matrix_free
 from certunlearn.linalg.diagonal import Diagonal
 from certunlearn.numerics.context import numerics
 from certunlearn.numerics.losses.margins import Logistic, Softmax
@@ -490,3 +490,25 @@ def test_rows_that_have_gone_are_corrected_for_in_the_metric():
         assert found.without(light).root.shape[1] == 255
         heavy = replace(share, weight=1e9 * share.weight)
         assert found.without(heavy) is found
+
+
+@pytest.mark.parametrize("solver", ["newton-cholesky", "newton-cg", "lbfgs"])
+def test_where_rounding_is_known_too_little_it_is_measured_where_that_has_led(monkeypatch, solver):
+    rng = np.random.default_rng(12)
+    X, y = rng.normal(size=(400, 30)), rng.integers(0, 2, 400)
+    by_solver, runs = minimise._by_solver, []
+
+    def missed(objective, task):
+        reached, steps = by_solver(objective, task)
+        runs.append((task.W, task.known, reached.W))
+        if objective.spare is not None:
+            assert objective.spare.used
+            reached = reached._replace(distance=np.inf)
+        return reached, steps
+
+    monkeypatch.setattr(minimise, "_by_solver", missed)
+    model = CertifiedLogReg(solver=solver, mechanism="isotropic", random_state=0).fit(X, y)
+    (first, _, led), (then, known, last) = runs
+    assert (then == led).all() and not (then == first).all() and known is None
+    assert (model._fitted.model.W == last).all()
+    assert model.certificate_.distance <= model.certificate_.distance_target

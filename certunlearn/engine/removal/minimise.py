@@ -92,18 +92,21 @@ def _by_solver(objective: Objective, task: Task) -> tuple[Reached, int]:
 
 def _sparing(objective: Objective, task: Task) -> tuple[Reached, int]:
     """Minimise by measurements whose rounding nobody reads the rows for, if that does."""
-    spare, goal = None, task.goal
+    spare, goal, done = None, task.goal, 0
     if objective.l1 is None and not goal.relative:
         spare = spare_of(objective, task.gram.geometry, goal.distance, goal.tol)
     if spare is not None:
         try:
-            out = _by_solver(replace(objective, spare=spare), task)
-            if out[0].distance <= goal.distance or not spare.used:
-                return out
+            reached, done = _by_solver(replace(objective, spare=spare), task)
+            if reached.distance <= goal.distance or not spare.used:
+                return reached, done
+            # What is missing is how well it is measured, not how near it is.
+            task = task._replace(W=reached.W, model=None, known=None)
         except ConvergenceError:
             if not spare.used:
                 raise
-    return _by_solver(objective, task)
+    reached, iterations = _by_solver(objective, task)
+    return reached, done + iterations
 
 
 def _demand(objective: Objective, size: float, reached: Reached, goal: Goal) -> None:
