@@ -17,7 +17,7 @@ from ..linalg.diagonal import Diagonal
 from ..numerics.losses.margins import Columnwise, Logistic, Loss, Softmax
 from ..numerics.losses.pointwise import Logistic as Signs
 from ..numerics.losses.pointwise import Squared
-from ..numerics.objective.gauge import gauge_weights
+from ..numerics.objective.gauge import centred, gauge_weights
 from ..numerics.objective.objective import Objective
 from ..numerics.objective.quadratic import QuadraticModel, model_of, unfactored
 from ..numerics.rows.stored import Rows
@@ -146,7 +146,7 @@ def _start(
         if loss.columns > 1 and np.isin(classes, before.classes).all():
             W = W[:, np.isin(before.classes, classes)]
             # Adding one number to every class moves nothing; the gauge wants their sum to be zero.
-            return W - W.mean(axis=1, keepdims=True) if loss.coupled else W
+            return centred(W) if loss.coupled else W
     W = np.zeros((rows.p, loss.columns))
     told = rows.classed or isinstance(getattr(loss, "each", None), Signs)
     if loss.R == 0 or (told and loss.R <= 1):

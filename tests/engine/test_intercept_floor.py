@@ -40,6 +40,15 @@ def cases(seeds, most=8):
             yield seed, o, geometry, W
 
 
+def floors(seeds):
+    """Those of them where a floor follows, and that."""
+    for seed, o, geometry, W in cases(seeds):
+        with numerics():
+            floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
+        if floor is not None:
+            yield seed, o, geometry, W, floor
+
+
 def quadratic(floor, K):
     """The floor as a matrix, in the basis of `restricted`, without ``kept``."""
     B, d = in_the_space(K), len(floor.root)
@@ -75,11 +84,7 @@ def test_sums_are_the_blocks_of_the_intercept():
 
 def test_the_floor_is_below_the_hessian_and_no_more_is():
     some = 0
-    for seed, o, _, W in cases(range(96)):
-        with numerics():
-            floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
-        if floor is None:
-            continue
+    for seed, o, _, W, floor in floors(range(96)):
         some += 1
         sizes = np.abs(floor.lean).max(initial=1e-300)
         assert np.abs(floor.lean.sum(axis=1)).max(initial=0.0) <= 1e-14 * sizes, seed
@@ -105,13 +110,10 @@ def test_the_floor_is_below_the_hessian_and_no_more_is():
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_constants_are_above_the_truth_and_near_it(mechanism):
     nearest, some = np.inf, 0
-    for seed, o, geometry, W in cases(range(48)):
+    for seed, o, geometry, W, floor in floors(range(48)):
         geometry = Geometry(mechanism, geometry.gram)
         K, p = o.loss.columns, o.rows.p
         with numerics():
-            floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
-            if floor is None:
-                continue
             half = np.eye(p) if mechanism == "isotropic" else geometry.half
             c, ranges = intercept_floor._constants(o, floor, half, np.abs(half))
         D = floor.kept * quadratic(floor, K)
@@ -138,11 +140,7 @@ def test_constants_are_above_the_truth_and_near_it(mechanism):
 
 def test_errors_of_a_gradient_reach_as_far_as_said_and_nearly():
     nearest, some = np.inf, 0
-    for seed, o, _, W in cases(range(48)):
-        with numerics():
-            floor = intercept_floor._leaning(o, survey(o, W, pairs=True))
-        if floor is None:
-            continue
+    for seed, o, _, W, floor in floors(range(48)):
         some += 1
         rng, K = np.random.default_rng(seed), o.loss.columns
         size = 10.0 ** rng.uniform(-3, 3, W.shape)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..._common.arrays import Array
 from ...linalg.norms import norm
+from ...numerics.objective.gauge import centred
 from ...numerics.objective.intercept_sums import few_pairs
 from ...numerics.objective.objective import Measurement, Objective
 from ...numerics.objective.survey import Surveyed, survey
@@ -25,6 +26,20 @@ from .matrix_free import Floors, matrix_free_distance, transfer
 #: What a pass comes nearer by.  Multiplications: in it, of each number of the rows and class; in a
 #: fifth of the rows' Gram matrix, of each of its numbers and row; in its factor, of p^3 (measured).
 _NEARER, _A_PASS, _A_GRAM, _A_FACTOR, _MOST = 2.5, 4.0, 0.2, 6.0, 50.0
+
+
+def surveyed(
+    objective: Objective, W: Array, least: float, last: Outlook | None, *, both: bool
+) -> Surveyed:
+    """Survey W for what `shown` will ask for.
+
+    Rows that weigh less than ``least`` are not counted one by one: none is where it is not told by
+    them, all are where both ways will be tried.
+    """
+    few = few_pairs(objective)
+    leans = few and isinstance(last, LeaningScale)
+    least = 0.0 if both else math.inf if leans else least
+    return survey(objective, W, least, pairs=leans or both and few)
 
 
 def shown(
@@ -124,10 +139,3 @@ def _flatter(objective: Objective, gram: Gram, m: Measurement) -> float:
     """Return what the penalty would show at best, however much the intercept is curved."""
     D = np.where(objective.alpha > 0, objective.alpha / 2.0, math.inf)
     return transfer(gram.geometry, D) * norm(m.gradient / np.sqrt(D)[:, None])
-
-
-def centred(g: Array) -> Array:
-    """Return a gradient without what all classes have in common, which is rounding."""
-    K = g.shape[1]
-    out: Array = g - g @ np.full((K, 1), 1.0 / K)
-    return out

@@ -18,6 +18,7 @@ from ..._common.rounding import GUARD, gamma, up
 from ...claims.noise import Geometry
 from ...linalg.cholesky import Factor, factorise
 from ...linalg.norms import norm, spectral_norm
+from ...numerics.objective.gauge import centred
 from ...numerics.objective.intercept_sums import intercept_sums
 from ...numerics.objective.objective import Objective
 from ...numerics.objective.survey import Surveyed, curvature_kept
@@ -132,8 +133,7 @@ def intercept_distance(
     if floor is None:
         return NOTHING
     size = np.abs(m.gradient)
-    g = m.gradient - m.gradient.mean(axis=1, keepdims=True)
-    first, second = floor.white(g)
+    first, second = floor.white(centred(m.gradient))
     # What taking the mean away and these products round.
     lost = floor.around(gamma(3 * K + 16) * (size + size.mean(axis=1, keepdims=True)))
     root = math.sqrt(floor.kept)

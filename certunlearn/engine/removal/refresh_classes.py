@@ -16,14 +16,13 @@ from ..._common.arrays import Array
 from ...exceptions import AssumptionError
 from ...linalg.norms import norm
 from ...numerics.objective.differences import Differences
-from ...numerics.objective.intercept_sums import few_pairs
+from ...numerics.objective.gauge import centred
 from ...numerics.objective.objective import Objective
-from ...numerics.objective.survey import Surveyed, survey
+from ...numerics.objective.survey import Surveyed
 from ...numerics.solvers.class_blocks import ClassMetric, Shared, Whole
 from ...numerics.solvers.descent import Descent
-from ..distances.class_bounds import centred, shown
+from ..distances.class_bounds import shown, surveyed
 from ..distances.gram import Gram
-from ..distances.intercept_floor import LeaningScale
 from ..distances.reached import Reached
 from .task import Task
 
@@ -169,11 +168,9 @@ class _Search:
         return nearer and self.going and self.reached is None
 
     def surveyed(self, W: Array) -> Surveyed:
-        """Survey W; all rows are counted where nobody waits, none where it is not told by them."""
-        leans = isinstance(self.metric.scale, LeaningScale) and few_pairs(self.objective)
-        least = 0.0 if self.fits else math.inf if leans else self.metric.least
-        pairs = leans or self.fits and few_pairs(self.objective)
-        return survey(self.objective, W, least, pairs=pairs)
+        """Survey W; nobody waits for a fit, which finds out which way of two serves best."""
+        least, last = self.metric.least, self.metric.scale
+        return surveyed(self.objective, W, least, last, both=self.fits)
 
     @property
     def going(self) -> bool:
@@ -184,7 +181,7 @@ class _Search:
         """Certify ``best`` by what a survey has found there, if that is enough."""
         m, allowed, self.tried = found.measurement, self.allowed, True
         expected = _left(self.metric, centred(m.gradient))
-        # A fit tries both ways: what serves best there is tried first from then on.
+        # What serves best at a fit is tried first from then on.
         last, both = self.metric.scale, self.fits
         bound, shift = shown(self.objective, self.gram, self.best, found, allowed, last, both=both)
         # Where that was taken for something else it is worth another descent, as where it is close.
@@ -207,8 +204,7 @@ class _Search:
             # What was learned, and how fast it went, was with the one before.
             self.descent, self.left = _descent(objective, self.metric), []
         V = self._steps(base, _FIRST if self.starts else _MOST)
-        self.W = self.best + V
-        self.W -= self.W.mean(axis=1, keepdims=True)
+        self.W = centred(self.best + V)
         if self.fits:
             slow = self.stuck or self.starts or self.passes - before > _LONG
             if self.metric.whole(objective):

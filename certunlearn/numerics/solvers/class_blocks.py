@@ -15,6 +15,7 @@ from scipy.linalg import blas, eigh, lapack
 
 from ..._common.arrays import AnyArray, Array
 from ..objective.differences import Differences
+from ..objective.gauge import centred
 from ..objective.objective import Objective
 from ..objective.products import Single
 from .descent import Outlook, Pair
@@ -136,8 +137,7 @@ class Shared:
         # On that space the multiplier c is the same for all classes.
         c = u.sum(axis=1) / inner.sum(axis=1)
         out: Array = self.basis @ (inner * (white - c[:, None]))
-        out -= out.mean(axis=1, keepdims=True)
-        return out
+        return centred(out)
 
 
 @dataclass(frozen=True)
@@ -195,8 +195,7 @@ class ClassBlocks:
         """
         columns = np.ascontiguousarray(G.T, dtype=np.float32)[:, :, None]
         out: Array = np.matmul(self.inverses, columns)[:, :, 0].T.astype(np.float64, order="C")
-        out -= out.mean(axis=1, keepdims=True)
-        return out
+        return centred(out)
 
 
 @dataclass(frozen=True)
@@ -251,8 +250,7 @@ class Whole:
         """Return the inverse times G (p, K) in the space where the classes sum to zero."""
         flat = self.inverse @ G.T.ravel().astype(np.float32)
         out = np.ascontiguousarray(flat.astype(np.float64).reshape(-1, len(G)).T)
-        out -= out.mean(axis=1, keepdims=True)
-        return out
+        return centred(out)
 
 
 Model = Shared | ClassBlocks | Whole
